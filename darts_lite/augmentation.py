@@ -1,0 +1,101 @@
+"""Random augmentation of whole batches, on the device they lie on."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def _unchanged(images: Tensor) -> Tensor:
+    return images
+
+
+class Augmentation(nn.Module):
+    """Shift, rotate, scale, flip and partly erase images, each image differently.
+
+    The geometry fills with black, so it belongs before normalisation; erasing fills with the mean,
+    0 after normalisation (cutout, arXiv 1708.04552): calling the module keeps that order. All draws
+    come from the device's global random generator.
+
+    Args:
+        shift: largest shift along each axis, in whole pixels, uniform
+        rotation: largest rotation either way, in degrees, uniform
+        scale: largest relative change of size, uniform between 1 - scale and 1 + scale
+        flip: mirror half of the images left to right
+        erase: side in pixels of one square set to the mean, clipped at the border; 0 erases nothing
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        shift: int = 0,
+        rotation: float = 0.0,
+        scale: float = 0.0,
+        flip: bool = False,
+        erase: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, pixels in (("shift", shift), ("erase", erase)):
+            if pixels != int(pixels) or pixels < 0:
+                raise ValueError(f"{name} must be a whole number of pixels >= 0, got {pixels}")
+        if not 0 <= rotation <= 180:
+            raise ValueError(f"rotation must be between 0 and 180 degrees, got {rotation}")
+        if not 0 <= scale < 1:
+            raise ValueError(f"scale must be at least 0 and below 1, got {scale}")
+        self.shift, self.rotation, self.scale = shift, rotation, scale
+        self.flip, self.erase = flip, erase
+
+    def forward(self, images: Tensor, normalize: Callable[[Tensor], Tensor] = _unchanged) -> Tensor:
+        """Augment float images (B, C, H, W) in 0..1; they come back normalised."""
+        return self.erasing(normalize(self.geometry(images)))
+
+    def geometry(self, images: Tensor) -> Tensor:
+        """Flip, then rotate, scale and shift float images (B, C, H, W); what is uncovered is 0."""
+        batch, _, height, width = images.shape
+        if self.flip:
+            mirrored = torch.rand(batch, 1, 1, 1, device=images.device) < 0.5
+            images = torch.where(mirrored, images.flip(-1), images)
+        if not (self.shift or self.rotation or self.scale):
+            return images
+        angle = torch.deg2rad(self.rotation * self._uniform(images))  # (B,)
+        size = 1 + self.scale * self._uniform(images)  # (B,)
+        limits = (-self.shift, self.shift + 1)
+        right, down = torch.randint(*limits, (2, batch), device=images.device)  # (B,) each
+        # affine_grid measures each axis in half image sides: height / width keeps right angles
+        cosine, sine = angle.cos() / size, angle.sin() / size
+        rows = (
+            torch.stack((cosine, -sine * height / width, -2 * right / width), dim=-1),
+            torch.stack((sine * width / height, cosine, -2 * down / height), dim=-1),
+        )
+        matrix = torch.stack(rows, dim=1).to(images.dtype)  # (B, 2, 3)
+        grid = F.affine_grid(matrix, list(images.shape), align_corners=False)  # (B, H, W, 2)
+        return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
+
+    def erasing(self, images: Tensor) -> Tensor:
+        """Set one square of each normalised image (B, C, H, W) to 0."""
+        if not self.erase:
+            return images
+        inside = []
+        for side in images.shape[-2:]:
+            centre = torch.randint(side, (len(images), 1), device=images.device)  # (B, 1)
+            offset = torch.arange(side, device=images.device) - centre + self.erase // 2
+            inside.append((offset >= 0) & (offset < self.erase))  # (B, side)
+        square = inside[0][:, None, :, None] & inside[1][:, None, None, :]  # (B, 1, H, W)
+        return images.masked_fill(square, 0.0)
+
+    def describe(self) -> dict[str, Any]:
+        """The class and its arguments as plain values, from which a parser builds it again."""
+        names = ("shift", "rotation", "scale", "flip", "erase")
+        kind = type(self)
+        return {
+            "class_path": f"{kind.__module__}.{kind.__qualname__}",
+            "init_args": {name: getattr(self, name) for name in names},
+        }
+
+    @staticmethod
+    def _uniform(images: Tensor) -> Tensor:
+        return 2 * torch.rand(len(images), device=images.device) - 1  # (B,)

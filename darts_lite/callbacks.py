@@ -1,0 +1,84 @@
+"""What a run writes for people while it goes on."""
+
+import time
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, RichProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.tensorboard import SummaryWriter
+
+from darts_lite.plotting import draw_architecture, draw_shares
+from darts_lite.search import ArchitectureSearch
+
+
+def tensorboard(trainer: Trainer) -> SummaryWriter | None:
+    """The TensorBoard writer of a trainer, where it has one."""
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            return logger.experiment
+    return None
+
+
+class ArchitectureBoard(Callback):
+    """Shows the shares of all candidates and the derived cells in TensorBoard, every epoch."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Shows where the search starts."""
+        self._show(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Shows how far it has come."""
+        self._show(trainer, pl_module)
+
+    def _show(self, trainer: Trainer, search: LightningModule) -> None:
+        writer = tensorboard(trainer)
+        if writer is None or not isinstance(search, ArchitectureSearch):
+            return
+        step = trainer.global_step
+        for kind, shares in search.shares().items():
+            figure = draw_shares(
+                shares.cpu(), search.space.candidates, f"{kind} cell, step {step}"
+            )
+            writer.add_figure(f"architecture/shares_{kind}", figure, step)
+        architecture = search.derive()
+        writer.add_figure("architecture/cells", draw_architecture(architecture), step)
+        writer.add_text("architecture/genotype", f"    {architecture.genotype()}", step)
+
+
+class ProgressBar(RichProgressBar):
+    """A bar with loss, accuracy and time left, without the tags' prefixes."""
+
+    def get_metrics(
+        self, trainer: Trainer, pl_module: LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """The logged values of the bar, by the last part of their tag."""
+        metrics = super().get_metrics(trainer, pl_module)
+        return {name.split("/")[-1]: value for name, value in metrics.items() if name != "v_num"}
+
+
+class PlainProgress(Callback):
+    """A line per epoch, for output that is no terminal."""
+
+    def __init__(self) -> None:
+        self._start = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts the clock."""
+        self._start = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Prints loss, accuracy and the time left."""
+        done = trainer.current_epoch + 1
+        spent = time.monotonic() - self._start
+        shown = {name: float(value) for name, value in trainer.progress_bar_metrics.items()}
+        values = ", ".join(f"{name.split('/')[-1]} {value:.4f}" for name, value in shown.items())
+        total = trainer.max_epochs or done
+        left = clock(spent / done * max(0, total - done))
+        stage = type(pl_module).__name__
+        print(f"{stage} epoch {done}/{total}: {values}, {clock(spent)} spent, {left} left", flush=True)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as ``h:mm:ss``."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

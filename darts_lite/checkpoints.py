@@ -1,0 +1,65 @@
+"""What a checkpoint says about itself, read without executing anything."""
+
+import pickle
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+
+PACKAGE = "darts_lite."
+
+
+def describe_data(module: LightningModule) -> dict[str, Any] | None:
+    """Class and settings of the data a module is trained on, as plain values, if it tells them."""
+    data = getattr(module.trainer, "datamodule", None)
+    return data.describe() if hasattr(data, "describe") else None
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """The content of a checkpoint of this package.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is damaged, holds code, or was not written by this package.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no checkpoint at {path}; give the path of a .ckpt file")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(f"{path} is no readable checkpoint ({reason}); use an intact one") from None
+    if not isinstance(content, dict) or not isinstance(content.get("model"), Mapping):
+        raise ValueError(f"{path} was not written by darts_lite; give a run's .ckpt file")
+    return content
+
+
+def settings_of(path: str | Path) -> dict[str, Any]:
+    """The ``model`` and ``data`` groups of a configuration that fit a checkpoint.
+
+    Raises:
+        FileNotFoundError, ValueError: see `read_checkpoint`; also if a class of somebody else's
+            package is named, which a file may not import.
+    """
+    content = read_checkpoint(path)
+    groups = {name: content[name] for name in ("model", "data") if content.get(name)}
+    for class_path in _class_paths(groups):
+        if not class_path.startswith(PACKAGE):
+            raise ValueError(
+                f"{path} names the class {class_path!r}, which a checkpoint may not import; give "
+                "its settings by --config"
+            )
+    return groups
+
+
+def _class_paths(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, entry in value.items():
+            if key == "class_path":
+                yield str(entry)
+            yield from _class_paths(entry)
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            yield from _class_paths(entry)

@@ -1,0 +1,303 @@
+"""The command line: a LightningCLI whose `fit` runs all stages."""
+
+import argparse
+import copy
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from jsonargparse import set_parsing_settings
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, Timer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.precision import MixedPrecision
+
+from darts_lite import pipeline
+from darts_lite.callbacks import ArchitectureBoard, PlainProgress, ProgressBar
+from darts_lite.checkpoints import settings_of
+from darts_lite.retraining import Retraining
+from darts_lite.search import ArchitectureSearch
+from darts_lite.search_space import SearchSpace
+
+FROM_DATA = ("in_channels", "num_classes")
+"""Settings of a model that are taken from the data, and so appear in no configuration."""
+HARMLESS_WARNINGS = (
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning on a newer torch
+    r"The number of training batches .* is smaller than the logging interval",
+    r"Checkpoint directory .* exists and is not empty",  # both stages write there
+)
+SUMMARY_KEYS = (
+    "algorithm",
+    "architecture",
+    "search_seconds",
+    "retrain_seconds",
+    "test_accuracy",
+    "test_loss",
+    "params",
+    "macs",
+)
+
+
+@dataclass
+class RunSettings:
+    """Where a run writes and when it ends.
+
+    Args:
+        name: Runs are written to ``<folder>/<name>/version_<n>``.
+        folder: Where all runs lie.
+        max_minutes: Ends a search early; the architecture found by then is retrained all the same.
+    """
+
+    name: str = "search"
+    folder: str = "logs"
+    max_minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_minutes is not None and self.max_minutes <= 0:
+            raise ValueError(f"run.max_minutes must be above 0, got {self.max_minutes}")
+
+
+class DartsCLI(LightningCLI):
+    """`fit` searches, derives, retrains, tests and reports; the other verbs need a checkpoint."""
+
+    def __init__(self, args: Sequence[str]) -> None:
+        super().__init__(
+            LightningModule,
+            LightningDataModule,
+            save_config_callback=None,
+            trainer_defaults={"devices": 1, "enable_model_summary": False},
+            seed_everything_default=0,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            args=list(args),
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Adds the groups `retraining` and `run`, and links what must agree."""
+        parser.add_argument("--run", type=RunSettings, default=RunSettings())
+        parser.add_argument(
+            "--retraining",
+            type=Callable[[str, int, int], Retraining] | None,
+            help="What happens to the found architecture; null stops after deriving it.",
+        )
+        parser.set_defaults(
+            {
+                "data": {"class_path": "darts_lite.data.ImageData"},
+                "retraining": {"class_path": "darts_lite.retraining.Retraining"},
+            }
+        )
+        for name in FROM_DATA:
+            parser.link_arguments(
+                f"data.{name}", f"model.init_args.{name}", apply_on="instantiate"
+            )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parses `args`, without Lightning's warning that ``sys.argv`` has some as well."""
+        self.config = parser.parse_args(args)
+
+    def _parse_ckpt_path(self) -> None:
+        # Lightning would let a checkpoint's settings override the user's and forget the data's;
+        # `with_checkpoint_settings` has put both ahead of the user's arguments already.
+        pass
+
+    def instantiate_trainer(self, **overrides: Any) -> Trainer:
+        """A trainer for `self.model`, with callbacks of its own."""
+        return self._trainer(self.model, **overrides)
+
+    def fit(
+        self,
+        model: LightningModule,
+        datamodule: LightningDataModule,
+        ckpt_path: str | None = None,
+        weights_only: bool | None = None,
+    ) -> None:
+        """Runs every stage that the configuration asks for."""
+        directory = Path(self._run_logger.log_dir)
+        self._save_config(directory)
+        datamodule.setup("fit")
+        summary = dict.fromkeys(SUMMARY_KEYS) | {"seed": self.config["fit"]["seed_everything"]}
+        summary |= pipeline.describe_start(self.trainer, model, datamodule, directory)
+        stages = (self.trainer, model, datamodule, directory, ckpt_path)
+        if isinstance(model, Retraining):
+            summary |= {"algorithm": model.architecture.found_by.get("algorithm")}
+            summary |= pipeline.retrain(*stages)
+        elif isinstance(model, ArchitectureSearch):
+            summary |= pipeline.search(*stages)
+            pipeline.write_summary(directory, summary)
+            make_retraining = self._get(self.config_init, "retraining")
+            if make_retraining is not None:
+                found = str(directory / "checkpoints" / "last.ckpt")
+                model = make_retraining(found, datamodule.in_channels, datamodule.num_classes)
+                self.trainer = self._trainer(model, max_epochs=model.max_epochs, max_steps=-1)
+                summary |= pipeline.retrain(self.trainer, model, datamodule, directory, None)
+        else:
+            raise ValueError(
+                f"fit does not know {type(model).__name__}; model.class_path must be "
+                "darts_lite.ArchitectureSearch or darts_lite.Retraining"
+            )
+        pipeline.write_summary(directory, summary)
+        pipeline.log_hyperparameters(self.trainer, self.config["fit"].as_dict(), summary)
+        pipeline.report(directory, summary)
+
+    def predict(
+        self,
+        model: LightningModule,
+        datamodule: LightningDataModule,
+        **unused: Any,
+    ) -> None:
+        """Prints class and probability of each test image as comma-separated lines."""
+        print("image,class,probability")
+        batches = self.trainer.predict(model, datamodule=datamodule) or []
+        classes = torch.cat([batch[0] for batch in batches]).tolist()
+        probabilities = torch.cat([batch[1] for batch in batches]).tolist()
+        for index, (label, share) in enumerate(zip(classes, probabilities, strict=True)):
+            print(f"{index},{label},{share:.6f}")
+
+    # ------------------------------------------------------------------ helpers
+
+    @cached_property
+    def _run_logger(self) -> TensorBoardLogger:
+        run = self._get(self.config_init, "run")
+        return TensorBoardLogger(run.folder, run.name, default_hp_metric=False)
+
+    def _trainer(self, model: LightningModule, **overrides: Any) -> Trainer:
+        configured = dict(self._get(self.config_init, "trainer"))
+        logger = configured.pop("logger")
+        settings = copy.deepcopy(configured) | overrides
+        if isinstance(model, Retraining) and settings["max_epochs"] is None:
+            settings["max_epochs"] = model.max_epochs
+        refuse_unsupported(settings)
+        settings |= choose_precision(settings["accelerator"], settings["precision"])
+        if self.subcommand == "fit":
+            settings["logger"] = self._run_logger if logger in (None, True) else logger
+        else:
+            settings |= {"logger": False, "enable_checkpointing": False}
+        callbacks = settings["callbacks"] or []
+        callbacks = [callbacks] if isinstance(callbacks, Callback) else callbacks
+        settings["callbacks"] = [*callbacks, *self._callbacks(model, settings)]
+        if not sys.stdout.isatty():
+            settings["enable_progress_bar"] = False  # Lightning's own bar, beside the plain lines
+        trainer = Trainer(**settings)
+        if trainer.world_size > 1:
+            raise ValueError(
+                f"{trainer.world_size} processes were asked for, but a run uses one device so far; "
+                "set trainer.devices and trainer.num_nodes to 1"
+            )
+        return trainer
+
+    def _callbacks(self, model: LightningModule, settings: Mapping[str, Any]) -> list[Callback]:
+        if self.subcommand != "fit":
+            return []
+        callbacks: list[Callback] = []
+        if settings["enable_progress_bar"] is not False:
+            callbacks.append(ProgressBar() if sys.stdout.isatty() else PlainProgress())
+        searches = isinstance(model, ArchitectureSearch)
+        if searches:
+            callbacks.append(ArchitectureBoard())
+            minutes = self._get(self.config_init, "run").max_minutes
+            if minutes is not None:
+                callbacks.append(Timer(timedelta(minutes=minutes)))
+        if settings["enable_checkpointing"] is not False and not settings["fast_dev_run"]:
+            folder = Path(self._run_logger.log_dir) / "checkpoints"
+            name = "last" if searches else "retraining-last"
+            callbacks.append(
+                ModelCheckpoint(folder, filename=name, enable_version_counter=False)
+            )
+        return callbacks
+
+    def _save_config(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        config = self.config["fit"].clone()
+        config["ckpt_path"] = None
+        config.pop("config", None)
+        text = self._parser("fit").dump(config, skip_none=False)
+        (directory / "config.yaml").write_text(text)
+
+
+def refuse_unsupported(settings: Mapping[str, Any]) -> None:
+    """Turns away trainer settings that two optimizers cannot follow.
+
+    Raises:
+        ValueError: naming the setting to use instead.
+    """
+    if settings["gradient_clip_val"] is not None:
+        raise ValueError(
+            "trainer.gradient_clip_val is not used here; set model.gradient_clip and "
+            "retraining.gradient_clip instead"
+        )
+    if settings["accumulate_grad_batches"] != 1:
+        raise ValueError(
+            "trainer.accumulate_grad_batches must stay 1; set data.search_batch_size and "
+            "data.batch_size instead"
+        )
+
+
+def choose_precision(accelerator: str, precision: str | None) -> dict[str, Any]:
+    """Trainer settings for a precision; none given: mixed on a CUDA GPU, 32 bits elsewhere.
+
+    bfloat16 where the GPU computes in it, else float16.
+    """
+    on_cuda = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    if precision is None:
+        native = on_cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+        mixed = "bf16-mixed" if native else "16-mixed"
+        return {"precision": mixed if on_cuda else "32-true"}
+    if str(precision) in ("16", "16-mixed") and not on_cuda and accelerator in ("auto", "cpu"):
+        # Lightning would silently compute in bfloat16 here.
+        scaler = torch.amp.GradScaler("cpu")
+        return {"precision": None, "plugins": [MixedPrecision("16-mixed", "cpu", scaler)]}
+    return {"precision": precision}
+
+
+def with_checkpoint_settings(args: Sequence[str]) -> list[str]:
+    """Puts the settings of ``--ckpt_path`` ahead of the user's own arguments.
+
+    So `test`, `validate` and `predict` need nothing but a checkpoint, on the data it was made for.
+
+    Raises:
+        FileNotFoundError, ValueError: if the checkpoint cannot be used.
+    """
+    verb, *rest = args or [""]
+    if verb not in ("test", "validate", "predict"):
+        return list(args)
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--ckpt_path")
+    path = finder.parse_known_args(rest)[0].ckpt_path
+    if path is None:
+        return list(args)
+    groups = settings_of(path)
+    for name in FROM_DATA:
+        groups["model"]["init_args"].pop(name, None)
+    return [verb, f"--config={yaml.safe_dump(groups)}", *rest]
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Runs a command; a user's mistake ends with exit status 2 and one line on standard error.
+
+    Set the environment variable ``DARTS_LITE_DEBUG`` to see the traceback as well.
+    """
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in HARMLESS_WARNINGS:
+        warnings.filterwarnings("ignore", message)
+    set_parsing_settings(subclasses_enabled=[SearchSpace])
+    try:
+        DartsCLI(with_checkpoint_settings(sys.argv[1:] if args is None else args))
+    except (ValueError, FileNotFoundError, MisconfigurationException) as error:
+        if "DARTS_LITE_DEBUG" in os.environ:
+            raise
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(2) from None

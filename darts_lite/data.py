@@ -1,0 +1,300 @@
+"""The data of a run: whole data sets on the training device, split, shuffled and cut in batches.
+
+Every batch is made there by a handful of tensor operations; there are no worker processes.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from random import Random
+from typing import Any
+
+import torch
+from lightning import LightningDataModule
+from torch import Tensor
+
+from darts_lite.augmentation import Augmentation
+from darts_lite.datasets import LoadedImages, find_root, find_spec, load, stratified_order
+
+Batch = tuple[Tensor, Tensor]  # (B, C, H, W) float32, (B,) int64
+
+
+@dataclass(eq=False)
+class Batches:
+    """The batches of one split, as often as asked for.
+
+    With a ``shuffle_key`` the order is a function of the key and the epoch alone, and the last
+    incomplete batch is dropped unless it is the only one; without one, every image comes, in order.
+    Each of several ranks gets its own part of what one process would see in a larger batch.
+
+    Args:
+        images: uint8 (N, C, H, W), on the device where batches are wanted
+        labels: int64 (N,), there as well
+        indices: which images belong to the split (n,)
+        prepare: turns uint8 (B, C, H, W) into what a network sees
+        batch_size: images per batch and rank
+        shuffle_key: names the random orders; None keeps the order of ``indices``
+        epoch: tells which epoch it is, so that a resumed run goes on with that epoch's order
+        rank, ranks: which part of how many
+    """
+
+    images: Tensor
+    labels: Tensor
+    indices: Tensor
+    prepare: Callable[[Tensor], Tensor]
+    batch_size: int
+    shuffle_key: str | None = None
+    epoch: Callable[[], int] = field(default_factory=lambda: count().__next__)
+    rank: int = 0
+    ranks: int = 1
+    _given: int = field(default=0, init=False)
+    _skip: int = field(default=0, init=False)
+
+    def __len__(self) -> int:
+        if self.shuffle_key is None:
+            return -(-len(self.indices[self.rank :: self.ranks]) // self.batch_size)
+        return max(1, len(self.indices) // self.ranks // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = self.indices
+        if self.shuffle_key is not None:
+            seed = Random(f"{self.shuffle_key}/{self.epoch()}").getrandbits(63)
+            generator = torch.Generator().manual_seed(seed)
+            order = order[torch.randperm(len(order), generator=generator)]
+        order = order[self.rank :: self.ranks].to(self.images.device)
+        first, self._skip = self._skip, 0
+        for batch in range(first, len(self)):
+            chosen = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+            self._given = batch + 1
+            images = self.images.index_select(0, chosen)  # (B, C, H, W)
+            yield self.prepare(images), self.labels.index_select(0, chosen)
+
+    def state_dict(self) -> dict[str, int]:
+        """How many batches of the running epoch were given out: Lightning resumes with it."""
+        return {"given": self._given}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Let the next pass begin after the batches given out; a whole epoch counts as none."""
+        self._skip = state["given"] % len(self)
+
+
+@dataclass(eq=False)
+class PairedBatches:
+    """Two disjoint splits side by side, as the bilevel search reads them; the shorter one ends."""
+
+    weights: Batches
+    alphas: Batches
+
+    def __len__(self) -> int:
+        return min(len(self.weights), len(self.alphas))
+
+    def __iter__(self) -> Iterator[dict[str, Batch]]:
+        for weights, alphas in zip(self.weights, self.alphas, strict=False):
+            yield {"weights": weights, "alphas": alphas}
+
+    def state_dict(self) -> dict[str, int]:
+        """How many pairs of the running epoch were given out."""
+        return self.alphas.state_dict()
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Let the next pass begin after the pairs that were given out."""
+        given = {"given": state["given"] % len(self)}
+        self.weights.load_state_dict(given)
+        self.alphas.load_state_dict(given)
+
+
+class ImageData(LightningDataModule):
+    """A torchvision data set, split for architecture search, on the training device.
+
+    The training set falls into "validation", "weights" and "alphas" (the rest, half and half),
+    each with the classes in the proportions of the whole. A LightningModule that declares
+    ``paired_batches = True`` is given ``{"weights": (x, y), "alphas": (x, y)}``; any other one
+    plain ``(x, y)`` from the union of the two. The test set is a split of its own.
+
+    Args:
+        dataset: its name as torchvision spells it: MNIST, FashionMNIST, KMNIST, EMNIST (digits),
+            QMNIST, CIFAR10 or CIFAR100
+        root: folder of the files; null takes the environment variable DARTS_LITE_DATA, then data/
+        seed: of the splits and of the order of batches
+        validation_fraction: part of the training set that is kept for validation, between 0 and 1
+        train_images: use only so many images of the training set; null uses all
+        search_batch_size: images per split in one step of the search
+        batch_size: images in one step of ordinary training
+        evaluation_batch_size: images at once in validation and test
+        search_augmentation: augments the batches of the search
+        augmentation: augments the batches of ordinary training
+        download_seconds: how long to wait for a network that does not answer
+
+    Raises:
+        ValueError: an unknown dataset, or a number out of its range.
+    """
+
+    def __init__(
+        self,
+        dataset: str = "MNIST",
+        root: str | None = None,
+        seed: int = 0,
+        validation_fraction: float = 0.1,
+        train_images: int | None = None,
+        search_batch_size: int = 64,
+        batch_size: int = 128,
+        evaluation_batch_size: int = 1000,
+        search_augmentation: Augmentation | None = None,
+        augmentation: Augmentation | None = None,
+        download_seconds: float = 15.0,
+    ) -> None:
+        super().__init__()
+        settings: dict[str, Any] = {
+            "dataset": dataset,
+            "root": root,
+            "seed": seed,
+            "validation_fraction": validation_fraction,
+            "train_images": train_images,
+            "search_batch_size": search_batch_size,
+            "batch_size": batch_size,
+            "evaluation_batch_size": evaluation_batch_size,
+            "search_augmentation": search_augmentation and search_augmentation.describe(),
+            "augmentation": augmentation and augmentation.describe(),
+            "download_seconds": download_seconds,
+        }
+        spec = find_spec(dataset)
+        for name in ("search_batch_size", "batch_size", "evaluation_batch_size"):
+            if settings[name] < 1:
+                raise ValueError(f"{name} must be at least 1, got {settings[name]}")
+        if not 0 < validation_fraction < 1:
+            raise ValueError(f"validation_fraction must lie in (0, 1), got {validation_fraction}")
+        if not 0 <= seed < 2**63:
+            raise ValueError(f"the data seed must be at least 0 and below 2**63, got {seed}")
+        if not 0 < download_seconds < float("inf"):
+            raise ValueError(f"download_seconds must be above 0 and finite, got {download_seconds}")
+        if train_images is not None:
+            _split_sizes(train_images, validation_fraction)
+        self.save_hyperparameters(settings, logger=False)
+        self.num_classes, self.in_channels, self.image_size = spec.classes, spec.channels, spec.size
+        self.search_augmentation, self.augmentation = search_augmentation, augmentation
+        self.splits: dict[str, Tensor] = {}
+        self._mean = torch.tensor(spec.mean).view(-1, 1, 1)  # (C, 1, 1)
+        self._std = torch.tensor(spec.std).view(-1, 1, 1)  # (C, 1, 1)
+        self._loaded: LoadedImages | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """Class and arguments as plain values, from which a parser builds the same data again."""
+        path = f"{type(self).__module__}.{type(self).__qualname__}"
+        return {"class_path": path, "init_args": dict(self.hparams)}
+
+    def prepare_data(self) -> None:
+        """Download once per machine, before the other ranks look for the files."""
+        self._load()
+
+    def setup(self, stage: str) -> None:
+        """Read and split the data once, and move it to the training device.
+
+        Raises:
+            ValueError: a file is damaged or belongs to another data set, or too few images.
+            FileNotFoundError: files are missing.
+        """
+        loaded = self._load()
+        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        self._loaded = loaded.to(device)
+        self._mean, self._std = self._mean.to(device), self._std.to(device)
+        if not self.splits:
+            self.splits = self._split(loaded.train_labels)
+
+    @property
+    def data_source(self) -> str:
+        """Where the images came from, in words; known after ``setup``."""
+        return self._images.source
+
+    @property
+    def split_sizes(self) -> dict[str, int]:
+        """Images in each split, the test set included; known after ``setup``."""
+        sizes = {name: len(indices) for name, indices in self.splits.items()}
+        return {**sizes, "test": len(self._images.test_labels)}
+
+    def train_dataloader(self) -> Batches | PairedBatches:
+        """Pairs for a search, plain batches of both training splits for anything else."""
+        weights, alphas = self.splits["weights"], self.splits["alphas"]
+        if getattr(self.trainer and self.trainer.lightning_module, "paired_batches", False):
+            size, augmentation = self.hparams["search_batch_size"], self.search_augmentation
+            return PairedBatches(
+                self._batches("train", weights, size, augmentation, shuffle="weights"),
+                self._batches("train", alphas, size, augmentation, shuffle="alphas"),
+            )
+        union, size = torch.cat([weights, alphas]), self.hparams["batch_size"]
+        return self._batches("train", union, size, self.augmentation, shuffle="both")
+
+    def val_dataloader(self) -> Batches:
+        """The validation split, unaugmented and in order."""
+        size = self.hparams["evaluation_batch_size"]
+        return self._batches("train", self.splits["validation"], size)
+
+    def test_dataloader(self) -> Batches:
+        """The test set, unaugmented and in order."""
+        size = self.hparams["evaluation_batch_size"]
+        return self._batches("test", torch.arange(self.split_sizes["test"]), size)
+
+    def predict_dataloader(self) -> Batches:
+        """The test set, as ``test_dataloader`` gives it."""
+        return self.test_dataloader()
+
+    def prepare(self, images: Tensor, augmentation: Augmentation | None = None) -> Tensor:
+        """Turn uint8 images (B, C, H, W) into the float32 input of a network, same shape."""
+        scaled = images.float().div(255)  # (B, C, H, W)
+        return augmentation(scaled, self.normalize) if augmentation else self.normalize(scaled)
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """Standardise float images (B, C, H, W) in 0..1 by the data set's mean and deviation."""
+        return (images - self._mean.to(images.device)) / self._std.to(images.device)
+
+    @property
+    def _images(self) -> LoadedImages:
+        if self._loaded is None:
+            raise RuntimeError("the data is not loaded yet: call setup('fit') first")
+        return self._loaded
+
+    def _load(self) -> LoadedImages:
+        if self._loaded is None:
+            settings, root = self.hparams, find_root(self.hparams["root"])
+            self._loaded = load(settings["dataset"], root, settings["download_seconds"])
+        return self._loaded
+
+    def _split(self, labels: Tensor) -> dict[str, Tensor]:
+        """Indices of the splits; a smaller ``train_images`` takes a part of what a larger takes."""
+        total = self.hparams["train_images"] or len(labels)
+        if total > len(labels):
+            raise ValueError(f"train_images is {total}, but the training set has {len(labels)}")
+        sizes = _split_sizes(total, self.hparams["validation_fraction"])
+        order = stratified_order(labels.cpu(), self.hparams["seed"])[:total]
+        return dict(zip(sizes, order.split(list(sizes.values())), strict=True))
+
+    def _batches(
+        self,
+        part: str,
+        indices: Tensor,
+        batch_size: int,
+        augmentation: Augmentation | None = None,
+        shuffle: str | None = None,
+    ) -> Batches:
+        images = getattr(self._images, f"{part}_images")
+        labels = getattr(self._images, f"{part}_labels")
+        prepare = partial(self.prepare, augmentation=augmentation)
+        key = shuffle and f"{self.hparams['seed']}/{shuffle}"
+        batches = Batches(images, labels, indices, prepare, batch_size, key)
+        if trainer := self.trainer:
+            batches.epoch = lambda: trainer.current_epoch
+            batches.rank, batches.ranks = trainer.global_rank, trainer.world_size
+        return batches
+
+
+def _split_sizes(total: int, validation_fraction: float) -> dict[str, int]:
+    """How many of ``total`` training images each split gets; ValueError if one gets none."""
+    validation = round(validation_fraction * total)
+    weights = (total - validation + 1) // 2
+    sizes = {"validation": validation, "weights": weights, "alphas": total - validation - weights}
+    if min(sizes.values()) < 1:
+        raise ValueError(
+            f"{total} training images cannot be split into {sizes}; "
+            f"use more train_images or another validation_fraction"
+        )
+    return sizes

@@ -1,0 +1,165 @@
+"""The discrete network of an architecture: what remains after the search."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from darts_lite.architecture import Architecture
+from darts_lite.operations import find_operation
+from darts_lite.search_space import CELL_INPUTS, SearchSpace
+from darts_lite.skeleton import CellInputs, CellPlan, Skeleton
+from darts_lite.supernet import Supernet, module_key, sum_of
+
+
+class DropPath(nn.Module):
+    """Zeroes whole samples of a branch with probability `rate` and rescales the others.
+
+    Scheduled drop path of FractalNet and NASNet, as DARTS uses it (arXiv 1806.09055, appendix A.1).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rate = 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, C, H, W)`` -> the same shape; the identity in evaluation."""
+        if not self.training or self.rate == 0:
+            return x
+        keep = 1 - self.rate
+        mask = x.new_empty(x.shape[0], 1, 1, 1).bernoulli_(keep)
+        return x * mask / keep
+
+
+class Node(nn.Module):
+    """A node: the sum of a few edges, each an operation on an earlier state."""
+
+    def __init__(self, plan: CellPlan, edges: Sequence[tuple[str, int]]) -> None:
+        super().__init__()
+        self.kept = tuple(edges)
+        self.operations = nn.ModuleList(
+            find_operation(name)(plan.channels, plan.stride(source), True) for name, source in edges
+        )
+        self.drop_path = DropPath()
+
+    def forward(self, states: Sequence[Tensor]) -> Tensor:
+        """Earlier states, each ``(B, C, H, W)`` -> a state."""
+        return sum_of(
+            operation(states[source])
+            if isinstance(operation, nn.Identity)
+            else self.drop_path(operation(states[source]))
+            for operation, (_, source) in zip(self.operations, self.kept, strict=True)
+        )
+
+
+class Cell(nn.Module):
+    """A discrete cell."""
+
+    def __init__(self, architecture: Architecture, plan: CellPlan) -> None:
+        super().__init__()
+        self.kind = plan.kind
+        self.inputs = CellInputs(plan, affine=True)
+        self.nodes = nn.ModuleList(Node(plan, edges) for edges in architecture.cells[plan.kind])
+        self.concat = architecture.concat[plan.kind]
+        self.out_channels = len(self.concat) * plan.channels
+
+    def forward(self, before_last: Tensor, last: Tensor) -> Tensor:
+        """Two inputs -> ``(B, len(concat) * C, H, W)``."""
+        states = self.inputs(before_last, last)
+        for node in self.nodes:
+            states.append(node(states))
+        return torch.cat([states[state] for state in self.concat], dim=1)
+
+
+class Net(nn.Module):
+    """The network of an architecture.
+
+    Args:
+        architecture: Cells and skeleton.
+        in_channels: Channels of the images.
+        num_classes: Number of classes.
+        auxiliary: Whether to add DARTS' auxiliary head, used in training only.
+
+    Raises:
+        ValueError: if an operation is unknown, or an auxiliary head has no reducing cell.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        in_channels: int,
+        num_classes: int,
+        auxiliary: bool = False,
+    ) -> None:
+        super().__init__()
+        self.skeleton = Skeleton(
+            architecture.skeleton,
+            lambda plan: Cell(architecture, plan),
+            in_channels,
+            num_classes,
+            auxiliary,
+        )
+        self.architecture = architecture
+
+    def forward(self, images: Tensor) -> Tensor:
+        """``(B, C, H, W)`` -> logits ``(B, classes)``."""
+        return self.skeleton(images)[0]
+
+    def forward_auxiliary(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Logits, and those of the auxiliary head while training where there is one."""
+        return self.skeleton(images)
+
+    def set_drop_path(self, rate: float) -> None:
+        """Sets the probability with which each sample loses a branch."""
+        for module in self.modules():
+            if isinstance(module, DropPath):
+                module.rate = rate
+
+    def inherit(self, supernet: Supernet) -> None:
+        """Takes the trained weights of the edges that were kept.
+
+        A supernet's norms have no scale and shift; here they keep 1 and 0, so the operations stay
+        the same functions. Their running statistics saw mixed inputs: recalibrate them.
+
+        Raises:
+            ValueError: if the supernet's skeleton differs, or the cells read other states.
+        """
+        _check_inheritable(self.architecture, supernet.space)
+        _take(self.skeleton.stem, supernet.skeleton.stem)
+        _take(self.skeleton.classifier, supernet.skeleton.classifier)
+        for cell, mixed_cell in zip(self.skeleton.cells, supernet.skeleton.cells, strict=True):
+            _take(cell.inputs, mixed_cell.inputs)
+            for node, mixed_node in zip(cell.nodes, mixed_cell.nodes, strict=True):
+                for operation, (name, source) in zip(node.operations, node.kept, strict=True):
+                    if name != "none":
+                        candidates = mixed_node.edges[source].candidates
+                        _take(operation, candidates[module_key(name)])
+
+
+def _take(target: nn.Module, source: nn.Module) -> None:
+    missing, unexpected = target.load_state_dict(source.state_dict(), strict=False)
+    affine = {
+        f"{name}.{parameter}".lstrip(".")
+        for name, module in target.named_modules()
+        if isinstance(module, nn.BatchNorm2d)
+        for parameter in ("weight", "bias")
+    }
+    assert affine.issuperset(missing) and not unexpected, (missing, unexpected)
+
+
+def _check_inheritable(architecture: Architecture, space: SearchSpace) -> None:
+    ours, theirs = architecture.skeleton, space.skeleton
+    for field in ("stem", "channels", "cells", "reduction_cells"):
+        if getattr(ours, field) != getattr(theirs, field):
+            raise ValueError(
+                f"cannot inherit weights: the net has {field} {getattr(ours, field)}, the supernet "
+                f"{getattr(theirs, field)}; keep the skeleton of the search or train from scratch"
+            )
+    nodes = tuple(range(CELL_INPUTS, CELL_INPUTS + space.nodes))
+    for kind in ours.kinds:
+        names = {name for node in architecture.cells[kind] for name, _ in node}
+        if architecture.concat[kind] != nodes or not names.issubset(space.candidates):
+            raise ValueError(
+                f"cannot inherit weights: the {kind} cell does not come from the space "
+                f"{space.name!r}; train from scratch"
+            )

@@ -1,0 +1,189 @@
+"""The candidate operations and the stems: one entry each.
+
+An operation is built by ``build(channels, stride, affine)`` and maps ``(B, C, H, W)`` to
+``(B, C, ceil(H / stride), ceil(W / stride))``. ``affine`` is false inside a supernet, where every
+candidate ends in a norm without scale and shift so that the mixing weights alone decide how much it
+contributes (DARTS, arXiv 1806.09055, section 3), and true in the discrete network.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+
+import torch
+from torch import Tensor, nn
+
+Operation = Callable[[int, int, bool], nn.Module]
+
+
+class Zero(nn.Module):
+    """No connection: zeros of the output's shape. ``(B, C, H, W)`` -> ``(B, C, H', W')``."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])
+
+
+class FactorizedReduce(nn.Module):
+    """Halves a map by two 1x1 convolutions on shifted grids; odd sizes are padded by one.
+
+    ``(B, C_in, H, W)`` -> ``(B, C_out, ceil(H / 2), ceil(W / 2))``.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, affine: bool) -> None:
+        super().__init__()
+        even = out_channels // 2
+        self.even = nn.Conv2d(in_channels, even, 1, stride=2, bias=False)
+        self.odd = nn.Conv2d(in_channels, out_channels - even, 1, stride=2, bias=False)
+        self.norm = nn.BatchNorm2d(out_channels, affine=affine)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(x)
+        height, width = x.shape[-2:]
+        x = nn.functional.pad(x, (0, width % 2, 0, height % 2))
+        halves = [self.even(x), self.odd(x[:, :, 1:, 1:])]  # each (B, ~C_out/2, H/2, W/2)
+        return self.norm(torch.cat(halves, dim=1))
+
+
+def relu_conv_norm(
+    in_channels: int, out_channels: int, kernel: int, stride: int, affine: bool
+) -> nn.Sequential:
+    """ReLU, convolution, batch norm: DARTS' preprocessing block and the plain convolutions."""
+    conv = nn.Conv2d(
+        in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, bias=False
+    )
+    return nn.Sequential(nn.ReLU(), conv, nn.BatchNorm2d(out_channels, affine=affine))
+
+
+def depthwise_separable(
+    channels: int, kernel: int, stride: int, dilation: int, affine: bool
+) -> nn.Sequential:
+    """ReLU, depthwise convolution, 1x1 convolution, batch norm."""
+    padding = dilation * (kernel // 2)
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(channels, channels, kernel, stride, padding, dilation, channels, bias=False),
+        nn.Conv2d(channels, channels, 1, bias=False),
+        nn.BatchNorm2d(channels, affine=affine),
+    )
+
+
+def _none(channels: int, stride: int, affine: bool) -> nn.Module:
+    return Zero(stride)
+
+
+def _skip_connect(channels: int, stride: int, affine: bool) -> nn.Module:
+    return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine)
+
+
+def _pool(pool: nn.Module, channels: int) -> nn.Module:
+    # The published network drops this norm after the search. It has no parameters, and keeping it
+    # lets a derived net inherit the supernet's weights and compute the same function.
+    return nn.Sequential(pool, nn.BatchNorm2d(channels, affine=False))
+
+
+def _max_pool_3x3(channels: int, stride: int, affine: bool) -> nn.Module:
+    return _pool(nn.MaxPool2d(3, stride, padding=1), channels)
+
+
+def _avg_pool_3x3(channels: int, stride: int, affine: bool) -> nn.Module:
+    return _pool(nn.AvgPool2d(3, stride, padding=1, count_include_pad=False), channels)
+
+
+def _separable(kernel: int) -> Operation:
+    def build(channels: int, stride: int, affine: bool) -> nn.Module:
+        first = depthwise_separable(channels, kernel, stride, 1, affine)
+        return nn.Sequential(*first, *depthwise_separable(channels, kernel, 1, 1, affine))
+
+    return build
+
+
+def _depthwise(kernel: int, dilation: int = 1) -> Operation:
+    def build(channels: int, stride: int, affine: bool) -> nn.Module:
+        return depthwise_separable(channels, kernel, stride, dilation, affine)
+
+    return build
+
+
+def _convolution(kernel: int) -> Operation:
+    def build(channels: int, stride: int, affine: bool) -> nn.Module:
+        return relu_conv_norm(channels, channels, kernel, stride, affine)
+
+    return build
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    "none": _none,
+    "max_pool_3x3": _max_pool_3x3,
+    "avg_pool_3x3": _avg_pool_3x3,
+    "skip_connect": _skip_connect,
+    "sep_conv_3x3": _separable(3),
+    "sep_conv_5x5": _separable(5),
+    "dil_conv_3x3": _depthwise(3, dilation=2),
+    "dil_conv_5x5": _depthwise(5, dilation=2),
+    "dw_conv_3x3": _depthwise(3),
+    "dw_conv_5x5": _depthwise(5),
+    "conv_1x1": _convolution(1),
+    "conv_3x3": _convolution(3),
+}
+
+
+def find_operation(name: str) -> Operation:
+    """The builder behind ``name``: a key of `OPERATIONS`, or ``module.Name`` of a loaded module.
+
+    A dotted name never imports anything, since it may come from a file that somebody sent; whoever
+    uses operations of their own imports them first (`import_operation` for names in a
+    configuration).
+
+    Raises:
+        ValueError: if there is no such operation.
+    """
+    if name in OPERATIONS:
+        return OPERATIONS[name]
+    module, _, attribute = name.rpartition(".")
+    operation = getattr(sys.modules.get(module), attribute, None) if module else None
+    if not callable(operation):
+        raise ValueError(
+            f"unknown operation {name!r}; choose from {sorted(OPERATIONS)}, or import the module "
+            "of your own operation before it is named"
+        )
+    return operation
+
+
+def import_operation(name: str) -> Operation:
+    """As `find_operation`, but imports the module of a dotted name: for the user's own settings."""
+    module = name.rpartition(".")[0]
+    if name not in OPERATIONS and module:
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise ValueError(f"operation {name!r}: cannot import {module!r} ({error})") from error
+    return find_operation(name)
+
+
+def _stem(multiplier: int, *strides: int) -> Callable[[int, int], tuple[nn.Module, int]]:
+    def build(in_channels: int, channels: int) -> tuple[nn.Module, int]:
+        out_channels = multiplier * channels
+        layers: list[nn.Module] = []
+        for stride in strides:
+            layers += [nn.ReLU()] if layers else []
+            layers += [
+                nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False),
+                nn.BatchNorm2d(out_channels),
+            ]
+            in_channels = out_channels
+        return nn.Sequential(*layers), out_channels
+
+    return build
+
+
+STEMS: Mapping[str, Callable[[int, int], tuple[nn.Module, int]]] = {
+    "conv3x3": _stem(3, 1),
+    "conv3x3_stride2": _stem(2, 2),
+}
+"""Stem builders ``(in_channels, channels) -> (module, out_channels)``; ``conv3x3`` is DARTS'."""

@@ -1,0 +1,245 @@
+"""The LightningModule that trains a discrete network."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.callbacks import Callback, WeightAveraging
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
+from torchmetrics.classification import MulticlassAccuracy
+
+from darts_lite.architecture import Architecture
+from darts_lite.checkpoints import describe_data, read_checkpoint
+from darts_lite.net import Net
+from darts_lite.operations import import_operation
+from darts_lite.search import ArchitectureSearch
+
+Batch = tuple[Tensor, Tensor]
+
+
+def _one_cycle(optimizer: torch.optim.Optimizer, steps: int) -> LRScheduler:
+    return OneCycleLR(optimizer, optimizer.param_groups[0]["lr"], total_steps=steps + 1)
+
+
+def _cosine(optimizer: torch.optim.Optimizer, steps: int) -> LRScheduler:
+    return CosineAnnealingLR(optimizer, steps)
+
+
+SCHEDULES: Mapping[str, Callable[[torch.optim.Optimizer, int], LRScheduler]] = {
+    "one_cycle": _one_cycle,
+    "cosine": _cosine,
+}
+
+
+class Retraining(LightningModule):
+    """Trains the net of an architecture from scratch or from a supernet's weights, and tests it.
+
+    Args:
+        architecture: A published architecture's name, the path of an architecture file or of a
+            search checkpoint, an `Architecture`, or its content as plain values.
+        in_channels: Channels of the images; the CLI takes it from the data.
+        num_classes: Number of classes; the CLI takes it from the data.
+        max_epochs: How long to train where ``trainer.max_epochs`` does not say it, as after a
+            search.
+        optimizer: Makes the optimizer.
+        schedule: Course of the learning rate over all steps.
+        label_smoothing: Share of the target given to all classes alike.
+        drop_path: Probability of dropping a branch at the end of training; it grows from 0.
+        ema_decay: Decay of the averaged weights that are validated and kept; 0 for none.
+        auxiliary_weight: Weight of the auxiliary head's loss; 0 for no such head.
+        gradient_clip: Largest norm of the gradient; 0 for any.
+        inherit: Start from the supernet's weights; `architecture` is then a search checkpoint.
+        channels, cells, reductions, stem: Override the architecture's skeleton.
+        operations: ``module.Name`` of your own operations in the architecture, to be imported.
+
+    Raises:
+        ValueError: if a value is out of range or they do not go together.
+        FileNotFoundError: if the architecture is no name and no file.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture | dict[str, Any] | str,
+        in_channels: int = 1,
+        num_classes: int = 10,
+        max_epochs: int = 20,
+        optimizer: OptimizerCallable = lambda p: torch.optim.SGD(
+            p, lr=0.025, momentum=0.9, weight_decay=3e-4
+        ),
+        schedule: Literal["one_cycle", "cosine"] = "cosine",
+        label_smoothing: float = 0.0,
+        drop_path: float = 0.0,
+        ema_decay: float = 0.0,
+        auxiliary_weight: float = 0.0,
+        gradient_clip: float = 5.0,
+        inherit: bool = False,
+        channels: int | None = None,
+        cells: int | None = None,
+        reductions: tuple[int, ...] | None = None,
+        stem: str | None = None,
+        operations: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__()
+        shares = {"label_smoothing": label_smoothing, "drop_path": drop_path, "ema_decay": ema_decay}
+        for name, value in shares.items():
+            if not 0 <= value < 1:
+                raise ValueError(f"{name} must be at least 0 and below 1, got {value}")
+        if max_epochs < 1:
+            raise ValueError(f"max_epochs must be at least 1, got {max_epochs}")
+        if auxiliary_weight < 0 or gradient_clip < 0:
+            raise ValueError("auxiliary_weight and gradient_clip must be at least 0")
+        for name in operations:
+            import_operation(name)
+        found = resolve_architecture(architecture)
+        self.architecture = found.with_skeleton(channels, cells, reductions, stem)
+        self.save_hyperparameters(
+            {
+                "architecture": self.architecture.to_dict(),
+                "in_channels": in_channels,
+                "num_classes": num_classes,
+                "max_epochs": max_epochs,
+                "schedule": schedule,
+                "label_smoothing": label_smoothing,
+                "drop_path": drop_path,
+                "ema_decay": ema_decay,
+                "auxiliary_weight": auxiliary_weight,
+                "gradient_clip": gradient_clip,
+            },
+            logger=False,
+        )
+        self.max_epochs = max_epochs
+        self.optimizer = optimizer
+        self.schedule = SCHEDULES[schedule]
+        self.label_smoothing = label_smoothing
+        self.drop_path = drop_path
+        self.ema_decay = ema_decay
+        self.auxiliary_weight = auxiliary_weight
+        self.gradient_clip = gradient_clip
+        self.net = Net(self.architecture, in_channels, num_classes, auxiliary_weight > 0)
+        if inherit:
+            self.net.inherit(_supernet_of(architecture))
+        self.net.to(memory_format=torch.channels_last)  # faster on CPUs and tensor cores
+        self.accuracy = MulticlassAccuracy(num_classes, average="micro")
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images ``(B, C, H, W)`` -> logits ``(B, classes)``."""
+        return self.net(images)
+
+    def on_train_epoch_start(self) -> None:
+        """Raises the drop-path probability linearly over the epochs, as DARTS does."""
+        self.net.set_drop_path(self.drop_path * self.current_epoch / (self.trainer.max_epochs or 1))
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Loss of a batch ``(B, C, H, W)``, ``(B,)``."""
+        images, labels = batch
+        logits, auxiliary = self.net.forward_auxiliary(images)
+        loss = cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
+        self.log("retraining/train_loss", loss.detach(), prog_bar=True)
+        self.log("retraining/train_accuracy", accuracy, prog_bar=True)
+        self.log("retraining/learning_rate", self.optimizers().param_groups[0]["lr"])
+        if auxiliary is not None:
+            loss = loss + self.auxiliary_weight * cross_entropy(
+                auxiliary, labels, label_smoothing=self.label_smoothing
+            )
+        return loss
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Loss and accuracy on the validation split."""
+        self._evaluate(batch, "retraining/validation_loss", "retraining/validation_accuracy")
+
+    def test_step(self, batch: Batch, batch_index: int) -> None:
+        """Loss and accuracy on the test set."""
+        self._evaluate(batch, "test/loss", "test/accuracy")
+
+    def predict_step(self, batch: Batch, batch_index: int) -> tuple[Tensor, Tensor]:
+        """Most probable class and its probability, each ``(B,)``."""
+        probabilities, classes = self.net(batch[0]).softmax(dim=1).max(dim=1)
+        return classes, probabilities
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """The optimizer, and the schedule stepped after every batch."""
+        optimizer = self.optimizer(self.net.parameters())
+        steps = max(1, int(self.trainer.estimated_stepping_batches))
+        scheduler = {"scheduler": self.schedule(optimizer, steps), "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clips by the module's own `gradient_clip`."""
+        if self.gradient_clip > 0:
+            torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.gradient_clip)
+
+    def configure_callbacks(self) -> list[Callback]:
+        """The averaging of the weights, where it is asked for."""
+        if self.ema_decay == 0:
+            return []
+        return [WeightAveraging(multi_avg_fn=exponential_average(self.ema_decay))]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds what `test` needs: the model's and the data's settings as plain values."""
+        checkpoint["model"] = {
+            "class_path": "darts_lite.retraining.Retraining",
+            "init_args": dict(self.hparams),
+        }
+        checkpoint["data"] = describe_data(self)
+
+    def _evaluate(self, batch: Batch, loss_name: str, accuracy_name: str) -> None:
+        images, labels = batch
+        logits = self.net(images)
+        self.accuracy(logits, labels)
+        self.log(loss_name, cross_entropy(logits, labels), batch_size=len(labels))
+        self.log(accuracy_name, self.accuracy, prog_bar=True, batch_size=len(labels))
+
+
+def exponential_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
+    """Update of averaged tensors: ``a += (1 - d) (x - a)``, ``d = min(decay, (1 + n) / (10 + n))``.
+
+    The ramp over the number of updates ``n`` (as in TensorFlow's ExponentialMovingAverage) keeps
+    the untrained start out of the average when training is short.
+    """
+
+    @torch.no_grad()
+    def update(averaged: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
+        ramp = (1 + int(updates)) / (10 + int(updates))
+        for mean, value in zip(averaged, current, strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(value.to(mean.dtype), 1 - min(decay, ramp))
+            else:
+                mean.copy_(value)
+
+    return update
+
+
+def resolve_architecture(value: Architecture | Mapping[str, Any] | str | Path) -> Architecture:
+    """As `Architecture.of`, and also the path of a search checkpoint.
+
+    Raises:
+        ValueError: if the content is not valid, or the checkpoint holds no architecture.
+        FileNotFoundError: if it is no name and no file.
+    """
+    if isinstance(value, str | Path) and Path(value).suffix == ".ckpt":
+        content = read_checkpoint(value)
+        held = content.get("architecture") or content["model"]["init_args"].get("architecture")
+        return Architecture.of(held)
+    return Architecture.of(value)
+
+
+def _supernet_of(value: Architecture | Mapping[str, Any] | str | Path) -> Any:
+    if not isinstance(value, str | Path) or "architecture" not in (
+        read_checkpoint(value) if Path(value).suffix == ".ckpt" else {}
+    ):
+        raise ValueError(
+            "inherit needs the path of a search checkpoint (checkpoints/last.ckpt of its run) as "
+            f"architecture, got {str(value)[:80]!r}; or set inherit to false"
+        )
+    return ArchitectureSearch.load_from_checkpoint(value, map_location="cpu").supernet

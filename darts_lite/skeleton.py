@@ -1,0 +1,151 @@
+"""The frame around the cells: stem, stacked cells, head. Supernet and net share it.
+
+The layout is DARTS' (arXiv 1806.09055, section 3.1.1 and appendix A.1): every cell reads the two
+cells before it, reducing cells double the channels, global pooling and a linear layer end the net.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from darts_lite.operations import STEMS, FactorizedReduce, relu_conv_norm
+from darts_lite.search_space import SkeletonSettings
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """What a cell must know to be built.
+
+    Args:
+        index: Position in the stack.
+        kind: ``"normal"`` or ``"reduce"``.
+        input_channels: Channels of the outputs of the cell before the last and of the last one.
+        input_reduced: Whether the last cell halved the map, so that input 0 is twice as large.
+        channels: Channels of each node.
+    """
+
+    index: int
+    kind: str
+    input_channels: tuple[int, int]
+    input_reduced: bool
+    channels: int
+
+    def stride(self, source: int) -> int:
+        """Stride of an operation on state `source`: a reducing cell halves its two inputs."""
+        return 2 if self.kind == "reduce" and source < 2 else 1
+
+
+class CellInputs(nn.Module):
+    """Brings a cell's two inputs to its channels and to one size: its states 0 and 1.
+
+    Args:
+        plan: Where the cell stands.
+        affine: Whether the norms scale and shift.
+    """
+
+    def __init__(self, plan: CellPlan, affine: bool) -> None:
+        super().__init__()
+        before_last, last = plan.input_channels
+        self.before_last = (
+            FactorizedReduce(before_last, plan.channels, affine)
+            if plan.input_reduced
+            else relu_conv_norm(before_last, plan.channels, 1, 1, affine)
+        )
+        self.last = relu_conv_norm(last, plan.channels, 1, 1, affine)
+
+    def forward(self, before_last: Tensor, last: Tensor) -> list[Tensor]:
+        """Two states ``(B, channels, H, W)``."""
+        return [self.before_last(before_last), self.last(last)]
+
+
+def _call(cell: nn.Module, before_last: Tensor, last: Tensor) -> Tensor:
+    return cell(before_last, last)
+
+
+class Skeleton(nn.Module):
+    """Stem, cells and classifier.
+
+    Args:
+        settings: Channels, cells, reductions and stem.
+        build_cell: Makes the cell for a plan; it has ``out_channels`` and maps two inputs to one.
+        in_channels: Channels of the images.
+        num_classes: Number of classes.
+        auxiliary: Whether a second classifier reads the output of the last reducing cell.
+
+    Raises:
+        ValueError: if an auxiliary head is asked for where no cell reduces.
+    """
+
+    def __init__(
+        self,
+        settings: SkeletonSettings,
+        build_cell: Callable[[CellPlan], nn.Module],
+        in_channels: int,
+        num_classes: int,
+        auxiliary: bool = False,
+    ) -> None:
+        super().__init__()
+        self.stem, stem_channels = STEMS[settings.stem](in_channels, settings.channels)
+        self.cells = nn.ModuleList()
+        inputs, reduced, channels = (stem_channels, stem_channels), False, settings.channels
+        self.auxiliary_after = max(settings.reduction_cells, default=None) if auxiliary else None
+        if auxiliary and self.auxiliary_after is None:
+            raise ValueError("an auxiliary head needs a reducing cell; set auxiliary_weight to 0")
+        self.auxiliary_head: AuxiliaryHead | None = None
+        for index in range(settings.cells):
+            kind = settings.kind(index)
+            channels *= 2 if kind == "reduce" else 1
+            cell = build_cell(CellPlan(index, kind, inputs, reduced, channels))
+            self.cells.append(cell)
+            inputs, reduced = (inputs[1], cell.out_channels), kind == "reduce"
+            if index == self.auxiliary_after:
+                self.auxiliary_head = AuxiliaryHead(cell.out_channels, num_classes)
+        self.classifier = nn.Linear(inputs[1], num_classes)
+
+    def forward(
+        self, images: Tensor, run_cell: Callable[[nn.Module, Tensor, Tensor], Tensor] = _call
+    ) -> tuple[Tensor, Tensor | None]:
+        """Logits ``(B, classes)`` of the classifier and, in training, of the auxiliary head.
+
+        Args:
+            images: ``(B, C, H, W)``, any size.
+            run_cell: Calls a cell with its two inputs; a supernet adds the mixing weights here.
+        """
+        before_last = last = self.stem(images)
+        auxiliary = None
+        for index, cell in enumerate(self.cells):
+            before_last, last = last, run_cell(cell, before_last, last)
+            if index == self.auxiliary_after and self.training and self.auxiliary_head is not None:
+                auxiliary = self.auxiliary_head(last)
+        return self.classifier(last.mean(dim=(2, 3))), auxiliary
+
+
+class AuxiliaryHead(nn.Module):
+    """DARTS' auxiliary classifier: ``(B, C, H, W)`` -> ``(B, classes)`` through a 2x2 map."""
+
+    def __init__(self, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(channels, 128, 1, bias=False),
+            nn.BatchNorm2d(128),
+            nn.ReLU(),
+            nn.Conv2d(128, 768, 2, bias=False),
+            nn.BatchNorm2d(768),
+            nn.ReLU(),
+        )
+        self.classifier = nn.Linear(768, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = overlapping_average_2x2(torch.relu(x))
+        return self.classifier(self.features(pooled).flatten(1))
+
+
+def overlapping_average_2x2(x: Tensor) -> Tensor:
+    """Averages of four overlapping windows, 5 of 8 wide as published; ``(B, C, 2, 2)``."""
+    if min(x.shape[-2:]) < 8:
+        return nn.functional.adaptive_avg_pool2d(x, 2)
+    window = [5 * side // 8 for side in x.shape[-2:]]
+    stride = [side - width for side, width in zip(x.shape[-2:], window, strict=True)]
+    return nn.functional.avg_pool2d(x, window, stride)

@@ -1,0 +1,341 @@
+"""Architectures: round trips, published cells, and one line for whatever is wrong with a file."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from darts_lite.architecture import ARCHITECTURES, Architecture
+from darts_lite.search_space import SkeletonSettings
+
+V2_TEXT = (
+    "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), "
+    "('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), "
+    "('dil_conv_3x3', 2)], normal_concat=[2, 3, 4, 5], reduce=[('max_pool_3x3', 0), "
+    "('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0), "
+    "('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=[2, 3, 4, 5])"
+)
+NESTED_TEXT = """
+    DARTS = Genotype(
+        reduce=[[('max_pool_3x3', 0), ('max_pool_3x3', 1)], [('skip_connect', 2)]],
+        reduce_concat=range(2, 4),
+        normal=[[('sep_conv_3x3', 0), ('sep_conv_3x3', 1)], [('dil_conv_5x5', 2)]],
+        normal_concat=(3,),
+    )
+"""
+UNEVEN = Architecture(
+    cells={
+        "normal": ((("none", 0),), (("conv_1x1", 2), ("conv_3x3", 1), ("my_ops.Mine", 0))),
+        "reduce": ((("conv_3x3", 1), ("conv_3x3", 1)),),
+    },
+    concat={"normal": (0, 3)},
+    skeleton=SkeletonSettings(channels=8, cells=3, reductions=(1,)),
+    space="own",
+    found_by={"algorithm": "darts", "seed": 3, "shares": [0.5, None]},
+)
+ALL = {**ARCHITECTURES, "uneven": UNEVEN}
+
+
+def refusal(given: Any) -> str:
+    """The message with which `Architecture.of` refuses what is given."""
+    with pytest.raises((ValueError, FileNotFoundError)) as caught:
+        Architecture.of(given)
+    message = str(caught.value)
+    assert message and "\n" not in message and len(message) < 700
+    return message
+
+
+@pytest.mark.parametrize("architecture", ALL.values(), ids=ALL)
+def test_round_trips(architecture: Architecture, tmp_path: Path) -> None:
+    assert Architecture.of(architecture) is architecture
+    assert Architecture.of(architecture.to_dict()) == architecture
+    path = tmp_path / "new" / "architecture.json"
+    architecture.save(path)
+    assert Architecture.of(path) == Architecture.of(str(path)) == architecture
+    assert json.loads(path.read_text()) == architecture.to_dict()
+    read = Architecture.from_genotype(architecture.genotype(), architecture.skeleton)
+    assert (read.cells, read.concat) == (architecture.cells, architecture.concat)
+
+
+def test_saving_replaces_the_file_and_leaves_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "architecture.json"
+    path.write_text("old")
+    ARCHITECTURES["DARTS_V2"].save(path)
+    assert list(tmp_path.iterdir()) == [path]
+    lines = path.read_text().splitlines()
+    assert '      [["sep_conv_3x3", 1], ["skip_connect", 0]],' in lines
+    assert max(map(len, lines)) <= 100
+
+
+def test_values_handed_out_or_in_are_not_shared() -> None:
+    found_by: dict[str, Any] = {"steps": [1]}
+    architecture = Architecture(
+        UNEVEN.cells,
+        {},
+        skeleton=UNEVEN.skeleton,
+        found_by=found_by,
+    )
+    found_by["steps"].append(2)
+    architecture.to_dict()["found_by"]["steps"].append(3)
+    assert architecture.found_by == {"steps": [1]}
+
+
+def test_published_cells() -> None:
+    assert set(ARCHITECTURES) == {"DARTS_V1", "DARTS_V2", "PC_DARTS_cifar", "PC_DARTS_image"}
+    v2 = Architecture.of("DARTS_V2")
+    assert v2.genotype() == V2_TEXT
+    assert v2.skeleton == SkeletonSettings(channels=36, cells=20, stem="conv3x3")
+    assert v2.space == "darts" and "1806.09055" in v2.found_by["source"]
+    assert ARCHITECTURES["DARTS_V1"].cells["reduce"][3] == (
+        ("skip_connect", 2),
+        ("avg_pool_3x3", 0),
+    )
+    assert ARCHITECTURES["PC_DARTS_image"].cells["normal"][3] == (
+        ("sep_conv_3x3", 1),
+        ("dil_conv_5x5", 4),
+    )
+
+
+def test_the_spellings_of_a_genotype() -> None:
+    flat = Architecture.of(f"\n  DARTS_V2 = {V2_TEXT}  ")
+    assert flat.cells == ARCHITECTURES["DARTS_V2"].cells
+    assert Architecture.of(V2_TEXT.replace("[2, 3, 4, 5]", "range(2, 6)")) == flat
+    nested = Architecture.of(NESTED_TEXT)
+    assert nested.cells["normal"][1] == (("dil_conv_5x5", 2),)
+    assert nested.concat == {"normal": (3,), "reduce": (2, 3)}
+    assert "reduce=[[('max_pool_3x3', 0), ('max_pool_3x3', 1)], [('skip" in nested.genotype()
+    only_normal = Architecture.of("Genotype(normal=[('conv_1x1', 0), ('none', 1)])")
+    assert only_normal.skeleton.kinds == ("normal",) and only_normal.concat == {"normal": (2,)}
+
+
+def test_reading_as_text() -> None:
+    lines = str(ARCHITECTURES["DARTS_V2"]).splitlines()
+    assert lines[0].startswith("darts: 20 cells of 36 channels, reductions: 6, 13")
+    assert lines[1] == "normal:     0 = sep_conv_3x3(c_{k-2}) + sep_conv_3x3(c_{k-1})"
+    assert lines[4] == "            3 = skip_connect(c_{k-2}) + dil_conv_3x3(0)"
+    assert lines[5] == "        c_{k} = concat(0, 1, 2, 3)"
+
+
+def test_another_skeleton() -> None:
+    assert UNEVEN.with_skeleton() == UNEVEN
+    assert UNEVEN.with_skeleton(channels=64).skeleton == SkeletonSettings(64, 3, (1,))
+    assert UNEVEN.with_skeleton(cells=3).skeleton.reductions == (1,)
+    assert UNEVEN.with_skeleton(cells=6).skeleton == SkeletonSettings(8, 6)
+    large = UNEVEN.with_skeleton(cells=6, reductions=[5], stem="conv3x3_stride2")
+    assert large.skeleton == SkeletonSettings(8, 6, (5,), "conv3x3_stride2")
+    assert large.cells == UNEVEN.cells and large.found_by == UNEVEN.found_by
+    mistakes: list[dict[str, Any]] = [
+        {"cells": 0},
+        {"channels": True},
+        {"reductions": [7]},
+        {"stem": "none"},
+    ]
+    for wrong in mistakes:
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            UNEVEN.with_skeleton(**wrong)
+
+
+@pytest.mark.parametrize("cells", [{}, {"normal": UNEVEN.cells["normal"]}, {"reduce": ()}])
+def test_every_kind_of_the_skeleton_needs_a_cell(cells: Any) -> None:
+    with pytest.raises(ValueError, match="^cells"):
+        Architecture(cells)
+
+
+def test_a_skeleton_of_reductions_needs_no_normal_cell() -> None:
+    skeleton = SkeletonSettings(cells=1, reductions=(0,))
+    architecture = Architecture({"reduce": UNEVEN.cells["reduce"]}, skeleton=skeleton)
+    assert Architecture.of(architecture.to_dict()) == architecture
+
+
+DEEP: Any = []
+for _ in range(5_000):
+    DEEP = [DEEP]
+MUTATIONS: list[tuple[str, Any, str]] = [
+    ("format", "other", "'format'"),
+    ("format", None, "'format'"),
+    ("version", 2, "version: must be 1, got 2"),
+    ("version", True, "version"),
+    ("version", "1", "version"),
+    ("space", 5, "space"),
+    ("cells", None, "cells: expected keys"),
+    ("cells", [], "cells: expected keys"),
+    ("cells", {}, "cells: missing"),
+    ("cells", DEEP, "cells"),
+    ("cells.extra", [], "cells: unknown keys ['extra']"),
+    ("cells.normal", [], "cells.normal: expected a list of at least one node"),
+    ("cells.normal", "sep", "cells.normal: expected"),
+    ("cells.normal", {"0": []}, "cells.normal: expected"),
+    ("cells.normal", DEEP, "cells.normal[0][0]: expected [operation, source]"),
+    ("cells.normal.1", [], "cells.normal[1]: expected a list of at least one edge"),
+    ("cells.normal.1", None, "cells.normal[1]"),
+    ("cells.normal.2.0", ["skip_connect"], "cells.normal[2][0]: expected [operation, source]"),
+    ("cells.normal.2.0", "no", "cells.normal[2][0]: expected [operation, source]"),
+    ("cells.normal.2.0.0", "sep_conv_9x9", "cells.normal[2][0]: unknown operation 'sep_conv_9x9'"),
+    ("cells.normal.2.0.0", ["none"], "cells.normal[2][0]: unknown operation"),
+    ("cells.normal.2.0.0", None, "cells.normal[2][0]: unknown operation"),
+    ("cells.normal.2.0.0", "os.system('x')", "cells.normal[2][0]: unknown operation"),
+    ("cells.normal.2.0.0", "a..b\n", "cells.normal[2][0]: unknown operation"),
+    ("cells.reduce.0.1.1", 2, "cells.reduce[0][1]: source must be a whole number from 0 to 1"),
+    ("cells.reduce.0.1.1", -1, "cells.reduce[0][1]: source"),
+    ("cells.reduce.0.1.1", 1.0, "cells.reduce[0][1]: source"),
+    ("cells.reduce.0.1.1", True, "cells.reduce[0][1]: source"),
+    ("cells.reduce.0.1.1", "0", "cells.reduce[0][1]: source"),
+    ("cells.reduce.0.1.1", float("nan"), "cells.reduce[0][1]: source"),
+    ("concat", None, "concat: expected keys"),
+    ("concat.other", [2], "concat: unknown keys"),
+    ("concat.normal", [], "concat.normal: expected a list of at least one state"),
+    ("concat.normal", [2, 2], "concat.normal: states must differ"),
+    ("concat.normal", [6], "concat.normal: state must be a whole number from 0 to 5, got 6"),
+    ("concat.normal", ["2"], "concat.normal: state"),
+    ("skeleton", None, "skeleton: expected keys"),
+    ("skeleton", {}, "skeleton: missing"),
+    ("skeleton.depth", 3, "skeleton: unknown keys ['depth']"),
+    ("skeleton.stem", "conv5x5", "skeleton: unknown stem 'conv5x5'"),
+    ("skeleton.stem", [], "skeleton: stem must be a name"),
+    ("skeleton.channels", 0, "skeleton: channels must be a whole number from 1"),
+    ("skeleton.channels", "36", "skeleton: channels"),
+    ("skeleton.cells", 10**30, "skeleton: cells must be a whole number from 1 to 10000"),
+    ("skeleton.cells", True, "skeleton: cells"),
+    ("skeleton.reductions", 5, "skeleton.reductions: expected a list"),
+    ("skeleton.reductions", 0, "skeleton.reductions: expected a list"),
+    ("skeleton.reductions", False, "skeleton.reductions: expected a list"),
+    ("skeleton.reductions", "67", "skeleton.reductions: expected a list"),
+    ("skeleton.reductions", {}, "skeleton.reductions: expected a list"),
+    ("skeleton.reductions", [20], "skeleton: reductions must be a whole number from 0 to 19"),
+    ("skeleton.reductions", [True], "skeleton: reductions"),
+    ("found_by", [], "found_by: expected keys and values"),
+    ("found_by", {"loss": float("inf")}, "found_by: must hold plain JSON values"),
+    ("found_by", {"x": DEEP}, "found_by: must hold plain JSON values"),
+    ("found_by", {"x": {1, 2}}, "found_by: must hold plain JSON values"),
+    ("comment", "hello", "unknown keys ['comment']"),
+]
+
+
+@pytest.mark.parametrize(("where", "value", "message"), MUTATIONS)
+def test_a_wrong_value_is_named_with_its_place(where: str, value: Any, message: str) -> None:
+    given = ARCHITECTURES["DARTS_V2"].to_dict()
+    *path, last = where.split(".")
+    holder: Any = given
+    for step in path:
+        holder = holder[int(step) if isinstance(holder, list) else step]
+    holder[int(last) if isinstance(holder, list) else last] = value
+    assert message in refusal(given)
+
+
+@pytest.mark.parametrize("key", ARCHITECTURES["DARTS_V2"].to_dict())
+def test_no_key_may_be_missing(key: str) -> None:
+    given = ARCHITECTURES["DARTS_V2"].to_dict()
+    del given[key]
+    assert key in refusal(given)
+
+
+@pytest.mark.parametrize("given", [None, 3, [], [[]], {}, {1: 2}, b"x", {"format": []}])
+def test_values_of_another_kind(given: Any) -> None:
+    assert "darts_lite/architecture" in refusal(given)
+
+
+def test_given_values_are_not_changed() -> None:
+    given = UNEVEN.to_dict()
+    before = copy.deepcopy(given)
+    Architecture.of(given)
+    assert given == before
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "line 1 column 1"),
+        (b"{\n  'format': 1}", "line 2 column 3"),
+        (b"\xff\xfe\x00", "utf-8"),
+        (b"PK\x03\x04\x00\x80", "utf-8"),
+        (b"[" * 100_000, "recursion"),
+        (b"null", "'format'"),
+        (b"1" * 10_000, "is not an architecture file"),
+        (V2_TEXT.encode(), "line 1 column 1"),
+    ],
+    ids=lambda value: str(value)[:12],
+)
+def test_files_of_another_kind(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.json"
+    path.write_bytes(content)
+    text = refusal(path)
+    assert "wrong.json" in text and message in text
+
+
+def test_a_file_says_its_name_and_the_place(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.json"
+    path.write_text(json.dumps({**UNEVEN.to_dict(), "version": 7}), encoding="utf-8-sig")
+    assert "wrong.json' is not an architecture file: version: must be 1, got 7" in refusal(path)
+
+
+@pytest.mark.parametrize("name", ["DARTS_V3", "", "no/such.json", "x" * 5000, "line\nbreak"])
+def test_a_name_that_is_neither_known_nor_a_file(name: str) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        Architecture.of(name)
+    assert "DARTS_V2" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_other_paths_that_cannot_be_read(tmp_path: Path) -> None:
+    assert "directory" in refusal(tmp_path)
+    assert "null" in refusal("a\0b")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Genotype(",
+        "Genotype()",
+        "Genotype(normal=5)",
+        "Genotype(normal=[])",
+        "Genotype(normal=[('sep_conv_3x3', 0)])",
+        "Genotype(normal=[('sep_conv_3x3', 0), 3])",
+        "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 9)])",
+        "Genotype(normal=[('sep_conv_9x9', 0), ('sep_conv_3x3', 1)])",
+        "Genotype(normal=[[('conv_1x1', 0)]], normal=[[('conv_1x1', 0)]])",
+        "Genotype(normal=[[('conv_1x1', 0)]], normal_concat=range(2, 10**12))",
+        "Genotype(normal=[[('conv_1x1', 0)]], normal_concat=range(2, 1000000000000))",
+        "Genotype(normal=[[('conv_1x1', 0)]], normal_concat=range(2, 2))",
+        "Genotype(normal=[[('conv_1x1', 0)]], normal_concat={2})",
+        "Genotype(normal=[[('conv_1x1', 0)]], reduce_concat=[2])",
+        "Genotype(normal=[[('conv_1x1', 0)]], other=1)",
+        "Genotype(normal=[[('conv_1x1', 0)]], **{})",
+        "Genotype([[('conv_1x1', 0)]], [2])",
+        "Genotype(normal={[]: 1})",
+        "Genotype(normal=open('file'))",
+        "Genotype(normal=[('conv_1x1', x), ('conv_1x1', 0)])",
+        "other.Genotype(normal=[[('conv_1x1', 0)]])",
+        "a = b = Genotype(normal=[[('conv_1x1', 0)]])",
+        "Genotype(normal=[[('conv_1x1', 0)]]); print(1)",
+        "Genotype(normal=[[('conv_1x1', 0)]]) or print(1)",
+        "Genotype(normal='\0')",
+        "Genotype(normal=" + "[" * 5_000 + "]" * 5_000 + ")",
+        "Genotype(normal=" + "-" * 15_000 + "1)",
+        "Genotype(normal=" + "1+" * 9_000 + "1)",
+        "Genotype(" + " " * 1_000_000 + ")",
+    ],
+    ids=lambda text: text[:70].replace("\0", "0"),
+)
+def test_malformed_genotypes(text: str) -> None:
+    refusal(text)
+
+
+def test_nothing_in_a_text_is_executed(tmp_path: Path) -> None:
+    trace = tmp_path / "executed"
+    call = f"__import__('os').system('touch {trace}')"
+    for text in (
+        f"Genotype(normal={call})",
+        f"Genotype(normal=[({call}, 0), ('conv_1x1', 1)])",
+        f"Genotype(normal=[[('conv_1x1', 0)]], normal_concat=range(2, {call}))",
+        f"{call} or Genotype(normal=[[('conv_1x1', 0)]])",
+        f"Genotype(normal=[[('conv_1x1', 0)]], **{call})",
+    ):
+        refusal(text)
+    assert not trace.exists()
+
+
+def test_an_operation_of_ones_own_is_not_imported_by_loading(tmp_path: Path) -> None:
+    (tmp_path / "my_ops.py").write_text("raise SystemExit")
+    UNEVEN.save(tmp_path / "architecture.json")
+    assert Architecture.of(tmp_path / "architecture.json") == UNEVEN

@@ -1,0 +1,98 @@
+"""The candidate operations and stems."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from darts_lite.operations import (
+    OPERATIONS,
+    STEMS,
+    FactorizedReduce,
+    find_operation,
+    import_operation,
+)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("size", [(8, 8), (7, 7), (5, 6), (1, 1)])
+def test_every_operation_keeps_channels_and_halves_any_size(
+    name: str, stride: int, size: tuple[int, int]
+) -> None:
+    operation = OPERATIONS[name](6, stride, False)
+    out = operation(torch.randn(2, 6, *size))
+    assert out.shape == (2, 6, -(-size[0] // stride), -(-size[1] // stride))
+
+
+@pytest.mark.parametrize("name", sorted(set(OPERATIONS) - {"none", "skip_connect"}))
+def test_every_mixed_candidate_ends_in_a_norm_without_scale(name: str) -> None:
+    last = list(OPERATIONS[name](4, 1, False).modules())[-1]
+    assert isinstance(last, nn.BatchNorm2d)
+    assert not last.affine
+
+
+def test_none_is_zero_and_skip_is_the_identity() -> None:
+    x = torch.randn(2, 3, 5, 5)
+    assert OPERATIONS["none"](3, 1, False)(x).abs().sum() == 0
+    assert torch.equal(OPERATIONS["skip_connect"](3, 1, False)(x), x)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("sep_conv_3x3", 2 * (9 * 16 + 16 * 16)),
+        ("sep_conv_5x5", 2 * (25 * 16 + 16 * 16)),
+        ("dil_conv_3x3", 9 * 16 + 16 * 16),
+        ("dw_conv_5x5", 25 * 16 + 16 * 16),
+        ("conv_3x3", 9 * 16 * 16),
+        ("max_pool_3x3", 0),
+    ],
+)
+def test_parameter_counts(name: str, expected: int) -> None:
+    operation = OPERATIONS[name](16, 1, False)
+    assert sum(p.numel() for p in operation.parameters()) == expected
+
+
+def test_dilated_convolutions_reach_further() -> None:
+    x = torch.zeros(1, 1, 9, 9, requires_grad=True)
+    depthwise = OPERATIONS["dil_conv_3x3"](1, 1, False)[1]
+    depthwise(x)[0, 0, 4, 4].backward()
+    assert x.grad is not None
+    rows = x.grad[0, 0].abs().sum(dim=1).nonzero().flatten().tolist()
+    assert rows == [2, 4, 6]
+
+
+def test_factorized_reduce_splits_odd_channels() -> None:
+    assert FactorizedReduce(3, 5, True)(torch.randn(1, 3, 7, 7)).shape == (1, 5, 4, 4)
+
+
+@pytest.mark.parametrize("name", STEMS)
+def test_stems_tell_their_channels(name: str) -> None:
+    stem, channels = STEMS[name](1, 4)
+    assert stem(torch.randn(1, 1, 9, 9)).shape[1] == channels
+
+
+def test_an_unknown_operation_is_named_with_the_choice() -> None:
+    with pytest.raises(ValueError, match="unknown operation 'sep_conv_9x9'; choose from") as error:
+        find_operation("sep_conv_9x9")
+    assert "\n" not in str(error.value)
+
+
+def test_only_settings_import_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_candidates.py").write_text(
+        "from torch import nn\ndef same(channels, stride, affine): return nn.Identity()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match="import the module"):
+        find_operation("my_candidates.same")
+    assert "my_candidates" not in sys.modules
+    assert isinstance(import_operation("my_candidates.same")(1, 1, False), nn.Identity)
+    monkeypatch.delitem(sys.modules, "my_candidates")
+
+
+def test_a_module_that_does_not_exist_is_named() -> None:
+    with pytest.raises(ValueError, match="cannot import 'no_such_module'"):
+        import_operation("no_such_module.op")
