@@ -36,9 +36,7 @@ class ArchitectureBoard(Callback):
             return
         step = trainer.global_step
         for kind, shares in search.shares().items():
-            figure = draw_shares(
-                shares.cpu(), search.space.candidates, f"{kind} cell, step {step}"
-            )
+            figure = draw_shares(shares.cpu(), search.space.candidates, f"{kind} cell, step {step}")
             writer.add_figure(f"architecture/shares_{kind}", figure, step)
         architecture = search.derive()
         writer.add_figure("architecture/cells", draw_architecture(architecture), step)
@@ -75,7 +73,9 @@ class PlainProgress(Callback):
         total = trainer.max_epochs or done
         left = clock(spent / done * max(0, total - done))
         stage = type(pl_module).__name__
-        print(f"{stage} epoch {done}/{total}: {values}, {clock(spent)} spent, {left} left", flush=True)
+        print(
+            f"{stage} epoch {done}/{total}: {values}, {clock(spent)} spent, {left} left", flush=True
+        )
 
 
 def clock(seconds: float) -> str:

@@ -11,10 +11,16 @@ from lightning.pytorch import LightningModule
 PACKAGE = "darts_lite."
 
 
-def describe_data(module: LightningModule) -> dict[str, Any] | None:
-    """Class and settings of the data a module is trained on, as plain values, if it tells them."""
-    data = getattr(module.trainer, "datamodule", None)
-    return data.describe() if hasattr(data, "describe") else None
+def describe_data(module: LightningModule) -> dict[str, Any]:
+    """What a checkpoint keeps of the data a module is trained on, as plain values.
+
+    ``data``: class and settings, from which the same data can be built again; ``data_source``:
+    where the images really came from. Empty for a data module that does not tell.
+    """
+    data: Any = getattr(module.trainer, "datamodule", None)
+    if not hasattr(data, "describe"):
+        return {}
+    return {"data": data.describe(), "data_source": data.data_source}
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -30,7 +36,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{path} is no readable checkpoint ({reason}); use an intact one") from None
+        raise ValueError(
+            f"{path} is no readable checkpoint ({reason}); use an intact one"
+        ) from None
     if not isinstance(content, dict) or not isinstance(content.get("model"), Mapping):
         raise ValueError(f"{path} was not written by darts_lite; give a run's .ckpt file")
     return content

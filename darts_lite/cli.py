@@ -2,6 +2,7 @@
 
 import argparse
 import copy
+import json
 import logging
 import os
 import sys
@@ -25,7 +26,8 @@ from lightning.pytorch.plugins.precision import MixedPrecision
 
 from darts_lite import pipeline
 from darts_lite.callbacks import ArchitectureBoard, PlainProgress, ProgressBar
-from darts_lite.checkpoints import settings_of
+from darts_lite.checkpoints import read_checkpoint, settings_of
+from darts_lite.data import ImageData
 from darts_lite.retraining import Retraining
 from darts_lite.search import ArchitectureSearch
 from darts_lite.search_space import SearchSpace
@@ -100,9 +102,7 @@ class DartsCLI(LightningCLI):
             }
         )
         for name in FROM_DATA:
-            parser.link_arguments(
-                f"data.{name}", f"model.init_args.{name}", apply_on="instantiate"
-            )
+            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses `args`, without Lightning's warning that ``sys.argv`` has some as well."""
@@ -120,7 +120,7 @@ class DartsCLI(LightningCLI):
     def fit(
         self,
         model: LightningModule,
-        datamodule: LightningDataModule,
+        datamodule: ImageData,
         ckpt_path: str | None = None,
         weights_only: bool | None = None,
     ) -> None:
@@ -130,19 +130,18 @@ class DartsCLI(LightningCLI):
         datamodule.setup("fit")
         summary = dict.fromkeys(SUMMARY_KEYS) | {"seed": self.config["fit"]["seed_everything"]}
         summary |= pipeline.describe_start(self.trainer, model, datamodule, directory)
-        stages = (self.trainer, model, datamodule, directory, ckpt_path)
         if isinstance(model, Retraining):
             summary |= {"algorithm": model.architecture.found_by.get("algorithm")}
-            summary |= pipeline.retrain(*stages)
+            summary |= pipeline.retrain(self.trainer, model, datamodule, directory, ckpt_path)
         elif isinstance(model, ArchitectureSearch):
-            summary |= pipeline.search(*stages)
+            summary |= pipeline.search(self.trainer, model, datamodule, directory, ckpt_path)
             pipeline.write_summary(directory, summary)
             make_retraining = self._get(self.config_init, "retraining")
             if make_retraining is not None:
                 found = str(directory / "checkpoints" / "last.ckpt")
-                model = make_retraining(found, datamodule.in_channels, datamodule.num_classes)
-                self.trainer = self._trainer(model, max_epochs=model.max_epochs, max_steps=-1)
-                summary |= pipeline.retrain(self.trainer, model, datamodule, directory, None)
+                net = make_retraining(found, datamodule.in_channels, datamodule.num_classes)
+                self.trainer = self._trainer(net, max_epochs=net.max_epochs, max_steps=-1)
+                summary |= pipeline.retrain(self.trainer, net, datamodule, directory, None)
         else:
             raise ValueError(
                 f"fit does not know {type(model).__name__}; model.class_path must be "
@@ -152,21 +151,57 @@ class DartsCLI(LightningCLI):
         pipeline.log_hyperparameters(self.trainer, self.config["fit"].as_dict(), summary)
         pipeline.report(directory, summary)
 
+    def validate(
+        self,
+        model: LightningModule,
+        datamodule: ImageData,
+        ckpt_path: str | None = None,
+        weights_only: bool | None = None,
+        verbose: bool = True,
+    ) -> None:
+        """Prints the metrics on the validation split, as a table and as a line of JSON."""
+        (metrics,) = self.trainer.validate(model, None, ckpt_path, verbose, datamodule, True)
+        self._print_metrics(metrics, datamodule, ckpt_path)
+
+    def test(
+        self,
+        model: LightningModule,
+        datamodule: ImageData,
+        ckpt_path: str | None = None,
+        weights_only: bool | None = None,
+        verbose: bool = True,
+    ) -> None:
+        """Prints the metrics on the test set, as a table and as a line of JSON."""
+        (metrics,) = self.trainer.test(model, None, ckpt_path, verbose, datamodule, True)
+        self._print_metrics(metrics, datamodule, ckpt_path)
+
     def predict(
         self,
         model: LightningModule,
-        datamodule: LightningDataModule,
-        **unused: Any,
+        datamodule: ImageData,
+        ckpt_path: str | None = None,
+        weights_only: bool | None = None,
+        return_predictions: bool | None = None,
     ) -> None:
         """Prints class and probability of each test image as comma-separated lines."""
         print("image,class,probability")
-        batches = self.trainer.predict(model, datamodule=datamodule) or []
+        batches = self.trainer.predict(model, None, datamodule, True, ckpt_path, True) or []
         classes = torch.cat([batch[0] for batch in batches]).tolist()
         probabilities = torch.cat([batch[1] for batch in batches]).tolist()
         for index, (label, share) in enumerate(zip(classes, probabilities, strict=True)):
             print(f"{index},{label},{share:.6f}")
 
     # ------------------------------------------------------------------ helpers
+
+    def _print_metrics(
+        self, metrics: Mapping[str, float], data: ImageData, path: str | None
+    ) -> None:
+        now = getattr(data, "data_source", None)
+        then = read_checkpoint(path).get("data_source") if path else now
+        print(f"Data: {data.hparams.get('dataset')}, {now}")
+        if "5,000" in f"{now}{then}" and now != then:
+            print(f"Warning: the checkpoint was made with: {then}. These figures do not compare.")
+        print(json.dumps(metrics))
 
     @cached_property
     def _run_logger(self) -> TensorBoardLogger:
@@ -213,9 +248,7 @@ class DartsCLI(LightningCLI):
         if settings["enable_checkpointing"] is not False and not settings["fast_dev_run"]:
             folder = Path(self._run_logger.log_dir) / "checkpoints"
             name = "last" if searches else "retraining-last"
-            callbacks.append(
-                ModelCheckpoint(folder, filename=name, enable_version_counter=False)
-            )
+            callbacks.append(ModelCheckpoint(folder, filename=name, enable_version_counter=False))
         return callbacks
 
     def _save_config(self, directory: Path) -> None:

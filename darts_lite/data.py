@@ -116,7 +116,7 @@ class ImageData(LightningDataModule):
         dataset: its name as torchvision spells it: MNIST, FashionMNIST, KMNIST, EMNIST (digits),
             QMNIST, CIFAR10 or CIFAR100
         root: folder of the files; null takes the environment variable DARTS_LITE_DATA, then data/
-        seed: of the splits and of the order of batches
+        seed: of the splits; the order of batches follows the run's own seed (`seed_everything`)
         validation_fraction: part of the training set that is kept for validation, between 0 and 1
         train_images: use only so many images of the training set; null uses all
         search_batch_size: images per split in one step of the search
@@ -279,7 +279,7 @@ class ImageData(LightningDataModule):
         images = getattr(self._images, f"{part}_images")
         labels = getattr(self._images, f"{part}_labels")
         prepare = partial(self.prepare, augmentation=augmentation)
-        key = shuffle and f"{self.hparams['seed']}/{shuffle}"
+        key = shuffle and f"{torch.initial_seed()}/{shuffle}"
         batches = Batches(images, labels, indices, prepare, batch_size, key)
         if trainer := self.trainer:
             batches.epoch = lambda: trainer.current_epoch

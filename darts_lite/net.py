@@ -1,6 +1,7 @@
 """The discrete network of an architecture: what remains after the search."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -127,7 +128,8 @@ class Net(nn.Module):
         _check_inheritable(self.architecture, supernet.space)
         _take(self.skeleton.stem, supernet.skeleton.stem)
         _take(self.skeleton.classifier, supernet.skeleton.classifier)
-        for cell, mixed_cell in zip(self.skeleton.cells, supernet.skeleton.cells, strict=True):
+        cells: Any = zip(self.skeleton.cells, supernet.skeleton.cells, strict=True)
+        for cell, mixed_cell in cells:
             _take(cell.inputs, mixed_cell.inputs)
             for node, mixed_node in zip(cell.nodes, mixed_cell.nodes, strict=True):
                 for operation, (name, source) in zip(node.operations, node.kept, strict=True):

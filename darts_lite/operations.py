@@ -26,6 +26,7 @@ class Zero(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
+        """Zeros."""
         return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])
 
 
@@ -43,6 +44,7 @@ class FactorizedReduce(nn.Module):
         self.norm = nn.BatchNorm2d(out_channels, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Half of the output channels from each of two grids that are shifted by one pixel."""
         x = torch.relu(x)
         height, width = x.shape[-2:]
         x = nn.functional.pad(x, (0, width % 2, 0, height % 2))
@@ -166,24 +168,25 @@ def import_operation(name: str) -> Operation:
     return find_operation(name)
 
 
-def _stem(multiplier: int, *strides: int) -> Callable[[int, int], tuple[nn.Module, int]]:
+def _stem(*layers: tuple[int, int]) -> Callable[[int, int], tuple[nn.Module, int]]:
     def build(in_channels: int, channels: int) -> tuple[nn.Module, int]:
-        out_channels = multiplier * channels
-        layers: list[nn.Module] = []
-        for stride in strides:
-            layers += [nn.ReLU()] if layers else []
-            layers += [
-                nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False),
-                nn.BatchNorm2d(out_channels),
-            ]
+        stem = nn.Sequential()
+        for multiplier, stride in layers:
+            if len(stem):
+                stem.append(nn.ReLU())
+            out_channels = multiplier * channels
+            stem.append(nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False))
+            stem.append(nn.BatchNorm2d(out_channels))
             in_channels = out_channels
-        return nn.Sequential(*layers), out_channels
+        return stem, in_channels
 
     return build
 
 
 STEMS: Mapping[str, Callable[[int, int], tuple[nn.Module, int]]] = {
-    "conv3x3": _stem(3, 1),
-    "conv3x3_stride2": _stem(2, 2),
+    "conv3x3": _stem((3, 1)),
+    "conv3x3_stride2": _stem((2, 2)),
+    "conv3x3_twice_stride2": _stem((1, 1), (2, 2)),
 }
-"""Stem builders ``(in_channels, channels) -> (module, out_channels)``; ``conv3x3`` is DARTS'."""
+"""Stem builders ``(in_channels, channels) -> (module, out_channels)`` of convolutions with
+``(multiple of channels, stride)``; ``conv3x3`` is DARTS'."""

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
 from darts_lite.callbacks import tensorboard
+from darts_lite.data import ImageData
 from darts_lite.plotting import draw_architecture
 from darts_lite.plotting import save as save_figure
 from darts_lite.retraining import Retraining
@@ -29,7 +30,7 @@ SMALLEST_DRIFT = 0.05
 def search(
     trainer: Trainer,
     model: ArchitectureSearch,
-    data: LightningDataModule,
+    data: ImageData,
     directory: Path,
     resume_from: str | None,
 ) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def search(
 def retrain(
     trainer: Trainer,
     model: Retraining,
-    data: LightningDataModule,
+    data: ImageData,
     directory: Path,
     resume_from: str | None,
 ) -> dict[str, Any]:
@@ -105,7 +106,7 @@ def multiply_adds(net: torch.nn.Module, image_size: int, channels: int) -> int:
 
 
 def describe_start(
-    trainer: Trainer, model: LightningModule, data: LightningDataModule, directory: Path
+    trainer: Trainer, model: LightningModule, data: ImageData, directory: Path
 ) -> dict[str, Any]:
     """Prints what is about to run, and returns the part of the summary that is known by then."""
     sizes = dict(data.split_sizes)

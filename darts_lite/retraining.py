@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback, WeightAveraging
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 from torchmetrics.classification import MulticlassAccuracy
 
@@ -22,15 +23,15 @@ from darts_lite.search import ArchitectureSearch
 Batch = tuple[Tensor, Tensor]
 
 
-def _one_cycle(optimizer: torch.optim.Optimizer, steps: int) -> LRScheduler:
+def _one_cycle(optimizer: Optimizer, steps: int) -> LRScheduler:
     return OneCycleLR(optimizer, optimizer.param_groups[0]["lr"], total_steps=steps + 1)
 
 
-def _cosine(optimizer: torch.optim.Optimizer, steps: int) -> LRScheduler:
+def _cosine(optimizer: Optimizer, steps: int) -> LRScheduler:
     return CosineAnnealingLR(optimizer, steps)
 
 
-SCHEDULES: Mapping[str, Callable[[torch.optim.Optimizer, int], LRScheduler]] = {
+SCHEDULES: Mapping[str, Callable[[Optimizer, int], LRScheduler]] = {
     "one_cycle": _one_cycle,
     "cosine": _cosine,
 }
@@ -85,7 +86,11 @@ class Retraining(LightningModule):
         operations: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
-        shares = {"label_smoothing": label_smoothing, "drop_path": drop_path, "ema_decay": ema_decay}
+        shares = {
+            "label_smoothing": label_smoothing,
+            "drop_path": drop_path,
+            "ema_decay": ema_decay,
+        }
         for name, value in shares.items():
             if not 0 <= value < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1, got {value}")
@@ -142,7 +147,7 @@ class Retraining(LightningModule):
         accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
         self.log("retraining/train_loss", loss.detach(), prog_bar=True)
         self.log("retraining/train_accuracy", accuracy, prog_bar=True)
-        self.log("retraining/learning_rate", self.optimizers().param_groups[0]["lr"])
+        self.log("retraining/learning_rate", self._learning_rate())
         if auxiliary is not None:
             loss = loss + self.auxiliary_weight * cross_entropy(
                 auxiliary, labels, label_smoothing=self.label_smoothing
@@ -162,7 +167,7 @@ class Retraining(LightningModule):
         probabilities, classes = self.net(batch[0]).softmax(dim=1).max(dim=1)
         return classes, probabilities
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """The optimizer, and the schedule stepped after every batch."""
         optimizer = self.optimizer(self.net.parameters())
         steps = max(1, int(self.trainer.estimated_stepping_batches))
@@ -171,7 +176,7 @@ class Retraining(LightningModule):
 
     def configure_gradient_clipping(
         self,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Optimizer,
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
@@ -191,7 +196,10 @@ class Retraining(LightningModule):
             "class_path": "darts_lite.retraining.Retraining",
             "init_args": dict(self.hparams),
         }
-        checkpoint["data"] = describe_data(self)
+        checkpoint |= describe_data(self)
+
+    def _learning_rate(self) -> float:
+        return cast(Optimizer, self.optimizers()).param_groups[0]["lr"]
 
     def _evaluate(self, batch: Batch, loss_name: str, accuracy_name: str) -> None:
         images, labels = batch

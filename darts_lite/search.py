@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import update_bn
 from torchmetrics.classification import MulticlassAccuracy
 
@@ -55,6 +58,7 @@ class ArchitectureSearch(LightningModule):
     """
 
     paired_batches = True
+    architecture_steps: Tensor
 
     def __init__(
         self,
@@ -119,7 +123,7 @@ class ArchitectureSearch(LightningModule):
 
     def update_alphas(self, images: Tensor, labels: Tensor) -> None:
         """One step of the alphas' optimizer on ``(B, C, H, W)`` and ``(B,)``."""
-        alphas = self.supernet.alphas
+        alphas = dict(self.supernet.alphas.items())
         logits = self.supernet(images, self.mixing_weights())
         loss = cross_entropy(logits, labels)
         self._log_batch("alphas", logits, labels, loss)
@@ -140,16 +144,16 @@ class ArchitectureSearch(LightningModule):
 
     def update_weights(self, images: Tensor, labels: Tensor) -> None:
         """One step of the weights' optimizer on ``(B, C, H, W)`` and ``(B,)``."""
-        optimizer, _ = self.optimizers()
+        optimizer, _ = cast(list[LightningOptimizer], self.optimizers())
         logits = self.supernet(images, {k: w.detach() for k, w in self.mixing_weights().items()})
         loss = cross_entropy(logits, labels)
         self._log_batch("weights", logits, labels, loss)
         optimizer.zero_grad()
         self.manual_backward(loss)
         optimizer.step()
-        self.lr_schedulers().step()
+        cast(LRScheduler, self.lr_schedulers()).step()
 
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clips the weights' gradient; Lightning calls this after unscaling."""
         torch.nn.utils.clip_grad_norm_(self.supernet.weights(), self.gradient_clip)
 
@@ -176,9 +180,7 @@ class ArchitectureSearch(LightningModule):
         logits = self.supernet(images, self.shares())
         self.accuracy(logits, labels)
         self.log("search/validation_loss", cross_entropy(logits, labels), batch_size=len(labels))
-        self.log(
-            "search/validation_accuracy", self.accuracy, prog_bar=True, batch_size=len(labels)
-        )
+        self.log("search/validation_accuracy", self.accuracy, prog_bar=True, batch_size=len(labels))
         for net in self._derived:
             self.derived_accuracy(net(images), labels)
             self.log("derived/validation_accuracy", self.derived_accuracy, batch_size=len(labels))
@@ -193,7 +195,7 @@ class ArchitectureSearch(LightningModule):
         net = Net(self.derive(), self.hparams["in_channels"], self.hparams["num_classes"])
         net.inherit(self.supernet)
         net.to(self.device)
-        loader = self.trainer.datamodule.train_dataloader()
+        loader = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
         images = (batch["weights"][0] for batch in loader)
         update_bn(islice(images, RECALIBRATION_BATCHES), net)
         return net.eval()
@@ -241,12 +243,12 @@ class ArchitectureSearch(LightningModule):
             "class_path": "darts_lite.search.ArchitectureSearch",
             "init_args": dict(self.hparams),
         }
-        checkpoint["data"] = describe_data(self)
+        checkpoint |= describe_data(self)
 
     # ------------------------------------------------------------------ helpers
 
-    def _optimizer(self, position: int) -> torch.optim.Optimizer:
-        return self.optimizers(use_pl_optimizer=False)[position]
+    def _optimizer(self, position: int) -> Optimizer:
+        return cast(list[Optimizer], self.optimizers(use_pl_optimizer=False))[position]
 
     def _log_batch(self, split: str, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
         accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()

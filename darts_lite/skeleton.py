@@ -6,6 +6,7 @@ cells before it, reducing cells double the channels, global pooling and a linear
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -97,7 +98,7 @@ class Skeleton(nn.Module):
         for index in range(settings.cells):
             kind = settings.kind(index)
             channels *= 2 if kind == "reduce" else 1
-            cell = build_cell(CellPlan(index, kind, inputs, reduced, channels))
+            cell: Any = build_cell(CellPlan(index, kind, inputs, reduced, channels))
             self.cells.append(cell)
             inputs, reduced = (inputs[1], cell.out_channels), kind == "reduce"
             if index == self.auxiliary_after:
@@ -105,7 +106,7 @@ class Skeleton(nn.Module):
         self.classifier = nn.Linear(inputs[1], num_classes)
 
     def forward(
-        self, images: Tensor, run_cell: Callable[[nn.Module, Tensor, Tensor], Tensor] = _call
+        self, images: Tensor, run_cell: Callable[[Any, Tensor, Tensor], Tensor] = _call
     ) -> tuple[Tensor, Tensor | None]:
         """Logits ``(B, classes)`` of the classifier and, in training, of the auxiliary head.
 
@@ -138,6 +139,7 @@ class AuxiliaryHead(nn.Module):
         self.classifier = nn.Linear(768, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """``(B, C, H, W)`` -> logits ``(B, classes)``."""
         pooled = overlapping_average_2x2(torch.relu(x))
         return self.classifier(self.features(pooled).flatten(1))
 

@@ -93,7 +93,7 @@ class Supernet(nn.Module):
     def forward(self, images: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
         """Logits ``(B, classes)`` for mixing weights ``(edges, candidates)`` per kind of cell."""
 
-        def run_cell(cell: nn.Module, before_last: Tensor, last: Tensor) -> Tensor:
+        def run_cell(cell: MixedCell, before_last: Tensor, last: Tensor) -> Tensor:
             return cell(before_last, last, weights[cell.kind])
 
         return self.skeleton(images, run_cell)[0]

@@ -28,9 +28,7 @@ def test_published_architectures_run_on_any_size(name: str, size: tuple[int, int
     assert auxiliary is not None
     assert auxiliary.shape == (3, 10)
     logits.sum().backward()
-    assert all(
-        p.grad is not None for n, p in net.named_parameters() if "auxiliary_head" not in n
-    )
+    assert all(p.grad is not None for n, p in net.named_parameters() if "auxiliary_head" not in n)
 
 
 def test_drop_path_zeroes_whole_samples_and_keeps_the_mean() -> None:
@@ -92,7 +90,7 @@ def test_an_inherited_net_computes_what_the_decided_supernet_computes() -> None:
 
 def test_another_skeleton_cannot_inherit() -> None:
     supernet = trained_like(mnist_space(channels=4))
-    architecture = derive(supernet.space, supernet.alphas, {})
+    architecture = derive(supernet.space, dict(supernet.alphas.items()), {})
     with pytest.raises(ValueError, match="net has channels 8, the supernet 4") as error:
         Net(architecture.with_skeleton(channels=8), 1, 10).inherit(supernet)
     assert "\n" not in str(error.value)

@@ -58,7 +58,7 @@ def test_parameter_counts(name: str, expected: int) -> None:
 
 def test_dilated_convolutions_reach_further() -> None:
     x = torch.zeros(1, 1, 9, 9, requires_grad=True)
-    depthwise = OPERATIONS["dil_conv_3x3"](1, 1, False)[1]
+    depthwise = list(OPERATIONS["dil_conv_3x3"](1, 1, False).children())[1]
     depthwise(x)[0, 0, 4, 4].backward()
     assert x.grad is not None
     rows = x.grad[0, 0].abs().sum(dim=1).nonzero().flatten().tolist()

@@ -1,5 +1,7 @@
 """Stem, stacking and heads."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -24,7 +26,7 @@ class Recorder(nn.Module):
 def test_plans_follow_the_reductions() -> None:
     settings = SkeletonSettings(channels=4, cells=4, reductions=(1, 3))
     skeleton = Skeleton(settings, Recorder, in_channels=1, num_classes=10)
-    plans = [cell.plan for cell in skeleton.cells]
+    plans: list[Any] = [cell.plan for cell in skeleton.cells]
     assert [plan.kind for plan in plans] == ["normal", "reduce", "normal", "reduce"]
     assert [plan.channels for plan in plans] == [4, 8, 8, 16]
     assert [plan.input_channels for plan in plans] == [(12, 12), (12, 8), (8, 16), (16, 16)]

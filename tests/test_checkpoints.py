@@ -1,0 +1,72 @@
+"""Reading checkpoints without trusting them."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from darts_lite.checkpoints import read_checkpoint, settings_of
+
+GOOD: dict[str, Any] = {
+    "model": {"class_path": "darts_lite.retraining.Retraining", "init_args": {"max_epochs": 3}},
+    "data": {"class_path": "darts_lite.data.ImageData", "init_args": {"dataset": "MNIST"}},
+}
+
+
+def saved(tmp_path: Path, content: object) -> Path:
+    torch.save(content, tmp_path / "some.ckpt")
+    return tmp_path / "some.ckpt"
+
+
+def test_settings_come_back(tmp_path: Path) -> None:
+    assert settings_of(saved(tmp_path, {**GOOD, "state_dict": {}})) == GOOD
+
+
+def test_missing_data_settings_are_left_out(tmp_path: Path) -> None:
+    assert settings_of(saved(tmp_path, {**GOOD, "data": None})) == {"model": GOOD["model"]}
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no checkpoint at .*absent.ckpt"):
+        read_checkpoint(tmp_path / "absent.ckpt")
+
+
+@pytest.mark.parametrize("length", [0, 1, 100, -1, -100])
+def test_a_truncated_file(tmp_path: Path, length: int) -> None:
+    path = saved(tmp_path, GOOD)
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(ValueError, match="no readable checkpoint") as error:
+        read_checkpoint(path)
+    assert "\n" not in str(error.value)
+
+
+class Bomb:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (Path("exploded"),))
+
+
+@pytest.mark.parametrize("write", [torch.save, lambda c, p: p.write_bytes(pickle.dumps(c, 2))])
+def test_code_in_a_file_is_not_run(
+    tmp_path: Path, write: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write({**GOOD, "bomb": Bomb()}, tmp_path / "bomb.ckpt")
+    with pytest.raises(ValueError, match="no readable checkpoint") as error:
+        read_checkpoint(tmp_path / "bomb.ckpt")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "exploded").exists()
+
+
+@pytest.mark.parametrize("content", [{}, [1, 2], {"state_dict": {}}, {"model": 3}])
+def test_somebody_elses_file(tmp_path: Path, content: object) -> None:
+    with pytest.raises(ValueError, match="was not written by darts_lite"):
+        read_checkpoint(saved(tmp_path, content))
+
+
+def test_a_class_from_elsewhere_is_not_imported(tmp_path: Path) -> None:
+    hidden = {"augmentation": [{"class_path": "antigravity.Thing"}]}
+    content = {**GOOD, "data": {"class_path": "darts_lite.data.ImageData", "init_args": hidden}}
+    with pytest.raises(ValueError, match="'antigravity.Thing', which a checkpoint may not import"):
+        settings_of(saved(tmp_path, content))

@@ -1,0 +1,329 @@
+"""The command line from end to end, on real digits."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from darts_lite.architecture import Architecture
+from darts_lite.cli import choose_precision, main, with_checkpoint_settings
+from darts_lite.retraining import Retraining
+
+QUICK = {
+    "seed_everything": 3,
+    "run": {"name": "quick"},
+    "trainer": {"max_epochs": 2, "log_every_n_steps": 1, "accelerator": "cpu"},
+    "model": {
+        "class_path": "darts_lite.ArchitectureSearch",
+        "init_args": {
+            "space": {
+                "class_path": "darts_lite.SearchSpace",
+                "init_args": {
+                    "candidates": ["none", "skip_connect", "max_pool_3x3", "conv_3x3"],
+                    "nodes": 2,
+                    "channels": 4,
+                    "cells": 2,
+                    "stem": "conv3x3_stride2",
+                },
+            },
+            "regularizer": {"class_path": "darts_lite.BetaDecay", "init_args": {"strength": 0.1}},
+        },
+    },
+    "retraining": {"max_epochs": 2, "ema_decay": 0.9, "drop_path": 0.1},
+    "data": {
+        "search_batch_size": 100,
+        "augmentation": {"class_path": "darts_lite.Augmentation", "init_args": {"shift": 1}},
+    },
+}
+
+
+class Finished:
+    """A complete run that the tests of this file look at."""
+
+    def __init__(self, folder: Path, digits_root: str) -> None:
+        self.folder = folder
+        self.config = folder / "quick.yaml"
+        self.config.write_text(yaml.safe_dump(QUICK))
+        self.data = ["--data.root", digits_root, "--run.folder", str(folder / "logs")]
+        main(["fit", "--config", str(self.config), *self.data])
+        self.directory = folder / "logs" / "quick" / "version_0"
+        self.summary = json.loads((self.directory / "summary.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, digits_root: str) -> Finished:
+    return Finished(tmp_path_factory.mktemp("cli"), digits_root)
+
+
+def files(directory: Path) -> set[str]:
+    return {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
+
+
+def test_a_run_leaves_the_promised_files(finished: Finished) -> None:
+    present = files(finished.directory)
+    expected = {
+        "config.yaml",
+        "architecture.json",
+        "architecture.png",
+        "net.ckpt",
+        "summary.json",
+        "checkpoints/last.ckpt",
+        "checkpoints/retraining-last.ckpt",
+    }
+    assert expected <= present
+    assert any(name.startswith("events.out.tfevents") for name in present)
+
+
+def test_the_summary_has_the_promised_keys(finished: Finished) -> None:
+    summary = finished.summary
+    promised = {
+        "dataset": "MNIST",
+        "data_source": "local files",
+        "train_images": 3600,
+        "validation_images": 400,
+        "test_images": 1000,
+        "seed": 3,
+        "precision": "32-true",
+        "architecture_steps": 36,
+        "alphas": 2 * 5 * 4,
+    }
+    assert {key: summary[key] for key in promised} == promised
+    assert "first-order DARTS" in summary["algorithm"]
+    assert "BetaDecay" in summary["algorithm"]
+    assert 0 < summary["test_accuracy"] <= 1
+    assert summary["test_loss"] > 0
+    assert summary["search_seconds"] > 0
+    assert summary["retrain_seconds"] > 0
+    assert summary["params"] > 0
+    assert summary["macs"] > 10_000
+    assert summary["versions"]["torch"] == torch.__version__
+    for key in ("median_top2_margin", "drift", "entropy", "skip_share", "device"):
+        assert key in summary
+
+
+def test_tensorboard_keeps_the_stages_apart(finished: Finished) -> None:
+    events = EventAccumulator(str(finished.directory), size_guidance={"tensors": 0}).Reload()
+    scalars = set(events.Tags()["scalars"])
+    assert {
+        "search/weights_loss",
+        "search/alphas_loss",
+        "search/validation_accuracy",
+        "retraining/train_loss",
+        "retraining/validation_accuracy",
+        "test/accuracy",
+        "final/test_accuracy",
+    } <= scalars
+    hparams = events.summary_metadata["_hparams_/session_start_info"]
+    assert b"retraining" in hparams.plugin_data.content
+
+
+def test_the_architecture_file_is_the_nets(finished: Finished) -> None:
+    architecture = Architecture.load(finished.directory / "architecture.json")
+    net = Retraining.load_from_checkpoint(finished.directory / "net.ckpt")
+    assert net.architecture == architecture
+    assert architecture.genotype() == finished.summary["architecture"]
+
+
+def test_the_net_is_tested_alone_moved_and_without_its_run(
+    finished: Finished,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copy(finished.directory / "net.ckpt", tmp_path / "elsewhere.ckpt")
+    monkeypatch.chdir(tmp_path)
+    before = files(tmp_path)
+    main(["test", "--ckpt_path", "elsewhere.ckpt"])
+    accuracy = finished.summary["test_accuracy"]
+    out = capsys.readouterr().out
+    assert "test/accuracy" in out
+    assert json.loads(out.splitlines()[-1])["test/accuracy"] == accuracy
+    assert files(tmp_path) == before
+
+
+def test_the_saved_configuration_repeats_the_run(finished: Finished) -> None:
+    config = finished.directory / "config.yaml"
+    content = yaml.safe_load(config.read_text())
+    assert content["ckpt_path"] is None
+    assert content["trainer"]["precision"] is None
+    main(["fit", "--config", str(config)])
+    again = finished.folder / "logs" / "quick" / "version_1"
+    summary = json.loads((again / "summary.json").read_text())
+    for key in ("test_accuracy", "test_loss", "architecture", "drift", "validation_accuracy"):
+        assert summary[key] == finished.summary[key], key
+    for name in ("architecture.json", "config.yaml"):
+        assert (again / name).read_text() == (finished.directory / name).read_text()
+
+
+def test_an_architecture_file_is_retrained_alone(
+    finished: Finished, configs: Path, tmp_path: Path
+) -> None:
+    main(
+        [
+            "fit",
+            "--config",
+            str(configs / "retrain.yaml"),
+            "--model.architecture",
+            str(finished.directory / "architecture.json"),
+            "--trainer.max_epochs=1",
+            "--trainer.limit_train_batches=3",
+            *finished.data[:2],
+            f"--run.folder={tmp_path}",
+        ]
+    )
+    (directory,) = (tmp_path / "retrain").iterdir()
+    summary = json.loads((directory / "summary.json").read_text())
+    assert summary["search_seconds"] is None
+    assert summary["retrain_epochs"] == 1
+    assert summary["params"] == finished.summary["params"]
+    assert {"net.ckpt", "architecture.json", "config.yaml"} <= files(directory)
+
+
+def test_a_search_checkpoint_is_retrained_with_its_weights(
+    finished: Finished, configs: Path, tmp_path: Path
+) -> None:
+    main(
+        [
+            "fit",
+            "--config",
+            str(configs / "retrain.yaml"),
+            "--model.architecture",
+            str(finished.directory / "checkpoints" / "last.ckpt"),
+            "--model.inherit=true",
+            "--model.max_epochs=1",
+            *finished.data[:2],
+            f"--run.folder={tmp_path}",
+        ]
+    )
+    (directory,) = (tmp_path / "retrain").iterdir()
+    summary = json.loads((directory / "summary.json").read_text())
+    assert summary["architecture"] == finished.summary["architecture"]
+
+
+def test_validate_on_a_search_reports_supernet_and_derived_net(
+    finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["validate", "--ckpt_path", str(finished.directory / "checkpoints" / "last.ckpt")])
+    metrics = json.loads(capsys.readouterr().out.splitlines()[-1])
+    supernet = finished.summary["search_validation_accuracy"]
+    assert metrics["search/validation_accuracy"] == supernet
+    assert 0 <= metrics["derived/validation_accuracy"] <= 1
+
+
+def test_predict_prints_a_line_per_image(
+    finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["predict", f"--ckpt_path={finished.directory / 'net.ckpt'}"])
+    lines = capsys.readouterr().out.splitlines()
+    start = lines.index("image,class,probability")
+    rows = [line.split(",") for line in lines[start + 1 :]]
+    assert [int(row[0]) for row in rows] == list(range(1000))
+    right = sum(int(row[1]) == index % 10 for index, row in enumerate(rows))
+    assert right / 1000 == pytest.approx(finished.summary["test_accuracy"])
+
+
+def test_a_time_limit_still_derives_and_retrains(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limit = ["--run.max_minutes=0.02", "--trainer.max_epochs=1000", f"--run.folder={tmp_path}"]
+    main(["fit", "--config", str(finished.config), *finished.data, *limit])
+    assert "The search was ended after" in capsys.readouterr().out
+    summary = json.loads((tmp_path / "quick" / "version_0" / "summary.json").read_text())
+    assert summary["search_epochs"] < 1000
+    assert summary["test_accuracy"] is not None
+
+
+def test_null_retraining_stops_after_deriving(finished: Finished, tmp_path: Path) -> None:
+    stop = ["--retraining=null", "--trainer.max_epochs=1", "--trainer.limit_train_batches=1"]
+    main(
+        ["fit", "--config", str(finished.config), *finished.data, *stop, f"--run.folder={tmp_path}"]
+    )
+    directory = tmp_path / "quick" / "version_0"
+    assert {"architecture.json", "summary.json", "checkpoints/last.ckpt"} <= files(directory)
+    assert not (directory / "net.ckpt").exists()
+    assert json.loads((directory / "summary.json").read_text())["test_accuracy"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--trainer.gradient_clip_val=1"], "model.gradient_clip"),
+        (["--trainer.accumulate_grad_batches=2"], "data.search_batch_size"),
+        (["--trainer.devices=2"], "2 processes were asked for"),
+        (["--data.dataset=MNISTT"], "MNISTT"),
+        (["--data.root=/no/such/folder/anywhere", "--data.dataset=FashionMNIST"], "FashionMNIST"),
+        (["--run.max_minutes=-1"], "max_minutes"),
+        (["--model.space.init_args.candidates=[conv_9x9]"], "conv_9x9"),
+        (["--model.warmup_epochs=-1"], "warmup_epochs"),
+        (["--model.no_such_setting=1"], "no_such_setting"),
+        (["--no_such_group=1"], "no_such_group"),
+    ],
+)
+def test_mistakes_end_with_a_clear_line_and_status_2(
+    arguments: list[str],
+    message: str,
+    finished: Finished,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setattr("urllib.request._opener", None)
+    common = ["fit", "--config", str(finished.config), *finished.data, f"--run.folder={tmp_path}"]
+    with pytest.raises(SystemExit) as stop:
+        main([*common, *arguments])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    lines = [line for line in error.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1
+    assert message in error
+    assert "Traceback" not in error
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+@pytest.mark.parametrize("verb", ["test", "validate", "predict"])
+def test_a_missing_or_broken_checkpoint(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.ckpt").write_bytes(b"not a checkpoint")
+    for name, message in (("absent.ckpt", "no checkpoint at"), ("broken.ckpt", "no readable")):
+        with pytest.raises(SystemExit) as stop:
+            main([verb, "--ckpt_path", str(tmp_path / name)])
+        assert stop.value.code == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert len(error.splitlines()) == 1
+
+
+def test_the_users_arguments_come_after_the_checkpoints(finished: Finished) -> None:
+    path = str(finished.directory / "net.ckpt")
+    verb, inserted, *rest = with_checkpoint_settings(["test", "--ckpt_path", path, "--data.seed=4"])
+    assert verb == "test"
+    assert yaml.safe_load(inserted.removeprefix("--config="))["data"]["init_args"]["root"]
+    assert rest == ["--ckpt_path", path, "--data.seed=4"]
+    assert with_checkpoint_settings(["fit", "--ckpt_path", path]) == ["fit", "--ckpt_path", path]
+    assert with_checkpoint_settings([]) == []
+
+
+def test_precision_follows_the_device() -> None:
+    if not torch.cuda.is_available():
+        assert choose_precision("auto", None) == {"precision": "32-true"}
+    assert choose_precision("cpu", None) == {"precision": "32-true"}
+    assert choose_precision("cpu", "bf16-mixed") == {"precision": "bf16-mixed"}
+    (plugin,) = choose_precision("cpu", "16-mixed")["plugins"]
+    assert plugin.autocast_context_manager().fast_dtype == torch.float16
+
+
+def test_the_module_is_a_program() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "darts_lite", "--help"], capture_output=True, text=True, check=True
+    )
+    for verb in ("fit", "validate", "test", "predict"):
+        assert verb in done.stdout

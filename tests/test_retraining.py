@@ -1,0 +1,183 @@
+"""Training, testing and reloading a discrete net on real digits."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import seed_everything
+from runs import SMALL, fast_sgd, quiet_trainer
+
+from darts_lite.architecture import ARCHITECTURES, Architecture
+from darts_lite.data import ImageData
+from darts_lite.net import Net
+from darts_lite.retraining import SCHEDULES, Retraining, exponential_average, resolve_architecture
+from darts_lite.search import ArchitectureSearch
+
+CELL = (
+    (("conv_3x3", 0), ("skip_connect", 1)),
+    (("max_pool_3x3", 1), ("conv_3x3", 2)),
+)
+TINY = Architecture({"normal": CELL, "reduce": CELL}, {}, SMALL.skeleton, "tiny")
+
+
+def test_it_learns_and_a_reloaded_net_has_the_same_accuracy(
+    digits: ImageData, tmp_path: Path
+) -> None:
+    seed_everything(0, verbose=False)
+    model = Retraining(
+        TINY,
+        optimizer=fast_sgd,
+        schedule="one_cycle",
+        label_smoothing=0.1,
+        drop_path=0.1,
+        ema_decay=0.9,
+        auxiliary_weight=0.2,
+    )
+    run = quiet_trainer(max_epochs=4)
+    run.fit(model, datamodule=digits)
+    (metrics,) = run.test(model, datamodule=digits, verbose=False)
+    assert metrics["test/accuracy"] > 0.85
+    run.save_checkpoint(tmp_path / "net.ckpt", weights_only=True)
+    again = Retraining.load_from_checkpoint(tmp_path / "net.ckpt")
+    assert again.architecture == TINY
+    (repeated,) = quiet_trainer().test(again, datamodule=digits, verbose=False)
+    assert repeated == metrics
+
+
+def test_a_checkpoint_holds_plain_values_only(digits: ImageData, tmp_path: Path) -> None:
+    model = Retraining(TINY, ema_decay=0.9)
+    run = quiet_trainer(max_steps=2, limit_val_batches=0)
+    run.fit(model, datamodule=digits)
+    run.save_checkpoint(tmp_path / "net.ckpt", weights_only=True)
+    content = torch.load(tmp_path / "net.ckpt", weights_only=True)
+    assert content["model"]["init_args"]["architecture"] == TINY.to_dict()
+    assert content["data"] == digits.describe()
+
+
+def test_validation_and_the_result_use_the_averaged_weights(digits: ImageData) -> None:
+    model = Retraining(TINY, optimizer=fast_sgd, ema_decay=0.999)
+    run = quiet_trainer(max_steps=3, limit_val_batches=0)
+    seen: list[torch.Tensor] = []
+
+    class Watched(Retraining):
+        def on_train_batch_end(self, *_: Any) -> None:
+            seen.append(self.net.skeleton.classifier.weight.detach().clone())
+
+    model = Watched(TINY, optimizer=fast_sgd, ema_decay=0.999)
+    run.fit(model, datamodule=digits)
+    result = model.net.skeleton.classifier.weight
+    assert not torch.equal(result, seen[-1])
+    average = seen[0]
+    for count, value in enumerate(seen[1:], start=1):
+        average = average.lerp(value, 1 - (1 + count) / (10 + count))
+    assert torch.allclose(result, average, atol=1e-6)
+
+
+def test_the_average_ramps_up_to_its_decay() -> None:
+    for updates, decay in ((0, 0.1), (5, 6 / 15), (10_000, 0.9)):
+        mean, count = torch.tensor([1.0]), torch.tensor([1])
+        exponential_average(0.9)([mean, count], [torch.tensor([2.0]), torch.tensor([7])], updates)
+        assert torch.allclose(mean, torch.tensor([2 - decay]))
+        assert count == 7
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedules_end_near_zero(name: str) -> None:
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], lr=0.5)
+    schedule = SCHEDULES[name](optimizer, 20)
+    rates = []
+    for _ in range(20):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert max(rates) == pytest.approx(0.5, rel=0.05)
+    assert rates[-1] < 0.02
+
+
+def test_drop_path_grows_with_the_epochs(digits: ImageData) -> None:
+    rates = []
+
+    class Watched(Retraining):
+        def on_train_epoch_end(self) -> None:
+            cell: Any = self.net.skeleton.cells[0]
+            rates.append(cell.nodes[0].drop_path.rate)
+
+    model = Watched(TINY, drop_path=0.4)
+    quiet_trainer(max_epochs=4, limit_train_batches=1, limit_val_batches=0).fit(model, digits)
+    assert rates == pytest.approx([0, 0.1, 0.2, 0.3])
+
+
+def searched(digits: ImageData, tmp_path: Path) -> Path:
+    search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd)
+    run = quiet_trainer(max_epochs=1, limit_val_batches=0)
+    run.fit(search, datamodule=digits)
+    run.save_checkpoint(tmp_path / "last.ckpt")
+    return tmp_path / "last.ckpt"
+
+
+def test_a_search_checkpoint_gives_architecture_and_weights(
+    digits: ImageData, tmp_path: Path
+) -> None:
+    path = searched(digits, tmp_path)
+    search = ArchitectureSearch.load_from_checkpoint(path)
+    fresh, heir = Retraining(str(path)), Retraining(str(path), inherit=True)
+    assert fresh.architecture == heir.architecture == search.derive()
+    inherited = Net(search.derive(), 1, 10)
+    inherited.inherit(search.supernet)
+    for name, value in inherited.state_dict().items():
+        assert torch.equal(heir.net.state_dict()[name], value)
+    stem = "skeleton.stem.0.weight"
+    assert not torch.equal(fresh.net.state_dict()[stem], heir.net.state_dict()[stem])
+    heir_run, fresh_run = quiet_trainer(max_steps=10), quiet_trainer(max_steps=10)
+    heir_run.fit(heir, datamodule=digits)
+    fresh_run.fit(fresh, datamodule=digits)
+    loss = "retraining/train_loss"
+    assert heir_run.callback_metrics[loss] < fresh_run.callback_metrics[loss]
+
+
+@pytest.mark.parametrize("form", ["path", "name", "dict", "object", "genotype"])
+def test_every_form_of_an_architecture(form: str, tmp_path: Path) -> None:
+    architecture = ARCHITECTURES["DARTS_V1"]
+    architecture.save(tmp_path / "a.json")
+    value: Any = {
+        "path": str(tmp_path / "a.json"),
+        "name": "DARTS_V1",
+        "dict": architecture.to_dict(),
+        "object": architecture,
+        "genotype": architecture.genotype(),
+    }[form]
+    assert resolve_architecture(value).cells == architecture.cells
+
+
+def test_the_skeleton_can_be_overridden() -> None:
+    model = Retraining("DARTS_V2", channels=4, cells=5, reductions=(1,), stem="conv3x3_stride2")
+    skeleton = model.architecture.skeleton
+    assert (skeleton.channels, skeleton.cells, skeleton.reductions) == (4, 5, (1,))
+    assert skeleton.stem == "conv3x3_stride2"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"max_epochs": 0}, "max_epochs"),
+        ({"drop_path": 1.0}, "drop_path"),
+        ({"label_smoothing": -0.1}, "label_smoothing"),
+        ({"ema_decay": 1.5}, "ema_decay"),
+        ({"auxiliary_weight": -1.0}, "auxiliary_weight"),
+        ({"inherit": True}, "inherit needs the path of a search checkpoint"),
+        ({"channels": 0}, "channels"),
+        ({"operations": ("no_such_module.op",)}, "cannot import"),
+    ],
+)
+def test_bad_settings_get_one_line(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as error:
+        Retraining(TINY, **settings)
+    assert "\n" not in str(error.value)
+
+
+def test_inheriting_from_an_architecture_file_is_refused(tmp_path: Path) -> None:
+    TINY.save(tmp_path / "a.json")
+    with pytest.raises(ValueError, match="inherit needs the path of a search checkpoint"):
+        Retraining(str(tmp_path / "a.json"), inherit=True)

@@ -1,0 +1,161 @@
+"""The bilevel search on real digits."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from lightning.pytorch import seed_everything
+from planted import USEFUL, found_share, planted_space
+from runs import SMALL, fast_sgd, quiet_trainer
+
+from darts_lite.data import ImageData
+from darts_lite.relaxation import BetaDecay
+from darts_lite.search import ArchitectureSearch
+
+
+def test_alphas_move_and_accuracy_beats_chance_by_far(digits: ImageData) -> None:
+    seed_everything(0, verbose=False)
+    search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd, warmup_epochs=0.5)
+    before = {k: a.detach().clone() for k, a in search.supernet.alphas.items()}
+    run = quiet_trainer(max_epochs=2)
+    run.fit(search, datamodule=digits)
+    metrics = run.callback_metrics
+    assert metrics["search/validation_accuracy"] > 0.7
+    steps = 2 * run.num_training_batches
+    assert run.global_step == steps
+    assert search.architecture_steps == steps - run.num_training_batches // 2
+    for kind, alpha in search.supernet.alphas.items():
+        assert (alpha - before[kind]).abs().mean() > 0.005
+    assert 0 < metrics["alphas/drift"] < 1
+    for split in ("weights", "alphas"):
+        for value in ("loss", "accuracy", "learning_rate"):
+            assert f"search/{split}_{value}" in metrics
+    rate = metrics["search/weights_learning_rate"]
+    assert 0.004 < rate < 0.0045  # the cosine's end
+
+
+def shipped(configs: Path) -> ArchitectureSearch:
+    """The preset's search, in a space where only the convolution is of use."""
+    settings = yaml.safe_load((configs / "mnist.yaml").read_text())["model"]["init_args"]
+    adam = settings["alphas_optimizer"]["init_args"]
+    return ArchitectureSearch(
+        planted_space(),
+        weights_optimizer=fast_sgd,
+        alphas_optimizer=lambda p: torch.optim.Adam(p, **adam),
+        regularizer=BetaDecay(**settings["regularizer"]["init_args"]),
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_shipped_search_finds_the_one_useful_candidate_on_every_edge(
+    seed: int, digits: ImageData, configs: Path
+) -> None:
+    seed_everything(seed, verbose=False)
+    search = shipped(configs)
+    quiet_trainer(max_epochs=2, limit_val_batches=0).fit(search, datamodule=digits)
+    assert found_share(search) == 1
+    for nodes in search.derive().cells.values():
+        assert all(name == USEFUL for node in nodes for name, _ in node)
+
+
+def test_the_architecture_step_leaves_weights_and_the_weight_step_alphas_alone(
+    digits: ImageData,
+) -> None:
+    changed: dict[str, set[str]] = {"update_alphas": set(), "update_weights": set()}
+
+    class Watched(ArchitectureSearch):
+        def _watch(self, name: str, images: torch.Tensor, labels: torch.Tensor) -> None:
+            before = {n: p.detach().clone() for n, p in self.supernet.named_parameters()}
+            getattr(ArchitectureSearch, name)(self, images, labels)
+            changed[name] |= {
+                n for n, p in self.supernet.named_parameters() if not torch.equal(p, before[n])
+            }
+
+        def update_alphas(self, images: torch.Tensor, labels: torch.Tensor) -> None:
+            self._watch("update_alphas", images, labels)
+
+        def update_weights(self, images: torch.Tensor, labels: torch.Tensor) -> None:
+            self._watch("update_weights", images, labels)
+
+    search = Watched(SMALL)
+    quiet_trainer(max_steps=2, limit_val_batches=0).fit(search, datamodule=digits)
+    assert changed["update_alphas"] == {"alphas.normal", "alphas.reduce"}
+    names = {name for name, _ in search.supernet.named_parameters()}
+    assert changed["update_weights"] == names - changed["update_alphas"]
+    assert all(alpha.grad is None for alpha in search.supernet.alphas.values())
+
+
+def test_the_gradient_is_clipped(digits: ImageData) -> None:
+    norms = []
+
+    class Watched(ArchitectureSearch):
+        def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+            super().on_before_optimizer_step(optimizer)
+            gradients = [p.grad for p in self.supernet.weights() if p.grad is not None]
+            norms.append(torch.nn.utils.get_total_norm(gradients))
+
+    search = Watched(SMALL, gradient_clip=0.01)
+    quiet_trainer(max_steps=2, limit_val_batches=0).fit(search, datamodule=digits)
+    assert all(abs(float(norm) - 0.01) < 1e-4 for norm in norms)
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
+def test_other_precisions(precision: Any, digits: ImageData) -> None:
+    search = ArchitectureSearch(SMALL)
+    quiet_trainer(max_steps=3, limit_val_batches=1, precision=precision).fit(
+        search, datamodule=digits
+    )
+    assert all(alpha.isfinite().all() for alpha in search.supernet.alphas.values())
+    assert search.architecture_steps == 3
+
+
+def test_a_checkpoint_restores_everything_and_holds_plain_values(
+    digits: ImageData, tmp_path: Path
+) -> None:
+    search = ArchitectureSearch(SMALL)
+    run = quiet_trainer(max_steps=3, limit_val_batches=0)
+    run.fit(search, datamodule=digits)
+    run.save_checkpoint(tmp_path / "search.ckpt")
+    content = torch.load(tmp_path / "search.ckpt", weights_only=True)
+    assert content["architecture"] == search.derive().to_dict()
+    assert content["data"]["init_args"]["dataset"] == "MNIST"
+    assert len(content["optimizer_states"]) == 2
+    again = ArchitectureSearch.load_from_checkpoint(tmp_path / "search.ckpt")
+    for name, value in search.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value), name
+    assert again.derive() == search.derive()
+
+
+def test_validation_of_a_checkpoint_reports_supernet_and_derived_net(digits: ImageData) -> None:
+    search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd)
+    run = quiet_trainer(max_epochs=1)
+    run.fit(search, datamodule=digits)
+    before = {name: value.clone() for name, value in search.state_dict().items()}
+    (metrics,) = run.validate(search, datamodule=digits, verbose=False)
+    assert metrics["search/validation_accuracy"] > 0.3
+    assert metrics["derived/validation_accuracy"] > 0.11
+    for name, value in search.state_dict().items():
+        assert torch.equal(before[name], value), name
+
+
+def test_uniform_shares_mean_no_drift() -> None:
+    diagnostics = ArchitectureSearch(SMALL).diagnostics()
+    assert diagnostics["drift"] == 0
+    assert diagnostics["entropy"] > 0.999
+    assert abs(diagnostics["skip_share"] - 0.25) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"warmup_epochs": -1}, "warmup_epochs"),
+        ({"final_learning_rate": 2.0}, "final_learning_rate"),
+        ({"gradient_clip": 0.0}, "gradient_clip"),
+    ],
+)
+def test_bad_settings_get_one_line(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as error:
+        ArchitectureSearch(SMALL, **settings)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,65 @@
+"""The order of the rooms: each module imports only from those above it."""
+
+import ast
+from pathlib import Path
+
+import darts_lite
+
+ORDER = [
+    "operations",
+    "search_space",
+    "genotype",
+    "architecture",
+    "skeleton",
+    "relaxation",
+    "supernet",
+    "net",
+    "derivation",
+    "bilevel",
+    "checkpoints",
+    "search",
+    "retraining",
+    "download",
+    "datasets",
+    "augmentation",
+    "data",
+    "layering",
+    "plotting",
+    "callbacks",
+    "pipeline",
+    "cli",
+    "__main__",
+]
+FOLDER = Path(darts_lite.__file__).parent
+
+
+def imports(path: Path) -> set[str]:
+    """Modules of the package that a module imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "darts_lite":
+                found |= {alias.name for alias in node.names}
+            elif node.module.startswith("darts_lite."):
+                found.add(node.module.split(".")[1])
+    return found
+
+
+def test_every_module_has_its_place() -> None:
+    assert {path.stem for path in FOLDER.glob("*.py")} == {*ORDER, "__init__"}
+
+
+def test_imports_go_in_one_direction() -> None:
+    for position, name in enumerate(ORDER):
+        later = imports(FOLDER / f"{name}.py") & set(ORDER[position:])
+        assert not later, f"{name} imports {later}, which stand below it"
+
+
+def test_modules_stay_short() -> None:
+    for path in FOLDER.glob("*.py"):
+        assert len(path.read_text().splitlines()) <= 350, path.name
+
+
+def test_every_module_has_tests() -> None:
+    tests = {path.stem for path in Path(__file__).parent.glob("test_*.py")}
+    assert {f"test_{name}" for name in ORDER if name != "__main__"} <= tests
