@@ -35,6 +35,7 @@ class Batches:
         prepare: turns uint8 (B, C, H, W) into what a network sees
         batch_size: images per batch and rank
         shuffle_key: names the random orders; None keeps the order of ``indices``
+        length: batches per epoch and rank; None takes one pass, more take several, each shuffled
         epoch: tells which epoch it is, so that a resumed run goes on with that epoch's order
         rank, ranks: which part of how many
     """
@@ -45,6 +46,7 @@ class Batches:
     prepare: Callable[[Tensor], Tensor]
     batch_size: int
     shuffle_key: str | None = None
+    length: int | None = None
     epoch: Callable[[], int] = field(default_factory=lambda: count().__next__)
     rank: int = 0
     ranks: int = 1
@@ -54,14 +56,18 @@ class Batches:
     def __len__(self) -> int:
         if self.shuffle_key is None:
             return -(-len(self.indices[self.rank :: self.ranks]) // self.batch_size)
-        return max(1, len(self.indices) // self.ranks // self.batch_size)
+        return self.length or max(1, len(self.indices) // self.ranks // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         order = self.indices
         if self.shuffle_key is not None:
             seed = Random(f"{self.shuffle_key}/{self.epoch()}").getrandbits(63)
             generator = torch.Generator().manual_seed(seed)
-            order = order[torch.randperm(len(order), generator=generator)]
+            wanted = (self.length or 0) * self.batch_size * self.ranks
+            passes = range(max(1, -(-wanted // len(order))))
+            order = torch.cat(
+                [order[torch.randperm(len(order), generator=generator)] for _ in passes]
+            )
         order = order[self.rank :: self.ranks].to(self.images.device)
         first, self._skip = self._skip, 0
         for batch in range(first, len(self)):
@@ -119,6 +125,9 @@ class ImageData(LightningDataModule):
         seed: of the splits; the order of batches follows the run's own seed (`seed_everything`)
         validation_fraction: part of the training set that is kept for validation, between 0 and 1
         train_images: use only so many images of the training set; null uses all
+        search_batches_per_epoch: steps of an epoch of the search; null takes one pass. A small set is
+            passed several times, so that a search has as many steps as its settings were made for
+        least_batches_per_epoch: ordinary training repeats a small set until it has so many steps
         search_batch_size: images per split in one step of the search
         batch_size: images in one step of ordinary training
         evaluation_batch_size: images at once in validation and test
@@ -137,6 +146,8 @@ class ImageData(LightningDataModule):
         seed: int = 0,
         validation_fraction: float = 0.1,
         train_images: int | None = None,
+        search_batches_per_epoch: int | None = None,
+        least_batches_per_epoch: int = 1,
         search_batch_size: int = 64,
         batch_size: int = 128,
         evaluation_batch_size: int = 1000,
@@ -151,6 +162,8 @@ class ImageData(LightningDataModule):
             "seed": seed,
             "validation_fraction": validation_fraction,
             "train_images": train_images,
+            "search_batches_per_epoch": search_batches_per_epoch,
+            "least_batches_per_epoch": least_batches_per_epoch,
             "search_batch_size": search_batch_size,
             "batch_size": batch_size,
             "evaluation_batch_size": evaluation_batch_size,
@@ -159,8 +172,14 @@ class ImageData(LightningDataModule):
             "download_seconds": download_seconds,
         }
         spec = find_spec(dataset)
-        for name in ("search_batch_size", "batch_size", "evaluation_batch_size"):
-            if settings[name] < 1:
+        for name in (
+            "search_batches_per_epoch",
+            "least_batches_per_epoch",
+            "search_batch_size",
+            "batch_size",
+            "evaluation_batch_size",
+        ):
+            if settings[name] is not None and settings[name] < 1:
                 raise ValueError(f"{name} must be at least 1, got {settings[name]}")
         if not 0 < validation_fraction < 1:
             raise ValueError(f"validation_fraction must lie in (0, 1), got {validation_fraction}")
@@ -217,12 +236,16 @@ class ImageData(LightningDataModule):
         weights, alphas = self.splits["weights"], self.splits["alphas"]
         if getattr(self.trainer and self.trainer.lightning_module, "paired_batches", False):
             size, augmentation = self.hparams["search_batch_size"], self.search_augmentation
-            return PairedBatches(
+            pair = PairedBatches(
                 self._batches("train", weights, size, augmentation, shuffle="weights"),
                 self._batches("train", alphas, size, augmentation, shuffle="alphas"),
             )
+            pair.weights.length = pair.alphas.length = self.hparams["search_batches_per_epoch"]
+            return pair
         union, size = torch.cat([weights, alphas]), self.hparams["batch_size"]
-        return self._batches("train", union, size, self.augmentation, shuffle="both")
+        batches = self._batches("train", union, size, self.augmentation, shuffle="both")
+        batches.length = max(len(batches), self.hparams["least_batches_per_epoch"])
+        return batches
 
     def val_dataloader(self) -> Batches:
         """The validation split, unaugmented and in order."""

@@ -18,7 +18,7 @@ from darts_lite.architecture import Architecture
 from darts_lite.checkpoints import describe_data, read_checkpoint
 from darts_lite.net import Net
 from darts_lite.operations import import_operation
-from darts_lite.search import ArchitectureSearch
+from darts_lite.search import ArchitectureSearch, darts_sgd
 
 Batch = tuple[Tensor, Tensor]
 
@@ -69,9 +69,7 @@ class Retraining(LightningModule):
         in_channels: int = 1,
         num_classes: int = 10,
         max_epochs: int = 20,
-        optimizer: OptimizerCallable = lambda p: torch.optim.SGD(
-            p, lr=0.025, momentum=0.9, weight_decay=3e-4
-        ),
+        optimizer: OptimizerCallable = darts_sgd,
         schedule: Literal["one_cycle", "cosine"] = "cosine",
         label_smoothing: float = 0.0,
         drop_path: float = 0.0,

@@ -1,6 +1,6 @@
 """The LightningModule that alternates architecture and weight updates."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any, cast
 
@@ -35,6 +35,16 @@ Batch = tuple[Tensor, Tensor]
 RECALIBRATION_BATCHES = 50
 
 
+def darts_sgd(parameters: Iterable[Any]) -> Optimizer:
+    """DARTS' optimizer of the weights (arXiv 1806.09055, appendix A.1)."""
+    return torch.optim.SGD(parameters, lr=0.025, momentum=0.9, weight_decay=3e-4)
+
+
+def darts_adam(parameters: Iterable[Any]) -> Optimizer:
+    """DARTS' optimizer of the alphas (arXiv 1806.09055, appendix A.1)."""
+    return torch.optim.Adam(parameters, lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
+
+
 class ArchitectureSearch(LightningModule):
     """First-order DARTS (arXiv 1806.09055, algorithm 1) with interchangeable parts.
 
@@ -67,12 +77,8 @@ class ArchitectureSearch(LightningModule):
         num_classes: int = 10,
         relaxation: Relaxation | None = None,
         regularizer: BetaDecay | None = None,
-        weights_optimizer: OptimizerCallable = lambda p: torch.optim.SGD(
-            p, lr=0.025, momentum=0.9, weight_decay=3e-4
-        ),
-        alphas_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(
-            p, lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3
-        ),
+        weights_optimizer: OptimizerCallable = darts_sgd,
+        alphas_optimizer: OptimizerCallable = darts_adam,
         warmup_epochs: float = 0.0,
         final_learning_rate: float = 0.04,
         gradient_clip: float = 5.0,

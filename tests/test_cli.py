@@ -29,6 +29,7 @@ QUICK = {
                     "nodes": 2,
                     "channels": 4,
                     "cells": 2,
+                    "reductions": [1],
                     "stem": "conv3x3_stride2",
                 },
             },

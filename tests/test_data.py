@@ -330,3 +330,29 @@ def test_full_mnist() -> None:
     assert sum(data.split_sizes.values()) == 70000
     x, _ = next(iter(data.val_dataloader()))
     assert abs(x.mean()) < 0.05 and abs(x.std() - 1) < 0.05
+
+
+# --- epochs of a set length
+
+
+def test_a_small_set_is_passed_several_times(make: Callable[..., ImageData]) -> None:
+    data = make(validation_fraction=0.2, batch_size=50, least_batches_per_epoch=40)
+    batches = data.train_dataloader()
+    assert isinstance(batches, Batches)
+    assert len(batches) == 40
+    labels = torch.cat([y for _, y in batches])
+    once = labels_of(data, "weights").bincount() + labels_of(data, "alphas").bincount()
+    assert len(labels) == 2000
+    assert (labels.bincount() - 2.5 * once).abs().max() <= 0.5 * once.max()
+    assert len(make(batch_size=50, least_batches_per_epoch=2).train_dataloader()) == 18
+
+
+@pytest.mark.parametrize("length", [3, 30])
+def test_a_search_epoch_can_have_any_length(make: Callable[..., ImageData], length: int) -> None:
+    data = make(search_batch_size=25)
+    batches = data._batches("train", data.splits["weights"], 25, shuffle="weights")
+    batches.length = length
+    first_epoch, second_epoch = ([y for _, y in batches] for _ in range(2))
+    assert len(batches) == len(first_epoch) == length
+    assert all(len(labels) == 25 for labels in first_epoch)
+    assert not torch.equal(torch.cat(first_epoch), torch.cat(second_epoch))

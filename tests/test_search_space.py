@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from darts_lite.architecture import Architecture
+from darts_lite.net import Net
 from darts_lite.search_space import SearchSpace, SkeletonSettings, darts_space, mnist_space
 
 
@@ -13,6 +15,13 @@ def test_the_published_space() -> None:
     assert space.edges_per_node == (2, 3, 4, 5)
     assert space.skeleton.reduction_cells == (2, 5)
     assert space.skeleton.kinds == ("normal", "reduce")
+
+
+def test_the_largest_architecture_of_the_small_space() -> None:
+    space = mnist_space()
+    cell = ((("dw_conv_5x5", 0), ("dw_conv_5x5", 1)),) * 2
+    largest = Architecture({"normal": cell, "reduce": cell}, {}, space.skeleton)
+    assert sum(p.numel() for p in Net(largest, 1, 10).parameters()) == 57_706
 
 
 @pytest.mark.parametrize(
