@@ -37,6 +37,7 @@ FROM_DATA = ("in_channels", "num_classes")
 HARMLESS_WARNINGS = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning on a newer torch
     r"The number of training batches .* is smaller than the logging interval",
+    r"Be aware that when using `ckpt_path`, callbacks",  # evaluation needs none of them
     r"Checkpoint directory .* exists and is not empty",  # both stages write there
 )
 SUMMARY_KEYS = (

@@ -125,8 +125,8 @@ class ImageData(LightningDataModule):
         seed: of the splits; the order of batches follows the run's own seed (`seed_everything`)
         validation_fraction: part of the training set that is kept for validation, between 0 and 1
         train_images: use only so many images of the training set; null uses all
-        search_batches_per_epoch: steps of an epoch of the search; null takes one pass. A small set is
-            passed several times, so that a search has as many steps as its settings were made for
+        search_batches_per_epoch: steps of an epoch of the search; null takes one pass. A small set
+            is passed several times, so that a search has the steps its settings were made for
         least_batches_per_epoch: ordinary training repeats a small set until it has so many steps
         search_batch_size: images per split in one step of the search
         batch_size: images in one step of ordinary training
@@ -244,7 +244,8 @@ class ImageData(LightningDataModule):
             return pair
         union, size = torch.cat([weights, alphas]), self.hparams["batch_size"]
         batches = self._batches("train", union, size, self.augmentation, shuffle="both")
-        batches.length = max(len(batches), self.hparams["least_batches_per_epoch"])
+        if len(batches) < self.hparams["least_batches_per_epoch"]:
+            batches.length = self.hparams["least_batches_per_epoch"]
         return batches
 
     def val_dataloader(self) -> Batches:

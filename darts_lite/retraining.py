@@ -65,7 +65,7 @@ class Retraining(LightningModule):
 
     def __init__(
         self,
-        architecture: Architecture | dict[str, Any] | str,
+        architecture: str | dict[str, Any] | Architecture,
         in_channels: int = 1,
         num_classes: int = 10,
         max_epochs: int = 20,

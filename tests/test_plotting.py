@@ -14,7 +14,6 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from darts_lite.architecture import ARCHITECTURES, Architecture
-from darts_lite.layering import lay_out
 from darts_lite.plotting import draw_architecture, draw_shares, save
 from darts_lite.search_space import SkeletonSettings
 
@@ -96,16 +95,6 @@ def test_operations_differ_in_black_and_white() -> None:
     [axes] = draw_architecture(Architecture({"normal": cell}, skeleton=PLAIN)).axes
     looks = {(str(p.get_linestyle()), p.get_linewidth()) for p in axes.patches[: len(cell)]}
     assert len(looks) == len(cell)
-
-
-def test_the_layout_keeps_wires_apart_and_is_repeatable() -> None:
-    architecture = ARCHITECTURES["DARTS_V1"]
-    first, second = (lay_out(architecture.cells["normal"], (2, 3, 4, 5), str) for _ in range(2))
-    heights = [[place.y for place in column] for column in first.columns]
-    assert heights == [[place.y for place in column] for column in second.columns]
-    for column in first.columns:
-        for lower, upper in zip(column, column[1:], strict=False):
-            assert upper.y - lower.y >= (upper.height + lower.height) / 2 - 1e-9
 
 
 def test_shares_show_rows_columns_and_values() -> None:

@@ -43,9 +43,7 @@ def checkpoint(digits_root: str, tmp_path_factory: pytest.TempPathFactory) -> st
 
 
 @pytest.mark.parametrize("command", OURS)
-def test_a_command_parses(
-    command: str, checkpoint: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_command_parses(command: str, checkpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     words = shlex.split(command)
     arguments = words[words.index("darts_lite") + 1 :]

@@ -1,0 +1,70 @@
+"""Do several seeds find the same? Edge by edge, from the checkpoints of finished searches.
+
+For each edge of each kind of cell: the strongest candidate of every run, whether the derived
+architecture keeps the edge, and the share of runs that agree with the most frequent answer.
+
+    python benchmarks/agreement.py logs/mnist/version_0 logs/mnist/version_1 logs/mnist/version_2
+
+Results: benchmarks/README.md.
+"""
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from darts_lite import Architecture, ArchitectureSearch
+from darts_lite.genotype import state_name
+
+Edge = tuple[str, int, int]  # kind of cell, node's state, source
+
+
+def decisions(run: Path) -> dict[Edge, tuple[str, bool]]:
+    """Edge -> strongest candidate other than ``none``, and whether the edge is kept."""
+    search = ArchitectureSearch.load_from_checkpoint(
+        run / "checkpoints" / "last.ckpt", map_location="cpu"
+    )
+    kept = set(kept_edges(search.derive()))
+    found: dict[Edge, tuple[str, bool]] = {}
+    for kind, shares in search.shares().items():
+        for state, rows in enumerate(shares.split(search.space.edges_per_node), start=2):
+            for source, row in enumerate(rows):
+                choices = dict(zip(search.space.candidates, row.tolist(), strict=True))
+                choices.pop("none", None)
+                best = max(choices, key=lambda name: choices[name])
+                found[kind, state, source] = best, (kind, state, source) in kept
+    return found
+
+
+def kept_edges(architecture: Architecture) -> Iterator[Edge]:
+    """The edges of a derived architecture."""
+    for kind, nodes in architecture.cells.items():
+        for state, edges in enumerate(nodes, start=2):
+            for _, source in edges:
+                yield kind, state, source
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("runs", nargs="+", type=Path)
+    runs: list[Path] = parser.parse_args(arguments).runs
+    columns = [decisions(run) for run in runs]
+    seeds = [json.loads((run / "summary.json").read_text())["seed"] for run in runs]
+    print("| cell | edge | " + " | ".join(f"seed {seed}" for seed in seeds) + " | agreement |")
+    print("| --- " * (len(runs) + 3) + "|")
+    agreed = 0
+    for edge in columns[0]:
+        kind, state, source = edge
+        answers = [column[edge] for column in columns]
+        most = Counter(answers).most_common(1)[0][1]
+        agreed += most == len(runs)
+        cells = [name if is_kept else f"({name})" for name, is_kept in answers]
+        label = f"{state_name(source)} -> {state_name(state)}"
+        print(f"| {kind} | {label} | " + " | ".join(cells) + f" | {most}/{len(runs)} |")
+    print(f"\n{agreed} of {len(columns[0])} edges agree in all runs; in brackets: not kept.")
+
+
+if __name__ == "__main__":
+    main()

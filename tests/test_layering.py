@@ -1,0 +1,49 @@
+"""Layouts of cells: columns in order, room for every label, and wires apart."""
+
+import pytest
+
+from darts_lite.architecture import ARCHITECTURES
+from darts_lite.genotype import Cell
+from darts_lite.layering import lay_out
+
+CELLS: dict[str, Cell] = {
+    **{name: architecture.cells["reduce"] for name, architecture in ARCHITECTURES.items()},
+    "uneven": ((("none", 0),), (("conv_1x1", 2), ("conv_3x3", 0), ("conv_3x3", 0))),
+}
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+def test_every_wire_runs_forwards_through_each_column(cell: Cell) -> None:
+    layout = lay_out(cell, range(2, 2 + len(cell)), str)
+    texts = [[place.text for place in column] for column in layout.columns]
+    assert texts[0] == ["$c_{k-1}$", "$c_{k-2}$"]  # from bottom to top
+    assert texts[-1] == ["$c_{k}$"]
+    number = {place: n for n, column in enumerate(layout.columns) for place in column}
+    for wire in layout.wires:
+        start, *_, end = passed = [number[place] for place in wire.places]
+        assert passed == list(range(start, end + 1))
+        assert start % 2 == end % 2 == 0
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+def test_every_edge_has_a_label_of_its_own(cell: Cell) -> None:
+    concat = (0, len(cell))
+    *wires, first, second = lay_out(cell, concat, lambda operation: f"a {operation}").wires
+    edges = [edge for node in cell for edge in node]
+    assert [wire.operation for wire in wires] == [operation for operation, _ in edges]
+    labels = [wire.places[-2] for wire in wires]
+    assert [label.text for label in labels] == [f"a {operation}" for operation, _ in edges]
+    assert len(set(labels)) == len(edges)
+    for wire in (first, second):
+        assert wire.operation is None
+        assert not any(place.text for place in wire.places[1:-1])
+
+
+def test_the_layout_keeps_wires_apart_and_is_repeatable() -> None:
+    architecture = ARCHITECTURES["DARTS_V1"]
+    first, second = (lay_out(architecture.cells["normal"], (2, 3, 4, 5), str) for _ in range(2))
+    heights = [[place.y for place in column] for column in first.columns]
+    assert heights == [[place.y for place in column] for column in second.columns]
+    for column in first.columns:
+        for lower, upper in zip(column, column[1:], strict=False):
+            assert upper.y - lower.y >= (upper.height + lower.height) / 2 - 1e-9
