@@ -149,7 +149,9 @@ class DartsCLI(LightningCLI):
                 "darts_lite.ArchitectureSearch or darts_lite.Retraining"
             )
         pipeline.write_summary(directory, summary)
-        pipeline.log_hyperparameters(self.trainer, self.config["fit"].as_dict(), summary)
+        settings = self.config["fit"].as_dict()
+        settings = {name: settings[name] for name in ("model", "retraining", "data")}
+        pipeline.log_hyperparameters(self.trainer, settings, summary)
         pipeline.report(directory, summary)
 
     def validate(

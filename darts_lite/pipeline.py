@@ -168,7 +168,8 @@ def log_hyperparameters(
         return
     names = ("test_accuracy", "test_loss", "params", "macs", "search_seconds", "retrain_seconds")
     metrics = {f"final/{n}": float(summary[n]) for n in names if summary.get(n) is not None}
-    trainer.logger.log_hyperparams(dict(settings), metrics)
+    seed = {"seed": summary["seed"], "algorithm": summary["algorithm"]}
+    trainer.logger.log_hyperparams(seed | dict(settings), metrics)
     trainer.logger.save()
 
 

@@ -18,7 +18,7 @@ from darts_lite.architecture import Architecture
 from darts_lite.checkpoints import describe_data, read_checkpoint
 from darts_lite.net import Net
 from darts_lite.operations import import_operation
-from darts_lite.search import ArchitectureSearch, darts_sgd
+from darts_lite.search import ArchitectureSearch, darts_sgd, total_steps
 
 Batch = tuple[Tensor, Tensor]
 
@@ -168,8 +168,8 @@ class Retraining(LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimizer, and the schedule stepped after every batch."""
         optimizer = self.optimizer(self.net.parameters())
-        steps = max(1, int(self.trainer.estimated_stepping_batches))
-        scheduler = {"scheduler": self.schedule(optimizer, steps), "interval": "step"}
+        schedule = self.schedule(optimizer, total_steps(self.trainer))
+        scheduler = {"scheduler": schedule, "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def configure_gradient_clipping(

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any, cast
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
@@ -43,6 +43,18 @@ def darts_sgd(parameters: Iterable[Any]) -> Optimizer:
 def darts_adam(parameters: Iterable[Any]) -> Optimizer:
     """DARTS' optimizer of the alphas (arXiv 1806.09055, appendix A.1)."""
     return torch.optim.Adam(parameters, lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
+
+
+def total_steps(trainer: Trainer) -> int:
+    """Optimizer steps of a whole training, which schedules are laid out over.
+
+    Raises:
+        ValueError: if the training has no end.
+    """
+    steps = trainer.estimated_stepping_batches
+    if steps == float("inf"):
+        raise ValueError("schedules need an end: set trainer.max_epochs or trainer.max_steps")
+    return max(1, int(steps))
 
 
 class ArchitectureSearch(LightningModule):
@@ -134,7 +146,7 @@ class ArchitectureSearch(LightningModule):
         loss = cross_entropy(logits, labels)
         self._log_batch("alphas", logits, labels, loss)
         if self.regularizer is not None:
-            progress = self.global_step / max(1, self.trainer.estimated_stepping_batches)
+            progress = self.global_step / total_steps(self.trainer)
             loss = loss + self.regularizer(alphas, progress)
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         scale = 1.0 if scaler is None else scaler.get_scale()
@@ -167,7 +179,7 @@ class ArchitectureSearch(LightningModule):
         """Both optimizers, and the cosine of the weights' learning rate over all steps."""
         weights = self.weights_optimizer(self.supernet.weights())
         alphas = self.alphas_optimizer(list(self.supernet.alphas.values()))
-        steps = max(1, int(self.trainer.estimated_stepping_batches))
+        steps = total_steps(self.trainer)
         cosine = torch.optim.lr_scheduler.CosineAnnealingLR(
             weights, steps, eta_min=self.final_learning_rate * weights.param_groups[0]["lr"]
         )

@@ -7,6 +7,7 @@ import pytest
 from darts_lite.cli import DartsCLI
 from darts_lite.retraining import Retraining
 from darts_lite.search import ArchitectureSearch
+from darts_lite.search_space import darts_space, mnist_space
 
 PRESETS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
@@ -36,10 +37,25 @@ def test_the_presets_are_there() -> None:
     assert {"mnist", "retrain", "fashion_mnist", "cifar10_darts"} <= {p.stem for p in PRESETS}
 
 
+def test_the_presets_spell_out_the_built_in_space(configs: Path) -> None:
+    assert built(configs / "mnist.yaml").model.space == mnist_space()
+    assert built(configs / "fashion_mnist.yaml").model.space == mnist_space(channels=24)
+
+
+def test_single_values_can_be_overridden(configs: Path) -> None:
+    path = str(configs / "mnist.yaml")
+    changes = ["--model.space.channels=8", "--model.space.reductions=[2]", "--data.batch_size=32"]
+    cli = WithoutRunning(["fit", "--config", path, *changes, "--retraining.max_epochs=3"])
+    assert (cli.model.space.channels, cli.model.space.reductions) == (8, (2,))
+    assert cli.model.space.candidates == mnist_space().candidates
+    assert cli.datamodule.hparams["batch_size"] == 32
+    assert cli.config["fit"]["retraining"]["init_args"]["max_epochs"] == 3
+    assert cli.config["fit"]["retraining"]["init_args"]["schedule"] == "one_cycle"
+
+
 def test_the_published_protocol(configs: Path) -> None:
     cli = built(configs / "cifar10_darts.yaml")
-    space = cli.model.space
-    assert (space.name, space.channels, space.cells, space.nodes) == ("darts", 16, 8, 4)
+    assert cli.model.space == darts_space()
     assert cli.trainer.max_epochs == 50
     assert cli.datamodule.hparams["search_batch_size"] == 64
     make_retraining = cli.config_init["fit"]["retraining"]

@@ -67,3 +67,15 @@ def test_links_lead_somewhere() -> None:
 def test_every_verb_is_shown() -> None:
     for verb in ("fit", "test", "validate", "predict"):
         assert any(f"darts_lite {verb}" in command for command in OURS), verb
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_library_example_runs(
+    digits_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DARTS_LITE_DATA", digits_root)
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})

@@ -140,6 +140,11 @@ def test_validation_of_a_checkpoint_reports_supernet_and_derived_net(digits: Ima
         assert torch.equal(before[name], value), name
 
 
+def test_a_search_without_end_is_refused(digits: ImageData) -> None:
+    with pytest.raises(ValueError, match="set trainer.max_epochs or trainer.max_steps"):
+        quiet_trainer(max_epochs=-1).fit(ArchitectureSearch(SMALL), datamodule=digits)
+
+
 def test_uniform_shares_mean_no_drift() -> None:
     diagnostics = ArchitectureSearch(SMALL).diagnostics()
     assert diagnostics["drift"] == 0
