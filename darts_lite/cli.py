@@ -1,6 +1,5 @@
 """The command line: a LightningCLI whose `fit` runs all stages."""
 
-import argparse
 import copy
 import json
 import logging
@@ -15,25 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from jsonargparse import set_parsing_settings
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, Timer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.plugins.precision import MixedPrecision
 
 from darts_lite import pipeline
 from darts_lite.callbacks import ArchitectureBoard, PlainProgress, ProgressBar
-from darts_lite.checkpoints import read_checkpoint, settings_of
+from darts_lite.checkpoints import read_checkpoint
 from darts_lite.data import ImageData
+from darts_lite.parsing import FROM_DATA, OneLineParser, stop, with_checkpoint_settings
 from darts_lite.retraining import Retraining
 from darts_lite.search import ArchitectureSearch
 from darts_lite.search_space import SearchSpace
+from darts_lite.trainer_settings import choose_precision, refuse_unsupported
 
-FROM_DATA = ("in_channels", "num_classes")
-"""Settings of a model that are taken from the data, and so appear in no configuration."""
 HARMLESS_WARNINGS = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning on a newer torch
     r"The number of training batches .* is smaller than the logging interval",
@@ -81,6 +78,7 @@ class DartsCLI(LightningCLI):
             save_config_callback=None,
             trainer_defaults={"devices": 1, "enable_model_summary": False},
             seed_everything_default=0,
+            parser_class=OneLineParser,
             subclass_mode_model=True,
             subclass_mode_data=True,
             auto_configure_optimizers=False,
@@ -263,63 +261,6 @@ class DartsCLI(LightningCLI):
         (directory / "config.yaml").write_text(text)
 
 
-def refuse_unsupported(settings: Mapping[str, Any]) -> None:
-    """Turns away trainer settings that two optimizers cannot follow.
-
-    Raises:
-        ValueError: naming the setting to use instead.
-    """
-    if settings["gradient_clip_val"] is not None:
-        raise ValueError(
-            "trainer.gradient_clip_val is not used here; set model.gradient_clip and "
-            "retraining.gradient_clip instead"
-        )
-    if settings["accumulate_grad_batches"] != 1:
-        raise ValueError(
-            "trainer.accumulate_grad_batches must stay 1; set data.search_batch_size and "
-            "data.batch_size instead"
-        )
-
-
-def choose_precision(accelerator: str, precision: str | None) -> dict[str, Any]:
-    """Trainer settings for a precision; none given: mixed on a CUDA GPU, 32 bits elsewhere.
-
-    bfloat16 where the GPU computes in it, else float16.
-    """
-    on_cuda = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    if precision is None:
-        native = on_cuda and torch.cuda.is_bf16_supported(including_emulation=False)
-        mixed = "bf16-mixed" if native else "16-mixed"
-        return {"precision": mixed if on_cuda else "32-true"}
-    if str(precision) in ("16", "16-mixed") and not on_cuda and accelerator in ("auto", "cpu"):
-        # Lightning would silently compute in bfloat16 here.
-        scaler = torch.amp.GradScaler("cpu")
-        return {"precision": None, "plugins": [MixedPrecision("16-mixed", "cpu", scaler)]}
-    return {"precision": precision}
-
-
-def with_checkpoint_settings(args: Sequence[str]) -> list[str]:
-    """Puts the settings of ``--ckpt_path`` ahead of the user's own arguments.
-
-    So `test`, `validate` and `predict` need nothing but a checkpoint, on the data it was made for.
-
-    Raises:
-        FileNotFoundError, ValueError: if the checkpoint cannot be used.
-    """
-    verb, *rest = args or [""]
-    if verb not in ("test", "validate", "predict"):
-        return list(args)
-    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    finder.add_argument("--ckpt_path")
-    path = finder.parse_known_args(rest)[0].ckpt_path
-    if path is None:
-        return list(args)
-    groups = settings_of(path)
-    for name in FROM_DATA:
-        groups["model"]["init_args"].pop(name, None)
-    return [verb, f"--config={yaml.safe_dump(groups)}", *rest]
-
-
 def main(args: Sequence[str] | None = None) -> None:
     """Runs a command; a user's mistake ends with exit status 2 and one line on standard error.
 
@@ -335,5 +276,4 @@ def main(args: Sequence[str] | None = None) -> None:
     except (ValueError, FileNotFoundError, MisconfigurationException) as error:
         if "DARTS_LITE_DEBUG" in os.environ:
             raise
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        raise SystemExit(2) from None
+        stop(str(error))

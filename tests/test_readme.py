@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from runs import SMALL, quiet_trainer
 
-from darts_lite.cli import DartsCLI, with_checkpoint_settings
+from darts_lite.cli import DartsCLI
 from darts_lite.data import ImageData
 from darts_lite.derivation import derive
+from darts_lite.parsing import with_checkpoint_settings
 from darts_lite.retraining import Retraining
 from darts_lite.search import ArchitectureSearch
 

@@ -27,6 +27,8 @@ ORDER = [
     "plotting",
     "callbacks",
     "pipeline",
+    "trainer_settings",
+    "parsing",
     "cli",
     "__main__",
 ]

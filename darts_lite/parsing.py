@@ -1,0 +1,61 @@
+"""Between command line and LightningCLI: a checkpoint's settings, errors of one line."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import yaml
+from lightning.pytorch.cli import LightningArgumentParser
+
+from darts_lite.checkpoints import settings_of
+
+FROM_DATA = ("in_channels", "num_classes")
+"""Settings of a model that are taken from the data, and so appear in no configuration."""
+PARSER_NOISE = (
+    "Does not validate against any of the Union",
+    "Subtypes:",
+    "Errors:",
+    "Expected a <class 'NoneType'>",
+    "Given value",
+)
+
+
+def stop(message: str) -> NoReturn:
+    """Prints a message as one line on standard error and exits with status 2."""
+    lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
+    telling = [line for line in lines if line and not line.startswith(PARSER_NOISE)]
+    print("error:", " ".join(telling or lines), file=sys.stderr)
+    raise SystemExit(2)
+
+
+class OneLineParser(LightningArgumentParser):
+    """A parser whose errors are one line, without the usage of some hundred options."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Prints what is wrong on standard error and exits with status 2."""
+        stop(message)
+
+
+def with_checkpoint_settings(args: Sequence[str]) -> list[str]:
+    """Puts the settings of ``--ckpt_path`` ahead of the user's own arguments.
+
+    So `test`, `validate` and `predict` need nothing but a checkpoint, on the data it was made for.
+
+    Raises:
+        FileNotFoundError, ValueError: if the checkpoint cannot be used.
+    """
+    verb, *rest = args or [""]
+    if verb not in ("test", "validate", "predict"):
+        return list(args)
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--ckpt_path")
+    path = finder.parse_known_args(rest)[0].ckpt_path
+    if path is None:
+        if not {"-c", "--config", "-h", "--help"} & {word.split("=")[0] for word in rest}:
+            raise ValueError(f"{verb} needs --ckpt_path with the path of a run's .ckpt file")
+        return list(args)
+    groups = settings_of(path)
+    for name in FROM_DATA:
+        groups["model"]["init_args"].pop(name, None)
+    return [verb, f"--config={yaml.safe_dump(groups)}", *rest]

@@ -1,0 +1,66 @@
+"""One-line errors, and the settings that a checkpoint brings."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from darts_lite.cli import main
+from darts_lite.parsing import stop, with_checkpoint_settings
+
+
+def test_a_message_becomes_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    nested = """Does not validate against any of the Union subtypes
+      Subtypes: [<class 'A'>, <class 'NoneType'>]
+      Errors:
+        - unknown dataset 'X'; choose from ['MNIST']
+        - Expected a <class 'NoneType'>
+      Given value type: <class 'Namespace'>
+      Given value: Namespace(dataset='X')"""
+    with pytest.raises(SystemExit) as stopped:
+        stop(nested)
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == "error: unknown dataset 'X'; choose from ['MNIST']\n"
+
+
+def test_a_checkpoints_settings_come_first(tmp_path: Path) -> None:
+    groups = {
+        "model": {"class_path": "darts_lite.retraining.Retraining", "init_args": {"max_epochs": 2}},
+        "data": {"class_path": "darts_lite.data.ImageData", "init_args": {"dataset": "MNIST"}},
+    }
+    linked = {"in_channels": 1, "num_classes": 10}
+    stored = {**groups, "model": {**groups["model"], "init_args": {"max_epochs": 2, **linked}}}
+    path = str(tmp_path / "net.ckpt")
+    torch.save(stored, path)
+    verb, inserted, *rest = with_checkpoint_settings(["test", "--ckpt_path", path, "--data.seed=4"])
+    assert verb == "test"
+    assert yaml.safe_load(inserted.removeprefix("--config=")) == groups
+    assert rest == ["--ckpt_path", path, "--data.seed=4"]
+
+
+def test_other_commands_are_left_alone() -> None:
+    for arguments in ([], ["fit", "--ckpt_path", "x.ckpt"], ["test", "--help"], ["--help"]):
+        assert with_checkpoint_settings(arguments) == arguments
+
+
+@pytest.mark.parametrize("verb", ["test", "validate", "predict"])
+def test_a_missing_or_broken_checkpoint(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.ckpt").write_bytes(b"not a checkpoint")
+    for name, message in (("absent.ckpt", "no checkpoint at"), ("broken.ckpt", "no readable")):
+        with pytest.raises(SystemExit) as stop:
+            main([verb, "--ckpt_path", str(tmp_path / name)])
+        assert stop.value.code == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert len(error.splitlines()) == 1
+
+
+def test_evaluation_needs_a_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["test"])
+    assert capsys.readouterr().err == (
+        "error: test needs --ckpt_path with the path of a run's .ckpt file\n"
+    )
