@@ -124,9 +124,10 @@ class DartsCLI(LightningCLI):
         weights_only: bool | None = None,
     ) -> None:
         """Runs every stage that the configuration asks for."""
+        datamodule.setup("fit")
+        self._try_retraining(model, datamodule)
         directory = Path(self._run_logger.log_dir)
         self._save_config(directory)
-        datamodule.setup("fit")
         summary = dict.fromkeys(SUMMARY_KEYS) | {"seed": self.config["fit"]["seed_everything"]}
         summary |= pipeline.describe_start(self.trainer, model, datamodule, directory)
         if isinstance(model, Retraining):
@@ -193,6 +194,15 @@ class DartsCLI(LightningCLI):
             print(f"{index},{label},{share:.6f}")
 
     # ------------------------------------------------------------------ helpers
+
+    def _try_retraining(self, model: LightningModule, data: ImageData) -> None:
+        """Builds what will be retrained, so that a mistake there does not wait for the search."""
+        make_retraining = self._get(self.config_init, "retraining")
+        if make_retraining is None or not isinstance(model, ArchitectureSearch):
+            return
+        if not self.config["fit"]["retraining"]["init_args"].get("inherit"):
+            with torch.random.fork_rng():
+                make_retraining(model.derive(), data.in_channels, data.num_classes)
 
     def _print_metrics(
         self, metrics: Mapping[str, float], data: ImageData, path: str | None

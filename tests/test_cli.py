@@ -265,6 +265,8 @@ def test_null_retraining_stops_after_deriving(finished: Finished, tmp_path: Path
         (["--run.max_minutes=-1"], "max_minutes"),
         (["--model.space.init_args.candidates=[conv_9x9]"], "conv_9x9"),
         (["--model.warmup_epochs=-1"], "warmup_epochs"),
+        (["--retraining.drop_path=1.5"], "drop_path"),
+        (["--retraining.schedule=linear"], "one_cycle"),
         (["--model.no_such_setting=1"], "no_such_setting"),
         (["--no_such_group=1"], "no_such_group"),
     ],
@@ -286,7 +288,7 @@ def test_mistakes_end_with_a_clear_line_and_status_2(
     assert lines[0].startswith("error: ")
     assert message in lines[0]
     assert "Namespace(" not in lines[0]
-    assert not list(tmp_path.rglob("*.ckpt"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_module_is_a_program() -> None:
