@@ -135,7 +135,7 @@ class Retraining(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Raises the drop-path probability linearly over the epochs, as DARTS does."""
-        self.net.set_drop_path(self.drop_path * self.current_epoch / (self.trainer.max_epochs or 1))
+        self.net.set_drop_path(self.drop_path * self.global_step / total_steps(self.trainer))
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of a batch ``(B, C, H, W)``, ``(B,)``."""

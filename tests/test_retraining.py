@@ -56,8 +56,6 @@ def test_a_checkpoint_holds_plain_values_only(digits: ImageData, tmp_path: Path)
 
 
 def test_validation_and_the_result_use_the_averaged_weights(digits: ImageData) -> None:
-    model = Retraining(TINY, optimizer=fast_sgd, ema_decay=0.999)
-    run = quiet_trainer(max_steps=3, limit_val_batches=0)
     seen: list[torch.Tensor] = []
 
     class Watched(Retraining):
@@ -65,7 +63,7 @@ def test_validation_and_the_result_use_the_averaged_weights(digits: ImageData) -
             seen.append(self.net.skeleton.classifier.weight.detach().clone())
 
     model = Watched(TINY, optimizer=fast_sgd, ema_decay=0.999)
-    run.fit(model, datamodule=digits)
+    quiet_trainer(max_steps=3, limit_val_batches=0).fit(model, datamodule=digits)
     result = model.net.skeleton.classifier.weight
     assert not torch.equal(result, seen[-1])
     average = seen[0]
