@@ -92,6 +92,7 @@ class SearchSpace:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "candidates", tuple(self.candidates))
+        object.__setattr__(self, "reductions", self.skeleton.reductions)
         if len(set(self.candidates)) != len(self.candidates):
             raise ValueError(f"candidates must differ from each other, got {self.candidates}")
         if not any(name != "none" for name in self.candidates):
@@ -105,7 +106,6 @@ class SearchSpace:
                 f"kept_edges must be 1 or {CELL_INPUTS}, the number of edges that enter the first "
                 f"node; got {self.kept_edges}"
             )
-        assert self.skeleton.kinds
 
     @property
     def skeleton(self) -> SkeletonSettings:

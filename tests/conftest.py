@@ -9,6 +9,9 @@ from runs import Proxy, use_proxy, write_digits
 
 from darts_lite.data import ImageData
 
+# The tests' tensors are tiny: a second thread would only wait, for long where the machine is shared.
+torch.set_num_threads(1)
+
 
 @pytest.fixture(scope="session")
 def digits_root(tmp_path_factory: pytest.TempPathFactory) -> str:
