@@ -9,7 +9,7 @@ from runs import Proxy, use_proxy, write_digits
 
 from darts_lite.data import ImageData
 
-# The tests' tensors are tiny: a second thread would only wait, for long where the machine is shared.
+# The tests' tensors are tiny: a second thread only waits, and long where the machine is shared.
 torch.set_num_threads(1)
 
 
