@@ -47,7 +47,8 @@ USEFUL = "conv_3x3"
 
 def planted_space() -> SearchSpace:
     """Two cells of two nodes; on each edge a convolution among three noises."""
-    candidates = ("planted.Noise", USEFUL, "planted.OtherNoise", "planted.MoreNoise")
+    noises = [f"{kind.__module__}.{kind.__name__}" for kind in (Noise, OtherNoise, MoreNoise)]
+    candidates = (noises[0], USEFUL, *noises[1:])
     return SearchSpace(candidates, 2, 2, 4, 2, (1,), "conv3x3_stride2", "planted")
 
 

@@ -1,6 +1,7 @@
 """What a checkpoint says about itself, read without executing anything."""
 
 import pickle
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,17 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"no checkpoint at {path}; give the path of a .ckpt file")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # torch on files of other kinds
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError):
         raise ValueError(
-            f"{path} is no readable checkpoint ({reason}); use an intact one"
+            f"{path} is no readable checkpoint: it is damaged, of another kind, or holds more than "
+            "plain values; give an intact .ckpt file of a run"
         ) from None
-    if not isinstance(content, dict) or not isinstance(content.get("model"), Mapping):
+    model = content.get("model") if isinstance(content, dict) else None
+    known = isinstance(model, Mapping) and isinstance(model.get("init_args"), Mapping)
+    if not known or not isinstance(content.get("state_dict"), Mapping):
         raise ValueError(f"{path} was not written by darts_lite; give a run's .ckpt file")
     return content
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ HARMLESS_WARNINGS = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning on a newer torch
     r"The number of training batches .* is smaller than the logging interval",
     r"Be aware that when using `ckpt_path`, callbacks",  # evaluation needs none of them
+    r"You're using the WeightAveraging callback, but",
+    r"The dirpath has changed",  # a resumed run writes to its own folder
     r"Checkpoint directory .* exists and is not empty",  # both stages write there
 )
 SUMMARY_KEYS = (
@@ -57,11 +60,13 @@ class RunSettings:
         name: Runs are written to ``<folder>/<name>/version_<n>``.
         folder: Where all runs lie.
         max_minutes: Ends a search early; the architecture found by then is retrained all the same.
+        imports: Modules to import first: those that define operations of your own.
     """
 
     name: str = "search"
     folder: str = "logs"
     max_minutes: float | None = None
+    imports: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.max_minutes is not None and self.max_minutes <= 0:
@@ -111,6 +116,20 @@ class DartsCLI(LightningCLI):
         # Lightning would let a checkpoint's settings override the user's and forget the data's;
         # `with_checkpoint_settings` has put both ahead of the user's arguments already.
         pass
+
+    def before_instantiate_classes(self) -> None:
+        """Imports the user's own modules, and checks the checkpoint before anything is built."""
+        for name in self._get(self.config, "run").imports:
+            try:
+                import_module(name)
+            except ImportError as error:
+                raise ValueError(f"run.imports: cannot import {name!r} ({error})") from error
+        path = self._get(self.config, "ckpt_path")
+        if path is not None:
+            held = str(read_checkpoint(path)["model"].get("class_path"))
+            asked = self._get(self.config, "model").class_path
+            if held.rpartition(".")[2] != asked.rpartition(".")[2]:
+                raise ValueError(f"{path} is a checkpoint of {held}, but the model is {asked}")
 
     def instantiate_trainer(self, **overrides: Any) -> Trainer:
         """A trainer for `self.model`, with callbacks of its own."""
@@ -225,6 +244,12 @@ class DartsCLI(LightningCLI):
         settings = copy.deepcopy(configured) | overrides
         if isinstance(model, Retraining) and settings["max_epochs"] is None:
             settings["max_epochs"] = model.max_epochs
+        if (
+            self.subcommand == "fit"
+            and settings["max_epochs"] is None
+            and settings["max_steps"] < 0
+        ):
+            raise ValueError("how long to search? set trainer.max_epochs or trainer.max_steps")
         refuse_unsupported(settings)
         settings |= choose_precision(settings["accelerator"], settings["precision"])
         if self.subcommand == "fit":
@@ -233,6 +258,7 @@ class DartsCLI(LightningCLI):
             settings |= {"logger": False, "enable_checkpointing": False}
         callbacks = settings["callbacks"] or []
         callbacks = [callbacks] if isinstance(callbacks, Callback) else callbacks
+        callbacks = [c for c in callbacks if serves(c, model)]
         settings["callbacks"] = [*callbacks, *self._callbacks(model, settings)]
         if not sys.stdout.isatty():
             settings["enable_progress_bar"] = False  # Lightning's own bar, beside the plain lines
@@ -271,6 +297,12 @@ class DartsCLI(LightningCLI):
         (directory / "config.yaml").write_text(text)
 
 
+def serves(callback: Callback, model: LightningModule) -> bool:
+    """Whether a callback belongs to a stage: one that monitors another stage's metric does not."""
+    others = ("retraining/",) if isinstance(model, ArchitectureSearch) else ("search/", "alphas/")
+    return not str(getattr(callback, "monitor", None)).startswith(others)
+
+
 def main(args: Sequence[str] | None = None) -> None:
     """Runs a command; a user's mistake ends with exit status 2 and one line on standard error.
 
@@ -283,7 +315,10 @@ def main(args: Sequence[str] | None = None) -> None:
     set_parsing_settings(subclasses_enabled=[SearchSpace])
     try:
         DartsCLI(with_checkpoint_settings(sys.argv[1:] if args is None else args))
-    except (ValueError, FileNotFoundError, MisconfigurationException) as error:
-        if "DARTS_LITE_DEBUG" in os.environ:
+    except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ValueError, OSError, MisconfigurationException, RuntimeError) as error:
+        foreign = isinstance(error, RuntimeError) and "loading state_dict" not in str(error)
+        if foreign or "DARTS_LITE_DEBUG" in os.environ:
             raise
         stop(str(error))

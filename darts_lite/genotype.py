@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from reprlib import repr as short
 from typing import Any
 
-from darts_lite.operations import OPERATIONS
+from darts_lite.operations import OPERATIONS, is_operation_name
 from darts_lite.search_space import CELL_INPUTS
 
 Edge = tuple[str, int]
@@ -60,16 +60,12 @@ def _edge(value: Any, earlier: range, where: str) -> Edge:
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise ValueError(f"{where}: expected [operation, source], got {short(value)}")
     name, source = value
-    if not isinstance(name, str) or not (name in OPERATIONS or _is_dotted(name)):
+    if not is_operation_name(name):
         raise ValueError(
             f"{where}: unknown operation {short(name)}; choose from {sorted(OPERATIONS)}, or "
             "module.Name of your own"
         )
     return name, read_integer(source, earlier, where, "source")
-
-
-def _is_dotted(name: str) -> bool:
-    return "." in name and all(part.isidentifier() for part in name.split("."))
 
 
 def read_concat(value: Any, nodes: int, where: str) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from importlib import import_module
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -18,16 +18,29 @@ from torch import Tensor, nn
 Operation = Callable[[int, int, bool], nn.Module]
 
 
-class Zero(nn.Module):
-    """No connection: zeros of the output's shape. ``(B, C, H, W)`` -> ``(B, C, H', W')``."""
+class Subsample(nn.Module):
+    """Every `stride`-th pixel: ``(B, C, H, W)`` -> ``(B, C, ceil(H / stride), ceil(W / stride))``.
+
+    A 1x1 convolution with a stride reads no others. It is written as this and a convolution
+    without stride, since torch 2.14 corrupts memory in the backward pass of the former on the CPU
+    in channels_last with fewer than 8 channels.
+    """
 
     def __init__(self, stride: int) -> None:
         super().__init__()
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
+        """A view of the pixels."""
+        return x[:, :, :: self.stride, :: self.stride]
+
+
+class Zero(Subsample):
+    """No connection: zeros of the output's shape. ``(B, C, H, W)`` -> ``(B, C, H', W')``."""
+
+    def forward(self, x: Tensor) -> Tensor:
         """Zeros."""
-        return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])
+        return torch.zeros_like(super().forward(x))
 
 
 class FactorizedReduce(nn.Module):
@@ -39,8 +52,9 @@ class FactorizedReduce(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, affine: bool) -> None:
         super().__init__()
         even = out_channels // 2
-        self.even = nn.Conv2d(in_channels, even, 1, stride=2, bias=False)
-        self.odd = nn.Conv2d(in_channels, out_channels - even, 1, stride=2, bias=False)
+        self.subsample = Subsample(2)
+        self.even = nn.Conv2d(in_channels, even, 1, bias=False)
+        self.odd = nn.Conv2d(in_channels, out_channels - even, 1, bias=False)
         self.norm = nn.BatchNorm2d(out_channels, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -48,7 +62,7 @@ class FactorizedReduce(nn.Module):
         x = torch.relu(x)
         height, width = x.shape[-2:]
         x = nn.functional.pad(x, (0, width % 2, 0, height % 2))
-        halves = [self.even(x), self.odd(x[:, :, 1:, 1:])]  # each (B, ~C_out/2, H/2, W/2)
+        halves = [self.even(self.subsample(x)), self.odd(self.subsample(x[:, :, 1:, 1:]))]
         return self.norm(torch.cat(halves, dim=1))
 
 
@@ -56,10 +70,14 @@ def relu_conv_norm(
     in_channels: int, out_channels: int, kernel: int, stride: int, affine: bool
 ) -> nn.Sequential:
     """ReLU, convolution, batch norm: DARTS' preprocessing block and the plain convolutions."""
-    conv = nn.Conv2d(
-        in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, bias=False
+    block = nn.Sequential(nn.ReLU())
+    if kernel == 1 and stride > 1:
+        block.append(Subsample(stride))
+        stride = 1
+    block.append(
+        nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False)
     )
-    return nn.Sequential(nn.ReLU(), conv, nn.BatchNorm2d(out_channels, affine=affine))
+    return block.append(nn.BatchNorm2d(out_channels, affine=affine))
 
 
 def depthwise_separable(
@@ -135,12 +153,18 @@ OPERATIONS: Mapping[str, Operation] = {
 }
 
 
-def find_operation(name: str) -> Operation:
-    """The builder behind ``name``: a key of `OPERATIONS`, or ``module.Name`` of a loaded module.
+def is_operation_name(name: object) -> TypeGuard[str]:
+    """Whether this is a key of `OPERATIONS`, or has the form ``module.Name``."""
+    if not isinstance(name, str):
+        return False
+    return name in OPERATIONS or ("." in name and all(p.isidentifier() for p in name.split(".")))
 
-    A dotted name never imports anything, since it may come from a file that somebody sent; whoever
-    uses operations of their own imports them first (`import_operation` for names in a
-    configuration).
+
+def find_operation(name: str) -> Operation:
+    """The builder behind ``name``: in `OPERATIONS`, or a module class ``module.Name`` of your own.
+
+    A name may come from a file that somebody sent. So nothing is imported here, and of what is
+    loaded already only subclasses of `torch.nn.Module` are taken.
 
     Raises:
         ValueError: if there is no such operation.
@@ -148,24 +172,13 @@ def find_operation(name: str) -> Operation:
     if name in OPERATIONS:
         return OPERATIONS[name]
     module, _, attribute = name.rpartition(".")
-    operation = getattr(sys.modules.get(module), attribute, None) if module else None
-    if not callable(operation):
+    operation = getattr(sys.modules.get(module), attribute, None)
+    if not (isinstance(operation, type) and issubclass(operation, nn.Module)):
         raise ValueError(
-            f"unknown operation {name!r}; choose from {sorted(OPERATIONS)}, or import the module "
-            "of your own operation before it is named"
+            f"unknown operation {name!r}; choose from {sorted(OPERATIONS)}, or name a subclass of "
+            "torch.nn.Module, module.Name, whose module is imported (run.imports)"
         )
     return operation
-
-
-def import_operation(name: str) -> Operation:
-    """As `find_operation`, but imports the module of a dotted name: for the user's own settings."""
-    module = name.rpartition(".")[0]
-    if name not in OPERATIONS and module:
-        try:
-            import_module(module)
-        except ImportError as error:
-            raise ValueError(f"operation {name!r}: cannot import {module!r} ({error})") from error
-    return find_operation(name)
 
 
 def _stem(*layers: tuple[int, int]) -> Callable[[int, int], tuple[nn.Module, int]]:

@@ -10,6 +10,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from darts_lite.checkpoints import settings_of
 
+TESTED = "darts_lite.retraining.Retraining"
 FROM_DATA = ("in_channels", "num_classes")
 """Settings of a model that are taken from the data, and so appear in no configuration."""
 PARSER_NOISE = (
@@ -56,6 +57,8 @@ def with_checkpoint_settings(args: Sequence[str]) -> list[str]:
             raise ValueError(f"{verb} needs --ckpt_path with the path of a run's .ckpt file")
         return list(args)
     groups = settings_of(path)
+    if verb != "validate" and groups["model"]["class_path"] != TESTED:
+        raise ValueError(f"{path} is the checkpoint of a search; {verb} takes the run's net.ckpt")
     for name in FROM_DATA:
         groups["model"]["init_args"].pop(name, None)
     return [verb, f"--config={yaml.safe_dump(groups)}", *rest]

@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
-from darts_lite.callbacks import tensorboard
 from darts_lite.data import ImageData
 from darts_lite.plotting import draw_architecture
 from darts_lite.plotting import save as save_figure
@@ -98,9 +98,9 @@ def retrain(
 def multiply_adds(net: torch.nn.Module, image_size: int, channels: int) -> int:
     """Multiply-adds of convolutions and linear layers for one square image."""
     training = net.training
-    device = next(net.parameters()).device
+    image = next(net.parameters()).new_zeros(1, channels, image_size, image_size)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net.eval()(torch.zeros(1, channels, image_size, image_size, device=device))
+        net.eval()(image)
     net.train(training)
     return counter.get_total_flops() // 2
 
@@ -164,13 +164,13 @@ def log_hyperparameters(
     trainer: Trainer, settings: Mapping[str, Any], summary: Mapping[str, Any]
 ) -> None:
     """Puts the settings and the final figures on TensorBoard's page of hyperparameters."""
-    if tensorboard(trainer) is None or trainer.logger is None:
-        return
     names = ("test_accuracy", "test_loss", "params", "macs", "search_seconds", "retrain_seconds")
     metrics = {f"final/{n}": float(summary[n]) for n in names if summary.get(n) is not None}
     seed = {"seed": summary["seed"], "algorithm": summary["algorithm"]}
-    trainer.logger.log_hyperparams(seed | dict(settings), metrics)
-    trainer.logger.save()
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.log_hyperparams(seed | dict(settings), metrics)
+            logger.save()
 
 
 def _metric(trainer: Trainer, name: str) -> float | None:

@@ -17,7 +17,6 @@ from torchmetrics.classification import MulticlassAccuracy
 from darts_lite.architecture import Architecture
 from darts_lite.checkpoints import describe_data, read_checkpoint
 from darts_lite.net import Net
-from darts_lite.operations import import_operation
 from darts_lite.search import ArchitectureSearch, darts_sgd, total_steps
 
 Batch = tuple[Tensor, Tensor]
@@ -56,7 +55,6 @@ class Retraining(LightningModule):
         gradient_clip: Largest norm of the gradient; 0 for any.
         inherit: Start from the supernet's weights; `architecture` is then a search checkpoint.
         channels, cells, reductions, stem: Override the architecture's skeleton.
-        operations: ``module.Name`` of your own operations in the architecture, to be imported.
 
     Raises:
         ValueError: if a value is out of range or they do not go together.
@@ -81,7 +79,6 @@ class Retraining(LightningModule):
         cells: int | None = None,
         reductions: tuple[int, ...] | None = None,
         stem: str | None = None,
-        operations: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         shares = {
@@ -96,8 +93,6 @@ class Retraining(LightningModule):
             raise ValueError(f"max_epochs must be at least 1, got {max_epochs}")
         if auxiliary_weight < 0 or gradient_clip < 0:
             raise ValueError("auxiliary_weight and gradient_clip must be at least 0")
-        for name in operations:
-            import_operation(name)
         found = resolve_architecture(architecture)
         self.architecture = found.with_skeleton(channels, cells, reductions, stem)
         self.save_hyperparameters(

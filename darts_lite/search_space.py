@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from darts_lite.operations import STEMS, import_operation
+from darts_lite.operations import OPERATIONS, STEMS, is_operation_name
 
 CELL_INPUTS = 2
 """A cell reads the outputs of the two cells before it; they are its states 0 and 1."""
@@ -71,7 +71,7 @@ class SearchSpace:
 
     Args:
         candidates: Operation names (`darts_lite.operations.OPERATIONS`) or ``module.Name`` of your
-            own ``(channels, stride, affine) -> nn.Module``.
+            own `torch.nn.Module` class, built as ``Name(channels, stride, affine)``.
         nodes: Intermediate nodes of a cell; their concatenation is its output.
         kept_edges: Incoming edges that each node keeps when the architecture is derived.
         channels, cells, reductions, stem: See `SkeletonSettings`.
@@ -98,7 +98,11 @@ class SearchSpace:
         if not any(name != "none" for name in self.candidates):
             raise ValueError("candidates must name at least one operation besides 'none'")
         for name in self.candidates:
-            import_operation(name)
+            if not is_operation_name(name):
+                raise ValueError(
+                    f"unknown operation {name!r}; choose from {sorted(OPERATIONS)}, or name a "
+                    "module class of your own as module.Name"
+                )
         if self.nodes < 1:
             raise ValueError(f"nodes must be at least 1, got {self.nodes}")
         if not 1 <= self.kept_edges <= CELL_INPUTS:

@@ -18,6 +18,10 @@ def refuse_unsupported(settings: Mapping[str, Any]) -> None:
             "trainer.gradient_clip_val is not used here; set model.gradient_clip and "
             "retraining.gradient_clip instead"
         )
+    if settings["precision"] == "16-true":
+        raise ValueError(
+            "trainer.precision 16-true overflows; choose 16-mixed, bf16-mixed or 32-true"
+        )
     if settings["accumulate_grad_batches"] != 1:
         raise ValueError(
             "trainer.accumulate_grad_batches must stay 1; set data.search_batch_size and "

@@ -12,7 +12,9 @@ from darts_lite.checkpoints import read_checkpoint, settings_of
 GOOD: dict[str, Any] = {
     "model": {"class_path": "darts_lite.retraining.Retraining", "init_args": {"max_epochs": 3}},
     "data": {"class_path": "darts_lite.data.ImageData", "init_args": {"dataset": "MNIST"}},
+    "state_dict": {},
 }
+GROUPS = {name: GOOD[name] for name in ("model", "data")}
 
 
 def saved(tmp_path: Path, content: object) -> Path:
@@ -21,7 +23,7 @@ def saved(tmp_path: Path, content: object) -> Path:
 
 
 def test_settings_come_back(tmp_path: Path) -> None:
-    assert settings_of(saved(tmp_path, {**GOOD, "state_dict": {}})) == GOOD
+    assert settings_of(saved(tmp_path, GOOD)) == GROUPS
 
 
 def test_missing_data_settings_are_left_out(tmp_path: Path) -> None:
@@ -59,7 +61,7 @@ def test_code_in_a_file_is_not_run(
     assert not (tmp_path / "exploded").exists()
 
 
-@pytest.mark.parametrize("content", [{}, [1, 2], {"state_dict": {}}, {"model": 3}])
+@pytest.mark.parametrize("content", [{}, [1, 2], {"state_dict": {}}, {**GOOD, "model": {}}, GROUPS])
 def test_somebody_elses_file(tmp_path: Path, content: object) -> None:
     with pytest.raises(ValueError, match="was not written by darts_lite"):
         read_checkpoint(saved(tmp_path, content))

@@ -243,6 +243,90 @@ def test_a_time_limit_still_derives_and_retrains(
     assert summary["test_accuracy"] is not None
 
 
+def test_loggers_and_callbacks_of_ones_own_in_double_precision(
+    finished: Finished, tmp_path: Path
+) -> None:
+    (tmp_path / "own.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "trainer": {
+                    "precision": "64-true",
+                    "limit_train_batches": 2,
+                    "logger": [
+                        {
+                            "class_path": "lightning.pytorch.loggers.CSVLogger",
+                            "init_args": {"save_dir": str(tmp_path / "csv")},
+                        },
+                        {
+                            "class_path": "lightning.pytorch.loggers.TensorBoardLogger",
+                            "init_args": {"save_dir": str(tmp_path / "board")},
+                        },
+                    ],
+                    "callbacks": [
+                        {
+                            "class_path": f"lightning.pytorch.callbacks.{name}",
+                            "init_args": {
+                                "monitor": f"{stage}/validation_accuracy",
+                                "mode": "max",
+                            },
+                        }
+                        for name in ("EarlyStopping", "ModelCheckpoint")
+                        for stage in ("search", "retraining")
+                    ],
+                }
+            }
+        )
+    )
+    own = ["--config", str(tmp_path / "own.yaml"), f"--run.folder={tmp_path}"]
+    main(["fit", "--config", str(finished.config), *finished.data, *own])
+    summary = json.loads((tmp_path / "quick" / "version_0" / "summary.json").read_text())
+    assert summary["precision"] == "64-true"
+    assert summary["macs"] > 10_000
+    assert list((tmp_path / "csv").rglob("metrics.csv"))
+    assert list((tmp_path / "board").rglob("events.out.tfevents.*"))
+
+
+def test_a_folder_that_is_a_file(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(SystemExit):
+        main(
+            [
+                "fit",
+                "--config",
+                str(finished.config),
+                *finished.data,
+                f"--run.folder={tmp_path / 'taken'}",
+            ]
+        )
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_checkpoint_of_the_other_stage(
+    finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net, search = finished.directory / "net.ckpt", finished.directory / "checkpoints/last.ckpt"
+    for arguments, message in (
+        (["fit", "--config", str(finished.config), f"--ckpt_path={net}"], "a checkpoint of"),
+        (["test", f"--ckpt_path={search}"], "test takes the run's net.ckpt"),
+    ):
+        with pytest.raises(SystemExit):
+            main(arguments)
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+
+
+def test_a_reader_may_go_before_the_end(finished: Finished) -> None:
+    command = f"{sys.executable} -m darts_lite predict --ckpt_path {finished.directory}/net.ckpt"
+    done = subprocess.run(
+        f"{command} | head -n 1", shell=True, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "image,class,probability\n"
+    assert "Traceback" not in done.stderr
+
+
 def test_null_retraining_stops_after_deriving(finished: Finished, tmp_path: Path) -> None:
     stop = ["--retraining=null", "--trainer.max_epochs=1", "--trainer.limit_train_batches=1"]
     main(
@@ -264,6 +348,10 @@ def test_null_retraining_stops_after_deriving(finished: Finished, tmp_path: Path
         (["--data.dataset=MNISTT"], "MNISTT"),
         (["--data.root=/no/such/folder/anywhere", "--data.dataset=FashionMNIST"], "FashionMNIST"),
         (["--run.max_minutes=-1"], "max_minutes"),
+        (["--run.imports=[no_such_module]"], "cannot import 'no_such_module'"),
+        (["--trainer.max_epochs=null"], "trainer.max_epochs"),
+        (["--trainer.precision=16-true"], "16-mixed"),
+        (["--ckpt_path=last"], "no checkpoint at last"),
         (["--model.space.init_args.candidates=[conv_9x9]"], "conv_9x9"),
         (["--model.warmup_epochs=-1"], "warmup_epochs"),
         (["--retraining.drop_path=1.5"], "drop_path"),

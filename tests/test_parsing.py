@@ -30,7 +30,11 @@ def test_a_checkpoints_settings_come_first(tmp_path: Path) -> None:
         "data": {"class_path": "darts_lite.data.ImageData", "init_args": {"dataset": "MNIST"}},
     }
     linked = {"in_channels": 1, "num_classes": 10}
-    stored = {**groups, "model": {**groups["model"], "init_args": {"max_epochs": 2, **linked}}}
+    stored = {
+        **groups,
+        "state_dict": {},
+        "model": {**groups["model"], "init_args": {"max_epochs": 2, **linked}},
+    }
     path = str(tmp_path / "net.ckpt")
     torch.save(stored, path)
     verb, inserted, *rest = with_checkpoint_settings(["test", "--ckpt_path", path, "--data.seed=4"])

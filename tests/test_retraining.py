@@ -166,7 +166,6 @@ def test_the_skeleton_can_be_overridden() -> None:
         ({"auxiliary_weight": -1.0}, "auxiliary_weight"),
         ({"inherit": True}, "inherit needs the path of a search checkpoint"),
         ({"channels": 0}, "channels"),
-        ({"operations": ("no_such_module.op",)}, "cannot import"),
     ],
 )
 def test_bad_settings_get_one_line(settings: dict[str, Any], message: str) -> None:

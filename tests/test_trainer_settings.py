@@ -22,12 +22,13 @@ def test_precision_follows_the_device() -> None:
     [
         ({"gradient_clip_val": 1.0}, "model.gradient_clip"),
         ({"accumulate_grad_batches": 4}, "data.search_batch_size"),
+        ({"precision": "16-true"}, "16-mixed"),
     ],
 )
 def test_what_two_optimizers_cannot_follow_is_refused(
     setting: dict[str, Any], instead: str
 ) -> None:
-    settings = {"gradient_clip_val": None, "accumulate_grad_batches": 1}
+    settings = {"gradient_clip_val": None, "accumulate_grad_batches": 1, "precision": None}
     refuse_unsupported(settings)
     with pytest.raises(ValueError, match=instead):
         refuse_unsupported(settings | setting)
