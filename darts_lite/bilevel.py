@@ -1,9 +1,28 @@
 """Gradients of the outer problem of the bilevel search, as pure functions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+
+@contextmanager
+def frozen(weights: Sequence[nn.Parameter]) -> Iterator[None]:
+    """Builds graphs in which these weights are constants.
+
+    An architecture step under it neither computes nor keeps anything for a weight's gradient, in
+    autograd functions written in Python as well, which would not see from
+    `torch.autograd.grad(loss, alphas)` alone that nobody asks.
+    """
+    before = [weight.requires_grad for weight in weights]
+    for weight in weights:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight, required in zip(weights, before, strict=True):
+            weight.requires_grad_(required)
 
 
 def first_order(

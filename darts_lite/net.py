@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from darts_lite.architecture import Architecture
+from darts_lite.moments import sum_of
 from darts_lite.operations import find_operation
 from darts_lite.search_space import CELL_INPUTS, SearchSpace
 from darts_lite.skeleton import CellInputs, CellPlan, Skeleton
-from darts_lite.supernet import Supernet, module_key, sum_of
+from darts_lite.supernet import Supernet, module_key
 
 
 class DropPath(nn.Module):

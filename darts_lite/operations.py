@@ -15,6 +15,8 @@ from typing import TypeGuard
 import torch
 from torch import Tensor, nn
 
+from darts_lite.depthwise import DepthwiseConv2d
+
 Operation = Callable[[int, int, bool], nn.Module]
 
 
@@ -59,11 +61,14 @@ class FactorizedReduce(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Half of the output channels from each of two grids that are shifted by one pixel."""
-        x = torch.relu(x)
+        even, odd = self.grids(torch.relu(x))
+        return self.norm(torch.cat([self.even(even), self.odd(odd)], dim=1))
+
+    def grids(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The two grids of x that the convolutions read, ``(B, C_in, H', W')`` each."""
         height, width = x.shape[-2:]
         x = nn.functional.pad(x, (0, width % 2, 0, height % 2))
-        halves = [self.even(self.subsample(x)), self.odd(self.subsample(x[:, :, 1:, 1:]))]
-        return self.norm(torch.cat(halves, dim=1))
+        return self.subsample(x), self.subsample(x[:, :, 1:, 1:])
 
 
 def relu_conv_norm(
@@ -84,10 +89,9 @@ def depthwise_separable(
     channels: int, kernel: int, stride: int, dilation: int, affine: bool
 ) -> nn.Sequential:
     """ReLU, depthwise convolution, 1x1 convolution, batch norm."""
-    padding = dilation * (kernel // 2)
     return nn.Sequential(
         nn.ReLU(),
-        nn.Conv2d(channels, channels, kernel, stride, padding, dilation, channels, bias=False),
+        DepthwiseConv2d(channels, kernel, stride, dilation),
         nn.Conv2d(channels, channels, 1, bias=False),
         nn.BatchNorm2d(channels, affine=affine),
     )

@@ -1,10 +1,13 @@
 """The supernet: every candidate on every edge, mixed by weights that come from outside."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import channel_shuffle, max_pool2d
 
+from darts_lite.moments import sum_of
 from darts_lite.operations import find_operation
 from darts_lite.search_space import CELL_INPUTS, SearchSpace
 from darts_lite.skeleton import CellInputs, CellPlan, Skeleton
@@ -15,6 +18,7 @@ class MixedOperation(nn.Module):
 
     def __init__(self, candidates: Sequence[str], channels: int, stride: int) -> None:
         super().__init__()
+        self.stride = stride
         self.candidates = nn.ModuleDict(
             {
                 module_key(name): find_operation(name)(channels, stride, False)
@@ -34,11 +38,10 @@ class MixedOperation(nn.Module):
 class MixedNode(nn.Module):
     """A node: the sum of its mixed edges, one from every earlier state."""
 
-    def __init__(self, space: SearchSpace, plan: CellPlan, edges: int) -> None:
+    def __init__(self, candidates: Sequence[str], channels: int, strides: Sequence[int]) -> None:
         super().__init__()
         self.edges = nn.ModuleList(
-            MixedOperation(space.candidates, plan.channels, plan.stride(source))
-            for source in range(edges)
+            MixedOperation(candidates, channels, stride) for stride in strides
         )
 
     def forward(self, states: Sequence[Tensor], weights: Tensor) -> Tensor:
@@ -49,13 +52,24 @@ class MixedNode(nn.Module):
 
 
 class MixedCell(nn.Module):
-    """A searched cell: its output is the concatenation of all its nodes."""
+    """A searched cell: its output is the concatenation of all its nodes.
 
-    def __init__(self, space: SearchSpace, plan: CellPlan) -> None:
+    With `partial_channels` k above 1 only the first 1/k of a state's channels are searched, the
+    others pass, halved where the edge has a stride, and a shuffle mixes them (PC-DARTS,
+    arXiv 1907.05737, section 3.1).
+    """
+
+    def __init__(self, space: SearchSpace, plan: CellPlan, partial_channels: int = 1) -> None:
         super().__init__()
         self.kind = plan.kind
+        self.stride = plan.stride
         self.inputs = CellInputs(plan, affine=False)
-        self.nodes = nn.ModuleList(MixedNode(space, plan, n) for n in space.edges_per_node)
+        self.searched_channels = plan.channels // partial_channels
+        self.partial_channels = partial_channels
+        self.nodes = nn.ModuleList(
+            MixedNode(space.candidates, self.searched_channels, [plan.stride(s) for s in range(n)])
+            for n in space.edges_per_node
+        )
         self.edges_per_node = space.edges_per_node
         self.out_channels = space.nodes * plan.channels
 
@@ -63,8 +77,48 @@ class MixedCell(nn.Module):
         """Two inputs and ``(edges, candidates)`` -> ``(B, nodes * C, H, W)``."""
         states = self.inputs(before_last, last)
         for node, rows in zip(self.nodes, weights.split(self.edges_per_node), strict=True):
-            states.append(node(states, rows))
+            mixed = node([self.searched(state) for state in states], rows)
+            states.append(self.joined(mixed, states))
         return torch.cat(states[CELL_INPUTS:], dim=1)
+
+    def searched(self, state: Tensor) -> Tensor:
+        """The channels of a state that the mixed operations read."""
+        return state[:, : self.searched_channels]
+
+    def joined(self, mixed: Tensor, states: Sequence[Tensor]) -> Tensor:
+        """A node from the sum of its mixed edges and the channels that pass them by."""
+        if self.partial_channels == 1:
+            return mixed
+        others = [state[:, self.searched_channels :] for state in states]
+        passed = sum_of(
+            max_pool2d(x, 2, ceil_mode=True) if self.stride(source) == 2 else x
+            for source, x in enumerate(others)
+        )
+        return channel_shuffle(torch.cat([mixed, passed], dim=1), self.partial_channels)
+
+
+class CellRunner(Protocol):
+    """Computes one mixed cell."""
+
+    def __call__(self, before_last: Tensor, last: Tensor, weights: Tensor, /) -> Tensor:
+        """Two inputs and ``(edges, candidates)`` -> ``(B, nodes * C, H, W)``."""
+        ...
+
+
+class Executor(Protocol):
+    """Decides how mixed cells are computed. All executors compute the same from one state dict."""
+
+    def __call__(self, cell: MixedCell) -> CellRunner:
+        """What computes `cell`, from the parameters of `cell`."""
+        ...
+
+
+class Literal:
+    """Runs mixed cells as they are written here: every operation by itself."""
+
+    def __call__(self, cell: MixedCell) -> CellRunner:
+        """The cell itself."""
+        return cell
 
 
 class Supernet(nn.Module):
@@ -74,27 +128,50 @@ class Supernet(nn.Module):
         space: What may be chosen.
         in_channels: Channels of the images.
         num_classes: Number of classes.
+        executor: How the cells are computed; `darts_lite.folding.Folded` is the fast way.
+        partial_channels: Search on 1/k of the channels only, see `MixedCell`.
 
     Attributes:
         alphas: Kind of cell -> parameters ``(edges, candidates)``, drawn as 1e-3 * N(0, 1).
+
+    Raises:
+        ValueError: if `partial_channels` does not divide the channels.
     """
 
-    def __init__(self, space: SearchSpace, in_channels: int, num_classes: int) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        in_channels: int,
+        num_classes: int,
+        executor: Executor | None = None,
+        partial_channels: int = 1,
+    ) -> None:
         super().__init__()
+        if partial_channels < 1 or space.channels % partial_channels:
+            raise ValueError(
+                f"partial_channels must divide the space's {space.channels} channels, got "
+                f"{partial_channels}"
+            )
         self.space = space
         self.skeleton = Skeleton(
-            space.skeleton, lambda plan: MixedCell(space, plan), in_channels, num_classes
+            space.skeleton,
+            lambda plan: MixedCell(space, plan, partial_channels),
+            in_channels,
+            num_classes,
         )
         shape = (sum(space.edges_per_node), len(space.candidates))
         self.alphas = nn.ParameterDict(
             {kind: 1e-3 * torch.randn(shape) for kind in space.skeleton.kinds}
         )
+        cells: Any = self.skeleton.cells
+        execute = executor or Literal()
+        self._runners: dict[MixedCell, CellRunner] = {cell: execute(cell) for cell in cells}
 
     def forward(self, images: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
         """Logits ``(B, classes)`` for mixing weights ``(edges, candidates)`` per kind of cell."""
 
         def run_cell(cell: MixedCell, before_last: Tensor, last: Tensor) -> Tensor:
-            return cell(before_last, last, weights[cell.kind])
+            return self._runners[cell](before_last, last, weights[cell.kind])
 
         return self.skeleton(images, run_cell)[0]
 
@@ -106,9 +183,3 @@ class Supernet(nn.Module):
 def module_key(name: str) -> str:
     """The name under which an operation's module is kept; torch allows no dots there."""
     return name.replace(".", ":")
-
-
-def sum_of(terms: Iterable[Tensor]) -> Tensor:
-    """Sum of at least one tensor of like shapes."""
-    first, *others = terms
-    return sum(others, start=first)

@@ -1,0 +1,166 @@
+"""The benchmark of a search step runs at a tiny size, and its figures are what they say."""
+
+from pathlib import Path
+
+import pytest
+import search_step
+import torch
+from search_step import MIB, Step
+
+SMALL = "channels=8 cells=2 nodes=1 batch=2 size=8 runs=2 warmup=1 threads=1"
+TINY = [f"--{setting}" for setting in SMALL.split()]
+MODEL = """
+import torch
+
+class Network(torch.nn.Module):
+    def __init__(self, C, num_classes, layers, criterion, steps=4, multiplier=4):
+        super().__init__()
+        self.body = torch.nn.Sequential(
+            torch.nn.Conv2d(3, C, 3), *(torch.nn.Conv2d(C, C, 1) for _ in range(layers))
+        )
+        self.classifier = torch.nn.Linear(C, num_classes)
+        self.criterion = criterion
+        self.alphas = torch.zeros(steps * multiplier, 1).cuda().requires_grad_()
+
+    def arch_parameters(self):
+        return [self.alphas]
+
+    def forward(self, input):
+        return self.classifier(self.body(input).mean((2, 3))) * self.alphas.exp().mean()
+
+    def _loss(self, input, target):
+        return self.criterion(self(input), target)
+"""
+ARCHITECT = """
+import torch
+
+class Architect:
+    def __init__(self, model, args):
+        self.model = model
+        self.optimizer = torch.optim.Adam(
+            model.arch_parameters(), args.arch_learning_rate, weight_decay=args.arch_weight_decay
+        )
+
+    def step(self, input_train, target_train, input, target, eta, network_optimizer, unrolled):
+        assert not unrolled
+        self.optimizer.zero_grad()
+        self.model._loss(input, target).backward()
+        self.optimizer.step()
+"""
+
+
+def write_peer(folder: Path, model: str = MODEL) -> str:
+    """A stand-in for the published code."""
+    (folder / "model_search.py").write_text(model)
+    (folder / "architect.py").write_text(ARCHITECT)
+    return str(folder)
+
+
+def steps(*seconds: float, peak: int = 0, added: int = 0) -> list[Step]:
+    """Steps of so many seconds, a quarter of them for the architecture."""
+    return [Step(s / 4, 3 * s / 4, 0.0, peak * MIB, added * MIB) for s in seconds]
+
+
+def cells(table: str) -> list[list[str]]:
+    """The rows of a table below its header."""
+    return [[cell.strip() for cell in row.split("|")[1:-1]] for row in table.splitlines()[2:]]
+
+
+def test_all_systems_are_measured(
+    digits_root: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DARTS_LITE_DATA", digits_root)
+    search_step.main([*TINY, "--peer", write_peer(tmp_path)])
+    header, measured, ratios, losses = capsys.readouterr().out.strip().split("\n\n")
+    assert f"torch {torch.__version__}" in header and "C=8, 2 cells, 1 nodes" in header
+    systems = ["folded", "literal", "peer", "peer_channels_last"]
+    assert [row[0] for row in cells(measured)] == systems
+    assert all(int(row[4]) > int(row[5]) > 0 for row in cells(measured))
+    assert cells(ratios)[0] == ["folded", "1.00 (1.00-1.00)", "1.00", "1.00"]
+    assert [row[0] for row in cells(ratios)] == systems
+    assert losses.startswith("Losses of the first step agree")
+
+
+def test_a_system_that_fails_ends_the_benchmark(
+    digits_root: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DARTS_LITE_DATA", digits_root)
+    peer = write_peer(tmp_path, "raise RuntimeError('too old')")
+    with pytest.raises(SystemExit) as caught:
+        search_step.main([*TINY, "--peer", peer, "--systems", "peer"])
+    assert caught.value.code == 1
+    assert capsys.readouterr().err == "peer failed with exit status 1\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--peer", "nowhere"], "nowhere"),
+        (["--systems", "folded", "peer"], "--peer"),
+        (["--runs", "0"], "--runs must be at least 1"),
+        (["--channels", "0"], "channels must be a whole number"),
+        (["--batch", "2001"], "4000 digits"),
+        pytest.param(
+            ["--device", "cuda"],
+            "needs a GPU",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
+        ),
+    ],
+)
+def test_a_mistake_is_one_line(
+    arguments: list[str],
+    message: str,
+    digits_root: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DARTS_LITE_DATA", digits_root)
+    with pytest.raises(SystemExit) as caught:
+        search_step.main(arguments)
+    written = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert message in written and written.count("\n") == 1
+
+
+def test_seconds_are_medians_and_ranges() -> None:
+    table = search_step.step_table({"folded": steps(4.0, 2.0, 8.0, peak=900, added=100)})
+    step, architecture, weights = (
+        "4.000 (2.000-8.000)",
+        "1.000 (0.500-2.000)",
+        "3.000 (1.500-6.000)",
+    )
+    assert cells(table) == [["folded", step, architecture, weights, "900", "100"]]
+
+
+def test_ratios_are_taken_round_by_round() -> None:
+    table = search_step.ratio_table(
+        {
+            "folded": steps(1.0, 2.0, 4.0, peak=600, added=100),
+            "literal": steps(3.0, 4.0, 10.0, peak=1200, added=400),
+        }
+    )
+    assert cells(table)[1] == ["literal", "2.50 (2.00-3.00)", "0.50", "0.25"]
+
+
+def test_losses_of_our_systems_are_compared() -> None:
+    assert " agree " in search_step.agreement({"folded": 2.0, "literal": 2.0001, "peer": 9.0})
+    assert " DISAGREE " in search_step.agreement({"folded": 2.0, "literal": 2.001})
+    assert "none to compare" in search_step.agreement({"peer": 2.0})
+
+
+def test_both_batches_are_different_digits(
+    digits_root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DARTS_LITE_DATA", digits_root)
+    (first, second), source = search_step.digits(3, 14)
+    assert source == "local files"
+    for images, labels in (first, second):
+        assert images.shape == (3, 1, 14, 14) and images.dtype == "float32"
+        assert labels.shape == (3,)
+    assert not (first[0] == second[0]).all(axis=(1, 2, 3)).any()
