@@ -88,15 +88,16 @@ def depthwise_gradients(
     """Gradients of `depthwise` in x and in the weight, where `needed`.
 
     Args:
-        x, weight, stride, dilation: As `depthwise` got them.
+        x, weight, stride, dilation: As `depthwise` got them, x perhaps before it was `repeated`.
         slope: Gradient in its result.
-        needed: Whether that in x is needed, and that in the weight.
+        needed: Whether that in x is needed (after it was repeated), and that in the weight.
     """
     if _has_slow_gradients(x, weight, stride):
         of_x = depthwise(slope, weight.flip(2, 3), dilation=dilation) if needed[0] else None
         of_weight = weight_gradient(x, slope, weight.shape[-1], dilation) if needed[1] else None
         return of_x, of_weight
     padding = dilation * (weight.shape[-1] // 2)
+    x = repeated(x, slope.shape[1] // x.shape[1])
     of_x, of_weight, _ = torch.ops.aten.convolution_backward(
         slope, x, weight, None, [stride] * 2, [padding] * 2, [dilation] * 2, False, [0, 0],
         weight.shape[0], [*needed, False],
@@ -144,25 +145,34 @@ def weight_gradient(x: Tensor, slope: Tensor, size: int, dilation: int) -> Tenso
 
     Args:
         x: The convolution's input, ``(B, C, H, W)``.
-        slope: Gradient in its output, ``(B, C, H, W)``.
+        slope: Gradient in its output, ``(B, copies * C, H, W)``.
         size: 3 or 5, rows and columns of the kernels.
         dilation: Step between the pixels that one output reads.
 
     Returns:
-        ``(C, 1, size, size)``.
+        ``(copies * C, 1, size, size)``.
     """
+    copies = slope.shape[1] // x.shape[1]
     if dilation > 1:
         x, slope = subgrids(x, dilation), subgrids(slope, dilation)
     if size <= FAST_COLUMNS:
-        return _kernel_gradient(x, slope, size, size)
+        return _kernel_gradient(repeated(x, copies), slope, size, size)
     # Outputs moved by one column against the input, to either side, make two kernels of three
     # columns out of five; the middle column is in both. The fast kernels want `size` rows at least.
     if (rows := size - x.shape[2]) > 0:
         x, slope = pad(x, (0, 0, 0, rows)), pad(slope, (0, 0, 0, rows))
-    x = _with_columns(x, 1, 1)
+    x = repeated(_with_columns(x, 1, 1), copies)
     left = _kernel_gradient(x, _with_columns(slope, 0, 2), size, FAST_COLUMNS)
     right = _kernel_gradient(x, _with_columns(slope, 2, 0), size, FAST_COLUMNS)
     return torch.cat([left, right[..., 1:]], dim=-1)
+
+
+def repeated(x: Tensor, copies: int) -> Tensor:
+    """``(B, C, H, W)`` -> ``(B, copies * C, H, W)`` in channels_last, all channels copy by copy."""
+    if copies == 1:
+        return x
+    rows = x.permute(0, 2, 3, 1).unsqueeze(3)  # (B, H, W, 1, C)
+    return rows.expand(-1, -1, -1, copies, -1).flatten(3).permute(0, 3, 1, 2)
 
 
 def _with_columns(x: Tensor, left: int, right: int) -> Tensor:

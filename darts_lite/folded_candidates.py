@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm, conv2d
 
-from darts_lite.depthwise import DepthwiseConv2d, depthwise
+from darts_lite.depthwise import DepthwiseConv2d, depthwise, repeated
 from darts_lite.moments import (
     MOMENTUM,
     DepthwiseCall,
@@ -27,7 +27,6 @@ from darts_lite.moments import (
     Term,
     batch_statistics,
     depthwise_moments,
-    map_of,
     pointwise_relu,
     row_moments,
     rows_of,
@@ -44,20 +43,18 @@ class Source:
         self.state = state  # (B, C, H, W)
         self.edges = edges
         self.reduced_size = (len(state), *(-(-side // stride) for side in state.shape[2:]))
-        self._repeated: dict[int, Tensor] = {}
+        self._rectified: dict[int, Tensor] = {}
 
     @cached_property
     def relu(self) -> Tensor:
         """``(B, C, H, W)``."""
         return self.state.relu()
 
-    def repeated(self, step: int) -> Tensor:
-        """Every `step`-th pixel of `relu`, once per edge: ``(B, edges * C, H', W')``."""
-        if step not in self._repeated:
-            x = self.relu[:, :, ::step, ::step]
-            rows = rows_of(x, 1).expand(self.edges, -1, -1)
-            self._repeated[step] = map_of(rows, size_of(x))
-        return self._repeated[step]
+    def rectified(self, step: int) -> Tensor:
+        """Every `step`-th pixel of `relu`."""
+        if step not in self._rectified:
+            self._rectified[step] = self.relu[:, :, ::step, ::step]
+        return self._rectified[step]
 
 
 class Stage:
@@ -129,7 +126,7 @@ class Chains:
         scales: list[Tensor | None] = []
         for stages in self.waves:
             joining = stages[len(xs) :]
-            xs += [source.repeated(stage.step) for stage in joining]
+            xs += [source.rectified(stage.step) for stage in joining]
             scales += [None] * len(joining)
             calls = [stage.call(x, s) for stage, x, s in zip(stages, xs, scales, strict=True)]
             normal = normalized(calls, stages, running)
@@ -148,7 +145,11 @@ def normalized(
     matrix = stacked([module for stage in stages for module in stage.pointwises])
     matrix = as_computed(matrix, calls[0].x.dtype)
     if not norms[0].training:
-        rows = [rows_of(depthwise(x, kernels, None, *step), edges) for x, kernels, *step in calls]
+        maps = [
+            depthwise(repeated(x, len(kernels) // x.shape[1]), kernels, None, *step)
+            for x, kernels, *step in calls
+        ]
+        rows = [rows_of(x, edges) for x in maps]
         return Normalization(rows, matrix, running_statistics(norms))
     moments = depthwise_moments(calls, edges)
     return Normalization(moments.rows, matrix, batch_statistics(moments, matrix, norms, running))
@@ -238,11 +239,6 @@ def normalized_rows(
 def as_computed(matrix: Tensor, dtype: torch.dtype) -> Tensor:
     """A matrix as a product in `dtype` sees it, which is what a norm normalizes."""
     return matrix.to(dtype).to(wide(dtype))
-
-
-def size_of(x: Tensor) -> tuple[int, int, int]:
-    """B, H, W of ``(B, C, H, W)``."""
-    return x.shape[0], x.shape[2], x.shape[3]
 
 
 def stacked(convolutions: Sequence[nn.Conv2d]) -> Tensor:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from darts_lite.depthwise import depthwise, depthwise_gradients
+from darts_lite.depthwise import depthwise, depthwise_gradients, repeated
 
 MOMENTUM = 0.1
 """How far each batch moves the running statistics; torch's default, which all norms here have."""
@@ -108,7 +108,7 @@ class _RowMoments(torch.autograd.Function):
 class DepthwiseCall(NamedTuple):
     """One depthwise convolution on all edges of a bank."""
 
-    x: Tensor  # (B, edges * C, H, W)
+    x: Tensor  # (B, edges * C, H, W), or (B, C, H, W) where the edges share it
     kernels: Tensor  # (edges * C, 1, k, k)
     stride: int
     dilation: int
@@ -117,44 +117,81 @@ class DepthwiseCall(NamedTuple):
 def depthwise_moments(calls: Sequence[DepthwiseCall], edges: int) -> Moments:
     """Depthwise convolutions with results of one shape, as rows with their statistics."""
     settings = [(call.stride, call.dilation) for call in calls]
-    tensors = [tensor for call in calls for tensor in (call.x, call.kernels)]
-    *rows, mean, covariance = _DepthwiseMoments.apply(edges, settings, *tensors)
+    xs: list[Tensor] = []
+    reads: list[int] = []  # which of the xs each call reads
+    for call in calls:
+        reads.append(next((i for i, x in enumerate(xs) if x is call.x), len(xs)))
+        xs += [call.x] if reads[-1] == len(xs) else []
+    kernels = [call.kernels for call in calls]
+    *rows, mean, covariance = _DepthwiseMoments.apply(edges, settings, reads, *xs, *kernels)
     return Moments(rows, mean, covariance)
 
 
 class _DepthwiseMoments(torch.autograd.Function):
+    """What the edges share is repeated for them here, and again in the backward pass."""
+
     @staticmethod
     def forward(
-        ctx: Any, edges: int, settings: Sequence[tuple[int, int]], *tensors: Tensor
+        ctx: Any,
+        edges: int,
+        settings: Sequence[tuple[int, int]],
+        reads: Sequence[int],
+        *tensors: Tensor,
     ) -> tuple[Tensor, ...]:
+        xs, kernels = tensors[: -len(reads)], tensors[-len(reads) :]
+        channels = len(kernels[0])
+        expanded = [repeated(x, channels // x.shape[1]) for x in xs]
         rows = [
-            rows_of(depthwise(x, kernels, None, stride, dilation), edges)
-            for x, kernels, (stride, dilation) in zip(
-                tensors[::2], tensors[1::2], settings, strict=True
-            )
+            rows_of(depthwise(expanded[read], weight, None, stride, dilation), edges)
+            for read, weight, (stride, dilation) in zip(reads, kernels, settings, strict=True)
         ]
         mean, covariance = _moments(rows)
         ctx.save_for_backward(mean, *rows, *tensors)
-        ctx.settings = settings
+        ctx.settings, ctx.reads = settings, reads
         return *rows, mean, covariance
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         mean, *saved = ctx.saved_tensors
-        rows, tensors = saved[: len(ctx.settings)], saved[len(ctx.settings) :]
+        calls = len(ctx.reads)
+        rows, xs, kernels = saved[:calls], saved[calls:-calls], saved[-calls:]
         *of_rows, of_mean, of_covariance = slopes
-        gradients: list[Tensor | None] = []
-        slopes_of_maps = _moments_gradients(rows, mean, of_rows, of_mean, of_covariance)
-        for i, (slope, (stride, dilation)) in enumerate(
-            zip(slopes_of_maps, ctx.settings, strict=True)
+        of_maps = _moments_gradients(rows, mean, of_rows, of_mean, of_covariance)
+        of_xs: list[Tensor | None] = [None] * len(xs)
+        of_kernels: list[Tensor | None] = []
+        needed = ctx.needs_input_grad[3:]
+        for call, (read, (stride, dilation)) in enumerate(
+            zip(ctx.reads, ctx.settings, strict=True)
         ):
-            x, kernels = tensors[2 * i : 2 * i + 2]
+            x = xs[read]
             size = (len(x), *(-(-side // stride) for side in x.shape[2:]))
-            needed = ctx.needs_input_grad[2 + 2 * i : 4 + 2 * i]
-            gradients += depthwise_gradients(
-                x, kernels, map_of(slope, size), stride, dilation, needed
+            of_x, of_kernel = depthwise_gradients(
+                x,
+                kernels[call],
+                map_of(of_maps[call], size),
+                stride,
+                dilation,
+                (needed[read], needed[len(xs) + call]),
             )
-        return None, None, *gradients
+            of_xs[read] = total(of_xs[read], of_x)
+            of_kernels.append(of_kernel)
+        for i, (x, of_x) in enumerate(zip(xs, of_xs, strict=True)):
+            if of_x is not None and of_x.shape[1] > x.shape[1]:
+                copies = rows_of(of_x, of_x.shape[1] // x.shape[1])
+                of_xs[i] = map_of(copies.sum(dim=0, keepdim=True), size_of(x))
+        return None, None, None, *of_xs, *of_kernels
+
+
+def total(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+    """The sum of two gradients, none of them being zero; the first is overwritten if it may be."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first + second if torch.is_grad_enabled() else first.add_(second)
+
+
+def size_of(x: Tensor) -> tuple[int, int, int]:
+    """B, H, W of ``(B, C, H, W)``."""
+    return x.shape[0], x.shape[2], x.shape[3]
 
 
 class Statistics(NamedTuple):
@@ -281,9 +318,9 @@ def mix(
         Per edge ``(B, C, H, W)``.
     """
     bias = sum_of(term.bias for term in terms) if terms else None
-    stacked = torch.stack([rows_of(x, 1).flatten() for x in maps]) if maps else None
-    flat = [tensor for term in terms for tensor in (term.rows, term.matrix)]
-    return _Mix.apply(size, shares, stacked, bias, *flat)
+    matrices = [term.matrix for term in terms]
+    rows = [term.rows for term in terms]
+    return _Mix.apply(size, len(maps), shares, bias, *maps, *rows, *matrices)
 
 
 class _Mix(torch.autograd.Function):
@@ -291,43 +328,63 @@ class _Mix(torch.autograd.Function):
     def forward(
         ctx: Any,
         size: Sequence[int],
+        maps_count: int,
         shares: Tensor,
-        maps: Tensor | None,
         bias: Tensor | None,
-        *terms: Tensor,
+        *tensors: Tensor,
     ) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(shares, *tensors)
+        ctx.maps_count = maps_count
+        maps, rows, matrices = _parts(tensors, maps_count)
         edges = shares.shape[0]
-        rows, matrices = terms[::2], terms[1::2]
-        ctx.save_for_backward(shares, maps, *terms)
-        count = size[0] * size[1] * size[2]
-        if maps is not None:
-            result = (shares.to(maps.dtype) @ maps).view(edges, count, -1)
+        like = rows[0] if rows else rows_of(maps[0], 1)
+        channels = matrices[0].shape[1] if matrices else like.shape[2]
+        if bias is None:
+            result = like.new_zeros(edges, like.shape[1], channels)
         else:
-            result = rows[0].new_zeros(edges, count, matrices[0].shape[1])
+            result = like.new_empty(edges, like.shape[1], channels).copy_(bias.unsqueeze(1))
+        for x, share in zip(maps, shares.to(like.dtype).T, strict=True):
+            result.addcmul_(share.view(edges, 1, 1), rows_of(x, 1))
         for row, matrix in zip(rows, matrices, strict=True):
             result.baddbmm_(row.expand(edges, -1, -1), matrix.to(row.dtype).mT)
-        if bias is not None:
-            result += bias.to(result.dtype).unsqueeze(1)
         return tuple(map_of(edge.unsqueeze(0), size) for edge in result.unbind())
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        shares, maps, *terms = ctx.saved_tensors
+        shares, *tensors = ctx.saved_tensors
+        maps, rows, matrices = _parts(tensors, ctx.maps_count)
         slope = torch.cat([rows_of(edge, 1) for edge in slopes])  # (edges, N, C)
-        of_shares = of_maps = of_bias = None
-        if maps is not None:
-            flat = slope.flatten(1)
-            of_shares = (flat @ maps.mT).to(shares.dtype)
-            of_maps = shares.to(maps.dtype).mT @ flat
-        if terms:
-            of_bias = slope.sum(dim=1, dtype=terms[1].dtype)
-        of_terms: list[Tensor] = []
-        for rows, matrix in zip(terms[::2], terms[1::2], strict=True):
-            of_rows = slope @ matrix.to(rows.dtype)
-            if rows.shape[0] < slope.shape[0]:  # the edges share them
-                of_rows = of_rows.sum(dim=0, keepdim=True)
-            of_terms += [of_rows, (slope.mT @ rows).to(matrix.dtype)]
-        return None, of_shares, of_maps, of_bias, *of_terms
+        flat = slope.flatten(1)
+        of_shares = [flat @ rows_of(x, 1).flatten() for x in maps]
+        of_maps = [
+            map_of((share @ flat).view(1, *slope.shape[1:]), size_of(x))
+            for x, share in zip(maps, shares.to(slope.dtype).T, strict=True)
+        ]
+        of_rows = [
+            _summed_to(slope @ matrix.to(row.dtype), row)
+            for row, matrix in zip(rows, matrices, strict=True)
+        ]
+        of_matrices = [
+            (slope.mT @ row).to(matrix.dtype) for row, matrix in zip(rows, matrices, strict=True)
+        ]
+        return (
+            None,
+            None,
+            torch.stack(of_shares, dim=1).to(shares.dtype) if maps else None,
+            slope.sum(dim=1, dtype=matrices[0].dtype) if rows else None,
+            *of_maps,
+            *of_rows,
+            *of_matrices,
+        )
+
+
+def _parts(tensors: Sequence[Tensor], maps: int) -> tuple[Sequence[Tensor], ...]:
+    terms = (len(tensors) - maps) // 2
+    return tensors[:maps], tensors[maps : maps + terms], tensors[maps + terms :]
+
+
+def _summed_to(gradient: Tensor, rows: Tensor) -> Tensor:
+    return gradient.sum(dim=0, keepdim=True) if len(rows) < len(gradient) else gradient
 
 
 def sum_of(terms: Iterable[Tensor]) -> Tensor:
