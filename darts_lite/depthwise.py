@@ -27,6 +27,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
+CACHED_BYTES = 7 * 2**19
+"""About what a map may take to be still in the cache when the next call reads it."""
+
 FAST_COLUMNS = 3
 """Most kernel columns of oneDNN's fast weight gradient."""
 
@@ -52,18 +55,15 @@ class DepthwiseConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        return depthwise(x, self.weight, None, self.stride[0], self.dilation[0])
+        return depthwise(x, self.weight, self.stride[0], self.dilation[0])
 
 
-def depthwise(
-    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int = 1, dilation: int = 1
-) -> Tensor:
+def depthwise(x: Tensor, weight: Tensor, stride: int = 1, dilation: int = 1) -> Tensor:
     """A depthwise convolution with odd kernels, padded by ``dilation * (size // 2)``.
 
     Args:
         x: ``(B, C, H, W)``.
         weight: ``(C, 1, size, size)``.
-        bias: ``(C,)``, added to the result.
         stride: Step between outputs.
         dilation: Step between the pixels that one output reads.
 
@@ -72,9 +72,9 @@ def depthwise(
     """
     if stride == dilation > 1:  # reads one pixel of `stride` only
         x, stride, dilation = x[:, :, ::stride, ::stride], 1, 1
-    if _has_slow_gradients(x, weight, stride):
-        return _Depthwise.apply(x, weight, bias, dilation)
-    return _plain(x, weight, bias, stride, dilation)
+    if _has_slow_gradients(x, weight, stride, dilation):
+        return _Depthwise.apply(x, weight, stride, dilation)
+    return _plain(x, weight, stride, dilation)
 
 
 def depthwise_gradients(
@@ -92,30 +92,32 @@ def depthwise_gradients(
         slope: Gradient in its result.
         needed: Whether that in x is needed (after it was repeated), and that in the weight.
     """
-    if _has_slow_gradients(x, weight, stride):
-        of_x = depthwise(slope, weight.flip(2, 3), dilation=dilation) if needed[0] else None
-        of_weight = weight_gradient(x, slope, weight.shape[-1], dilation) if needed[1] else None
-        return of_x, of_weight
-    padding = dilation * (weight.shape[-1] // 2)
-    x = repeated(x, slope.shape[1] // x.shape[1])
-    of_x, of_weight, _ = torch.ops.aten.convolution_backward(
-        slope, x, weight, None, [stride] * 2, [padding] * 2, [dilation] * 2, False, [0, 0],
-        weight.shape[0], [*needed, False],
-    )  # fmt: skip
+    size = weight.shape[-1]
+    of_x = of_weight = None
+    if _has_slow_gradients(x, weight, stride, dilation):
+        if needed[1]:
+            of_weight = weight_gradient(x, slope, size, stride, dilation)
+        if needed[0] and stride == 1:
+            return depthwise(slope, weight.flip(2, 3), dilation=dilation), of_weight
+        needed = (needed[0], False)
+    if any(needed):
+        x = repeated(x, slope.shape[1] // x.shape[1])
+        padding = [dilation * (size // 2)] * 2
+        of_x, rest = _convolution_backward(slope, x, weight, stride, padding, dilation, needed)
+        of_weight = rest if of_weight is None else of_weight
     return of_x, of_weight
 
 
-def _plain(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, dilation: int) -> Tensor:
-    return conv2d(
-        x, weight, bias, stride, dilation * (weight.shape[-1] // 2), dilation, len(weight)
-    )
+def _plain(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
+    padding = dilation * (weight.shape[-1] // 2)
+    return conv2d(x, weight, None, stride, padding, dilation, len(weight))
 
 
-def _has_slow_gradients(x: Tensor, weight: Tensor, stride: int) -> bool:
+def _has_slow_gradients(x: Tensor, weight: Tensor, stride: int, dilation: int) -> bool:
     return (
         x.device.type == "cpu"
         and x.dtype == torch.float32
-        and stride == 1
+        and (stride == 1 or (stride == 2 and dilation == 1))
         and weight.shape[-1] in (3, 5)
         and torch.backends.mkldnn.is_available()
         and not torch.is_autocast_enabled("cpu")
@@ -123,47 +125,58 @@ def _has_slow_gradients(x: Tensor, weight: Tensor, stride: int) -> bool:
 
 
 class _Depthwise(torch.autograd.Function):
-    """Stride 1. Its backward pass is made of differentiable calls, so it has gradients itself."""
+    """Its backward pass is made of differentiable calls, so it has gradients itself."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.dilation = dilation
-        return _plain(x.contiguous(memory_format=torch.channels_last), weight, bias, 1, dilation)
+        ctx.stride, ctx.dilation = stride, dilation
+        x = x.contiguous(memory_format=torch.channels_last)
+        return _plain(x, weight, stride, dilation)
 
     @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         needed = ctx.needs_input_grad[:2]
-        gradients = depthwise_gradients(x, weight, slope, 1, ctx.dilation, needed)
-        of_bias = slope.sum(dim=(0, 2, 3)) if ctx.needs_input_grad[2] else None
-        return *gradients, of_bias, None
+        gradients = depthwise_gradients(x, weight, slope, ctx.stride, ctx.dilation, needed)
+        return *gradients, None, None
 
 
-def weight_gradient(x: Tensor, slope: Tensor, size: int, dilation: int) -> Tensor:
-    """Gradient of a depthwise convolution of stride 1 in its weight, by the fast kernels.
+def weight_gradient(x: Tensor, slope: Tensor, size: int, stride: int, dilation: int) -> Tensor:
+    """Gradient of a depthwise convolution in its weight, by the fast kernels.
 
     Args:
         x: The convolution's input, ``(B, C, H, W)``.
-        slope: Gradient in its output, ``(B, copies * C, H, W)``.
+        slope: Gradient in its output, ``(B, copies * C, H', W')``.
         size: 3 or 5, rows and columns of the kernels.
-        dilation: Step between the pixels that one output reads.
+        stride: 1 or 2.
+        dilation: Step between the pixels that one output reads; 1 where there is a stride.
 
     Returns:
         ``(copies * C, 1, size, size)``.
     """
+    images = max(1, len(x) * CACHED_BYTES // (slope.numel() * slope.element_size()))
+    parts = zip(x.split(images), slope.split(images), strict=True)
+    gradients = [_part_of_weight_gradient(*part, size, stride, dilation) for part in parts]
+    return torch.stack(gradients).sum(dim=0) if len(gradients) > 1 else gradients[0]
+
+
+def _part_of_weight_gradient(
+    x: Tensor, slope: Tensor, size: int, stride: int, dilation: int
+) -> Tensor:
     copies = slope.shape[1] // x.shape[1]
     if dilation > 1:
         x, slope = subgrids(x, dilation), subgrids(slope, dilation)
     if size <= FAST_COLUMNS:
-        return _kernel_gradient(repeated(x, copies), slope, size, size)
-    # Outputs moved by one column against the input, to either side, make two kernels of three
-    # columns out of five; the middle column is in both. The fast kernels want `size` rows at least.
+        return _kernel_gradient(repeated(x, copies), slope, size, size, stride)
+    # Outputs moved against the input by two of its columns in all make two kernels of three columns
+    # out of five; the middle column is in both. The fast kernels want `size` rows at least.
     if (rows := size - x.shape[2]) > 0:
-        x, slope = pad(x, (0, 0, 0, rows)), pad(slope, (0, 0, 0, rows))
+        x, slope = pad(x, (0, 0, 0, rows)), pad(slope, (0, 0, 0, -(-rows // stride)))
     x = repeated(_with_columns(x, 1, 1), copies)
-    left = _kernel_gradient(x, _with_columns(slope, 0, 2), size, FAST_COLUMNS)
-    right = _kernel_gradient(x, _with_columns(slope, 2, 0), size, FAST_COLUMNS)
+    moved = 2 // stride
+    left = _kernel_gradient(x, _with_columns(slope, 0, moved), size, FAST_COLUMNS, stride)
+    right = _kernel_gradient(x, _with_columns(slope, moved, 0), size, FAST_COLUMNS, stride)
     return torch.cat([left, right[..., 1:]], dim=-1)
 
 
@@ -183,17 +196,37 @@ def _with_columns(x: Tensor, left: int, right: int) -> Tensor:
     return torch.cat([part for part in parts if part.shape[2]], dim=2).permute(0, 3, 1, 2)
 
 
-def _kernel_gradient(x: Tensor, slope: Tensor, rows: int, columns: int) -> Tensor:
-    channels = x.shape[1]
+def _kernel_gradient(x: Tensor, slope: Tensor, rows: int, columns: int, stride: int) -> Tensor:
     x = x.contiguous(memory_format=torch.channels_last)
     slope = slope.contiguous(memory_format=torch.channels_last)
-    kernel = x.new_empty(channels, 1, rows, columns)  # only its shape is read
+    kernel = x.new_empty(x.shape[1], 1, rows, columns)  # only its shape is read
     padding = [rows // 2, columns // 2]
-    backward = torch.ops.aten.convolution_backward
-    return backward(
-        slope, x, kernel, None, [1, 1], padding, [1, 1], False, [0, 0], channels,
-        [False, True, False],
-    )[1]  # fmt: skip
+    return _convolution_backward(slope, x, kernel, stride, padding, 1, (False, True))[1]
+
+
+def _convolution_backward(
+    slope: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    stride: int,
+    padding: list[int],
+    dilation: int,
+    needed: Sequence[bool],
+) -> tuple[Any, Any]:
+    of_x, of_weight, _ = torch.ops.aten.convolution_backward(
+        slope,
+        x,
+        weight,
+        None,
+        [stride, stride],
+        padding,
+        [dilation, dilation],
+        False,
+        [0, 0],
+        len(weight),
+        [*needed, False],
+    )
+    return of_x, of_weight
 
 
 def subgrids(x: Tensor, step: int) -> Tensor:

@@ -18,21 +18,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm, conv2d
 
-from darts_lite.depthwise import DepthwiseConv2d, depthwise, repeated
-from darts_lite.moments import (
+from darts_lite.batch_norms import (
     MOMENTUM,
-    DepthwiseCall,
     RunningStatistics,
     Statistics,
-    Term,
     batch_statistics,
-    depthwise_moments,
-    pointwise_relu,
-    row_moments,
-    rows_of,
     running_statistics,
-    wide,
 )
+from darts_lite.depthwise import DepthwiseConv2d, depthwise, repeated
+from darts_lite.mixing import Term, pointwise_relu
+from darts_lite.moments import DepthwiseCall, depthwise_moments, row_moments, rows_of, wide
 from darts_lite.operations import FactorizedReduce, Subsample
 
 
@@ -146,7 +141,7 @@ def normalized(
     matrix = as_computed(matrix, calls[0].x.dtype)
     if not norms[0].training:
         maps = [
-            depthwise(repeated(x, len(kernels) // x.shape[1]), kernels, None, *step)
+            depthwise(repeated(x, len(kernels) // x.shape[1]), kernels, *step)
             for x, kernels, *step in calls
         ]
         rows = [rows_of(x, edges) for x in maps]

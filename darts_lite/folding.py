@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from darts_lite.batch_norms import RunningStatistics
 from darts_lite.folded_candidates import (
     Chains,
     FoldedCandidate,
@@ -24,9 +25,9 @@ from darts_lite.folded_candidates import (
     is_chain,
     is_weightless,
 )
-from darts_lite.moments import RunningStatistics, mix, sum_of
+from darts_lite.mixing import mix
 from darts_lite.search_space import CELL_INPUTS
-from darts_lite.supernet import CellRunner, MixedCell, MixedOperation
+from darts_lite.supernet import CellRunner, MixedCell, MixedOperation, sum_of
 
 
 class Folded:

@@ -7,11 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from darts_lite.architecture import Architecture
-from darts_lite.moments import sum_of
 from darts_lite.operations import find_operation
 from darts_lite.search_space import CELL_INPUTS, SearchSpace
 from darts_lite.skeleton import CellInputs, CellPlan, Skeleton
-from darts_lite.supernet import Supernet, module_key
+from darts_lite.supernet import Supernet, module_key, sum_of
 
 
 class DropPath(nn.Module):
@@ -124,8 +123,14 @@ class Net(nn.Module):
         the same functions. Their running statistics saw mixed inputs: recalibrate them.
 
         Raises:
-            ValueError: if the supernet's skeleton differs, or the cells read other states.
+            ValueError: if the supernet's skeleton differs, the cells read other states, or its
+                operations saw a part of the channels only.
         """
+        if supernet.partial_channels > 1:
+            raise ValueError(
+                "cannot inherit weights: the supernet searched on 1 of "
+                f"{supernet.partial_channels} channels; train from scratch"
+            )
         _check_inheritable(self.architecture, supernet.space)
         _take(self.skeleton.stem, supernet.skeleton.stem)
         _take(self.skeleton.classifier, supernet.skeleton.classifier)

@@ -16,9 +16,10 @@ from torch.optim.swa_utils import update_bn
 from torchmetrics.classification import MulticlassAccuracy
 
 from darts_lite.architecture import Architecture
-from darts_lite.bilevel import first_order
+from darts_lite.bilevel import first_order, frozen
 from darts_lite.checkpoints import describe_data
 from darts_lite.derivation import derive
+from darts_lite.folding import Folded
 from darts_lite.net import Net
 from darts_lite.relaxation import (
     BetaDecay,
@@ -29,7 +30,7 @@ from darts_lite.relaxation import (
     top2_margins,
 )
 from darts_lite.search_space import SearchSpace
-from darts_lite.supernet import Supernet
+from darts_lite.supernet import Executor, Supernet
 
 Batch = tuple[Tensor, Tensor]
 RECALIBRATION_BATCHES = 50
@@ -74,6 +75,9 @@ class ArchitectureSearch(LightningModule):
         warmup_epochs: Epochs, or parts of one, that train the weights alone at first.
         final_learning_rate: Where the cosine of the weights' learning rate ends, as a share.
         gradient_clip: Largest norm of the weights' gradient.
+        executor: How mixed cells are computed: `Folded` when not given, or `Literal`. It makes no
+            difference to the result or to checkpoints.
+        partial_channels: Search on 1/k of the channels only, for less time and memory (PC-DARTS).
 
     Raises:
         ValueError: if a value is out of range.
@@ -94,6 +98,8 @@ class ArchitectureSearch(LightningModule):
         warmup_epochs: float = 0.0,
         final_learning_rate: float = 0.04,
         gradient_clip: float = 5.0,
+        executor: Executor | None = None,
+        partial_channels: int = 1,
     ) -> None:
         super().__init__()
         if warmup_epochs < 0:
@@ -111,6 +117,7 @@ class ArchitectureSearch(LightningModule):
                 "warmup_epochs": warmup_epochs,
                 "final_learning_rate": final_learning_rate,
                 "gradient_clip": gradient_clip,
+                "partial_channels": partial_channels,
             },
             logger=False,
         )
@@ -122,7 +129,9 @@ class ArchitectureSearch(LightningModule):
         self.warmup_epochs = warmup_epochs
         self.final_learning_rate = final_learning_rate
         self.gradient_clip = gradient_clip
-        self.supernet = Supernet(self.space, in_channels, num_classes)
+        self.supernet = Supernet(
+            self.space, in_channels, num_classes, executor or Folded(), partial_channels
+        )
         self.supernet.to(memory_format=torch.channels_last)  # faster on CPUs and tensor cores
         self.register_buffer("architecture_steps", torch.zeros((), dtype=torch.long))
         for kind, shares in self.shares().items():
@@ -142,15 +151,16 @@ class ArchitectureSearch(LightningModule):
     def update_alphas(self, images: Tensor, labels: Tensor) -> None:
         """One step of the alphas' optimizer on ``(B, C, H, W)`` and ``(B,)``."""
         alphas = dict(self.supernet.alphas.items())
-        logits = self.supernet(images, self.mixing_weights())
-        loss = cross_entropy(logits, labels)
-        self._log_batch("alphas", logits, labels, loss)
-        if self.regularizer is not None:
-            progress = self.global_step / total_steps(self.trainer)
-            loss = loss + self.regularizer(alphas, progress)
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         scale = 1.0 if scaler is None else scaler.get_scale()
-        gradients = first_order(loss, list(alphas.values()), scale)
+        with frozen(self.supernet.weights()):
+            logits = self.supernet(images, self.mixing_weights())
+            loss = cross_entropy(logits, labels)
+            self._log_batch("alphas", logits, labels, loss)
+            if self.regularizer is not None:
+                progress = self.global_step / total_steps(self.trainer)
+                loss = loss + self.regularizer(alphas, progress)
+            gradients = first_order(loss, list(alphas.values()), scale)
         if scaler is not None and not all(g.isfinite().all() for g in gradients):
             return  # float16 overflow: the scaler lowers its scale at the weight step
         for alpha, gradient in zip(alphas.values(), gradients, strict=True):
@@ -188,8 +198,11 @@ class ArchitectureSearch(LightningModule):
     # ------------------------------------------------------------------ validation
 
     def on_validation_epoch_start(self) -> None:
-        """Where validation is all there is to do, the derived net is validated as well."""
-        if self.trainer.state.fn == "validate":
+        """Where validation is all there is to do, the derived net is validated as well.
+
+        A net does not fit the weights of a supernet that searched on a part of the channels.
+        """
+        if self.trainer.state.fn == "validate" and self.hparams["partial_channels"] == 1:
             self._derived = [self.inherited_net()]
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:

@@ -1,13 +1,12 @@
 """The supernet: every candidate on every edge, mixed by weights that come from outside."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import channel_shuffle, max_pool2d
 
-from darts_lite.moments import sum_of
 from darts_lite.operations import find_operation
 from darts_lite.search_space import CELL_INPUTS, SearchSpace
 from darts_lite.skeleton import CellInputs, CellPlan, Skeleton
@@ -153,6 +152,7 @@ class Supernet(nn.Module):
                 f"{partial_channels}"
             )
         self.space = space
+        self.partial_channels = partial_channels
         self.skeleton = Skeleton(
             space.skeleton,
             lambda plan: MixedCell(space, plan, partial_channels),
@@ -183,3 +183,9 @@ class Supernet(nn.Module):
 def module_key(name: str) -> str:
     """The name under which an operation's module is kept; torch allows no dots there."""
     return name.replace(".", ":")
+
+
+def sum_of(terms: Iterable[Tensor]) -> Tensor:
+    """Sum of at least one tensor of like shapes."""
+    first, *others = terms
+    return sum(others, start=first)

@@ -6,6 +6,7 @@ from pathlib import Path
 import darts_lite
 
 ORDER = [
+    "depthwise",
     "operations",
     "search_space",
     "genotype",
@@ -13,6 +14,11 @@ ORDER = [
     "skeleton",
     "relaxation",
     "supernet",
+    "moments",
+    "batch_norms",
+    "mixing",
+    "folded_candidates",
+    "folding",
     "net",
     "derivation",
     "bilevel",
