@@ -1,6 +1,6 @@
 """How seconds and memory of a search step grow with the search space, axis by axis.
 
-One search step (see ``search_step.py``) of this package's supernet, with one size varied at a time
+One search step (see ``systems.py``) of this package's supernet, with one size varied at a time
 around a base. Every point runs in a process of its own; seconds are the median of a few steps after
 a warm-up, memory is what the process held at most, less what it held before it built the supernet.
 
@@ -36,22 +36,8 @@ from typing import Any
 import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
-from search_step import (
-    CLASSES,
-    MIB,
-    OWN,
-    Batches,
-    Settings,
-    Step,
-    Worker,
-    add_settings,
-    describe,
-    digits,
-    read_settings,
-    refuse,
-    spread,
-    table,
-)
+from search_step import MIB, add_settings, describe, read_settings, spread, table
+from systems import CLASSES, OWN, Batches, Settings, Step, Worker, digits, refuse
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 

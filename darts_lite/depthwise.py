@@ -30,6 +30,8 @@ from torch.nn.functional import conv2d, pad
 CACHED_BYTES = 7 * 2**19
 """About what a map may take to be still in the cache when the next call reads it."""
 
+HAS_ONEDNN = torch.backends.mkldnn.is_available()
+
 FAST_COLUMNS = 3
 """Most kernel columns of oneDNN's fast weight gradient."""
 
@@ -119,7 +121,7 @@ def _has_slow_gradients(x: Tensor, weight: Tensor, stride: int, dilation: int) -
         and x.dtype == torch.float32
         and (stride == 1 or (stride == 2 and dilation == 1))
         and weight.shape[-1] in (3, 5)
-        and torch.backends.mkldnn.is_available()
+        and HAS_ONEDNN
         and not torch.is_autocast_enabled("cpu")
     )
 

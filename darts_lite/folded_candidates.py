@@ -11,7 +11,6 @@ The norm inside a separable convolution folds as well: ``relu((z - mean) / std)`
 """
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -38,18 +37,14 @@ class Source:
         self.state = state  # (B, C, H, W)
         self.edges = edges
         self.reduced_size = (len(state), *(-(-side // stride) for side in state.shape[2:]))
-        self._rectified: dict[int, Tensor] = {}
+        self._relu: dict[int, Tensor] = {}
 
-    @cached_property
-    def relu(self) -> Tensor:
-        """``(B, C, H, W)``."""
-        return self.state.relu()
-
-    def rectified(self, step: int) -> Tensor:
-        """Every `step`-th pixel of `relu`."""
-        if step not in self._rectified:
-            self._rectified[step] = self.relu[:, :, ::step, ::step]
-        return self._rectified[step]
+    def relu(self, step: int = 1) -> Tensor:
+        """Every `step`-th pixel of the state's ReLU, ``(B, C, H', W')``."""
+        if step not in self._relu:
+            x = self.state.relu() if step == 1 else self.relu()[:, :, ::step, ::step]
+            self._relu[step] = x
+        return self._relu[step]
 
 
 class Stage:
@@ -121,7 +116,7 @@ class Chains:
         scales: list[Tensor | None] = []
         for stages in self.waves:
             joining = stages[len(xs) :]
-            xs += [source.rectified(stage.step) for stage in joining]
+            xs += [source.relu(stage.step) for stage in joining]
             scales += [None] * len(joining)
             calls = [stage.call(x, s) for stage, x, s in zip(stages, xs, scales, strict=True)]
             normal = normalized(calls, stages, running)
@@ -179,7 +174,7 @@ class Pointwise:
 
     def __call__(self, source: Source, weights: Tensor, running: RunningStatistics) -> list[Term]:
         """See `FoldedCandidate`."""
-        rows = rows_of(source.relu[:, :, :: self.step, :: self.step], 1)
+        rows = rows_of(source.relu(self.step), 1)
         normal = normalized_rows(rows, stacked(self.convolutions), self.norms, running)
         return normal.weighted(weights[:, self.positions])
 
@@ -194,7 +189,7 @@ class ShiftedPointwise:
 
     def __call__(self, source: Source, weights: Tensor, running: RunningStatistics) -> list[Term]:
         """See `FoldedCandidate`."""
-        rows = rows_of(torch.cat(self.edges[0].grids(source.relu), dim=1), 1)  # (1, N, 2C)
+        rows = rows_of(torch.cat(self.edges[0].grids(source.relu()), dim=1), 1)  # (1, N, 2C)
         blocks = [(edge.even.weight.flatten(1), edge.odd.weight.flatten(1)) for edge in self.edges]
         matrix = torch.stack([torch.block_diag(*pair) for pair in blocks])  # (edges, C, 2C)
         normal = normalized_rows(rows, matrix, self.norms, running)
@@ -211,7 +206,7 @@ class Dense:
 
     def __call__(self, source: Source, weights: Tensor, running: RunningStatistics) -> list[Term]:
         """See `FoldedCandidate`."""
-        x, first = source.relu, self.convolutions[0]
+        x, first = source.relu(), self.convolutions[0]
         kernels = torch.cat([module.weight for module in self.convolutions]).to(x.dtype)
         x = conv2d(x, kernels, None, first.stride, first.padding, first.dilation)
         identity = torch.eye(first.out_channels, dtype=wide(x.dtype), device=x.device)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from darts_lite.moments import map_of, rows_of, size_of
+from darts_lite.moments import map_of, rows_of, size_of, wide
 
 
 def pointwise_relu(rows: Tensor, matrix: Tensor, mean: Tensor, size: Sequence[int]) -> Tensor:
@@ -45,7 +45,7 @@ class _PointwiseReLU(torch.autograd.Function):
         slope = rows_of(slope, rows.shape[0])
         of_matrix = None
         if ctx.needs_input_grad[1]:
-            of_matrix = (slope.mT @ rows).to(matrix.dtype)
+            of_matrix = slope.mT.to(matrix.dtype) @ rows.to(matrix.dtype)
         of_mean = -slope.sum(dim=1, dtype=matrix.dtype)
         return slope @ matrix.to(rows.dtype), of_matrix, of_mean, None
 
@@ -94,14 +94,19 @@ class _Mix(torch.autograd.Function):
         edges = shares.shape[0]
         like = rows[0] if rows else rows_of(maps[0], 1)
         channels = matrices[0].shape[1] if matrices else like.shape[2]
-        if bias is None:
-            result = like.new_zeros(edges, like.shape[1], channels)
-        else:
-            result = like.new_empty(edges, like.shape[1], channels).copy_(bias.unsqueeze(1))
-        for x, share in zip(maps, shares.to(like.dtype).T, strict=True):
-            result.addcmul_(share.view(edges, 1, 1), rows_of(x, 1))
+        # In float16 and bfloat16 the sum is rounded once, and the candidates before it.
+        exact = wide(like.dtype)
+        result = like.new_empty(edges, like.shape[1], channels, dtype=exact)
+        result.copy_(torch.zeros_like(result[:, :1]) if bias is None else bias.unsqueeze(1))
+        for x, share in zip(maps, shares.T, strict=True):
+            result.addcmul_(share.to(exact).view(edges, 1, 1), rows_of(x, 1).to(exact))
         for row, matrix in zip(rows, matrices, strict=True):
-            result.baddbmm_(row.expand(edges, -1, -1), matrix.to(row.dtype).mT)
+            row, matrix = row.expand(edges, -1, -1), matrix.to(row.dtype).mT
+            if row.dtype == exact:
+                result.baddbmm_(row, matrix)
+            else:
+                result += row @ matrix
+        result = result.to(like.dtype)
         return tuple(map_of(edge.unsqueeze(0), size) for edge in result.unbind())
 
     @staticmethod
@@ -120,7 +125,8 @@ class _Mix(torch.autograd.Function):
             for row, matrix in zip(rows, matrices, strict=True)
         ]
         of_matrices = [
-            (slope.mT @ row).to(matrix.dtype) for row, matrix in zip(rows, matrices, strict=True)
+            slope.mT.to(matrix.dtype) @ row.to(matrix.dtype)
+            for row, matrix in zip(rows, matrices, strict=True)
         ]
         return (
             None,

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import scaling
 from scaling import Point
-from search_step import MIB, Settings, Step
+from search_step import MIB
+from systems import Settings, Step
 
 SMALL = "channels=4 cells=2 nodes=1 batch=2 size=8 runs=1 warmup=1 threads=1"
 TINY = [f"--{setting}" for setting in SMALL.split()]

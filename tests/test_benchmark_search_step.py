@@ -1,11 +1,14 @@
 """The benchmark of a search step runs at a tiny size, and its figures are what they say."""
 
+import multiprocessing
 from pathlib import Path
 
 import pytest
 import search_step
+import systems
 import torch
-from search_step import MIB, Step
+from search_step import MIB
+from systems import Step
 
 SMALL = "channels=8 cells=2 nodes=1 batch=2 size=8 runs=2 warmup=1 threads=1"
 TINY = [f"--{setting}" for setting in SMALL.split()]
@@ -49,6 +52,17 @@ class Architect:
 """
 
 
+@pytest.fixture
+def quick_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The workers are forks of one process, which alone takes seconds to import the package.
+
+    The benchmark of growth is tested with spawned workers.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["darts_lite"])
+    monkeypatch.setattr(systems, "CONTEXT", context)
+
+
 def write_peer(folder: Path, model: str = MODEL) -> str:
     """A stand-in for the published code."""
     (folder / "model_search.py").write_text(model)
@@ -67,6 +81,7 @@ def cells(table: str) -> list[list[str]]:
 
 
 def test_all_systems_are_measured(
+    quick_start: None,
     digits_root: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -74,17 +89,19 @@ def test_all_systems_are_measured(
 ) -> None:
     monkeypatch.setenv("DARTS_LITE_DATA", digits_root)
     search_step.main([*TINY, "--peer", write_peer(tmp_path)])
-    header, measured, ratios, losses = capsys.readouterr().out.strip().split("\n\n")
+    header, measured, title, ratios, losses = capsys.readouterr().out.strip().split("\n\n")
     assert f"torch {torch.__version__}" in header and "C=8, 2 cells, 1 nodes" in header
-    systems = ["folded", "literal", "peer", "peer_channels_last"]
-    assert [row[0] for row in cells(measured)] == systems
+    names = ["folded", "literal", "peer", "peer_channels_last"]
+    assert [row[0] for row in cells(measured)] == names
     assert all(int(row[4]) > int(row[5]) > 0 for row in cells(measured))
+    assert title.startswith("folded against each system")
     assert cells(ratios)[0] == ["folded", "1.00 (1.00-1.00)", "1.00", "1.00"]
-    assert [row[0] for row in cells(ratios)] == systems
+    assert [row[0] for row in cells(ratios)] == names
     assert losses.startswith("Losses of the first step agree")
 
 
 def test_a_system_that_fails_ends_the_benchmark(
+    quick_start: None,
     digits_root: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -139,12 +156,13 @@ def test_seconds_are_medians_and_ranges() -> None:
 
 
 def test_ratios_are_taken_round_by_round() -> None:
-    table = search_step.ratio_table(
+    title, table = search_step.ratio_table(
         {
             "folded": steps(1.0, 2.0, 4.0, peak=600, added=100),
             "literal": steps(3.0, 4.0, 10.0, peak=1200, added=400),
         }
-    )
+    ).split("\n\n")
+    assert "above 1, folded is faster" in title and "below 1, folded needs less" in title
     assert cells(table)[1] == ["literal", "2.50 (2.00-3.00)", "0.50", "0.25"]
 
 
@@ -158,7 +176,7 @@ def test_both_batches_are_different_digits(
     digits_root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DARTS_LITE_DATA", digits_root)
-    (first, second), source = search_step.digits(3, 14)
+    (first, second), source = systems.digits(3, 14)
     assert source == "local files"
     for images, labels in (first, second):
         assert images.shape == (3, 1, 14, 14) and images.dtype == "float32"

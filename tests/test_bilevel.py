@@ -1,8 +1,9 @@
 """Architecture gradients."""
 
+import pytest
 import torch
 
-from darts_lite.bilevel import first_order
+from darts_lite.bilevel import first_order, frozen
 
 
 def test_the_toy_of_the_paper() -> None:
@@ -19,3 +20,13 @@ def test_a_loss_scale_cancels() -> None:
     scaled = first_order(alpha.softmax(dim=-1).square().sum(), [alpha], scale=2.0**16)[0]
     assert torch.equal(plain, scaled)
     assert plain.abs().sum() > 0
+
+
+def test_frozen_weights_are_constants_for_a_while() -> None:
+    weights = [torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(2), False)]
+    with frozen(weights):
+        assert not (weights[0] * 2).requires_grad
+    assert [weight.requires_grad for weight in weights] == [True, False]
+    with pytest.raises(RuntimeError, match="stop"), frozen(weights):
+        raise RuntimeError("stop")
+    assert weights[0].requires_grad

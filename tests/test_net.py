@@ -7,7 +7,7 @@ from torch import nn
 from darts_lite.architecture import ARCHITECTURES, Architecture
 from darts_lite.derivation import derive
 from darts_lite.net import DropPath, Net
-from darts_lite.search_space import SearchSpace, mnist_space
+from darts_lite.search_space import SearchSpace, darts_space, mnist_space
 from darts_lite.supernet import Supernet
 
 
@@ -113,3 +113,11 @@ def test_norms_of_the_net_scale_and_shift_but_pools_do_not() -> None:
     norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
     assert after_pools
     assert all(norm.affine != (norm in after_pools) for norm in norms)
+
+
+def test_weights_of_a_part_of_the_channels_are_refused() -> None:
+    space = darts_space(channels=4, cells=3, nodes=2)
+    supernet = Supernet(space, 1, 10, partial_channels=2)
+    shares = {kind: alpha.softmax(dim=-1).detach() for kind, alpha in supernet.alphas.items()}
+    with pytest.raises(ValueError, match="searched on 1 of 2 channels; train from scratch"):
+        Net(derive(space, shares, {}), 1, 10).inherit(supernet)

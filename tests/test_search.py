@@ -11,8 +11,11 @@ from planted import USEFUL, found_share, planted_space
 from runs import SMALL, fast_sgd, quiet_trainer
 
 from darts_lite.data import ImageData
+from darts_lite.folding import Folded
 from darts_lite.relaxation import BetaDecay
 from darts_lite.search import ArchitectureSearch
+from darts_lite.search_space import darts_space
+from darts_lite.supernet import Literal
 
 
 def test_alphas_move_and_accuracy_beats_chance_by_far(digits: ImageData) -> None:
@@ -164,3 +167,41 @@ def test_bad_settings_get_one_line(settings: dict[str, Any], message: str) -> No
     with pytest.raises(ValueError, match=message) as error:
         ArchitectureSearch(SMALL, **settings)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("partial", [1, 2])
+def test_both_executors_find_the_same_with_the_same_seed(partial: int, digits: ImageData) -> None:
+    space = darts_space(channels=4, cells=3, nodes=2)
+    found, alphas = [], []
+    for executor in (Literal(), Folded()):
+        seed_everything(0, verbose=False)
+        search = ArchitectureSearch(
+            space, weights_optimizer=fast_sgd, executor=executor, partial_channels=partial
+        )
+        run = quiet_trainer(
+            max_epochs=1, limit_train_batches=8, limit_val_batches=2, precision="64-true"
+        )
+        run.fit(search, datamodule=digits)
+        found.append(search.derive().cells)
+        alphas.append(torch.cat(list(search.supernet.alphas.values())))
+    assert found[0] == found[1]
+    assert torch.allclose(alphas[0], alphas[1], rtol=1e-8, atol=0)
+
+
+def test_a_checkpoint_moves_between_executors(digits: ImageData, tmp_path: Path) -> None:
+    search = ArchitectureSearch(SMALL, executor=Folded())
+    run = quiet_trainer(max_epochs=1, limit_train_batches=2, limit_val_batches=1)
+    run.fit(search, datamodule=digits)
+    run.save_checkpoint(tmp_path / "x.ckpt")
+    loaded = ArchitectureSearch.load_from_checkpoint(tmp_path / "x.ckpt", executor=Literal())
+    images = torch.randn(4, 1, 28, 28)
+    literal = loaded.eval().supernet(images, loaded.shares())
+    assert torch.allclose(search.eval().supernet(images, search.shares()), literal, atol=1e-4)
+
+
+def test_a_search_on_a_part_of_the_channels_validates(digits: ImageData) -> None:
+    search = ArchitectureSearch(SMALL, partial_channels=2)
+    run = quiet_trainer(limit_val_batches=1)
+    run.validate(search, datamodule=digits, verbose=False)
+    assert "search/validation_accuracy" in run.callback_metrics
+    assert "derived/validation_accuracy" not in run.callback_metrics

@@ -1,5 +1,7 @@
 """The literal supernet."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -59,3 +61,28 @@ def test_alphas_are_parameters_and_in_the_state_dict() -> None:
     assert {"alphas.normal", "alphas.reduce"} & set(supernet.state_dict()) == {"alphas.reduce"}
     weights = {id(p) for p in supernet.weights()}
     assert all(id(alpha) not in weights for alpha in supernet.alphas.values())
+
+
+@pytest.mark.parametrize("size", [(28, 28), (7, 9)])
+@pytest.mark.parametrize("partial", [2, 4])
+def test_partial_channels(size: tuple[int, int], partial: int) -> None:
+    space = darts_space(channels=4, cells=3, nodes=2)
+    supernet = Supernet(space, 1, 10, partial_channels=partial)
+    whole = Supernet(space, 1, 10)
+    assert sum(p.numel() for p in supernet.weights()) < sum(p.numel() for p in whole.weights())
+    assert supernet(torch.randn(2, 1, *size), mixing(supernet)).shape == (2, 10)
+
+
+def test_channels_that_are_not_searched_pass_and_are_shuffled() -> None:
+    space = SearchSpace(("none", "skip_connect"), nodes=1, channels=4, cells=1, reductions=())
+    cell: Any = next(iter(Supernet(space, 1, 10, partial_channels=2).skeleton.cells))
+    states = [torch.randn(1, 4, 2, 2), torch.randn(1, 4, 2, 2)]
+    mixed = cell.nodes[0]([cell.searched(s) for s in states], torch.tensor([[0.0, 1]] * 2))
+    node = cell.joined(mixed, states)
+    assert torch.allclose(node, (states[0] + states[1])[:, [0, 2, 1, 3]])
+
+
+@pytest.mark.parametrize("partial", [0, 3, 32])
+def test_partial_channels_must_divide(partial: int) -> None:
+    with pytest.raises(ValueError, match="partial_channels must divide the space's 16 channels"):
+        Supernet(darts_space(), 1, 10, partial_channels=partial)

@@ -1,0 +1,291 @@
+"""What the benchmarks measure: settings, batches, systems, and the process each system runs in.
+
+A search step is one architecture step (first order; Adam) and one weight step (SGD, gradient
+clipped to norm 5) with the published settings (arXiv 1806.09055, appendix A.1), each on its own
+fixed batch of real digits. A system makes such steps in a process of its own, and tells what each
+took. Its memory is what the process held at most, resident on the CPU and allocated on a GPU (there
+after the warm-up, whose trials of algorithms need more), and the same less what it held before it
+built the supernet.
+"""
+
+import importlib
+import itertools
+import multiprocessing
+import resource
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy, interpolate
+
+from darts_lite.bilevel import first_order, frozen
+from darts_lite.datasets import find_root, find_spec, load, stratified_order
+from darts_lite.folding import Folded
+from darts_lite.search import darts_adam, darts_sgd
+from darts_lite.search_space import SearchSpace, darts_space
+from darts_lite.supernet import Literal, Supernet
+
+OWN = {"folded": Folded(), "compiled": Folded(compiled=True), "literal": Literal()}
+PEERS = {"peer": torch.contiguous_format, "peer_channels_last": torch.channels_last}
+PRECISIONS = {"32": torch.float32, "bf16": torch.bfloat16, "16": torch.float16}
+CLASSES = 10
+CLIP = 5.0
+STATUS = Path("/proc/self/status")
+CONTEXT = multiprocessing.get_context("spawn")  # of the processes
+
+Arrays = tuple[NDArray[Any], NDArray[Any]]  # images (B, 1, H, W) float32, labels (B,) int64
+Batches = tuple[Arrays, Arrays]  # of the alphas, of the weights
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One supernet, its batches, and where and how it runs."""
+
+    channels: int = 16
+    cells: int = 8
+    nodes: int = 4
+    batch: int = 32
+    size: int = 28
+    candidates: tuple[str, ...] = darts_space().candidates
+    device: str = "cpu"
+    precision: str = "32"
+    threads: int | None = None
+    warmup: int = 2
+    peer: str = ""
+
+    @property
+    def space(self) -> SearchSpace:
+        """What is searched."""
+        return SearchSpace(
+            self.candidates, nodes=self.nodes, channels=self.channels, cells=self.cells
+        )
+
+    def autocast(self) -> torch.autocast:
+        """Where forward passes run."""
+        dtype = PRECISIONS[self.precision]
+        return torch.autocast(self.device, dtype, enabled=dtype != torch.float32)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step took, in seconds, its weights' loss, and the process' memory so far, bytes."""
+
+    architecture: float
+    weights: float
+    loss: float
+    peak: int
+    added: int
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole step."""
+        return self.architecture + self.weights
+
+
+class OwnSearch:
+    """This package's supernet, run by an executor; the steps of `ArchitectureSearch`."""
+
+    image_channels = 1
+    layout = torch.channels_last
+
+    def __init__(self, settings: Settings, executor: Any) -> None:
+        self.autocast = settings.autocast
+        self.supernet = Supernet(settings.space, self.image_channels, CLASSES, executor=executor)
+        self.supernet.to(settings.device).to(memory_format=self.layout)
+        self.alphas = dict(self.supernet.alphas.items())
+        self.alphas_optimizer = darts_adam(self.alphas.values())
+        self.weights_optimizer = darts_sgd(self.supernet.weights())
+
+    def architecture_step(self, images: Tensor, labels: Tensor) -> None:
+        """One step of the alphas; no gradient of a weight is computed."""
+        with frozen(self.supernet.weights()):
+            gradients = first_order(
+                self.loss(images, labels, self.alphas), list(self.alphas.values())
+            )
+        for alpha, gradient in zip(self.alphas.values(), gradients, strict=True):
+            alpha.grad = gradient
+        self.alphas_optimizer.step()
+
+    def weight_step(self, images: Tensor, labels: Tensor) -> Tensor:
+        """One step of the weights; no gradient of an alpha is computed."""
+        loss = self.loss(images, labels, {k: alpha.detach() for k, alpha in self.alphas.items()})
+        self.weights_optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.supernet.weights(), CLIP)
+        self.weights_optimizer.step()
+        return loss.detach()
+
+    def loss(self, images: Tensor, labels: Tensor, alphas: Mapping[str, Tensor]) -> Tensor:
+        """Cross-entropy with softmax mixing weights."""
+        with self.autocast():
+            shares = {kind: alpha.softmax(-1) for kind, alpha in alphas.items()}
+            return cross_entropy(self.supernet(images, shares), labels)
+
+
+class PeerSearch:
+    """The published code, called as its ``train_search.py`` calls it, first order."""
+
+    image_channels = 3
+
+    def __init__(self, settings: Settings, layout: torch.memory_format) -> None:
+        if settings.device == "cpu":
+            # Its alphas are made by ``.cuda()``, which a machine without a GPU refuses.
+            torch.Tensor.cuda = lambda self, *_, **__: self  # type: ignore[method-assign]
+        sys.path.insert(0, settings.peer)  # its modules import each other by bare names
+        self.layout, self.autocast = layout, settings.autocast
+        self.criterion = torch.nn.CrossEntropyLoss()
+        self.model = importlib.import_module("model_search").Network(
+            settings.channels,
+            CLASSES,
+            settings.cells,
+            self.criterion,
+            steps=settings.nodes,
+            multiplier=settings.nodes,
+        )
+        self.model.to(settings.device).to(memory_format=layout)
+        options = Namespace(
+            momentum=0.9, weight_decay=3e-4, arch_learning_rate=3e-4, arch_weight_decay=1e-3
+        )
+        self.architect = importlib.import_module("architect").Architect(self.model, options)
+        self.optimizer = darts_sgd(self.model.parameters())
+
+    def architecture_step(self, images: Tensor, labels: Tensor) -> None:
+        """Its architect's step; the batch of the weights is for second order only."""
+        rate = self.optimizer.param_groups[0]["lr"]
+        with self.autocast():
+            self.architect.step(
+                images, labels, images, labels, rate, self.optimizer, unrolled=False
+            )
+
+    def weight_step(self, images: Tensor, labels: Tensor) -> Tensor:
+        """The weight step of its training loop."""
+        self.optimizer.zero_grad()
+        with self.autocast():
+            loss = self.criterion(self.model(images), labels)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
+        self.optimizer.step()
+        return loss.detach()
+
+
+Search = OwnSearch | PeerSearch
+
+
+def build(system: str, settings: Settings) -> Search:
+    """A system, from the same seed each time."""
+    torch.manual_seed(0)
+    if system in PEERS:
+        return PeerSearch(settings, PEERS[system])
+    return OwnSearch(settings, OWN[system])
+
+
+class Worker:
+    """A system in a process of its own, built and warmed up; `first` is its very first step."""
+
+    def __init__(self, system: str, settings: Settings, batches: Batches) -> None:
+        self.system = system
+        self.pipe, theirs = CONTEXT.Pipe()
+        arguments = (theirs, system, settings, batches)
+        self.process = CONTEXT.Process(target=serve, args=arguments, daemon=True)
+        self.process.start()
+        theirs.close()
+        self.first, *_ = [self.step() for _ in range(settings.warmup)]
+
+    def step(self) -> Step:
+        """Lets it make one step, and waits for it."""
+        try:
+            self.pipe.send(True)
+            return self.pipe.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            refuse(f"{self.system} failed with exit status {self.process.exitcode}", status=1)
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pipe.close()  # which ends the process
+        self.process.join()
+
+
+def serve(pipe: Connection, system: str, settings: Settings, batches: Batches) -> None:
+    """The worker's process: builds a system and answers each message with a step."""
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    torch.backends.cudnn.benchmark = True  # as the published code sets it
+    held, _ = memory(settings.device)
+    search = build(system, settings)
+    for_alphas, for_weights = (search_batch(search, batch, settings.device) for batch in batches)
+    for count in itertools.count():
+        try:
+            pipe.recv()
+        except EOFError:
+            return
+        if count == settings.warmup and settings.device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        start = now(settings.device)
+        search.architecture_step(*for_alphas)
+        middle = now(settings.device)
+        loss = search.weight_step(*for_weights)
+        end = now(settings.device)
+        _, peak = memory(settings.device)
+        pipe.send(Step(middle - start, end - middle, float(loss), peak, peak - held))
+
+
+def search_batch(search: Search, batch: Arrays, device: str) -> tuple[Tensor, Tensor]:
+    """Images ``(B, C, H, W)`` and labels as a system reads them."""
+    images, labels = map(torch.from_numpy, batch)
+    images = images.repeat(1, search.image_channels, 1, 1)
+    return images.to(device, memory_format=search.layout), labels.to(device)
+
+
+def now(device: str) -> float:
+    """Seconds, once all work on the device is done."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def memory(device: str) -> tuple[int, int]:
+    """Bytes that the process holds, and held at most.
+
+    On the CPU this is resident memory. `getrusage` is asked only where there is no ``/proc``: on
+    Linux, its peak of a new process begins with that of the process which started it.
+    """
+    if device == "cuda":
+        return torch.cuda.memory_allocated(), torch.cuda.max_memory_allocated()
+    if not STATUS.exists():
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak, peak
+    lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
+    return 1024 * int(lines["VmRSS"].split()[0]), 1024 * int(lines["VmHWM"].split()[0])
+
+
+def digits(batch: int, size: int) -> tuple[Batches, str]:
+    """Two disjoint batches of real digits, normalised, and where they come from."""
+    spec, data = find_spec("MNIST"), load("MNIST", find_root(None))
+    if 2 * batch > len(data.train_labels):
+        refuse(f"there are only {len(data.train_labels)} digits for two batches of {batch}")
+    chosen = stratified_order(data.train_labels, seed=0)[: 2 * batch]
+    images = (data.train_images[chosen].float() / 255 - spec.mean[0]) / spec.std[0]
+    if size != spec.size:
+        images = interpolate(images, (size, size), mode="bilinear")
+    alphas, weights = (
+        (x.numpy(), y.numpy())
+        for x, y in zip(images.split(batch), data.train_labels[chosen].split(batch), strict=True)
+    )
+    return (alphas, weights), data.source
+
+
+def refuse(problem: str, status: int = 2) -> NoReturn:
+    """Ends with one line on standard error."""
+    print(problem, file=sys.stderr)
+    raise SystemExit(status)
