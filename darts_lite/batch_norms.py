@@ -31,7 +31,6 @@ class RunningStatistics:
         self._means += means.unbind()
         self._variances += variances.unbind()
 
-    @torch.no_grad()
     def update(self) -> None:
         """Moves the running statistics as `torch.nn.BatchNorm2d` does in training."""
         if not self._norms:

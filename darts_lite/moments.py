@@ -69,7 +69,7 @@ def _moments_gradients(
     parts = zip(rows, of_rows, constants.split(edges), matrices.split(edges), strict=True)
     for row, slope, constant, matrix in parts:
         exact = row.to(matrix.dtype)
-        if torch.is_grad_enabled():  # this gradient is to be differentiated itself
+        if torch.is_grad_enabled() or torch.compiler.is_compiling():  # no writing into slices
             total = slope + constant + exact @ matrix
         else:  # in the order of a map, so that a convolution's backward pass needs no copy
             total = exact.new_empty(count, edges, channels).transpose(0, 1)
