@@ -16,6 +16,9 @@ from darts_lite.moments import Moments
 MOMENTUM = 0.1
 """How far each batch moves the running statistics; torch's default, which all norms here have."""
 
+EPSILON = 1e-5
+"""Added to variances; torch's default, which all norms here have."""
+
 
 class RunningStatistics:
     """Collects the batch statistics of many norms, to update their running ones at once."""
@@ -65,8 +68,8 @@ def batch_statistics(
         norms: One per operation.
         running: Takes the statistics of the batch.
     """
-    eps, count = norms[0].eps, moments.rows[0].shape[1]
-    mean, scale, variance = _StatisticsBehind.apply(matrix, moments.mean, moments.covariance, eps)
+    count = moments.rows[0].shape[1]
+    mean, scale, variance = _StatisticsBehind.apply(matrix, moments.mean, moments.covariance)
     running.add(norms, mean.detach(), variance * (count / (count - 1)))
     return Statistics(mean, scale)
 
@@ -75,17 +78,15 @@ def running_statistics(norms: Sequence[nn.BatchNorm2d]) -> Statistics:
     """Norms in evaluation."""
     mean = torch.stack([cast(Tensor, norm.running_mean) for norm in norms])
     variance = torch.stack([cast(Tensor, norm.running_var) for norm in norms])
-    return Statistics(mean, (variance + norms[0].eps).rsqrt())
+    return Statistics(mean, (variance + EPSILON).rsqrt())
 
 
 class _StatisticsBehind(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, matrix: Tensor, mean: Tensor, covariance: Tensor, eps: float
-    ) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, matrix: Tensor, mean: Tensor, covariance: Tensor) -> tuple[Tensor, ...]:
         projected = matrix @ covariance  # P S
         variance = (projected * matrix).sum(dim=2).clamp_min_(0)
-        scale = (variance + eps).rsqrt_()
+        scale = (variance + EPSILON).rsqrt_()
         ctx.save_for_backward(matrix, mean, covariance, scale)
         ctx.mark_non_differentiable(variance)
         return (matrix @ mean.unsqueeze(2)).squeeze(2), scale, variance
@@ -106,4 +107,4 @@ class _StatisticsBehind(torch.autograd.Function):
         if mean.shape[0] < matrix.shape[0]:  # the operations share d
             of_input_mean = of_input_mean.sum(dim=0, keepdim=True)
             of_covariance = of_covariance.sum(dim=0, keepdim=True)
-        return of_matrix, of_input_mean, of_covariance, None
+        return of_matrix, of_input_mean, of_covariance

@@ -7,7 +7,7 @@ part of that convolution:
     w (P d - mean) / std  =  (w / std) P d  -  w mean / std
 
 The norm inside a separable convolution folds as well: ``relu((z - mean) / std)`` is
-``relu(z - mean) / std``, and the next depthwise kernels take the factor ``1 / std``.
+``relu(z - mean) / std``, and the next 1x1 convolution takes the factor ``1 / std``.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm, conv2d
 
 from darts_lite.batch_norms import (
+    EPSILON,
     MOMENTUM,
     RunningStatistics,
     Statistics,
@@ -62,11 +63,9 @@ class Stage:
         self.step = stride if stride == dilation else 1
         self.stride, self.dilation = stride // self.step, dilation // self.step
 
-    def call(self, x: Tensor, scale: Tensor | None) -> DepthwiseCall:
-        """The depthwise convolution of ``x * scale``, x ``(B, edges * C, H, W)``."""
+    def call(self, x: Tensor) -> DepthwiseCall:
+        """The depthwise convolution of x, ``(B, edges * C, H, W)`` or shared ``(B, C, H, W)``."""
         kernels = torch.cat([module.weight for module in self.depthwises])  # (edges * C, 1, k, k)
-        if scale is not None:
-            kernels = kernels * scale.view(-1, 1, 1, 1)
         return DepthwiseCall(x, kernels.to(x.dtype), self.stride, self.dilation)
 
 
@@ -113,26 +112,33 @@ class Chains:
     def __call__(self, source: Source, weights: Tensor, running: RunningStatistics) -> list[Term]:
         """See `FoldedCandidate`."""
         xs: list[Tensor] = []
-        scales: list[Tensor | None] = []
+        scale: Tensor | None = None  # that the xs still lack, (len(xs) * edges, C)
         for stages in self.waves:
-            joining = stages[len(xs) :]
-            xs += [source.relu(stage.step) for stage in joining]
-            scales += [None] * len(joining)
-            calls = [stage.call(x, s) for stage, x, s in zip(stages, xs, scales, strict=True)]
-            normal = normalized(calls, stages, running)
+            xs += [source.relu(stage.step) for stage in stages[len(xs) :]]
+            calls = [stage.call(x) for stage, x in zip(stages, xs, strict=True)]
+            normal = normalized(calls, stages, scale, running)
             if stages is not self.waves[-1]:
-                xs = rectified(normal, source)
-                scales = list(normal.statistics.scale.split(source.edges))
+                xs, scale = rectified(normal, source), normal.statistics.scale
         return normal.weighted(weights[:, self.positions])
 
 
 def normalized(
-    calls: Sequence[DepthwiseCall], stages: Sequence[Stage], running: RunningStatistics
+    calls: Sequence[DepthwiseCall],
+    stages: Sequence[Stage],
+    scale: Tensor | None,
+    running: RunningStatistics,
 ) -> Normalization:
-    """The norms of one wave."""
+    """The norms of one wave.
+
+    A depthwise convolution commutes with a factor per channel, so the factors that its input lacks
+    scale the columns of the 1x1 convolution: a small matrix instead of maps or kernels.
+    """
     norms = [norm for stage in stages for norm in stage.norms]
     edges = len(stages[0].norms)
     matrix = stacked([module for stage in stages for module in stage.pointwises])
+    if scale is not None:
+        scaled = matrix[: len(scale)] * scale.unsqueeze(1)
+        matrix = torch.cat([scaled, matrix[len(scale) :]])
     matrix = as_computed(matrix, calls[0].x.dtype)
     if not norms[0].training:
         maps = [
@@ -257,20 +263,25 @@ class Weightless:
         x = self.pool(state)
         exact = torch.zeros(2, x.shape[1], dtype=wide(x.dtype), device=x.device)
         mean, variance = exact  # with momentum 1 the running statistics are the batch's
-        x = batch_norm(x, mean, variance, training=True, momentum=1.0, eps=self.norms[0].eps)
+        x = batch_norm(x, mean, variance, training=True, momentum=1.0, eps=EPSILON)
         copies = len(self.norms)
         running.add(self.norms, mean.expand(copies, -1), variance.expand(copies, -1))
         return x
 
 
 def is_chain(module: nn.Module) -> bool:
-    """Whether this is a chain of ReLU, depthwise convolution, 1x1 convolution and norm."""
+    """Whether this is ReLU, depthwise convolution, 1x1 convolution and norm, once or repeatedly.
+
+    Only the first depthwise convolution may have a stride.
+    """
     kinds = _kinds(module)
-    stages = len(kinds) // 4
+    layers: list[Any] = list(module.children())
+    stage = [nn.ReLU, DepthwiseConv2d, nn.Conv2d, nn.BatchNorm2d]
     return (
-        kinds == [nn.ReLU, DepthwiseConv2d, nn.Conv2d, nn.BatchNorm2d] * max(stages, 1)
-        and all(map(_is_1x1, list(module.children())[2::4]))
-        and all(map(_is_plain, list(module.children())[3::4]))
+        kinds == stage * max(len(kinds) // 4, 1)
+        and all(layer.stride == (1, 1) for layer in layers[5::4])
+        and all(map(_is_1x1, layers[2::4]))
+        and all(map(_is_plain, layers[3::4]))
     )
 
 
@@ -308,7 +319,8 @@ def _kinds(module: nn.Module) -> list[type]:
 
 def _is_plain(norm: nn.Module) -> bool:
     assert isinstance(norm, nn.BatchNorm2d)
-    return not norm.affine and norm.track_running_stats and norm.momentum == MOMENTUM
+    usual = (norm.momentum, norm.eps) == (MOMENTUM, EPSILON)
+    return usual and not norm.affine and norm.track_running_stats
 
 
 def _is_dense(layer: nn.Module) -> bool:

@@ -34,7 +34,9 @@ class Folded:
     """Executes mixed cells in folded form; see `darts_lite.supernet.Executor`.
 
     Args:
-        compiled: Whether `torch.compile` fuses what is left of each cell.
+        compiled: Whether `torch.compile` works on each cell first. It takes minutes per cell on a
+            CPU (benchmarks/README.md, "A search step"), needs a C++ compiler there, and pays off in
+            long searches on a GPU at best.
     """
 
     def __init__(self, compiled: bool = False) -> None:

@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
@@ -18,6 +19,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from darts_lite.architecture import Architecture
 from darts_lite.bilevel import first_order, frozen
 from darts_lite.checkpoints import describe_data
+from darts_lite.cuda_graphs import Graphed, Step
 from darts_lite.derivation import derive
 from darts_lite.folding import Folded
 from darts_lite.net import Net
@@ -77,6 +79,8 @@ class ArchitectureSearch(LightningModule):
         gradient_clip: Largest norm of the weights' gradient.
         executor: How mixed cells are computed: `Folded` when not given, or `Literal`. It makes no
             difference to the result or to checkpoints.
+        cuda_graphs: Whether to replay each update's passes as one CUDA graph, for GPUs that wait
+            for the processor; batches need one shape.
         partial_channels: Search on 1/k of the channels only, for less time and memory (PC-DARTS).
 
     Raises:
@@ -100,6 +104,7 @@ class ArchitectureSearch(LightningModule):
         gradient_clip: float = 5.0,
         executor: Executor | None = None,
         partial_channels: int = 1,
+        cuda_graphs: bool = False,
     ) -> None:
         super().__init__()
         if warmup_epochs < 0:
@@ -129,6 +134,7 @@ class ArchitectureSearch(LightningModule):
         self.warmup_epochs = warmup_epochs
         self.final_learning_rate = final_learning_rate
         self.gradient_clip = gradient_clip
+        self.cuda_graphs = cuda_graphs
         self.supernet = Supernet(
             self.space, in_channels, num_classes, executor or Folded(), partial_channels
         )
@@ -151,17 +157,14 @@ class ArchitectureSearch(LightningModule):
     def update_alphas(self, images: Tensor, labels: Tensor) -> None:
         """One step of the alphas' optimizer on ``(B, C, H, W)`` and ``(B,)``."""
         alphas = dict(self.supernet.alphas.items())
-        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
-        scale = 1.0 if scaler is None else scaler.get_scale()
-        with frozen(self.supernet.weights()):
-            logits = self.supernet(images, self.mixing_weights())
-            loss = cross_entropy(logits, labels)
-            self._log_batch("alphas", logits, labels, loss)
-            if self.regularizer is not None:
-                progress = self.global_step / total_steps(self.trainer)
-                loss = loss + self.regularizer(alphas, progress)
-            gradients = first_order(loss, list(alphas.values()), scale)
-        if scaler is not None and not all(g.isfinite().all() for g in gradients):
+        logits, loss, *gradients = self._alphas_step(images, labels)
+        self._log_batch("alphas", logits, labels, loss)
+        if self.regularizer is not None:
+            progress = self.global_step / total_steps(self.trainer)
+            penalty = self.regularizer(alphas, progress)
+            penalties = torch.autograd.grad(penalty, list(alphas.values()))
+            gradients = [g + p for g, p in zip(gradients, penalties, strict=True)]
+        if self._scaler is not None and not all(g.isfinite().all() for g in gradients):
             return  # float16 overflow: the scaler lowers its scale at the weight step
         for alpha, gradient in zip(alphas.values(), gradients, strict=True):
             alpha.grad = gradient
@@ -173,13 +176,45 @@ class ArchitectureSearch(LightningModule):
     def update_weights(self, images: Tensor, labels: Tensor) -> None:
         """One step of the weights' optimizer on ``(B, C, H, W)`` and ``(B,)``."""
         optimizer, _ = cast(list[LightningOptimizer], self.optimizers())
-        logits = self.supernet(images, {k: w.detach() for k, w in self.mixing_weights().items()})
-        loss = cross_entropy(logits, labels)
+        logits, loss, *gradients = self._weights_step(images, labels)
         self._log_batch("weights", logits, labels, loss)
-        optimizer.zero_grad()
-        self.manual_backward(loss)
+        for weight, gradient in zip(self.supernet.weights(), gradients, strict=True):
+            weight.grad = gradient
         optimizer.step()
         cast(LRScheduler, self.lr_schedulers()).step()
+
+    def alphas_gradients(self, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
+        """Logits, loss, and the loss's gradient in each kind's alphas, without the regularizer."""
+        scale = 1.0 if self._scaler is None else self._scaler.get_scale()
+        with frozen(self.supernet.weights()):
+            logits = self.supernet(images, self.mixing_weights())
+            loss = cross_entropy(logits, labels)
+            gradients = first_order(loss, list(self.supernet.alphas.values()), scale)
+        return logits.detach(), loss.detach(), *gradients
+
+    def weights_gradients(self, images: Tensor, labels: Tensor) -> tuple[Tensor | None, ...]:
+        """Logits, loss, and the loss's gradient in each weight, as Lightning scales it."""
+        weights = self.supernet.weights()
+        for weight in weights:
+            weight.grad = None
+        logits = self.supernet(images, {k: w.detach() for k, w in self.mixing_weights().items()})
+        loss = cross_entropy(logits, labels)
+        self.manual_backward(loss)
+        return logits.detach(), loss.detach(), *(weight.grad for weight in weights)
+
+    def on_fit_start(self) -> None:
+        """Captures the steps in CUDA graphs, where that was asked for and is possible."""
+        self._alphas_step: Step = self.alphas_gradients
+        self._weights_step: Step = self.weights_gradients
+        if not self.cuda_graphs:
+            return
+        if self.device.type != "cuda" or self._scaler is not None:
+            rank_zero_warn(
+                "cuda_graphs needs a GPU and a precision other than 16-mixed; the steps run without"
+            )
+            return
+        self._alphas_step = Graphed(self.alphas_gradients, self.supernet.buffers)
+        self._weights_step = Graphed(self.weights_gradients, self.supernet.buffers)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clips the weights' gradient; Lightning calls this after unscaling."""
@@ -277,6 +312,10 @@ class ArchitectureSearch(LightningModule):
         checkpoint |= describe_data(self)
 
     # ------------------------------------------------------------------ helpers
+
+    @property
+    def _scaler(self) -> Any:
+        return getattr(self.trainer.precision_plugin, "scaler", None)
 
     def _optimizer(self, position: int) -> Optimizer:
         return cast(list[Optimizer], self.optimizers(use_pl_optimizer=False))[position]

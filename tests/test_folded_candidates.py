@@ -54,6 +54,11 @@ def test_every_operation_of_the_package_folds(name: str) -> None:
         nn.Sequential(nn.MaxPool2d(3, 1, 1), nn.BatchNorm2d(4)),
         nn.Sequential(nn.MaxPool2d(3, 1, 1), nn.BatchNorm2d(4, affine=False, momentum=0.5)),
         nn.Sequential(nn.ELU(), nn.Conv2d(4, 4, 1, bias=False), nn.BatchNorm2d(4, affine=False)),
+        nn.Sequential(nn.MaxPool2d(3, 1, 1), nn.BatchNorm2d(4, affine=False, eps=0.1)),
+        nn.Sequential(
+            *depthwise_separable(4, 3, 1, 1, affine=False),
+            *depthwise_separable(4, 3, 2, 1, affine=False),
+        ),
         FactorizedReduce(4, 4, affine=True),
         depthwise_separable(4, 3, 1, 1, affine=True),
     ],

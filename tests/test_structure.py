@@ -22,6 +22,7 @@ ORDER = [
     "net",
     "derivation",
     "bilevel",
+    "cuda_graphs",
     "checkpoints",
     "search",
     "retraining",
