@@ -170,8 +170,9 @@ def test_bad_settings_get_one_line(settings: dict[str, Any], message: str) -> No
 
 
 @pytest.mark.parametrize("partial", [1, 2])
-def test_both_executors_find_the_same_with_the_same_seed(partial: int, digits: ImageData) -> None:
+def test_both_executors_find_the_same_with_the_same_seed(partial: int, digits_root: str) -> None:
     space = darts_space(channels=4, cells=3, nodes=2)
+    digits = ImageData(root=digits_root, search_batch_size=8)
     found, alphas = [], []
     for executor in (Literal(), Folded()):
         seed_everything(0, verbose=False)
@@ -179,11 +180,12 @@ def test_both_executors_find_the_same_with_the_same_seed(partial: int, digits: I
             space, weights_optimizer=fast_sgd, executor=executor, partial_channels=partial
         )
         run = quiet_trainer(
-            max_epochs=1, limit_train_batches=8, limit_val_batches=2, precision="64-true"
+            max_epochs=1, limit_train_batches=8, limit_val_batches=0, precision="64-true"
         )
         run.fit(search, datamodule=digits)
         found.append(search.derive().cells)
         alphas.append(torch.cat(list(search.supernet.alphas.values())))
+    assert alphas[0].dtype == torch.float64
     assert found[0] == found[1]
     assert torch.allclose(alphas[0], alphas[1], rtol=1e-8, atol=0)
 
