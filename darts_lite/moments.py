@@ -70,12 +70,12 @@ def _moments_gradients(
     for row, slope, constant, matrix in parts:
         exact = row.to(matrix.dtype)
         if torch.is_grad_enabled() or torch.compiler.is_compiling():  # no writing into slices
-            total = slope + constant + exact @ matrix
+            gradient = slope + constant + exact @ matrix
         else:  # in the order of a map, so that a convolution's backward pass needs no copy
-            total = exact.new_empty(count, edges, channels).transpose(0, 1)
-            torch.add(slope, constant, out=total)
-            total.baddbmm_(exact, matrix)
-        gradients.append(total.to(row.dtype))
+            gradient = exact.new_empty(count, edges, channels).transpose(0, 1)
+            torch.add(slope, constant, out=gradient)
+            gradient.baddbmm_(exact, matrix)
+        gradients.append(gradient.to(row.dtype))
     return gradients
 
 
