@@ -42,6 +42,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from darts_lite.plotting import save
+from darts_lite.search_space import darts_space
 from darts_lite.supernet import Supernet
 
 CANDIDATES = (
@@ -124,8 +125,10 @@ AXES: Mapping[str, Axis] = {
 
 def varied(base: Settings, axis: str, value: int) -> Settings:
     """The base with one size changed."""
+    if axis == "batch":
+        return replace(base, batch=value)
     change: dict[str, Any] = {axis: CANDIDATES[:value] if axis == "candidates" else value}
-    return replace(base, **change)
+    return replace(base, space=replace(base.space, **change))
 
 
 def count(settings: Settings) -> Count:
@@ -246,7 +249,7 @@ def plan(options: argparse.Namespace, base: Settings) -> dict[str, dict[int, Set
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints a table per axis and the exponents; draws them if a path is given."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    add_settings(parser, cells=4, runs=5)
+    add_settings(parser, runs=5)
     parser.add_argument("--candidates", type=prefix, default=CANDIDATES, help="how many")
     parser.add_argument("--system", choices=OWN, default="folded")
     for name, axis in AXES.items():
@@ -255,7 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.plot and options.plot.suffix.lower() not in (".png", ".svg"):
         refuse(f"--plot is written as .png or .svg, got {options.plot}")
-    base = read_settings(options)
+    base = read_settings(options, replace(darts_space(cells=4), candidates=options.candidates))
     planned = plan(options, base)
     largest = max(base.batch, *planned.get("batch", ()), 1)
     batches, source = digits(largest, base.size)

@@ -4,7 +4,8 @@ What a step is and how its memory is told: systems.py. Here are the tables and t
 systems:
 
 - ``folded``: this package's supernet, run by the folded rewrite, in channels_last;
-- ``compiled``: the same with each cell compiled; measured only if `--systems` names it;
+- ``compiled``: the same with each cell compiled, which takes minutes per cell; measured only if
+  `--systems` names it;
 - ``literal``: this package's supernet, run as the formula says, in channels_last;
 - ``peer``: the published code on today's torch, as published (NCHW);
 - ``peer_channels_last``: the published code in channels_last.
@@ -17,6 +18,8 @@ Each system is built and warmed up in a process of its own. Then they take turns
 time, so that only one works at any moment and all meet the same disturbances.
 
     python benchmarks/search_step.py --peer darts/cnn
+    python benchmarks/search_step.py --space mnist --batch 64  # as configs/mnist.yaml searches
+    python benchmarks/search_step.py --channels 8 --cells 2 --nodes 2 --systems folded compiled
 
 Results: benchmarks/README.md.
 """
@@ -28,26 +31,30 @@ import platform
 import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from systems import OWN, PEERS, PRECISIONS, Batches, Settings, Step, Worker, digits, refuse
 
+from darts_lite.search_space import SearchSpace, darts_space, mnist_space
+
+SPACES = {"darts": darts_space(), "mnist": mnist_space()}
+SIZES = ("channels", "cells", "nodes")  # of a space
 TOLERANCE = 1e-4
 MIB = 2**20
 
 
 def run(
     systems: Sequence[str], settings: Settings, batches: Batches, runs: int
-) -> tuple[dict[str, list[Step]], dict[str, float]]:
-    """The steps of each system, made in turn, and each system's loss in its very first step."""
+) -> tuple[dict[str, list[Step]], dict[str, Step]]:
+    """The steps of each system, made in turn, and each system's very first step."""
     with ExitStack() as stack:
         workers = [stack.enter_context(Worker(name, settings, batches)) for name in systems]
         rounds = [[worker.step() for worker in workers] for _ in range(runs)]
-        losses = {worker.system: worker.first.loss for worker in workers}
+        first = {worker.system: worker.first for worker in workers}
     columns = zip(*rounds, strict=True)
-    return {name: list(steps) for name, steps in zip(systems, columns, strict=True)}, losses
+    return {name: list(steps) for name, steps in zip(systems, columns, strict=True)}, first
 
 
 def spread(values: Sequence[float], digits: int = 3) -> str:
@@ -62,15 +69,19 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
-def step_table(measured: Mapping[str, Sequence[Step]]) -> str:
-    """Seconds and memory of each system."""
-    header = ("system", "step, s", "architecture, s", "weights, s", "peak, MiB", "added, MiB")
+def step_table(measured: Mapping[str, Sequence[Step]], first: Mapping[str, Step]) -> str:
+    """Seconds and memory of each system; compiling, where that is done, is in the first step."""
+    header = (
+        *("system", "step, s", "architecture, s", "weights, s"),
+        *("first step, s", "peak, MiB", "added, MiB"),
+    )
     rows = [
         (
             system,
             spread([step.seconds for step in steps]),
             spread([step.architecture for step in steps]),
             spread([step.weights for step in steps]),
+            f"{first[system].seconds:.1f}",
             f"{steps[-1].peak / MIB:.0f}",
             f"{steps[-1].added / MIB:.0f}",
         )
@@ -106,9 +117,9 @@ def ratio_table(measured: Mapping[str, Sequence[Step]]) -> str:
     return f"{title}\n\n{table(header, rows)}"
 
 
-def agreement(losses: Mapping[str, float]) -> str:
+def agreement(first: Mapping[str, Step]) -> str:
     """Whether this package's systems, which start with the same weights, start with one loss."""
-    own = {system: loss for system, loss in losses.items() if system in OWN}
+    own = {system: step.loss for system, step in first.items() if system in OWN}
     gap = max(own.values(), default=1.0) / min(own.values(), default=1.0) - 1
     verdict = f"{'agree' if gap <= TOLERANCE else 'DISAGREE'} (apart by {gap:.1e})"
     shown = ", ".join(f"{system} {loss:.6f}" for system, loss in own.items())
@@ -119,11 +130,12 @@ def describe(settings: Settings, runs: int, source: str) -> str:
     """Machine, versions, date and settings."""
     machine = torch.cuda.get_device_name() if settings.device == "cuda" else cpu_name()
     threads = settings.threads or torch.get_num_threads()
+    space = settings.space
     return (
         f"{machine}, {os.cpu_count()} cores, {threads} threads; "
         f"Python {platform.python_version()}, torch {torch.__version__}; {datetime.date.today()}. "
-        f"C={settings.channels}, {settings.cells} cells, {settings.nodes} nodes, "
-        f"{len(settings.candidates)} candidates, batch {settings.batch}, "
+        f"Space {space.name}, C={space.channels}, {space.cells} cells, {space.nodes} nodes, "
+        f"{len(space.candidates)} candidates, batch {settings.batch}, "
         f"{settings.size}x{settings.size}x1, precision {settings.precision}, {source}; "
         f"median (least-largest) of {runs} steps after {settings.warmup}."
     )
@@ -137,10 +149,12 @@ def cpu_name() -> str:
     return next(names, platform.processor() or platform.machine())
 
 
-def add_settings(parser: argparse.ArgumentParser, cells: int, runs: int) -> None:
+def add_settings(parser: argparse.ArgumentParser, runs: int) -> None:
     """Adds the options that `read_settings` reads, and `--runs`."""
-    defaults = Settings(cells=cells)
-    for name in ("channels", "cells", "nodes", "batch", "size", "warmup"):
+    defaults = Settings()
+    for name in SIZES:
+        parser.add_argument(f"--{name}", type=int, help="of the space; its own if not given")
+    for name in ("batch", "size", "warmup"):
         parser.add_argument(f"--{name}", type=int, default=getattr(defaults, name))
     parser.add_argument("--runs", type=int, default=runs)
     parser.add_argument("--threads", type=int, help="threads of torch; its own choice if not given")
@@ -148,40 +162,54 @@ def add_settings(parser: argparse.ArgumentParser, cells: int, runs: int) -> None
     parser.add_argument("--precision", choices=PRECISIONS, default="32", help="of autocast")
 
 
-def read_settings(options: argparse.Namespace) -> Settings:
+def read_settings(options: argparse.Namespace, space: SearchSpace, peer: str = "") -> Settings:
     """The settings that were asked for; ends the program if they make no sense."""
-    names = {field.name for field in fields(Settings)} & set(vars(options))
-    settings = Settings(**{name: getattr(options, name) for name in names})
     for name in ("batch", "size", "warmup", "runs", "threads"):
         if (value := getattr(options, name)) is not None and value < 1:
             refuse(f"--{name} must be at least 1, got {value}")
+    sizes = {name: getattr(options, name) for name in SIZES}
+    try:
+        space = replace(space, **{name: size for name, size in sizes.items() if size is not None})
+    except ValueError as problem:
+        refuse(str(problem))
+    settings = Settings(
+        space,
+        options.batch,
+        options.size,
+        options.device,
+        options.precision,
+        options.threads,
+        options.warmup,
+        peer,
+    )
     if settings.device == "cuda" and not torch.cuda.is_available():
         refuse("--device cuda needs a GPU, and torch finds none here")
     if settings.peer and not (Path(settings.peer) / "model_search.py").is_file():
         refuse(f"--peer must name the folder cnn of quark0/darts; {settings.peer} is not it")
-    try:
-        _ = settings.space
-    except ValueError as problem:
-        refuse(str(problem))
     return settings
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints machine and settings, the tables, and whether the systems compute the same."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    add_settings(parser, cells=8, runs=7)
+    add_settings(parser, runs=7)
+    parser.add_argument("--space", choices=SPACES, default="darts", help="what is searched")
     parser.add_argument("--peer", default="", help="folder cnn of a checkout of quark0/darts")
     names = [*OWN, *PEERS]
     parser.add_argument("--systems", nargs="+", choices=names, help="the first is the reference")
     options = parser.parse_args(arguments)
-    settings = read_settings(options)
+    settings = read_settings(options, SPACES[options.space], options.peer)
+    if settings.peer and options.space != "darts":
+        refuse(
+            f"the published code searches its own space only: --space darts, not {options.space}"
+        )
     systems = options.systems or ["folded", "literal", *(PEERS if settings.peer else ())]
     if not settings.peer and (missing := set(systems) & set(PEERS)):
         refuse(f"to measure {min(missing)}, name the published code's folder with --peer")
     batches, source = digits(settings.batch, settings.size)
     print(describe(settings, options.runs, source), flush=True)
-    measured, losses = run(list(dict.fromkeys(systems)), settings, batches, options.runs)
-    print(f"\n{step_table(measured)}\n\n{ratio_table(measured)}\n\n{agreement(losses)}")
+    measured, first = run(list(dict.fromkeys(systems)), settings, batches, options.runs)
+    print(f"\n{step_table(measured, first)}\n\n{ratio_table(measured)}\n\n{agreement(first)}")
 
 
 if __name__ == "__main__":

@@ -47,26 +47,16 @@ Batches = tuple[Arrays, Arrays]  # of the alphas, of the weights
 
 @dataclass(frozen=True)
 class Settings:
-    """One supernet, its batches, and where and how it runs."""
+    """A space to search, its batches, and where and how the supernet runs."""
 
-    channels: int = 16
-    cells: int = 8
-    nodes: int = 4
+    space: SearchSpace = darts_space()
     batch: int = 32
     size: int = 28
-    candidates: tuple[str, ...] = darts_space().candidates
     device: str = "cpu"
     precision: str = "32"
     threads: int | None = None
     warmup: int = 2
     peer: str = ""
-
-    @property
-    def space(self) -> SearchSpace:
-        """What is searched."""
-        return SearchSpace(
-            self.candidates, nodes=self.nodes, channels=self.channels, cells=self.cells
-        )
 
     def autocast(self) -> torch.autocast:
         """Where forward passes run."""
@@ -142,13 +132,14 @@ class PeerSearch:
         sys.path.insert(0, settings.peer)  # its modules import each other by bare names
         self.layout, self.autocast = layout, settings.autocast
         self.criterion = torch.nn.CrossEntropyLoss()
+        space = settings.space
         self.model = importlib.import_module("model_search").Network(
-            settings.channels,
+            space.channels,
             CLASSES,
-            settings.cells,
+            space.cells,
             self.criterion,
-            steps=settings.nodes,
-            multiplier=settings.nodes,
+            steps=space.nodes,
+            multiplier=space.nodes,
         )
         self.model.to(settings.device).to(memory_format=layout)
         options = Namespace(

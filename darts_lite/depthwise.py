@@ -20,6 +20,7 @@ gradient with dilation is one without on interleaved subgrids; one of five colum
 from two of three. On other devices and dtypes torch chooses.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -167,18 +168,16 @@ def _part_of_weight_gradient(
     x: Tensor, slope: Tensor, size: int, stride: int, dilation: int
 ) -> Tensor:
     copies = slope.shape[1] // x.shape[1]
-    if dilation > 1:
-        x, slope = subgrids(x, dilation), subgrids(slope, dilation)
     if size <= FAST_COLUMNS:
-        return _kernel_gradient(repeated(x, copies), slope, size, size, stride)
+        x, slope = subgrids(x, dilation, copies), subgrids(slope, dilation)
+        return _kernel_gradient(x, slope, size, size, stride)
     # Outputs moved against the input by two of its columns in all make two kernels of three columns
     # out of five; the middle column is in both. The fast kernels want `size` rows at least.
-    if (rows := size - x.shape[2]) > 0:
-        x, slope = pad(x, (0, 0, 0, rows)), pad(slope, (0, 0, 0, -(-rows // stride)))
-    x = repeated(_with_columns(x, 1, 1), copies)
     moved = 2 // stride
-    left = _kernel_gradient(x, _with_columns(slope, 0, moved), size, FAST_COLUMNS, stride)
-    right = _kernel_gradient(x, _with_columns(slope, moved, 0), size, FAST_COLUMNS, stride)
+    x = subgrids(x, dilation, copies, rows=size, columns=(1, 1))
+    slope = subgrids(slope, dilation, rows=-(-size // stride), columns=(0, moved))
+    left = _kernel_gradient(x, slope, size, FAST_COLUMNS, stride)
+    right = _kernel_gradient(x, _moved(slope, moved), size, FAST_COLUMNS, stride)
     return torch.cat([left, right[..., 1:]], dim=-1)
 
 
@@ -188,14 +187,6 @@ def repeated(x: Tensor, copies: int) -> Tensor:
         return x
     rows = x.permute(0, 2, 3, 1).unsqueeze(3)  # (B, H, W, 1, C)
     return rows.expand(-1, -1, -1, copies, -1).flatten(3).permute(0, 3, 1, 2)
-
-
-def _with_columns(x: Tensor, left: int, right: int) -> Tensor:
-    """Adds columns of zeros; writes each value once, which `pad` does not."""
-    x = x.permute(0, 2, 3, 1)  # (B, H, W, C)
-    zeros = x.new_zeros(*x.shape[:2], max(left, right), x.shape[3])
-    parts = [zeros[:, :, :left], x, zeros[:, :, :right]]
-    return torch.cat([part for part in parts if part.shape[2]], dim=2).permute(0, 3, 1, 2)
 
 
 def _kernel_gradient(x: Tensor, slope: Tensor, rows: int, columns: int, stride: int) -> Tensor:
@@ -231,13 +222,45 @@ def _convolution_backward(
     return of_x, of_weight
 
 
-def subgrids(x: Tensor, step: int) -> Tensor:
+def subgrids(
+    x: Tensor, step: int, copies: int = 1, rows: int = 0, columns: tuple[int, int] = (0, 0)
+) -> Tensor:
     """The ``step * step`` interleaved grids of a map, on each of which a dilation is none.
 
-    ``(B, C, H, W)`` -> ``(step * step * B, C, ceil(H / step), ceil(W / step))``; sides that `step`
-    does not divide are padded with zeros.
+    Args:
+        x: ``(B, C, H, W)``; sides that `step` does not divide are padded with zeros.
+        step: How many grids on each axis.
+        copies: How often to repeat the channels.
+        rows: Grids of fewer rows are padded with zeros.
+        columns: How many of zeros to add on the left and on the right.
+
+    Returns:
+        ``(step * step * B, copies * C, H', W')`` in channels_last, written in one go. In memory,
+        zeros for the columns on the right precede it.
     """
-    height, width = x.shape[-2:]
-    x = pad(x, (0, -width % step, 0, -height % step))
-    grids = x.unflatten(3, (-1, step)).unflatten(2, (-1, step))  # (B, C, H', step, W', step)
-    return grids.permute(3, 5, 0, 2, 4, 1).flatten(0, 2).permute(0, 3, 1, 2)
+    left, right = columns
+    if step == copies == 1 and left == right == 0 and rows <= x.shape[2]:
+        return x.contiguous(memory_format=torch.channels_last)
+    if x.shape[2] % step or x.shape[3] % step:
+        x = pad(x, (0, -x.shape[3] % step, 0, -x.shape[2] % step))
+    images, channels, *sides = x.shape
+    height, width = (side // step for side in sides)
+    grids = x.permute(0, 2, 3, 1).reshape(images, height, step, width, step, channels)
+    grids = grids.permute(2, 4, 0, 1, 3, 5).unsqueeze(5)  # (step, step, B, H', W', 1, C)
+    shape = (step, step, images, max(height, rows), left + width + right, copies, channels)
+    before = right * copies * channels
+    memory = x.new_empty(before + math.prod(shape))
+    result = memory[before:].view(shape)
+    inside = result.narrow(3, 0, height).narrow(4, left, width)
+    if inside.shape != shape:
+        memory[:before].zero_()
+        result.narrow(3, height, shape[3] - height).zero_()
+        result.narrow(4, 0, left).zero_()
+        result.narrow(4, left + width, right).zero_()
+    inside.copy_(grids.expand_as(inside))
+    return result.view(-1, *shape[3:5], copies * channels).permute(0, 3, 1, 2)
+
+
+def _moved(x: Tensor, columns: int) -> Tensor:
+    """What `subgrids` returned, moved to the right by the columns it added there."""
+    return x.as_strided(x.shape, x.stride(), x.storage_offset() - columns * x.shape[1])

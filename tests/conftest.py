@@ -24,6 +24,12 @@ def digits_root(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
+def found_digits(digits_root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real digits are in the data folder of whoever names none."""
+    monkeypatch.setenv("DARTS_LITE_DATA", digits_root)
+
+
+@pytest.fixture
 def digits(digits_root: str) -> ImageData:
     """The real digits as a data module."""
     return ImageData(root=digits_root, search_batch_size=32)

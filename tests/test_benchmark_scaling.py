@@ -9,9 +9,11 @@ from scaling import Point
 from search_step import MIB
 from systems import Settings, Step
 
+from darts_lite import darts_space
+
 SMALL = "channels=4 cells=2 nodes=1 batch=2 size=8 runs=1 warmup=1 threads=1"
 TINY = [f"--{setting}" for setting in SMALL.split()]
-BASE = Settings(channels=4, cells=2, nodes=1, batch=2, size=8)
+BASE = Settings(darts_space(channels=4, cells=2, nodes=1), batch=2, size=8)
 SWEEPS = [f"--sweep-{name}" for name in scaling.AXES]
 
 
@@ -26,12 +28,10 @@ def sweep(name: str, values: Sequence[int], cost: Callable[[int], int]) -> list[
 
 
 def test_a_sweep_is_measured_and_drawn(
-    digits_root: str,
+    found_digits: None,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("DARTS_LITE_DATA", digits_root)
     plot = tmp_path / "scaling.png"
     scaling.main([*TINY, *SWEEPS, "2", "4", "--plot", str(plot)])  # the last one is of the batch
     header, points, exponents = capsys.readouterr().out.strip().split("\n\n")
@@ -47,12 +47,12 @@ def test_a_sweep_is_measured_and_drawn(
 
 def test_all_axes_are_planned_around_the_base() -> None:
     assert [scaling.varied(BASE, name, 5) for name in ("channels", "cells", "batch")] == [
-        Settings(channels=5, cells=2, nodes=1, batch=2, size=8),
-        Settings(channels=4, cells=5, nodes=1, batch=2, size=8),
-        Settings(channels=4, cells=2, nodes=1, batch=5, size=8),
+        Settings(darts_space(channels=5, cells=2, nodes=1), batch=2, size=8),
+        Settings(darts_space(channels=4, cells=5, nodes=1), batch=2, size=8),
+        Settings(darts_space(channels=4, cells=2, nodes=1), batch=5, size=8),
     ]
-    assert scaling.varied(BASE, "candidates", 2).candidates == ("none", "sep_conv_3x3")
-    assert set(scaling.CANDIDATES) == set(Settings().candidates)
+    assert scaling.varied(BASE, "candidates", 2).space.candidates == ("none", "sep_conv_3x3")
+    assert set(scaling.CANDIDATES) == set(BASE.space.candidates)
 
 
 def test_an_exponent_is_the_slope_between_logarithms() -> None:

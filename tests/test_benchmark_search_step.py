@@ -82,18 +82,16 @@ def cells(table: str) -> list[list[str]]:
 
 def test_all_systems_are_measured(
     quick_start: None,
-    digits_root: str,
+    found_digits: None,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("DARTS_LITE_DATA", digits_root)
     search_step.main([*TINY, "--peer", write_peer(tmp_path)])
     header, measured, title, ratios, losses = capsys.readouterr().out.strip().split("\n\n")
     assert f"torch {torch.__version__}" in header and "C=8, 2 cells, 1 nodes" in header
     names = ["folded", "literal", "peer", "peer_channels_last"]
     assert [row[0] for row in cells(measured)] == names
-    assert all(int(row[4]) > int(row[5]) > 0 for row in cells(measured))
+    assert all(int(row[5]) > int(row[6]) > 0 for row in cells(measured))
     assert title.startswith("folded against each system")
     assert cells(ratios)[0] == ["folded", "1.00 (1.00-1.00)", "1.00", "1.00"]
     assert [row[0] for row in cells(ratios)] == names
@@ -102,12 +100,10 @@ def test_all_systems_are_measured(
 
 def test_a_system_that_fails_ends_the_benchmark(
     quick_start: None,
-    digits_root: str,
+    found_digits: None,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("DARTS_LITE_DATA", digits_root)
     peer = write_peer(tmp_path, "raise RuntimeError('too old')")
     with pytest.raises(SystemExit) as caught:
         search_step.main([*TINY, "--peer", peer, "--systems", "peer"])
@@ -122,6 +118,7 @@ def test_a_system_that_fails_ends_the_benchmark(
         (["--systems", "folded", "peer"], "--peer"),
         (["--runs", "0"], "--runs must be at least 1"),
         (["--channels", "0"], "channels must be a whole number"),
+        (["--space", "mnist", "--cells", "2"], "reductions name cell 3"),
         (["--batch", "2001"], "4000 digits"),
         pytest.param(
             ["--device", "cuda"],
@@ -133,11 +130,9 @@ def test_a_system_that_fails_ends_the_benchmark(
 def test_a_mistake_is_one_line(
     arguments: list[str],
     message: str,
-    digits_root: str,
-    monkeypatch: pytest.MonkeyPatch,
+    found_digits: None,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("DARTS_LITE_DATA", digits_root)
     with pytest.raises(SystemExit) as caught:
         search_step.main(arguments)
     written = capsys.readouterr().err
@@ -146,13 +141,14 @@ def test_a_mistake_is_one_line(
 
 
 def test_seconds_are_medians_and_ranges() -> None:
-    table = search_step.step_table({"folded": steps(4.0, 2.0, 8.0, peak=900, added=100)})
+    measured = {"folded": steps(4.0, 2.0, 8.0, peak=900, added=100)}
+    table = search_step.step_table(measured, {"folded": steps(60.0)[0]})
     step, architecture, weights = (
         "4.000 (2.000-8.000)",
         "1.000 (0.500-2.000)",
         "3.000 (1.500-6.000)",
     )
-    assert cells(table) == [["folded", step, architecture, weights, "900", "100"]]
+    assert cells(table) == [["folded", step, architecture, weights, "60.0", "900", "100"]]
 
 
 def test_ratios_are_taken_round_by_round() -> None:
@@ -167,15 +163,18 @@ def test_ratios_are_taken_round_by_round() -> None:
 
 
 def test_losses_of_our_systems_are_compared() -> None:
-    assert " agree " in search_step.agreement({"folded": 2.0, "literal": 2.0001, "peer": 9.0})
-    assert " DISAGREE " in search_step.agreement({"folded": 2.0, "literal": 2.001})
-    assert "none to compare" in search_step.agreement({"peer": 2.0})
+    def agreement(**losses: float) -> str:
+        first = {system: Step(0, 0, loss, 0, 0) for system, loss in losses.items()}
+        return search_step.agreement(first)
+
+    assert " agree " in agreement(folded=2.0, literal=2.0001, peer=9.0)
+    assert " DISAGREE " in agreement(folded=2.0, literal=2.001)
+    assert "none to compare" in agreement(peer=2.0)
 
 
 def test_both_batches_are_different_digits(
-    digits_root: str, monkeypatch: pytest.MonkeyPatch
+    found_digits: None,
 ) -> None:
-    monkeypatch.setenv("DARTS_LITE_DATA", digits_root)
     (first, second), source = systems.digits(3, 14)
     assert source == "local files"
     for images, labels in (first, second):

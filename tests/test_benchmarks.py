@@ -13,9 +13,8 @@ from darts_lite.search import ArchitectureSearch
 
 
 def test_planted_prints_a_row_per_setting(
-    digits_root: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    found_digits: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("DARTS_LITE_DATA", digits_root)
     planted.main(["--steps", "2", "--rates", "1e-3", "--strengths", "0", "5", "--seeds", "1"])
     rows = capsys.readouterr().out.splitlines()
     assert [row.split("|")[1:3] for row in rows[-2:]] == [[" 0.001 ", " 0 "], [" 0.001 ", " 5 "]]

@@ -72,9 +72,8 @@ def test_every_verb_is_shown() -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_library_example_runs(
-    digits_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    found_digits: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DARTS_LITE_DATA", digits_root)
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     assert blocks
