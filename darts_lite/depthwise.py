@@ -239,8 +239,8 @@ def subgrids(
         zeros for the columns on the right precede it.
     """
     left, right = columns
-    if step == copies == 1 and left == right == 0 and rows <= x.shape[2]:
-        return x.contiguous(memory_format=torch.channels_last)
+    if step == 1 and left == right == 0 and rows <= x.shape[2]:
+        return repeated(x, copies).contiguous(memory_format=torch.channels_last)
     if x.shape[2] % step or x.shape[3] % step:
         x = pad(x, (0, -x.shape[3] % step, 0, -x.shape[2] % step))
     images, channels, *sides = x.shape

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from darts_lite.moments import map_of, rows_of, size_of, wide
+from darts_lite.moments import map_of, product, rows_of, size_of, wide
 
 
 def pointwise_relu(rows: Tensor, matrix: Tensor, mean: Tensor, size: Sequence[int]) -> Tensor:
@@ -47,7 +47,7 @@ class _PointwiseReLU(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             of_matrix = slope.mT.to(matrix.dtype) @ rows.to(matrix.dtype)
         of_mean = -slope.sum(dim=1, dtype=matrix.dtype)
-        return slope @ matrix.to(rows.dtype), of_matrix, of_mean, None
+        return product(slope, matrix.to(rows.dtype)), of_matrix, of_mean, None
 
 
 class Term(NamedTuple):
@@ -121,7 +121,7 @@ class _Mix(torch.autograd.Function):
             for x, share in zip(maps, shares.to(slope.dtype).T, strict=True)
         ]
         of_rows = [
-            _summed_to(slope @ matrix.to(row.dtype), row)
+            _summed_to(product(slope, matrix.to(row.dtype)), row)
             for row, matrix in zip(rows, matrices, strict=True)
         ]
         of_matrices = [

@@ -61,7 +61,10 @@ def _moments_gradients(
     of_mean: Tensor,
     of_covariance: Tensor,
 ) -> list[Tensor]:
-    """All three gradients in one: the statistics cost a product with a ``(C, C)`` matrix."""
+    """All three gradients in one: the statistics cost a product with a ``(C, C)`` matrix.
+
+    Those of the rows are overwritten where they are a `product`, which nobody else holds.
+    """
     edges, count, channels = rows[0].shape
     matrices = (of_covariance + of_covariance.mT) / count  # (operations, C, C)
     constants = of_mean.unsqueeze(1) / count - mean.unsqueeze(1) @ matrices  # (operations, 1, C)
@@ -71,12 +74,21 @@ def _moments_gradients(
         exact = row.to(matrix.dtype)
         if torch.is_grad_enabled() or torch.compiler.is_compiling():  # no writing into slices
             gradient = slope + constant + exact @ matrix
-        else:  # in the order of a map, so that a convolution's backward pass needs no copy
-            gradient = exact.new_empty(count, edges, channels).transpose(0, 1)
-            torch.add(slope, constant, out=gradient)
-            gradient.baddbmm_(exact, matrix)
+        else:
+            gradient = slope.to(matrix.dtype).transpose(0, 1).contiguous()  # (N, edges, C)
+            gradient.view(count, -1).add_(constant.flatten())
+            gradient = gradient.transpose(0, 1).baddbmm_(exact, matrix)
         gradients.append(gradient.to(row.dtype))
     return gradients
+
+
+def product(rows: Tensor, matrix: Tensor) -> Tensor:
+    """``rows @ matrix`` in the order of a map, which the next backward pass needs, where it can."""
+    if torch.is_grad_enabled() or torch.compiler.is_compiling() or rows.dtype != wide(rows.dtype):
+        return rows @ matrix
+    edges, count, _ = rows.shape
+    result = rows.new_empty(count, edges, matrix.shape[2]).transpose(0, 1)
+    return result.baddbmm_(rows, matrix, beta=0)
 
 
 def row_moments(rows: Tensor) -> Moments:
