@@ -41,13 +41,19 @@ class _PointwiseReLU(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         rows, matrix, result = ctx.saved_tensors
-        slope = torch.ops.aten.threshold_backward(slope, result, 0)
-        slope = rows_of(slope, rows.shape[0])
+        slope = rows_of(threshold_gradient(slope, result), rows.shape[0])
         of_matrix = None
         if ctx.needs_input_grad[1]:
             of_matrix = slope.mT.to(matrix.dtype) @ rows.to(matrix.dtype)
         of_mean = -slope.sum(dim=1, dtype=matrix.dtype)
         return product(slope, matrix.to(rows.dtype)), of_matrix, of_mean, None
+
+
+def threshold_gradient(slope: Tensor, result: Tensor) -> Tensor:
+    """The gradient before a ReLU; written over that behind it, which nobody else holds."""
+    if torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return torch.ops.aten.threshold_backward(slope, result, 0)
+    return torch.ops.aten.threshold_backward.grad_input(slope, result, 0, grad_input=slope)
 
 
 class Term(NamedTuple):
