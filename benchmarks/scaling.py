@@ -258,7 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.plot and options.plot.suffix.lower() not in (".png", ".svg"):
         refuse(f"--plot is written as .png or .svg, got {options.plot}")
-    base = read_settings(options, replace(darts_space(cells=4), candidates=options.candidates))
+    base = read_settings(options, darts_space(cells=4))
     planned = plan(options, base)
     largest = max(base.batch, *planned.get("batch", ()), 1)
     batches, source = digits(largest, base.size)

@@ -40,7 +40,7 @@ from systems import OWN, PEERS, PRECISIONS, Batches, Settings, Step, Worker, dig
 from darts_lite.search_space import SearchSpace, darts_space, mnist_space
 
 SPACES = {"darts": darts_space(), "mnist": mnist_space()}
-SIZES = ("channels", "cells", "nodes")  # of a space
+SIZES = ("channels", "cells", "nodes")
 TOLERANCE = 1e-4
 MIB = 2**20
 
@@ -167,7 +167,7 @@ def read_settings(options: argparse.Namespace, space: SearchSpace, peer: str = "
     for name in ("batch", "size", "warmup", "runs", "threads"):
         if (value := getattr(options, name)) is not None and value < 1:
             refuse(f"--{name} must be at least 1, got {value}")
-    sizes = {name: getattr(options, name) for name in SIZES}
+    sizes = {name: getattr(options, name, None) for name in (*SIZES, "candidates")}
     try:
         space = replace(space, **{name: size for name, size in sizes.items() if size is not None})
     except ValueError as problem:

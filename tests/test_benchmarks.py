@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import agreement
+import depthwise
 import planted
 import pytest
 from runs import SMALL, quiet_trainer
@@ -18,6 +19,13 @@ def test_planted_prints_a_row_per_setting(
     planted.main(["--steps", "2", "--rates", "1e-3", "--strengths", "0", "5", "--seeds", "1"])
     rows = capsys.readouterr().out.splitlines()
     assert [row.split("|")[1:3] for row in rows[-2:]] == [[" 0.001 ", " 0 "], [" 0.001 ", " 5 "]]
+
+
+def test_depthwise_prints_a_row_per_kernel_and_map(capsys: pytest.CaptureFixture[str]) -> None:
+    depthwise.main(["--runs", "1"])
+    rows = [line.split("|") for line in capsys.readouterr().out.splitlines()[-8:]]
+    assert [row[1].strip() for row in rows] == ["3x3", "5x5"] * 4
+    assert all(float(row[4]) > 0 for row in rows)
 
 
 def test_agreement_compares_runs_edge_by_edge(
