@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from search_step import cpu_name, table
+from systems import refuse
 from torch import Tensor
 
 from darts_lite.depthwise import depthwise, depthwise_gradients
@@ -70,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--runs", type=int, default=15)
     options = parser.parse_args(arguments)
+    if options.runs < 1:
+        refuse(f"--runs must be at least 1, got {options.runs}")
     print(f"{cpu_name()}, {torch.get_num_threads()} threads, torch {torch.__version__}; ms\n")
     header = ("kernel", "dilation", "map", "forward", "input: torch, ours", "weight: torch, ours")
     with torch.no_grad():

@@ -20,6 +20,14 @@ EPSILON = 1e-5
 """Added to variances; torch's default, which all norms here have."""
 
 
+def are_alike(norms: Sequence[nn.BatchNorm2d]) -> bool:
+    """Whether all are in one mode, with the usual momentum and epsilon; a user may change that."""
+    return all(
+        norm.training == norms[0].training and (norm.momentum, norm.eps) == (MOMENTUM, EPSILON)
+        for norm in norms
+    )
+
+
 class RunningStatistics:
     """Collects the batch statistics of many norms, to update their running ones at once."""
 
@@ -30,9 +38,10 @@ class RunningStatistics:
 
     def add(self, norms: Sequence[nn.BatchNorm2d], means: Tensor, variances: Tensor) -> None:
         """Mean and unbiased variance, ``(norms, C)`` each, without a graph."""
+        kept = cast(Tensor, norms[0].running_mean).dtype
         self._norms += norms
-        self._means += means.unbind()
-        self._variances += variances.unbind()
+        self._means += means.to(kept).unbind()
+        self._variances += variances.to(kept).unbind()
 
     def update(self) -> None:
         """Moves the running statistics as `torch.nn.BatchNorm2d` does in training."""

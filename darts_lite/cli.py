@@ -303,6 +303,10 @@ def serves(callback: Callback, model: LightningModule) -> bool:
     return not str(getattr(callback, "monitor", None)).startswith(others)
 
 
+def _one_line(message: Warning | str, *_: object, **__: object) -> str:
+    return f"Warning: {message}\n"
+
+
 def main(args: Sequence[str] | None = None) -> None:
     """Runs a command; a user's mistake ends with exit status 2 and one line on standard error.
 
@@ -310,6 +314,7 @@ def main(args: Sequence[str] | None = None) -> None:
     """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.formatwarning = _one_line
     for message in HARMLESS_WARNINGS:
         warnings.filterwarnings("ignore", message)
     set_parsing_settings(subclasses_enabled=[SearchSpace])

@@ -287,7 +287,7 @@ def is_chain(module: nn.Module) -> bool:
 
 def is_weightless(module: nn.Module) -> bool:
     """Whether this is the identity, or a pooling with its norm."""
-    if isinstance(module, nn.Identity):
+    if type(module) is nn.Identity:
         return True
     kinds = _kinds(module)
     pools = [nn.MaxPool2d, nn.BatchNorm2d], [nn.AvgPool2d, nn.BatchNorm2d]
@@ -297,7 +297,7 @@ def is_weightless(module: nn.Module) -> bool:
 def fold(edges: Sequence[Any], position: int) -> FoldedCandidate | None:
     """The folded form of a candidate on all edges, if it has one by itself."""
     first = edges[0]
-    if isinstance(first, FactorizedReduce):
+    if type(first) is FactorizedReduce:
         return ShiftedPointwise(edges, position) if _is_plain(first.norm) else None
     kinds = _kinds(first)
     if kinds not in (

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from darts_lite.batch_norms import RunningStatistics
+from darts_lite.batch_norms import RunningStatistics, are_alike
 from darts_lite.folded_candidates import (
     Chains,
     FoldedCandidate,
@@ -33,16 +33,19 @@ from darts_lite.supernet import CellRunner, MixedCell, MixedOperation, sum_of
 class Folded:
     """Executes mixed cells in folded form; see `darts_lite.supernet.Executor`.
 
+    The modules of the cells are read, not called: their hooks do not fire, and `torch.func.grad`
+    does not reach through. `Literal` calls them.
+
     Args:
-        compiled: Whether `torch.compile` works on each cell first. It takes minutes per cell on a
-            CPU (benchmarks/README.md, "A search step"), needs a C++ compiler there, and pays off in
-            long searches on a GPU at best.
+        compiled: Whether `torch.compile` works on each cell first. On a CPU that needs a C++
+            compiler and takes more than ten minutes per cell (benchmarks/README.md, "A search
+            step"); it pays off in long searches on a GPU at best.
     """
 
     def __init__(self, compiled: bool = False) -> None:
         self.compiled = compiled
 
-    def __call__(self, cell: MixedCell) -> CellRunner:
+    def runner_of(self, cell: MixedCell) -> CellRunner:
         """What computes the cell."""
         run: CellRunner = FoldedCell(cell)
         return torch.compile(run) if self.compiled else run
@@ -93,9 +96,11 @@ class Bank:
         self.folded: list[FoldedCandidate] = []
         self.weightless: list[tuple[int, Weightless]] = []
         self.literal: list[tuple[int, Sequence[nn.Module]]] = []
+        self.foldable: list[tuple[int, Sequence[nn.Module]]] = []
         chains: dict[int, Sequence[Stage]] = {}
         columns = zip(*(edge.candidates.values() for edge in edges), strict=True)
         for position, modules in zip(edges[0].positions, columns, strict=True):
+            kept = len(self.literal)
             if is_chain(modules[0]):
                 chains[position] = chain_of(modules)
             elif is_weightless(modules[0]):
@@ -104,8 +109,17 @@ class Bank:
                 self.folded.append(form)
             else:
                 self.literal.append((position, modules))
+            if len(self.literal) == kept:
+                self.foldable.append((position, modules))
         if chains:
             self.folded.append(Chains(list(chains.values()), list(chains)))
+        self.norms = [
+            norm
+            for _, modules in self.foldable
+            for module in modules
+            for norm in module.modules()
+            if isinstance(norm, nn.BatchNorm2d)
+        ]
 
     def __call__(self, state: Tensor, weights: Tensor, running: RunningStatistics) -> list[Tensor]:
         """What each edge adds to its node.
@@ -119,8 +133,12 @@ class Bank:
             Per edge ``(B, C, H', W')``.
         """
         literal = list(self.literal)
-        literal += [(i, form.edges) for i, form in self.weightless if not form.is_shared]
-        terms = [self._sum_folded(state, weights, running)]
+        terms: list[Sequence[Tensor]] = []
+        if are_alike(self.norms):
+            literal += [(i, form.edges) for i, form in self.weightless if not form.is_shared]
+            terms.append(self._sum_folded(state, weights, running))
+        else:
+            literal += self.foldable
         for position, modules in literal:
             shares = weights[:, position]
             terms.append([w * module(state) for w, module in zip(shares, modules, strict=True)])

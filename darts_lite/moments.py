@@ -43,6 +43,11 @@ class Moments(NamedTuple):
 
 def _moments(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     edges, count, channels = rows[0].shape
+    if count < 2:
+        raise ValueError(
+            f"norms need more than one value per channel in training, got {count}; take larger "
+            "batches or images, or fewer reducing cells"
+        )
     mean = rows[0].new_empty(len(rows), edges * channels, dtype=wide(rows[0].dtype))
     exact = [row.to(mean.dtype) for row in rows]
     for row, result in zip(exact, mean, strict=True):  # seen flat, which is summed faster

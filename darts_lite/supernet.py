@@ -107,7 +107,7 @@ class CellRunner(Protocol):
 class Executor(Protocol):
     """Decides how mixed cells are computed. All executors compute the same from one state dict."""
 
-    def __call__(self, cell: MixedCell) -> CellRunner:
+    def runner_of(self, cell: MixedCell) -> CellRunner:
         """What computes `cell`, from the parameters of `cell`."""
         ...
 
@@ -115,7 +115,7 @@ class Executor(Protocol):
 class Literal:
     """Runs mixed cells as they are written here: every operation by itself."""
 
-    def __call__(self, cell: MixedCell) -> CellRunner:
+    def runner_of(self, cell: MixedCell) -> CellRunner:
         """The cell itself."""
         return cell
 
@@ -164,8 +164,8 @@ class Supernet(nn.Module):
             {kind: 1e-3 * torch.randn(shape) for kind in space.skeleton.kinds}
         )
         cells: Any = self.skeleton.cells
-        execute = executor or Literal()
-        self._runners: dict[MixedCell, CellRunner] = {cell: execute(cell) for cell in cells}
+        runner_of = (executor or Literal()).runner_of
+        self._runners: dict[MixedCell, CellRunner] = {cell: runner_of(cell) for cell in cells}
 
     def forward(self, images: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
         """Logits ``(B, classes)`` for mixing weights ``(edges, candidates)`` per kind of cell."""

@@ -404,3 +404,25 @@ def test_the_main_job_without_a_network_and_without_a_data_folder(
     assert (summary["train_images"], summary["test_images"]) == (3600, 1000)
     assert summary["test_accuracy"] >= 0.97
     assert summary["params"] <= 60_000
+
+
+EXECUTORS = ("darts_lite.Literal", "{class_path: darts_lite.Folded, init_args: {compiled: false}}")
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_the_executor_is_chosen_by_name_and_a_warning_is_one_line(
+    executor: str, finished: Finished, tmp_path: Path
+) -> None:
+    data = [*finished.data[:2], "--run.folder", str(tmp_path), "--trainer.max_epochs", "1"]
+    short = ["--data.search_batches_per_epoch", "2", "--retraining", "null"]
+    graphs = ["--model.cuda_graphs", "true", "--model.executor", executor]
+    arguments = ["fit", "--config", str(finished.config), *data, *short, *graphs]
+    done = subprocess.run(
+        [sys.executable, "-m", "darts_lite", *arguments], capture_output=True, text=True, check=True
+    )
+    if not torch.cuda.is_available():
+        assert done.stderr.startswith("Warning: cuda_graphs needs a GPU")
+        assert done.stderr.count("\n") == 1
+    config = yaml.safe_load((tmp_path / "quick" / "version_0" / "config.yaml").read_text())
+    chosen = config["model"]["init_args"]["executor"]["class_path"]
+    assert chosen.split(".")[-1] == ("Literal" if "Literal" in executor else "Folded")

@@ -1,6 +1,6 @@
 """The folded executor computes what the literal one does."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from darts_lite.folding import Folded
+from darts_lite.operations import FactorizedReduce
 from darts_lite.search_space import SearchSpace, darts_space
 from darts_lite.supernet import Literal, Supernet
 
@@ -181,3 +182,85 @@ def test_frozen_weights_get_no_gradient_and_keep_no_input() -> None:
     loss_of(folded, images, labels).backward()
     assert all(alpha.grad is not None for alpha in folded.alphas.values())
     assert all(weight.grad is None for weight in folded.weights())
+
+
+class Twice(nn.Identity):
+    """No identity, though it is one by descent."""
+
+    def __init__(self, channels: int, stride: int, affine: bool) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x
+
+
+class Shrunk(FactorizedReduce):
+    """No factorized reduction."""
+
+    def __init__(self, channels: int, stride: int, affine: bool) -> None:
+        super().__init__(channels, channels, affine)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(-x)
+
+
+@pytest.mark.parametrize(("name", "reductions"), [("Twice", ()), ("Shrunk", (0, 1))])
+def test_a_subclass_is_not_what_it_descends_from(name: str, reductions: tuple[int, ...]) -> None:
+    candidates = (f"{__name__}.{name}", "conv_1x1")
+    space = SearchSpace(candidates, nodes=1, channels=4, cells=2, reductions=reductions)
+    literal, folded = pair(space, torch.float64)
+    images, labels = digits((12, 12), torch.float64)
+    expected = loss_of(literal, images, labels)
+    assert distance(loss_of(folded, images, labels), expected) < 1e-10
+
+
+def freeze_some(norms: Sequence[nn.BatchNorm2d]) -> None:
+    for norm in norms[::2]:
+        norm.eval()
+
+
+def move_slowly(norms: Sequence[nn.BatchNorm2d]) -> None:
+    for norm in norms:
+        norm.momentum = 0.01
+
+
+def add_more(norms: Sequence[nn.BatchNorm2d]) -> None:
+    for norm in norms:
+        norm.eps = 1e-3
+
+
+@pytest.mark.parametrize("change", [freeze_some, move_slowly, add_more])
+def test_norms_changed_after_construction(
+    change: Callable[[Sequence[nn.BatchNorm2d]], None],
+) -> None:
+    nets = pair(SPACES["all kinds"], torch.float64)
+    images, labels = digits((12, 12), torch.float64)
+    found = []
+    for net in nets:
+        cells = net.skeleton.cells
+        change([m for m in cells.modules() if isinstance(m, nn.BatchNorm2d) and not m.affine])
+        loss = loss_of(net, images, labels)
+        found.append([loss, *torch.autograd.grad(loss, list(net.alphas.values())), *net.buffers()])
+    for ours, expected in zip(found[1], found[0], strict=True):
+        assert torch.allclose(ours.double(), expected.double(), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_model_in_low_precision_trains(dtype: torch.dtype) -> None:
+    literal, folded = pair(SPACES["darts"], dtype)
+    images, labels = digits((12, 12), dtype)
+    for net in (literal, folded):
+        loss = loss_of(net, images, labels)
+        loss.backward()
+        assert loss.isfinite()
+    for ours, expected in zip(folded.buffers(), literal.buffers(), strict=True):
+        assert ours.dtype == expected.dtype
+        assert torch.allclose(ours.double(), expected.double(), rtol=0.1, atol=0.1)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_one_value_per_channel_is_refused(count: int) -> None:
+    _, folded = pair(SearchSpace(("conv_1x1",), nodes=1, channels=4, cells=2), torch.float64)
+    images = torch.zeros(count, 1, 3, 3, dtype=torch.float64)
+    with pytest.raises(ValueError, match="more than (one|1) value per channel"):
+        folded(images, mixing(folded))
