@@ -3,16 +3,15 @@
 On the CPU torch hands a float32 depthwise convolution in channels_last to oneDNN. Its fast kernels
 know no dilation in the backward pass and no weight gradient of more than three columns; the rest
 falls to generic code. Milliseconds of one call on ``(32, 64, 28, 28)`` and ``(32, 256, 7, 7)``, two
-x86 cores with AVX2, torch 2.14.1, medians of 7:
+x86 cores with AVX2 and nothing else to do, torch 2.14.1, medians (benchmarks/depthwise.py):
 
 ========================  ==================  ==================  ============================
 kernel, dilation          forward             input gradient      weight gradient
 ========================  ==================  ==================  ============================
 3x3                       0.50, 0.19          0.45, 0.17          0.88, 0.17
-5x5                       1.01, 0.36          0.82, 0.41          7.15, 1.63; here 2.8, 0.96
+5x5                       1.01, 0.36          0.82, 0.41          7.15, 1.63; here 2.7, 0.92
 3x3, dilated 2            0.35, 0.16          3.7, 1.7; here 0.5  18.6, 7.5; here 1.9, 0.67
-5x5, dilated 2            0.67, 0.20          7.3, 2.1; here 1.0  35.9, 13.7; here 3.7, 2.1
-one input, 4 kernels 3x3  2.5, 1.4 (repeating the input first: 0.9, 0.25)
+5x5, dilated 2            0.67, 0.20          7.3, 2.1; here 1.0  35.9, 13.7; here 3.6, 1.8
 ========================  ==================  ==================  ============================
 
 Hence, there: the input gradient is a forward convolution with the kernel turned round; a weight
@@ -122,6 +121,7 @@ def _has_slow_gradients(x: Tensor, weight: Tensor, stride: int, dilation: int) -
         and x.dtype == torch.float32
         and (stride == 1 or (stride == 2 and dilation == 1))
         and weight.shape[-1] in (3, 5)
+        and (dilation > 1 or weight.shape[-1] > FAST_COLUMNS or len(weight) > x.shape[1])
         and HAS_ONEDNN
         and not torch.is_autocast_enabled("cpu")
     )
