@@ -72,7 +72,7 @@ def search_once(rate: float, strength: float, steps: int, seed: int) -> Architec
         alphas_optimizer=lambda p: torch.optim.Adam(
             p, lr=rate, betas=(0.5, 0.999), weight_decay=1e-3
         ),
-        regularizer=BetaDecay(strength),
+        regularizers=[BetaDecay(strength)],
     )
     trainer = Trainer(
         max_epochs=-1,

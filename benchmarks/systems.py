@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate
 
-from darts_lite.bilevel import first_order, frozen
+from darts_lite.bilevel import frozen, gradients_of
 from darts_lite.datasets import find_root, find_spec, load, stratified_order
 from darts_lite.folding import Folded
-from darts_lite.search import darts_adam, darts_sgd
+from darts_lite.optimizers import darts_adam, darts_sgd
 from darts_lite.search_space import SearchSpace, darts_space
 from darts_lite.supernet import Literal, Supernet
 
@@ -97,9 +97,8 @@ class OwnSearch:
     def architecture_step(self, images: Tensor, labels: Tensor) -> None:
         """One step of the alphas; no gradient of a weight is computed."""
         with frozen(self.supernet.weights()):
-            gradients = first_order(
-                self.loss(images, labels, self.alphas), list(self.alphas.values())
-            )
+            loss = self.loss(images, labels, self.alphas)
+            gradients = gradients_of(loss, list(self.alphas.values()))
         for alpha, gradient in zip(self.alphas.values(), gradients, strict=True):
             alpha.grad = gradient
         self.alphas_optimizer.step()

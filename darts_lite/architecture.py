@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 import json
 import os
 from collections.abc import Collection, Mapping, Sequence
@@ -20,7 +21,8 @@ from darts_lite.genotype import (
     state_name,
     write_genotype,
 )
-from darts_lite.search_space import CELL_INPUTS, SkeletonSettings
+from darts_lite.nasbench201 import read_string, write_cell
+from darts_lite.search_space import SkeletonSettings, nasbench201_space
 
 FORMAT = "darts_lite/architecture"
 VERSION = 1
@@ -35,10 +37,12 @@ class Architecture:
 
     Args:
         cells: ``"normal"``, ``"reduce"`` -> nodes -> edges ``(operation, source)``. A source is the
-            index of an earlier state: 0 and 1 are the cell's inputs, node ``i`` is ``2 + i``.
+            index of an earlier state: 0 and 1 are the cell's inputs, node ``i`` is ``2 + i``; in
+            the residual wiring 0 is the only input and node ``i`` is ``1 + i``.
             Operations are named as in `darts_lite.operations.OPERATIONS`, or ``module.Name``, which
             is looked up only when a net is built.
-        concat: Kind -> states whose concatenation is the cell's output; all nodes if not given.
+        concat: Kind -> states whose concatenation is the cell's output; if not given, all nodes,
+            or in the residual wiring the last.
         skeleton: Each of its `kinds` needs a cell.
         space: Name of the search space.
         found_by: How it was found (algorithm, seed, steps, ...), as plain JSON values.
@@ -55,10 +59,14 @@ class Architecture:
 
     def __post_init__(self) -> None:
         given = _mapping(self.cells, "cells", KINDS, required=self.skeleton.kinds)
-        cells = {kind: read_cell(given[kind], f"cells.{kind}") for kind in KINDS if kind in given}
-        all_nodes = {k: range(CELL_INPUTS, CELL_INPUTS + len(cell)) for k, cell in cells.items()}
-        outputs = {**all_nodes, **_mapping(self.concat, "concat", tuple(cells))}
-        concat = {k: read_concat(outputs[k], len(cell), f"concat.{k}") for k, cell in cells.items()}
+        inputs = self.skeleton.inputs
+        cells = {k: read_cell(given[k], f"cells.{k}", inputs) for k in KINDS if k in given}
+        usual = {kind: self.skeleton.outputs(len(cell)) for kind, cell in cells.items()}
+        outputs = {**usual, **_mapping(self.concat, "concat", tuple(cells))}
+        concat = {
+            kind: read_concat(outputs[kind], len(cell), f"concat.{kind}", inputs)
+            for kind, cell in cells.items()
+        }
         if not isinstance(self.space, str):
             raise ValueError(f"space: must be a name, got {short(self.space)}")
         object.__setattr__(self, "cells", cells)
@@ -73,12 +81,12 @@ class Architecture:
             f"reductions: {reductions}, stem: {frame.stem}"
         ]
         for kind, cell in self.cells.items():
-            states = enumerate(cell, CELL_INPUTS)
+            named = functools.partial(state_name, inputs=frame.inputs)
             rows = [
-                (state_name(s), " + ".join(f"{op}({state_name(source)})" for op, source in edges))
-                for s, edges in states
+                (named(state), " + ".join(f"{op}({named(source)})" for op, source in edges))
+                for state, edges in enumerate(cell, frame.inputs)
             ]
-            rows.append(("c_{k}", f"concat({', '.join(map(state_name, self.concat[kind]))})"))
+            rows.append(("c_{k}", f"concat({', '.join(map(named, self.concat[kind]))})"))
             for row, (name, value) in enumerate(rows):
                 lines.append(f"{f'{kind}:' if row == 0 else '':8}{name:>5} = {value}")
         return "\n".join(lines)
@@ -123,6 +131,7 @@ class Architecture:
                 "channels": frame.channels,
                 "cells": frame.cells,
                 "reductions": None if frame.reductions is None else list(frame.reductions),
+                **({} if frame.wiring == "darts" else {"wiring": frame.wiring}),
             },
             "found_by": copy.deepcopy(self.found_by),
         }
@@ -174,7 +183,12 @@ class Architecture:
             raise ValueError(f"{str(path)!r} is not an architecture file: {error}") from error
 
     def genotype(self) -> str:
-        """The cells as ``Genotype(normal=[('sep_conv_3x3', 1), ...], ...)``, as DARTS prints it."""
+        """The cells as ``Genotype(normal=[('sep_conv_3x3', 1), ...], ...)``, as DARTS prints it.
+
+        In the residual wiring as NAS-Bench-201 does: ``|nor_conv_3x3~0|+|none~0|skip_connect~1|``.
+        """
+        if self.skeleton.wiring == "residual":
+            return write_cell(self.cells["normal"])
         return write_genotype(self.cells, self.concat)
 
     @classmethod
@@ -198,8 +212,18 @@ class Architecture:
         return cls(cells, concat, skeleton or PUBLISHED_SKELETON, space)
 
     @classmethod
+    def from_cell(cls, text: str, skeleton: SkeletonSettings | None = None) -> "Architecture":
+        """An architecture of NAS-Bench-201 from its string, in the benchmark's skeleton by default.
+
+        Raises:
+            ValueError: if the string is malformed.
+        """
+        space = nasbench201_space()
+        return cls({"normal": read_string(text)}, {}, skeleton or space.skeleton, space.name)
+
+    @classmethod
     def of(cls, value: "Architecture | Mapping[str, Any] | str | Path") -> "Architecture":
-        """An architecture as it is, or from its `to_dict`, name, Genotype text or file.
+        """An architecture as it is, or from its `to_dict`, name, text or file.
 
         Raises:
             FileNotFoundError: if it is neither a known name nor a file.
@@ -212,6 +236,8 @@ class Architecture:
                 return ARCHITECTURES[value]
             case str() if "Genotype(" in value:
                 return cls.from_genotype(value)
+            case str() if value.startswith("|"):
+                return cls.from_cell(value)
             case str() | Path():
                 return cls.load(value)
         return cls.from_dict(value)
@@ -234,7 +260,8 @@ def _mapping(
 
 def _skeleton(value: Any) -> SkeletonSettings:
     names = [field.name for field in dataclasses.fields(SkeletonSettings)]
-    fields = dict(_mapping(value, "skeleton", names, required=names))
+    required = [name for name in names if name != "wiring"]
+    fields = dict(_mapping(value, "skeleton", names, required))
     for name in ("channels", "cells"):
         read_integer(fields[name], range(1, LARGEST + 1), "skeleton", name)
     if not isinstance(fields["stem"], str):

@@ -36,7 +36,9 @@ class ArchitectureBoard(Callback):
             return
         step = trainer.global_step
         for kind, shares in search.shares().items():
-            figure = draw_shares(shares.cpu(), search.space.candidates, f"{kind} cell, step {step}")
+            title = f"{kind} cell, step {step}"
+            inputs = search.space.skeleton.inputs
+            figure = draw_shares(shares.cpu(), search.space.candidates, title, inputs)
             writer.add_figure(f"architecture/shares_{kind}", figure, step)
         architecture = search.derive()
         writer.add_figure("architecture/cells", draw_architecture(architecture), step)

@@ -3,6 +3,7 @@
 import pickle
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,16 @@ def describe_data(module: LightningModule) -> dict[str, Any]:
     if not hasattr(data, "describe"):
         return {}
     return {"data": data.describe(), "data_source": data.data_source}
+
+
+def describe_part(part: Any) -> dict[str, Any]:
+    """Class and settings of a part of a model, as plain values from which it can be built again.
+
+    The settings are those of a dataclass; another class's are not known.
+    """
+    settings = asdict(part) if is_dataclass(part) and not isinstance(part, type) else {}
+    kind = type(part)
+    return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": settings}
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

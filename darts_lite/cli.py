@@ -26,9 +26,10 @@ from darts_lite import pipeline
 from darts_lite.callbacks import ArchitectureBoard, PlainProgress, ProgressBar
 from darts_lite.checkpoints import read_checkpoint
 from darts_lite.data import ImageData
+from darts_lite.discretisation import DiscretisationGap
+from darts_lite.encoding import any_architecture
 from darts_lite.parsing import FROM_DATA, OneLineParser, stop, with_checkpoint_settings
 from darts_lite.retraining import Retraining
-from darts_lite.search import ArchitectureSearch
 from darts_lite.search_space import SearchSpace
 from darts_lite.trainer_settings import choose_precision, refuse_unsupported
 
@@ -152,7 +153,7 @@ class DartsCLI(LightningCLI):
         if isinstance(model, Retraining):
             summary |= {"algorithm": model.architecture.found_by.get("algorithm")}
             summary |= pipeline.retrain(self.trainer, model, datamodule, directory, ckpt_path)
-        elif isinstance(model, ArchitectureSearch):
+        elif isinstance(model, pipeline.Search):
             summary |= pipeline.search(self.trainer, model, datamodule, directory, ckpt_path)
             pipeline.write_summary(directory, summary)
             make_retraining = self._get(self.config_init, "retraining")
@@ -164,7 +165,7 @@ class DartsCLI(LightningCLI):
         else:
             raise ValueError(
                 f"fit does not know {type(model).__name__}; model.class_path must be "
-                "darts_lite.ArchitectureSearch or darts_lite.Retraining"
+                "darts_lite.ArchitectureSearch, darts_lite.Exploration or darts_lite.Retraining"
             )
         pipeline.write_summary(directory, summary)
         settings = self.config["fit"].as_dict()
@@ -217,11 +218,11 @@ class DartsCLI(LightningCLI):
     def _try_retraining(self, model: LightningModule, data: ImageData) -> None:
         """Builds what will be retrained, so that a mistake there does not wait for the search."""
         make_retraining = self._get(self.config_init, "retraining")
-        if make_retraining is None or not isinstance(model, ArchitectureSearch):
+        if make_retraining is None or not isinstance(model, pipeline.Search):
             return
         if not self.config["fit"]["retraining"]["init_args"].get("inherit"):
             with torch.random.fork_rng():
-                make_retraining(model.derive(), data.in_channels, data.num_classes)
+                make_retraining(any_architecture(model.space), data.in_channels, data.num_classes)
 
     def _print_metrics(
         self, metrics: Mapping[str, float], data: ImageData, path: str | None
@@ -272,13 +273,13 @@ class DartsCLI(LightningCLI):
 
     def _callbacks(self, model: LightningModule, settings: Mapping[str, Any]) -> list[Callback]:
         if self.subcommand != "fit":
-            return []
+            return [DiscretisationGap()] if self.subcommand == "validate" else []
         callbacks: list[Callback] = []
         if settings["enable_progress_bar"] is not False:
             callbacks.append(ProgressBar() if sys.stdout.isatty() else PlainProgress())
-        searches = isinstance(model, ArchitectureSearch)
+        searches = isinstance(model, pipeline.Search)
         if searches:
-            callbacks.append(ArchitectureBoard())
+            callbacks += [ArchitectureBoard(), DiscretisationGap()]
             minutes = self._get(self.config_init, "run").max_minutes
             if minutes is not None:
                 callbacks.append(Timer(timedelta(minutes=minutes)))
@@ -299,7 +300,7 @@ class DartsCLI(LightningCLI):
 
 def serves(callback: Callback, model: LightningModule) -> bool:
     """Whether a callback belongs to a stage: one that monitors another stage's metric does not."""
-    others = ("retraining/",) if isinstance(model, ArchitectureSearch) else ("search/", "alphas/")
+    others = ("retraining/",) if isinstance(model, pipeline.Search) else ("search/", "alphas/")
     return not str(getattr(callback, "monitor", None)).startswith(others)
 
 

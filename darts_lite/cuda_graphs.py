@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Step = Callable[[Tensor, Tensor], tuple[Any, ...]]
+Step = Callable[..., tuple[Any, ...]]
 WARM_UPS = 3
 """Runs before a capture, in which libraries choose algorithms and take their memory."""
 
@@ -20,7 +20,7 @@ class Graphed:
     Batches of other shapes, and batches on other devices, run as the step is written.
 
     Args:
-        step: Maps images and labels to tensors. It may not wait for the GPU, and what it reads
+        step: Maps the tensors of a batch to tensors. It may not wait for the GPU, and what it reads
             besides must stay where it is in memory.
         state: Tensors that the step changes in place; the runs before the capture leave no trace
             in them.
@@ -30,28 +30,28 @@ class Graphed:
         self.step = step
         self.state = state
         self._graph: torch.cuda.CUDAGraph | None = None
-        self._inputs: tuple[Tensor, Tensor] | None = None
+        self._inputs: tuple[Tensor, ...] = ()
         self._outputs: tuple[Any, ...] = ()
 
-    def __call__(self, images: Tensor, labels: Tensor) -> tuple[Any, ...]:
+    def __call__(self, *batch: Tensor) -> tuple[Any, ...]:
         """The step's results; the next call overwrites them."""
-        if images.device.type != "cuda":
-            return self.step(images, labels)
+        if batch[0].device.type != "cuda":
+            return self.step(*batch)
         if self._graph is None:
-            self._capture(images, labels)
-        assert self._graph is not None and self._inputs is not None
+            self._capture(batch)
+        assert self._graph is not None
         if any(
             static.shape != given.shape or static.dtype != given.dtype
-            for static, given in zip(self._inputs, (images, labels), strict=True)
+            for static, given in zip(self._inputs, batch, strict=True)
         ):
-            return self.step(images, labels)
-        for static, given in zip(self._inputs, (images, labels), strict=True):
+            return self.step(*batch)
+        for static, given in zip(self._inputs, batch, strict=True):
             static.copy_(given)
         self._graph.replay()
         return self._outputs
 
-    def _capture(self, images: Tensor, labels: Tensor) -> None:
-        self._inputs = images.clone(), labels.clone()
+    def _capture(self, batch: tuple[Tensor, ...]) -> None:
+        self._inputs = tuple(tensor.clone() for tensor in batch)
         before = [(tensor, tensor.clone()) for tensor in self.state()]
         cached = torch.is_autocast_cache_enabled()
         torch.clear_autocast_cache()

@@ -248,6 +248,17 @@ class ImageData(LightningDataModule):
             batches.length = self.hparams["least_batches_per_epoch"]
         return batches
 
+    def weights_dataloader(self) -> Batches:
+        """Augmented batches of the ``weights`` split, for trainings inside a search."""
+        size = self.hparams["search_batch_size"]
+        weights = self.splits["weights"]
+        return self._batches("train", weights, size, self.search_augmentation, shuffle="inside")
+
+    def alphas_dataloader(self) -> Batches:
+        """The ``alphas`` split, unaugmented and in order, to compare architectures on."""
+        size = self.hparams["evaluation_batch_size"]
+        return self._batches("train", self.splits["alphas"], size)
+
     def val_dataloader(self) -> Batches:
         """The validation split, unaugmented and in order."""
         size = self.hparams["evaluation_batch_size"]

@@ -1,48 +1,249 @@
-"""From mixing shares to a discrete architecture."""
+"""From shares to a discrete architecture: the rule of DARTS, and rules with a limit."""
 
-from collections.abc import Mapping
-from typing import Any
+import math
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
 from darts_lite.architecture import Architecture
-from darts_lite.search_space import CELL_INPUTS, SearchSpace
+from darts_lite.costs import COSTS, CostTable
+from darts_lite.genotype import Cell, Edge
+from darts_lite.search_space import SearchSpace
+
+Cells = dict[str, Cell]
+
+
+class Derivation(Protocol):
+    """Decides which edges and candidates to keep."""
+
+    def __call__(self, space: SearchSpace, shares: Mapping[str, Tensor]) -> Cells:
+        """Cells by kind.
+
+        Args:
+            space: The space that was searched.
+            shares: Kind of cell -> ``(edges, candidates)``.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Strongest:
+    """Each node keeps its strongest edges, each edge its strongest candidate, never ``none``.
+
+    The rule of DARTS (arXiv 1806.09055, section 2.4). Edges are ranked by the share of their best
+    candidate other than ``none``; raw alphas of different edges are not comparable. In a space that
+    keeps all edges, ``none`` is a candidate like others, as in NAS-Bench-201.
+    """
+
+    def __call__(self, space: SearchSpace, shares: Mapping[str, Tensor]) -> Cells:
+        """See `Derivation`."""
+        return {kind: self._cell(space, rows) for kind, rows in shares.items()}
+
+    def _cell(self, space: SearchSpace, shares: Tensor) -> Cell:
+        nodes = []
+        for rows in shares.detach().cpu().split(list(space.edges_per_node)):
+            best = [_strongest(space, row.tolist()) for row in rows]
+            ranked = sorted(range(len(best)), key=lambda source: -best[source][1])
+            kept = sorted(ranked[: space.kept_edges])
+            nodes.append(tuple((best[source][0], source) for source in kept))
+        return tuple(nodes)
+
+
+@dataclass(frozen=True)
+class SkipLimit:
+    """`Strongest`, with at most so many skip connections in the normal cell.
+
+    The weakest of those that are too many loses its share, and the cell is derived again (P-DARTS,
+    arXiv 1904.12760, section 3.3, keeps two).
+
+    Args:
+        limit: Most skip connections of the normal cell.
+
+    Raises:
+        ValueError: if the limit is negative.
+    """
+
+    limit: int = 2
+
+    def __post_init__(self) -> None:
+        if self.limit < 0:
+            raise ValueError(f"the limit of skip connections must be at least 0, got {self.limit}")
+
+    def __call__(self, space: SearchSpace, shares: Mapping[str, Tensor]) -> Cells:
+        """See `Derivation`."""
+        cells = Strongest()(space, shares)
+        if "normal" not in cells or "skip_connect" not in space.candidates:
+            return cells
+        remaining = {**shares, "normal": shares["normal"].clone()}
+        nodes = remaining["normal"].split(list(space.edges_per_node))  # views
+        skip = space.candidates.index("skip_connect")
+        while True:
+            kept = [
+                nodes[node][source]
+                for node, edges in enumerate(cells["normal"])
+                for name, source in edges
+                if name == "skip_connect"
+            ]
+            if len(kept) <= self.limit:
+                return cells
+            min(kept, key=lambda row: float(row[skip]))[skip] = -1.0
+            cells = Strongest()(space, remaining)
+
+
+@dataclass(frozen=True)
+class WithinBudget:
+    """The architecture of the largest product of shares whose net stays within a budget.
+
+    Without a limit that is what `Strongest` keeps. The best is found exactly, by merging the
+    possible choices of node after node and dropping those that another one beats in everything.
+
+    Args:
+        parameters: Most parameters of the net; None sets no limit.
+        multiply_adds: Most multiply-adds of the net for one image; None sets no limit.
+        image_size, in_channels, num_classes: Of the data.
+
+    Raises:
+        ValueError: if no architecture of the space is small enough.
+    """
+
+    parameters: int | None = None
+    multiply_adds: int | None = None
+    image_size: int = 28
+    in_channels: int = 1
+    num_classes: int = 10
+
+    def __call__(self, space: SearchSpace, shares: Mapping[str, Tensor]) -> Cells:
+        """See `Derivation`."""
+        limits = {
+            name: limit
+            for name, limit in (
+                ("parameters", self.parameters),
+                ("multiply_adds", self.multiply_adds),
+            )
+            if limit is not None
+        }
+        data = (self.in_channels, self.num_classes, self.image_size)
+        tables = [CostTable.measure(space, COSTS[name], *data) for name in limits]
+        budgets = [limit - table.rest for limit, table in zip(limits.values(), tables, strict=True)]
+        nodes = [
+            _pareto(
+                _options(space, rows, [table.edges[kind].split(per_node)[node] for table in tables])
+            )
+            for kind in shares
+            for per_node in [list(space.edges_per_node)]
+            for node, rows in enumerate(shares[kind].detach().cpu().split(per_node))
+        ]
+        least = [
+            [min(option.costs[i] for option in options) for i in range(len(tables))]
+            for options in nodes
+        ]
+        chosen = [Option(0.0, (0.0,) * len(tables), ())]
+        for done, options in enumerate(nodes, start=1):
+            needed = [sum(costs[i] for costs in least[done:]) for i in range(len(tables))]
+            merged = [first.joined(second) for first, second in product(chosen, options)]
+            fitting = [
+                option
+                for option in merged
+                if all(
+                    cost + rest <= budget
+                    for cost, rest, budget in zip(option.costs, needed, budgets, strict=True)
+                )
+            ]
+            chosen = _pareto(fitting)
+        if not chosen:
+            smallest = [
+                int(table.rest + sum(costs[i] for costs in least)) for i, table in enumerate(tables)
+            ]
+            raise ValueError(
+                f"no architecture of the space stays within {limits}; the smallest possible are "
+                f"{dict(zip(limits, smallest, strict=True))}"
+            )
+        best = max(chosen, key=lambda option: option.score).nodes
+        return {
+            kind: best[i * space.nodes : (i + 1) * space.nodes] for i, kind in enumerate(shares)
+        }
+
+
+class Option(NamedTuple):
+    """What some nodes may keep."""
+
+    score: float  # sum of the logarithms of shares
+    costs: tuple[float, ...]
+    nodes: Cell
+
+    def joined(self, other: "Option") -> "Option":
+        """Both."""
+        costs = tuple(a + b for a, b in zip(self.costs, other.costs, strict=True))
+        return Option(self.score + other.score, costs, self.nodes + other.nodes)
+
+
+def _options(space: SearchSpace, shares: Tensor, costs: Sequence[Tensor]) -> list[Option]:
+    """All that one node may keep, from its ``(edges, candidates)``."""
+    kept = len(shares) if space.kept_edges is None else space.kept_edges
+    options = []
+    for sources in combinations(range(len(shares)), kept):
+        choices = [
+            [
+                (name, source, position)
+                for position, name in enumerate(space.candidates)
+                if name != "none" or space.kept_edges is None
+            ]
+            for source in sources
+        ]
+        for edges in product(*choices):
+            score = sum(math.log(max(float(shares[s, p]), 1e-30)) for _, s, p in edges)
+            paid = tuple(sum(float(cost[s, p]) for _, s, p in edges) for cost in costs)
+            node: tuple[Edge, ...] = tuple((name, source) for name, source, _ in edges)
+            options.append(Option(score, paid, (node,)))
+    return options
+
+
+def _pareto(options: Sequence[Option]) -> list[Option]:
+    """Those that no other one beats: none has a better score at no higher costs, two at most."""
+    best: list[Option] = []
+    stairs: list[tuple[float, float]] = []  # their costs, the second falling as the first rises
+    for option in sorted(options, key=lambda option: (-option.score, option.costs)):
+        first, second = (*option.costs, 0.0, 0.0)[:2]
+        step = bisect_right(stairs, (first, math.inf))
+        if step and stairs[step - 1][1] <= second:
+            continue
+        best.append(option)
+        end = step
+        while end < len(stairs) and stairs[end][1] >= second:
+            end += 1
+        stairs[step:end] = [(first, second)]
+    return best
 
 
 def derive(
-    space: SearchSpace, shares: Mapping[str, Tensor], found_by: Mapping[str, Any]
+    space: SearchSpace,
+    shares: Mapping[str, Tensor],
+    found_by: Mapping[str, Any],
+    derivation: Derivation | None = None,
 ) -> Architecture:
-    """Each node keeps its strongest edges, each edge its strongest candidate, never ``none``.
-
-    The rule of DARTS (arXiv 1806.09055, section 2.4). Edges are ranked by the softmax share of
-    their best candidate other than ``none``; raw alphas of different edges are not comparable.
+    """The architecture that shares stand for.
 
     Args:
         space: The space that was searched.
-        shares: Kind of cell -> ``(edges, candidates)``, rows summing to 1.
+        shares: Kind of cell -> ``(edges, candidates)``.
         found_by: Recorded in the architecture.
+        derivation: The rule; `Strongest` when not given.
     """
-    cells = {kind: _derive_cell(space, rows) for kind, rows in shares.items()}
-    outputs = tuple(range(CELL_INPUTS, CELL_INPUTS + space.nodes))
+    cells = (derivation or Strongest())(space, shares)
     return Architecture(
         cells=cells,
-        concat=dict.fromkeys(cells, outputs),
+        concat=dict.fromkeys(cells, space.outputs),
         skeleton=space.skeleton,
         space=space.name,
         found_by=dict(found_by),
     )
 
 
-def _derive_cell(space: SearchSpace, shares: Tensor) -> tuple[tuple[tuple[str, int], ...], ...]:
-    nodes = []
-    for rows in shares.detach().cpu().split(space.edges_per_node):  # (edges of the node, cand.)
-        best = [_strongest(space.candidates, row.tolist()) for row in rows]
-        ranked = sorted(range(len(best)), key=lambda source: -best[source][1])
-        kept = sorted(ranked[: space.kept_edges])
-        nodes.append(tuple((best[source][0], source) for source in kept))
-    return tuple(nodes)
-
-
-def _strongest(candidates: tuple[str, ...], shares: list[float]) -> tuple[str, float]:
-    choices = [pair for pair in zip(candidates, shares, strict=True) if pair[0] != "none"]
-    return max(choices, key=lambda pair: pair[1])
+def _strongest(space: SearchSpace, shares: list[float]) -> tuple[str, float]:
+    left_out = () if space.kept_edges is None else ("none",)
+    pairs = zip(space.candidates, shares, strict=True)
+    return max((pair for pair in pairs if pair[0] not in left_out), key=lambda pair: pair[1])

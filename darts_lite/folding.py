@@ -26,7 +26,6 @@ from darts_lite.folded_candidates import (
     is_weightless,
 )
 from darts_lite.mixing import mix
-from darts_lite.search_space import CELL_INPUTS
 from darts_lite.supernet import CellRunner, MixedCell, MixedOperation, sum_of
 
 
@@ -57,30 +56,31 @@ class FoldedCell:
     def __init__(self, cell: MixedCell) -> None:
         self.cell = cell
         nodes: list[Any] = list(cell.nodes)
-        states = CELL_INPUTS + len(nodes) - 1  # nothing reads the last node
-        self.first_reader = [max(0, state - CELL_INPUTS + 1) for state in range(states)]
+        self.input_count = cell.edges_per_node[0]
+        states = self.input_count + len(nodes) - 1  # nothing reads the last node
+        self.first_reader = [max(0, state - self.input_count + 1) for state in range(states)]
         self.banks = [
             Bank([node.edges[state] for node in nodes[first:]])
             for state, first in enumerate(self.first_reader)
         ]
 
-    def __call__(self, before_last: Tensor, last: Tensor, weights: Tensor) -> Tensor:
-        """Two inputs and ``(edges, candidates)`` -> ``(B, nodes * C, H, W)``."""
+    def __call__(self, inputs: Sequence[Tensor], weights: Tensor) -> Tensor:
+        """See `MixedCell.forward`."""
         cell = self.cell
         running = RunningStatistics()
         rows = weights.split(cell.edges_per_node)  # per node: (edges, candidates)
-        states = cell.inputs(before_last, last)
+        states = cell.inputs(*inputs)
         contributions: list[list[Tensor]] = [[] for _ in cell.nodes]
         for state, (bank, first) in enumerate(zip(self.banks, self.first_reader, strict=True)):
-            if state >= CELL_INPUTS:
-                states.append(cell.joined(sum_of(contributions[state - CELL_INPUTS]), states))
+            if (node := state - self.input_count) >= 0:
+                states.append(cell.joined(sum_of(contributions[node]), states))
             shares = torch.stack([row[state] for row in rows[first:]])  # (edges, candidates)
             added = bank(cell.searched(states[state]), shares, running)
-            for node, contribution in zip(contributions[first:], added, strict=True):
-                node.append(contribution)
+            for sums, contribution in zip(contributions[first:], added, strict=True):
+                sums.append(contribution)
         states.append(cell.joined(sum_of(contributions[-1]), states))
         running.update()
-        return torch.cat(states[CELL_INPUTS:], dim=1)
+        return cell.output(states)
 
 
 class Bank:

@@ -10,7 +10,6 @@ from reprlib import repr as short
 from typing import Any
 
 from darts_lite.operations import OPERATIONS, is_operation_name
-from darts_lite.search_space import CELL_INPUTS
 
 Edge = tuple[str, int]
 Cell = tuple[tuple[Edge, ...], ...]
@@ -23,9 +22,9 @@ MOST_STATES = 1_000
 _ASSIGNMENT = re.compile(r"^\w+\s*=\s*")
 
 
-def state_name(state: int) -> str:
-    """The name of a cell's state: its inputs ``c_{k-2}`` and ``c_{k-1}``, then nodes ``0``, ..."""
-    return f"c_{{k-{CELL_INPUTS - state}}}" if state < CELL_INPUTS else str(state - CELL_INPUTS)
+def state_name(state: int, inputs: int = 2) -> str:
+    """The name of a cell's state: inputs like ``c_{k-2}`` and ``c_{k-1}``, then nodes ``0``, ..."""
+    return f"c_{{k-{inputs - state}}}" if state < inputs else str(state - inputs)
 
 
 def read_sequence(value: Any, where: str, of: str) -> Sequence[Any]:
@@ -45,12 +44,12 @@ def read_integer(value: Any, allowed: range, where: str, what: str) -> int:
     return value
 
 
-def read_cell(value: Any, where: str) -> Cell:
+def read_cell(value: Any, where: str, inputs: int = 2) -> Cell:
     """Nodes of edges ``(operation, source)``; ValueError names the place, as ``normal[2][0]``."""
     nodes = []
     for node, edges in enumerate(read_sequence(value, where, "node")):
         place = f"{where}[{node}]"
-        earlier = range(CELL_INPUTS + node)
+        earlier = range(inputs + node)
         edges = enumerate(read_sequence(edges, place, "edge [operation, source]"))
         nodes.append(tuple(_edge(edge, earlier, f"{place}[{i}]") for i, edge in edges))
     return tuple(nodes)
@@ -68,9 +67,9 @@ def _edge(value: Any, earlier: range, where: str) -> Edge:
     return name, read_integer(source, earlier, where, "source")
 
 
-def read_concat(value: Any, nodes: int, where: str) -> tuple[int, ...]:
+def read_concat(value: Any, nodes: int, where: str, inputs: int = 2) -> tuple[int, ...]:
     """Distinct states of a cell with so many `nodes`, else ValueError."""
-    states = range(CELL_INPUTS + nodes)
+    states = range(inputs + nodes)
     listed = tuple(
         read_integer(s, states, where, "state") for s in read_sequence(value, where, "state")
     )

@@ -11,7 +11,6 @@ from itertools import accumulate, combinations, pairwise
 from statistics import fmean
 
 from darts_lite.genotype import Cell, state_name
-from darts_lite.search_space import CELL_INPUTS
 
 STATE_HEIGHT = 0.46  # inches
 LABEL_HEIGHT = 0.29
@@ -60,19 +59,22 @@ class Layout:
         return min(p.y - p.height / 2 for p in places), max(p.y + p.height / 2 for p in places)
 
 
-def lay_out(cell: Cell, concat: Sequence[int], shown: Callable[[str], str]) -> Layout:
+def lay_out(
+    cell: Cell, concat: Sequence[int], shown: Callable[[str], str], inputs: int = 2
+) -> Layout:
     """Places and wires of a cell.
 
     Args:
         cell: Its nodes' edges.
         concat: The states that are joined to the output.
         shown: The label of an operation.
+        inputs: How many states are outputs of other cells.
     """
-    depth = [0] * CELL_INPUTS
+    depth = [0] * inputs
     for edges in cell:
         depth.append(1 + max(depth[source] for _, source in edges))
     depth.append(1 + max(depth))
-    names = [state_name(state) for state in range(len(depth) - 1)] + ["c_{k}"]
+    names = [state_name(state, inputs) for state in range(len(depth) - 1)] + ["c_{k}"]
     states = [Place(STATE_HEIGHT, f"${name}$") for name in names]
     columns: list[list[Place]] = [[] for _ in range(2 * depth[-1] + 1)]
     for place, column in zip(states, depth, strict=True):
@@ -93,13 +95,14 @@ def lay_out(cell: Cell, concat: Sequence[int], shown: Callable[[str], str]) -> L
 
     node_edges = [
         (source, target, operation)
-        for target, edges in enumerate(cell, CELL_INPUTS)
+        for target, edges in enumerate(cell, inputs)
         for operation, source in edges
+        if operation != "none"
     ]
     output_edges = [(state, len(states) - 1, None) for state in concat]
     wires = [connect(*edge) for edge in [*node_edges, *output_edges]]
     columns = _ordered([column[::-1] for column in columns])
-    if columns[0].index(states[0]) < columns[0].index(states[1]):  # the first belongs on top
+    if columns[0].index(states[0]) < columns[0].index(states[inputs - 1]):  # the first goes on top
         columns = [column[::-1] for column in columns]
     _straighten(columns)
     return Layout(columns, wires)

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from darts_lite.architecture import Architecture
 from darts_lite.operations import find_operation
-from darts_lite.search_space import CELL_INPUTS, SearchSpace
-from darts_lite.skeleton import CellInputs, CellPlan, Skeleton
-from darts_lite.supernet import Supernet, module_key, sum_of
+from darts_lite.search_space import SearchSpace
+from darts_lite.skeleton import SKELETONS, CellPlan, cell_inputs
+from darts_lite.supernet import Supernet, concatenated, module_key, sum_of
 
 
 class DropPath(nn.Module):
@@ -59,17 +58,17 @@ class Cell(nn.Module):
     def __init__(self, architecture: Architecture, plan: CellPlan) -> None:
         super().__init__()
         self.kind = plan.kind
-        self.inputs = CellInputs(plan, affine=True)
+        self.inputs = cell_inputs(plan, affine=True)
         self.nodes = nn.ModuleList(Node(plan, edges) for edges in architecture.cells[plan.kind])
         self.concat = architecture.concat[plan.kind]
         self.out_channels = len(self.concat) * plan.channels
 
-    def forward(self, before_last: Tensor, last: Tensor) -> Tensor:
-        """Two inputs -> ``(B, len(concat) * C, H, W)``."""
-        states = self.inputs(before_last, last)
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Inputs ``(B, C_in, H, W)`` -> ``(B, len(concat) * C, H, W)``."""
+        states = self.inputs(*inputs)
         for node in self.nodes:
             states.append(node(states))
-        return torch.cat([states[state] for state in self.concat], dim=1)
+        return concatenated([states[state] for state in self.concat])
 
 
 class Net(nn.Module):
@@ -93,7 +92,7 @@ class Net(nn.Module):
         auxiliary: bool = False,
     ) -> None:
         super().__init__()
-        self.skeleton = Skeleton(
+        self.skeleton = SKELETONS[architecture.skeleton.wiring](
             architecture.skeleton,
             lambda plan: Cell(architecture, plan),
             in_channels,
@@ -132,8 +131,9 @@ class Net(nn.Module):
                 f"{supernet.partial_channels} channels; train from scratch"
             )
         _check_inheritable(self.architecture, supernet.space)
-        _take(self.skeleton.stem, supernet.skeleton.stem)
-        _take(self.skeleton.classifier, supernet.skeleton.classifier)
+        for name, frame in self.skeleton.named_children():
+            if name not in ("cells", "auxiliary_head"):
+                _take(frame, supernet.skeleton.get_submodule(name))
         cells: Any = zip(self.skeleton.cells, supernet.skeleton.cells, strict=True)
         for cell, mixed_cell in cells:
             _take(cell.inputs, mixed_cell.inputs)
@@ -157,16 +157,15 @@ def _take(target: nn.Module, source: nn.Module) -> None:
 
 def _check_inheritable(architecture: Architecture, space: SearchSpace) -> None:
     ours, theirs = architecture.skeleton, space.skeleton
-    for field in ("stem", "channels", "cells", "reduction_cells"):
+    for field in ("wiring", "stem", "channels", "cells", "reduction_cells"):
         if getattr(ours, field) != getattr(theirs, field):
             raise ValueError(
                 f"cannot inherit weights: the net has {field} {getattr(ours, field)}, the supernet "
                 f"{getattr(theirs, field)}; keep the skeleton of the search or train from scratch"
             )
-    nodes = tuple(range(CELL_INPUTS, CELL_INPUTS + space.nodes))
     for kind in ours.kinds:
         names = {name for node in architecture.cells[kind] for name, _ in node}
-        if architecture.concat[kind] != nodes or not names.issubset(space.candidates):
+        if architecture.concat[kind] != space.outputs or not names.issubset(space.candidates):
             raise ValueError(
                 f"cannot inherit weights: the {kind} cell does not come from the space "
                 f"{space.name!r}; train from scratch"

@@ -1,6 +1,7 @@
 """The stages of a run: search, derive, retrain, test; each returns its part of the summary."""
 
 import json
+import math
 import os
 import platform
 import time
@@ -14,14 +15,16 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from rich.table import Table
-from torch.utils.flop_counter import FlopCounterMode
 
+from darts_lite import costs
 from darts_lite.data import ImageData
+from darts_lite.explore import Exploration
 from darts_lite.plotting import draw_architecture
 from darts_lite.plotting import save as save_figure
 from darts_lite.retraining import Retraining
 from darts_lite.search import ArchitectureSearch
 
+Search = ArchitectureSearch | Exploration
 PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "jsonargparse")
 SMALLEST_DRIFT = 0.05
 """Below this the shares have hardly left their random start, and the architecture is luck."""
@@ -29,7 +32,7 @@ SMALLEST_DRIFT = 0.05
 
 def search(
     trainer: Trainer,
-    model: ArchitectureSearch,
+    model: Search,
     data: ImageData,
     directory: Path,
     resume_from: str | None,
@@ -38,30 +41,31 @@ def search(
     start = time.monotonic()
     trainer.fit(model, datamodule=data, ckpt_path=resume_from, weights_only=True)
     seconds = time.monotonic() - start
-    architecture = model.derive()
     trainer.save_checkpoint(directory / "checkpoints" / "last.ckpt")
+    architecture = model.derive()
     architecture.save(directory / "architecture.json")
     save_figure(draw_architecture(architecture), directory / "architecture.png")
-    diagnostics = model.diagnostics()
-    steps = int(model.architecture_steps)
+    results = model.results()
     planned = int(trainer.estimated_stepping_batches)
-    if trainer.global_step < planned:
+    if isinstance(model, ArchitectureSearch) and trainer.global_step < planned:
         print(f"The search was ended after {trainer.global_step} of {planned} steps.")
-    if diagnostics["drift"] < SMALLEST_DRIFT:
+    if results.get("drift", 1.0) < SMALLEST_DRIFT:
         print(
-            f"Warning: after {steps} architecture steps the shares have moved by only "
-            f"{diagnostics['drift']:.3f}: this architecture is close to a random one. Search "
-            "longer, or raise the alphas' learning rate."
+            f"Warning: after {results['architecture_steps']} architecture steps the shares have "
+            f"moved by only {results['drift']:.3f}: this architecture is close to a random one. "
+            "Search longer, or raise the alphas' learning rate."
+        )
+    if isinstance(model, Exploration) and len(model.known) < model.evaluations:
+        print(
+            f"Warning: {len(model.known)} of {model.evaluations} evaluations were made; raise "
+            "trainer.max_epochs for the rest."
         )
     return {
         "algorithm": model.algorithm,
         "search_seconds": round(seconds, 1),
         "search_epochs": trainer.current_epoch,
         "search_validation_accuracy": _metric(trainer, "search/validation_accuracy"),
-        "supernet_params": sum(p.numel() for p in model.supernet.weights()),
-        "alphas": sum(a.numel() for a in model.supernet.alphas.values()),
-        "architecture_steps": steps,
-        **{name: round(value, 4) for name, value in diagnostics.items()},
+        **results,
         "architecture": architecture.genotype(),
     }
 
@@ -97,12 +101,8 @@ def retrain(
 
 def multiply_adds(net: torch.nn.Module, image_size: int, channels: int) -> int:
     """Multiply-adds of convolutions and linear layers for one square image."""
-    training = net.training
     image = next(net.parameters()).new_zeros(1, channels, image_size, image_size)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net.eval()(image)
-    net.train(training)
-    return counter.get_total_flops() // 2
+    return int(costs.multiply_adds(net, image))
 
 
 def describe_start(
@@ -125,8 +125,11 @@ def describe_start(
     print(f"Device:    {known['device']}, precision {known['precision']}")
     if isinstance(model, ArchitectureSearch):
         weights = sum(p.numel() for p in model.supernet.weights())
-        alphas = sum(a.numel() for a in model.supernet.alphas.values())
+        alphas = sum(a.numel() for a in model.mixture.parameters())
         print(f"Supernet:  {weights:,} parameters and {alphas:,} alphas, space {model.space.name}")
+    if isinstance(model, Exploration):
+        choices = math.prod(model.encoding.sizes)
+        print(f"Space:     {model.space.name}, {choices:,} architectures")
     if isinstance(model, Retraining):
         print(f"Net:       {sum(p.numel() for p in model.net.parameters()):,} parameters")
     print(f"Run:       {directory}", flush=True)

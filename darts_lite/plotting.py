@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from darts_lite.architecture import Architecture
 from darts_lite.genotype import state_name
 from darts_lite.layering import Layout, Place, lay_out
-from darts_lite.search_space import CELL_INPUTS
 
 DPI = 160
 WIDTH = 9.0
@@ -57,7 +56,7 @@ def draw_architecture(architecture: Architecture) -> Figure:
     Arrows carry their operation; what the output concatenates is joined to it by grey lines.
     """
     layouts = {
-        kind: lay_out(cell, architecture.concat[kind], _shown)
+        kind: lay_out(cell, architecture.concat[kind], _shown, architecture.skeleton.inputs)
         for kind, cell in architecture.cells.items()
     }
     needed = [sum(_widths(layout)) + sum(_gaps(layout)) for layout in layouts.values()]
@@ -75,30 +74,32 @@ def draw_architecture(architecture: Architecture) -> Figure:
 
 
 def draw_shares(
-    shares: torch.Tensor | NDArray[Any], candidates: Sequence[str], title: str
+    shares: torch.Tensor | NDArray[Any], candidates: Sequence[str], title: str, inputs: int = 2
 ) -> Figure:
     """A square per edge and candidate, darker where the share is larger, with its value.
 
     Args:
-        shares: Softmax shares, ``(edges, candidates)``, edges in cell order: those into node 0 from
-            both inputs, then those into node 1 from inputs and node 0, ...
+        shares: Shares, ``(edges, candidates)``, edges in cell order: those into node 0 from the
+            inputs, then those into node 1 from inputs and node 0, ...
         candidates: Names of the columns.
         title: Stands above.
+        inputs: How many states of a cell are outputs of other cells.
 
     Raises:
         ValueError: if the number of rows is no cell's, or the columns are not one per candidate.
     """
     values = torch.atleast_1d(torch.as_tensor(shares)).detach().to("cpu", torch.float64).numpy()
-    node_ends = list(accumulate(range(CELL_INPUTS, CELL_INPUTS + len(values))))
+    first_ends = ", ".join(map(str, accumulate(range(inputs, inputs + 4))))
+    node_ends = list(accumulate(range(inputs, inputs + len(values))))
     if values.ndim != 2 or len(values) not in node_ends or values.shape[1] != len(candidates):
         raise ValueError(
-            f"shares must have one row for each edge of a cell (2, 5, 9, 14, ...) and "
+            f"shares must have one row for each edge of a cell ({first_ends}, ...) and "
             f"{len(candidates)} columns, one for each candidate; got shape {values.shape}"
         )
     edges = [
-        f"${state_name(source)}$ \N{RIGHTWARDS ARROW} {node}"
+        f"${state_name(source, inputs)}$ \N{RIGHTWARDS ARROW} {node}"
         for node in range(node_ends.index(len(values)) + 1)
-        for source in range(CELL_INPUTS + node)
+        for source in range(inputs + node)
     ]
     height, width = 0.3 * len(edges), 0.75 * len(candidates)
     left, below, above = 1.0, 0.95, 0.4

@@ -17,7 +17,8 @@ from torchmetrics.classification import MulticlassAccuracy
 from darts_lite.architecture import Architecture
 from darts_lite.checkpoints import describe_data, read_checkpoint
 from darts_lite.net import Net
-from darts_lite.search import ArchitectureSearch, darts_sgd, total_steps
+from darts_lite.optimizers import darts_sgd, total_steps
+from darts_lite.search import ArchitectureSearch
 
 Batch = tuple[Tensor, Tensor]
 

@@ -1,11 +1,10 @@
 """The LightningModule that alternates architecture and weight updates."""
 
-from collections.abc import Iterable, Mapping
-from itertools import islice
+from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.utilities import rank_zero_warn
@@ -13,55 +12,29 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torch.optim.swa_utils import update_bn
 from torchmetrics.classification import MulticlassAccuracy
 
 from darts_lite.architecture import Architecture
-from darts_lite.bilevel import first_order, frozen
-from darts_lite.checkpoints import describe_data
+from darts_lite.bilevel import ArchitectureGradient, FirstOrder, weights_of
+from darts_lite.checkpoints import describe_data, describe_part
 from darts_lite.cuda_graphs import Graphed, Step
-from darts_lite.derivation import derive
+from darts_lite.decidedness import diagnose
+from darts_lite.derivation import Derivation, derive
 from darts_lite.folding import Folded
-from darts_lite.net import Net
-from darts_lite.relaxation import (
-    BetaDecay,
-    Relaxation,
-    Softmax,
-    drift,
-    normalized_entropy,
-    top2_margins,
-)
+from darts_lite.losses import SupernetLoss
+from darts_lite.mixture import Mixture
+from darts_lite.optimizers import darts_adam, darts_sgd, total_steps
+from darts_lite.regularizers import Regularizer
+from darts_lite.relaxation import Relaxation, relaxation_of
+from darts_lite.sampling import Sampled
 from darts_lite.search_space import SearchSpace
 from darts_lite.supernet import Executor, Supernet
 
 Batch = tuple[Tensor, Tensor]
-RECALIBRATION_BATCHES = 50
-
-
-def darts_sgd(parameters: Iterable[Any]) -> Optimizer:
-    """DARTS' optimizer of the weights (arXiv 1806.09055, appendix A.1)."""
-    return torch.optim.SGD(parameters, lr=0.025, momentum=0.9, weight_decay=3e-4)
-
-
-def darts_adam(parameters: Iterable[Any]) -> Optimizer:
-    """DARTS' optimizer of the alphas (arXiv 1806.09055, appendix A.1)."""
-    return torch.optim.Adam(parameters, lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
-
-
-def total_steps(trainer: Trainer) -> int:
-    """Optimizer steps of a whole training, which schedules are laid out over.
-
-    Raises:
-        ValueError: if the training has no end.
-    """
-    steps = trainer.estimated_stepping_batches
-    if steps == float("inf"):
-        raise ValueError("schedules need an end: set trainer.max_epochs or trainer.max_steps")
-    return max(1, int(steps))
 
 
 class ArchitectureSearch(LightningModule):
-    """First-order DARTS (arXiv 1806.09055, algorithm 1) with interchangeable parts.
+    """DARTS (arXiv 1806.09055, algorithm 1) with interchangeable parts.
 
     Each batch holds images of two disjoint halves of the training set: ``"alphas"`` updates the
     architecture parameters, then ``"weights"`` the weights.
@@ -71,17 +44,25 @@ class ArchitectureSearch(LightningModule):
         in_channels: Channels of the images; the CLI takes it from the data.
         num_classes: Number of classes; the CLI takes it from the data.
         relaxation: How alphas become mixing weights; softmax when not given.
-        regularizer: Added to the loss of the alphas, for instance `BetaDecay`.
+        regularizers: Added to the loss of the alphas, for instance `BetaDecay`.
+        gradient: Of the alphas: `FirstOrder` when not given, or `SecondOrder`.
         weights_optimizer: Makes the optimizer of the weights; its rate falls along a cosine.
         alphas_optimizer: Makes the optimizer of the alphas.
+        derivation: Which edges and candidates to keep: `Strongest` when not given, `SkipLimit` or
+            `WithinBudget`.
         warmup_epochs: Epochs, or parts of one, that train the weights alone at first.
         final_learning_rate: Where the cosine of the weights' learning rate ends, as a share.
         gradient_clip: Largest norm of the weights' gradient.
-        executor: How mixed cells are computed: `Folded` when not given, or `Literal`. It makes no
-            difference to the result or to checkpoints.
+        executor: How mixed cells are computed: `Folded` when not given (`Sampled` for a relaxation
+            that samples), or `Literal`. It makes no difference to the result or to checkpoints.
         cuda_graphs: Whether to replay each update's passes as one CUDA graph, for GPUs that wait
             for the processor; batches need one shape.
         partial_channels: Search on 1/k of the channels only, for less time and memory (PC-DARTS).
+        edge_weights: Whether each edge has a parameter too, normalised over the edges of a node,
+            which steadies the search on partial channels (PC-DARTS).
+        auxiliary_skip: Weight at the start of a skip connection beside the candidates of each edge,
+            which falls to 0 and takes from the candidate the advantage of easing training; 1 is
+            the published value (DARTS-), 0 leaves it out.
 
     Raises:
         ValueError: if a value is out of range.
@@ -96,7 +77,9 @@ class ArchitectureSearch(LightningModule):
         in_channels: int = 1,
         num_classes: int = 10,
         relaxation: Relaxation | None = None,
-        regularizer: BetaDecay | None = None,
+        regularizers: list[Regularizer] | None = None,
+        gradient: ArchitectureGradient | None = None,
+        derivation: Derivation | None = None,
         weights_optimizer: OptimizerCallable = darts_sgd,
         alphas_optimizer: OptimizerCallable = darts_adam,
         warmup_epochs: float = 0.0,
@@ -104,6 +87,8 @@ class ArchitectureSearch(LightningModule):
         gradient_clip: float = 5.0,
         executor: Executor | None = None,
         partial_channels: int = 1,
+        edge_weights: bool = False,
+        auxiliary_skip: float = 0.0,
         cuda_graphs: bool = False,
     ) -> None:
         super().__init__()
@@ -113,7 +98,10 @@ class ArchitectureSearch(LightningModule):
             raise ValueError(f"final_learning_rate is a share, 0 to 1; got {final_learning_rate}")
         if gradient_clip <= 0:
             raise ValueError(f"gradient_clip must be above 0, got {gradient_clip}")
+        if not auxiliary_skip >= 0:
+            raise ValueError(f"auxiliary_skip must be at least 0, got {auxiliary_skip}")
         self.space = SearchSpace.of(space)
+        self.relaxation = relaxation_of(relaxation)
         self.save_hyperparameters(
             {
                 "space": self.space.to_dict(),
@@ -123,12 +111,17 @@ class ArchitectureSearch(LightningModule):
                 "final_learning_rate": final_learning_rate,
                 "gradient_clip": gradient_clip,
                 "partial_channels": partial_channels,
+                "edge_weights": edge_weights,
+                "auxiliary_skip": auxiliary_skip,
+                "relaxation": describe_part(self.relaxation),
             },
             logger=False,
         )
         self.automatic_optimization = False
-        self.relaxation = relaxation or Softmax()
-        self.regularizer = regularizer
+        self.regularizers = regularizers or []
+        self.gradient = gradient or FirstOrder()
+        self.derivation = derivation
+        self.selected: Architecture | None = None
         self.weights_optimizer = weights_optimizer
         self.alphas_optimizer = alphas_optimizer
         self.warmup_epochs = warmup_epochs
@@ -136,38 +129,50 @@ class ArchitectureSearch(LightningModule):
         self.gradient_clip = gradient_clip
         self.cuda_graphs = cuda_graphs
         self.supernet = Supernet(
-            self.space, in_channels, num_classes, executor or Folded(), partial_channels
+            self.space,
+            in_channels,
+            num_classes,
+            executor or (Sampled() if self.relaxation.samples else Folded()),
+            partial_channels,
+            edge_weights,
+            auxiliary_skip > 0,
         )
+        self.mixture = Mixture(self.supernet, self.relaxation, auxiliary_skip)
         self.supernet.to(memory_format=torch.channels_last)  # faster on CPUs and tensor cores
         self.register_buffer("architecture_steps", torch.zeros((), dtype=torch.long))
         for kind, shares in self.shares().items():
             self.register_buffer(f"initial_shares_{kind}", shares)
         self.accuracy = MulticlassAccuracy(num_classes, average="micro")
-        self.derived_accuracy = MulticlassAccuracy(num_classes, average="micro")
-        self._derived: list[Net] = []  # a list, so that it is no submodule
 
     # ------------------------------------------------------------------ the two updates
 
     def training_step(self, batch: Mapping[str, Batch], batch_index: int) -> None:
         """One architecture step (after the warm-up), then one weight step."""
         if self.global_step >= self.warmup_epochs * self.trainer.num_training_batches:
-            self.update_alphas(*batch["alphas"])
+            self.update_alphas(*batch["alphas"], *batch["weights"])
         self.update_weights(*batch["weights"])
 
-    def update_alphas(self, images: Tensor, labels: Tensor) -> None:
-        """One step of the alphas' optimizer on ``(B, C, H, W)`` and ``(B,)``."""
-        alphas = dict(self.supernet.alphas.items())
-        logits, loss, *gradients = self._alphas_step(images, labels)
+    def update_alphas(
+        self, images: Tensor, labels: Tensor, training_images: Tensor, training_labels: Tensor
+    ) -> None:
+        """One step of the alphas' optimizer on ``(B, C, H, W)`` and ``(B,)``.
+
+        The training batch is that of the weight step, which second order looks ahead to.
+        """
+        parameters = self.mixture.parameters()
+        logits, loss, *gradients = self._alphas_step(
+            images, labels, training_images, training_labels
+        )
         self._log_batch("alphas", logits, labels, loss)
-        if self.regularizer is not None:
-            progress = self.global_step / total_steps(self.trainer)
-            penalty = self.regularizer(alphas, progress)
-            penalties = torch.autograd.grad(penalty, list(alphas.values()))
-            gradients = [g + p for g, p in zip(gradients, penalties, strict=True)]
+        for regularizer in self.regularizers:
+            alphas = dict(self.supernet.alphas.items())
+            penalty = regularizer.penalty(alphas, self.progress)
+            added = torch.autograd.grad(penalty, parameters, materialize_grads=True)
+            gradients = [g + a for g, a in zip(gradients, added, strict=True)]
         if self._scaler is not None and not all(g.isfinite().all() for g in gradients):
             return  # float16 overflow: the scaler lowers its scale at the weight step
-        for alpha, gradient in zip(alphas.values(), gradients, strict=True):
-            alpha.grad = gradient
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
         # Unwrapped: a step through Lightning's wrapper would count as a global step.
         self._optimizer(1).step()
         self._optimizer(1).zero_grad()
@@ -183,21 +188,32 @@ class ArchitectureSearch(LightningModule):
         optimizer.step()
         cast(LRScheduler, self.lr_schedulers()).step()
 
-    def alphas_gradients(self, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
-        """Logits, loss, and the loss's gradient in each kind's alphas, without the regularizer."""
+    def alphas_gradients(
+        self, images: Tensor, labels: Tensor, training_images: Tensor, training_labels: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Logits, loss, and its gradient in each architecture parameter, unregularized.
+
+        One draw of mixing weights serves all passes of the gradient.
+        """
         scale = 1.0 if self._scaler is None else self._scaler.get_scale()
-        with frozen(self.supernet.weights()):
-            logits = self.supernet(images, self.mixing_weights())
-            loss = cross_entropy(logits, labels)
-            gradients = first_order(loss, list(self.supernet.alphas.values()), scale)
-        return logits.detach(), loss.detach(), *gradients
+        optimizer = self._optimizer(0)
+        drawn = self.mixture.drawn(self.progress)
+        mixing = {kind: weights.detach().requires_grad_() for kind, weights in drawn.items()}
+        training, validation = (
+            SupernetLoss(self.supernet, *batch, mixing, weights_of(optimizer))
+            for batch in ((training_images, training_labels), (images, labels))
+        )
+        of_mixing = self.gradient(training, validation, list(mixing.values()), optimizer, scale)
+        gradients = torch.autograd.grad(list(drawn.values()), self.mixture.parameters(), of_mixing)
+        return validation.logits, validation.value, *gradients
 
     def weights_gradients(self, images: Tensor, labels: Tensor) -> tuple[Tensor | None, ...]:
         """Logits, loss, and the loss's gradient in each weight, as Lightning scales it."""
         weights = self.supernet.weights()
         for weight in weights:
             weight.grad = None
-        logits = self.supernet(images, {k: w.detach() for k, w in self.mixing_weights().items()})
+        mixing = {kind: drawn.detach() for kind, drawn in self.mixture.drawn(self.progress).items()}
+        logits = self.supernet(images, mixing)
         loss = cross_entropy(logits, labels)
         self.manual_backward(loss)
         return logits.detach(), loss.detach(), *(weight.grad for weight in weights)
@@ -208,9 +224,11 @@ class ArchitectureSearch(LightningModule):
         self._weights_step: Step = self.weights_gradients
         if not self.cuda_graphs:
             return
-        if self.device.type != "cuda" or self._scaler is not None:
+        possible = self.device.type == "cuda" and self._scaler is None
+        if not (possible and self.mixture.deterministic and isinstance(self.gradient, FirstOrder)):
             rank_zero_warn(
-                "cuda_graphs needs a GPU and a precision other than 16-mixed; the steps run without"
+                "cuda_graphs needs a GPU, a precision other than 16-mixed, first order, and mixing "
+                "weights without draws or a schedule; the steps run without"
             )
             return
         self._alphas_step = Graphed(self.alphas_gradients, self.supernet.buffers)
@@ -223,7 +241,8 @@ class ArchitectureSearch(LightningModule):
     def configure_optimizers(self) -> tuple[list[Any], list[Any]]:
         """Both optimizers, and the cosine of the weights' learning rate over all steps."""
         weights = self.weights_optimizer(self.supernet.weights())
-        alphas = self.alphas_optimizer(list(self.supernet.alphas.values()))
+        self.gradient.check(weights)
+        alphas = self.alphas_optimizer(self.mixture.parameters())
         steps = total_steps(self.trainer)
         cosine = torch.optim.lr_scheduler.CosineAnnealingLR(
             weights, steps, eta_min=self.final_learning_rate * weights.param_groups[0]["lr"]
@@ -232,75 +251,65 @@ class ArchitectureSearch(LightningModule):
 
     # ------------------------------------------------------------------ validation
 
-    def on_validation_epoch_start(self) -> None:
-        """Where validation is all there is to do, the derived net is validated as well.
-
-        A net does not fit the weights of a supernet that searched on a part of the channels.
-        """
-        if self.trainer.state.fn == "validate" and self.hparams["partial_channels"] == 1:
-            self._derived = [self.inherited_net()]
-
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Loss and accuracy of the supernet, and of the derived net where there is one."""
+        """Loss and accuracy of the supernet."""
         images, labels = batch
-        logits = self.supernet(images, self.shares())
+        logits = self.supernet(images, self.mixture.expected(self.progress))
         self.accuracy(logits, labels)
         self.log("search/validation_loss", cross_entropy(logits, labels), batch_size=len(labels))
         self.log("search/validation_accuracy", self.accuracy, prog_bar=True, batch_size=len(labels))
-        for net in self._derived:
-            self.derived_accuracy(net(images), labels)
-            self.log("derived/validation_accuracy", self.derived_accuracy, batch_size=len(labels))
 
     def on_validation_epoch_end(self) -> None:
-        """Forgets the derived net and logs how far the alphas have come."""
-        self._derived = []
+        """Logs how far the alphas have come."""
         self.log_dict({f"alphas/{name}": value for name, value in self.diagnostics().items()})
-
-    def inherited_net(self) -> Net:
-        """The derived net with the supernet's weights and norms calibrated on training images."""
-        net = Net(self.derive(), self.hparams["in_channels"], self.hparams["num_classes"])
-        net.inherit(self.supernet)
-        net.to(self.device)
-        loader = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
-        images = (batch["weights"][0] for batch in loader)
-        update_bn(islice(images, RECALIBRATION_BATCHES), net)
-        return net.eval()
 
     # ------------------------------------------------------------------ the architecture
 
-    def mixing_weights(self) -> dict[str, Tensor]:
-        """Differentiable mixing weights of a training step, kind -> ``(edges, candidates)``."""
-        return {k: self.relaxation.mixing_weights(a) for k, a in self.supernet.alphas.items()}
+    @property
+    def progress(self) -> float:
+        """How much of the search is done, 0 to 1; 1 wherever nothing is searched."""
+        if self.trainer.state.fn != "fit":
+            return 1.0
+        return min(1.0, self.global_step / total_steps(self.trainer))
 
     def shares(self) -> dict[str, Tensor]:
         """What ranks the candidates: kind -> ``(edges, candidates)``, without a graph."""
-        return {k: self.relaxation.shares(a.detach()) for k, a in self.supernet.alphas.items()}
+        return self.mixture.shares()
 
     def derive(self) -> Architecture:
-        """The architecture that the alphas stand for now."""
+        """The architecture that was selected, or else that the alphas stand for now."""
+        if self.selected is not None:
+            return self.selected
         found_by = {"algorithm": self.algorithm, "architecture_steps": int(self.architecture_steps)}
-        return derive(self.space, self.shares(), found_by)
+        return derive(self.space, self.shares(), found_by, self.derivation)
 
     @property
     def algorithm(self) -> str:
         """A short name for reports."""
-        parts = ["first-order DARTS", type(self.relaxation).__name__]
-        parts += [type(self.regularizer).__name__] if self.regularizer else []
-        return ", ".join(parts)
+        parts = [self.relaxation, self.gradient, *self.regularizers]
+        names = ["DARTS", *(type(part).__name__ for part in parts)]
+        names += [
+            f"{name} {self.hparams[name]}"
+            for name, default in (("partial_channels", 1), ("edge_weights", False))
+            if self.hparams[name] != default
+        ]
+        names += ["auxiliary_skip"] if self.supernet.auxiliary_skip else []
+        return ", ".join(names)
 
     def diagnostics(self) -> dict[str, float]:
         """How decided the alphas are, over all edges of all kinds of cells."""
         shares = torch.cat(list(self.shares().values()))  # (all edges, candidates)
         initial = torch.cat([getattr(self, f"initial_shares_{kind}") for kind in self.shares()])
-        values = {
-            "entropy": normalized_entropy(shares),
-            "median_top2_margin": top2_margins(shares).median(),
-            "drift": drift(shares, initial),
+        return diagnose(shares, initial, self.space.candidates)
+
+    def results(self) -> dict[str, Any]:
+        """What a summary tells about the search."""
+        return {
+            "supernet_params": sum(p.numel() for p in self.supernet.weights()),
+            "alphas": sum(p.numel() for p in self.mixture.parameters()),
+            "architecture_steps": int(self.architecture_steps),
+            **{name: round(value, 4) for name, value in self.diagnostics().items()},
         }
-        if "skip_connect" in self.space.candidates:
-            position = self.space.candidates.index("skip_connect")
-            values["skip_share"] = shares[:, position].mean()
-        return {name: float(value) for name, value in values.items()}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what other commands need: the architecture and the settings as plain values."""

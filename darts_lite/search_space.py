@@ -6,8 +6,28 @@ from typing import Any
 
 from darts_lite.operations import OPERATIONS, STEMS, is_operation_name
 
-CELL_INPUTS = 2
-"""A cell reads the outputs of the two cells before it; they are its states 0 and 1."""
+
+@dataclasses.dataclass(frozen=True)
+class Wiring:
+    """How cells are joined to each other.
+
+    Args:
+        inputs: How many cells before it a cell reads; their outputs are its first states.
+        reducing_cells: Whether maps are halved in cells of their own kind, or between cells.
+        concatenates: Whether a cell's output is the concatenation of all its nodes, or the last.
+    """
+
+    inputs: int
+    reducing_cells: bool
+    concatenates: bool
+
+
+WIRINGS: Mapping[str, Wiring] = {
+    "darts": Wiring(inputs=2, reducing_cells=True, concatenates=True),
+    "residual": Wiring(inputs=1, reducing_cells=False, concatenates=False),
+}
+"""``darts``: arXiv 1806.09055, section 2.1. ``residual``: NAS-Bench-201 (arXiv 2001.00326, section
+2.1), where each cell reads the one before it and residual blocks halve the maps between cells."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,8 +37,11 @@ class SkeletonSettings:
     Args:
         channels: Channels of each node in the first cells; doubled by every reduction.
         cells: Number of stacked cells.
-        reductions: Indices of the cells that halve the map; none given: at one and two thirds.
-        stem: A name in `darts_lite.operations.STEMS`.
+        reductions: Indices of the cells that halve the map, or before which it is halved, as the
+            wiring has it; none given: at one and two thirds.
+        stem: A name in `darts_lite.operations.STEMS`. In the residual wiring it decides about the
+            channels of the first cells.
+        wiring: A name in `WIRINGS`.
 
     Raises:
         ValueError: if a value is out of range.
@@ -28,8 +51,11 @@ class SkeletonSettings:
     cells: int = 8
     reductions: tuple[int, ...] | None = None
     stem: str = "conv3x3"
+    wiring: str = "darts"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.wiring, str) or self.wiring not in WIRINGS:
+            raise ValueError(f"unknown wiring {self.wiring!r}; choose from {sorted(WIRINGS)}")
         if not isinstance(self.reductions, list | tuple | None):
             raise ValueError(f"reductions must be a list of cells or null, got {self.reductions!r}")
         if self.reductions is not None:
@@ -54,15 +80,25 @@ class SkeletonSettings:
         return tuple(sorted({self.cells // 3, 2 * self.cells // 3}))
 
     def kind(self, cell: int) -> str:
-        """``"reduce"`` or ``"normal"``: which of the two searched cells stands at this index."""
-        return "reduce" if cell in self.reduction_cells else "normal"
+        """``"reduce"`` or ``"normal"``: which of the searched cells stands at this index."""
+        reducing = WIRINGS[self.wiring].reducing_cells and cell in self.reduction_cells
+        return "reduce" if reducing else "normal"
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of cells that occur, in the order ``normal``, ``reduce``."""
-        reducing = len(set(self.reduction_cells))
-        counts = {"normal": self.cells - reducing, "reduce": reducing}
-        return tuple(kind for kind, count in counts.items() if count)
+        present = {self.kind(cell) for cell in range(self.cells)}
+        return tuple(kind for kind in ("normal", "reduce") if kind in present)
+
+    @property
+    def inputs(self) -> int:
+        """How many states of a cell are outputs of earlier cells."""
+        return WIRINGS[self.wiring].inputs
+
+    def outputs(self, nodes: int) -> tuple[int, ...]:
+        """The states that make up the output of a cell with so many nodes."""
+        states = tuple(range(self.inputs, self.inputs + nodes))
+        return states if WIRINGS[self.wiring].concatenates else states[-1:]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,8 +109,9 @@ class SearchSpace:
         candidates: Operation names (`darts_lite.operations.OPERATIONS`) or ``module.Name`` of your
             own `torch.nn.Module` class, built as ``Name(channels, stride, affine)``.
         nodes: Intermediate nodes of a cell; their concatenation is its output.
-        kept_edges: Incoming edges that each node keeps when the architecture is derived.
-        channels, cells, reductions, stem: See `SkeletonSettings`.
+        kept_edges: Incoming edges that each node keeps when the architecture is derived, with an
+            operation each; None keeps all edges, which may carry ``none`` then.
+        channels, cells, reductions, stem, wiring: See `SkeletonSettings`.
         name: Recorded in the architecture file.
 
     Raises:
@@ -83,12 +120,13 @@ class SearchSpace:
 
     candidates: tuple[str, ...]
     nodes: int = 4
-    kept_edges: int = 2
+    kept_edges: int | None = 2
     channels: int = 16
     cells: int = 8
     reductions: tuple[int, ...] | None = None
     stem: str = "conv3x3"
     name: str = "custom"
+    wiring: str = "darts"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "candidates", tuple(self.candidates))
@@ -105,21 +143,27 @@ class SearchSpace:
                 )
         if self.nodes < 1:
             raise ValueError(f"nodes must be at least 1, got {self.nodes}")
-        if not 1 <= self.kept_edges <= CELL_INPUTS:
+        inputs = self.skeleton.inputs
+        if self.kept_edges is not None and not 1 <= self.kept_edges <= inputs:
             raise ValueError(
-                f"kept_edges must be 1 or {CELL_INPUTS}, the number of edges that enter the first "
-                f"node; got {self.kept_edges}"
+                f"kept_edges must be 1 to {inputs}, the number of edges that enter the first node, "
+                f"or null for all; got {self.kept_edges}"
             )
 
     @property
     def skeleton(self) -> SkeletonSettings:
         """The frame around the cells."""
-        return SkeletonSettings(self.channels, self.cells, self.reductions, self.stem)
+        return SkeletonSettings(self.channels, self.cells, self.reductions, self.stem, self.wiring)
 
     @property
     def edges_per_node(self) -> tuple[int, ...]:
         """Number of edges that enter each node: one from every earlier state."""
-        return tuple(CELL_INPUTS + node for node in range(self.nodes))
+        return tuple(self.skeleton.inputs + node for node in range(self.nodes))
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """The states that make up a cell's output."""
+        return self.skeleton.outputs(self.nodes)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as they are stored in checkpoints."""
@@ -179,4 +223,22 @@ def mnist_space(channels: int = 16) -> SearchSpace:
         reductions=(1, 3),
         stem="conv3x3_stride2",
         name="mnist",
+    )
+
+
+def nasbench201_space(channels: int = 16, cells: int = 15) -> SearchSpace:
+    """The space of NAS-Bench-201 (arXiv 2001.00326, section 2.1): five operations on six edges.
+
+    Its ``nor_conv_1x1`` and ``nor_conv_3x3`` are ``conv_1x1`` and ``conv_3x3`` here.
+    """
+    candidates = ("none", "skip_connect", "conv_1x1", "conv_3x3", "avg_pool_3x3")
+    return SearchSpace(
+        candidates,
+        nodes=3,
+        kept_edges=None,
+        channels=channels,
+        cells=cells,
+        stem="conv3x3_narrow",
+        name="nasbench201",
+        wiring="residual",
     )

@@ -1,10 +1,12 @@
 """The frame around the cells: stem, stacked cells, head. Supernet and net share it.
 
-The layout is DARTS' (arXiv 1806.09055, section 3.1.1 and appendix A.1): every cell reads the two
-cells before it, reducing cells double the channels, global pooling and a linear layer end the net.
+In DARTS' wiring (arXiv 1806.09055, section 3.1.1 and appendix A.1) every cell reads the two cells
+before it, and reducing cells double the channels; in the residual one (NAS-Bench-201, arXiv
+2001.00326, section 2.1) a cell reads the one before it, and residual blocks between cells double
+the channels. Global pooling and a linear layer end the net.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,23 +24,42 @@ class CellPlan:
     Args:
         index: Position in the stack.
         kind: ``"normal"`` or ``"reduce"``.
-        input_channels: Channels of the outputs of the cell before the last and of the last one.
+        input_channels: Channels of each input: the outputs of the cell before the last and of the
+            last one, or of the last one.
         input_reduced: Whether the last cell halved the map, so that input 0 is twice as large.
         channels: Channels of each node.
     """
 
     index: int
     kind: str
-    input_channels: tuple[int, int]
+    input_channels: tuple[int, ...]
     input_reduced: bool
     channels: int
 
     def stride(self, source: int) -> int:
-        """Stride of an operation on state `source`: a reducing cell halves its two inputs."""
-        return 2 if self.kind == "reduce" and source < 2 else 1
+        """Stride of an operation on state `source`: a reducing cell halves its inputs."""
+        return 2 if self.kind == "reduce" and source < len(self.input_channels) else 1
 
 
-class CellInputs(nn.Module):
+def cell_inputs(plan: CellPlan, affine: bool) -> nn.Module:
+    """What makes a cell's first states, a list, of its inputs.
+
+    Args:
+        plan: Where the cell stands.
+        affine: Whether the norms scale and shift.
+    """
+    return TwoInputs(plan, affine) if len(plan.input_channels) == 2 else OneInput()
+
+
+class OneInput(nn.Module):
+    """The output of the cell before is state 0 as it is."""
+
+    def forward(self, last: Tensor) -> list[Tensor]:
+        """One state."""
+        return [last]
+
+
+class TwoInputs(nn.Module):
     """Brings a cell's two inputs to its channels and to one size: its states 0 and 1.
 
     Args:
@@ -61,16 +82,19 @@ class CellInputs(nn.Module):
         return [self.before_last(before_last), self.last(last)]
 
 
-def _call(cell: nn.Module, before_last: Tensor, last: Tensor) -> Tensor:
-    return cell(before_last, last)
+RunCell = Callable[[Any, Sequence[Tensor]], Tensor]
 
 
-class Skeleton(nn.Module):
-    """Stem, cells and classifier.
+def _call(cell: nn.Module, inputs: Sequence[Tensor]) -> Tensor:
+    return cell(inputs)
+
+
+class StackedCells(nn.Module):
+    """DARTS' skeleton: reducing cells stand among the others.
 
     Args:
         settings: Channels, cells, reductions and stem.
-        build_cell: Makes the cell for a plan; it has ``out_channels`` and maps two inputs to one.
+        build_cell: Makes the cell for a plan; it has ``out_channels`` and maps its inputs to one.
         in_channels: Channels of the images.
         num_classes: Number of classes.
         auxiliary: Whether a second classifier reads the output of the last reducing cell.
@@ -90,7 +114,8 @@ class Skeleton(nn.Module):
         super().__init__()
         self.stem, stem_channels = STEMS[settings.stem](in_channels, settings.channels)
         self.cells = nn.ModuleList()
-        inputs, reduced, channels = (stem_channels, stem_channels), False, settings.channels
+        inputs: tuple[int, ...] = (stem_channels, stem_channels)
+        reduced, channels = False, settings.channels
         self.auxiliary_after = max(settings.reduction_cells, default=None) if auxiliary else None
         if auxiliary and self.auxiliary_after is None:
             raise ValueError("an auxiliary head needs a reducing cell; set auxiliary_weight to 0")
@@ -105,22 +130,88 @@ class Skeleton(nn.Module):
                 self.auxiliary_head = AuxiliaryHead(cell.out_channels, num_classes)
         self.classifier = nn.Linear(inputs[1], num_classes)
 
-    def forward(
-        self, images: Tensor, run_cell: Callable[[Any, Tensor, Tensor], Tensor] = _call
-    ) -> tuple[Tensor, Tensor | None]:
+    def forward(self, images: Tensor, run_cell: RunCell = _call) -> tuple[Tensor, Tensor | None]:
         """Logits ``(B, classes)`` of the classifier and, in training, of the auxiliary head.
 
         Args:
             images: ``(B, C, H, W)``, any size.
-            run_cell: Calls a cell with its two inputs; a supernet adds the mixing weights here.
+            run_cell: Calls a cell with its inputs; a supernet adds the mixing weights here.
         """
         before_last = last = self.stem(images)
         auxiliary = None
         for index, cell in enumerate(self.cells):
-            before_last, last = last, run_cell(cell, before_last, last)
+            before_last, last = last, run_cell(cell, (before_last, last))
             if index == self.auxiliary_after and self.training and self.auxiliary_head is not None:
                 auxiliary = self.auxiliary_head(last)
         return self.classifier(last.mean(dim=(2, 3))), auxiliary
+
+
+class CellsBetweenBlocks(nn.Module):
+    """NAS-Bench-201's skeleton: residual blocks halve the maps between cells.
+
+    Args, Raises: As `StackedCells`; there is no auxiliary head.
+    """
+
+    def __init__(
+        self,
+        settings: SkeletonSettings,
+        build_cell: Callable[[CellPlan], nn.Module],
+        in_channels: int,
+        num_classes: int,
+        auxiliary: bool = False,
+    ) -> None:
+        super().__init__()
+        if auxiliary:
+            raise ValueError("the residual wiring has no auxiliary head; set auxiliary_weight to 0")
+        self.stem, channels = STEMS[settings.stem](in_channels, settings.channels)
+        self.cells = nn.ModuleList()
+        self.reductions = nn.ModuleDict()  # by the index of the cell behind
+        for index in range(settings.cells):
+            if index in settings.reduction_cells:
+                self.reductions[str(index)] = ResidualReduction(channels)
+                channels *= 2
+            self.cells.append(
+                build_cell(CellPlan(index, settings.kind(index), (channels,), False, channels))
+            )
+        self.norm = nn.BatchNorm2d(channels)
+        self.classifier = nn.Linear(channels, num_classes)
+
+    def forward(self, images: Tensor, run_cell: RunCell = _call) -> tuple[Tensor, Tensor | None]:
+        """See `StackedCells.forward`."""
+        x = self.stem(images)
+        for index, cell in enumerate(self.cells):
+            if str(index) in self.reductions:
+                x = self.reductions[str(index)](x)
+            x = run_cell(cell, (x,))
+        return self.classifier(torch.relu(self.norm(x)).mean(dim=(2, 3))), None
+
+
+class ResidualReduction(nn.Module):
+    """``(B, C, H, W)`` -> ``(B, 2 C, H / 2, W / 2)``: two convolutions beside a pooled shortcut.
+
+    Sides that are odd are rounded up.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.convolutions = nn.Sequential(
+            relu_conv_norm(channels, 2 * channels, 3, 2, affine=True),
+            relu_conv_norm(2 * channels, 2 * channels, 3, 1, affine=True),
+        )
+        self.shortcut = nn.Sequential(
+            nn.AvgPool2d(2, 2, ceil_mode=True), nn.Conv2d(channels, 2 * channels, 1, bias=False)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return self.convolutions(x) + self.shortcut(x)
+
+
+SKELETONS: Mapping[str, Callable[..., Any]] = {
+    "darts": StackedCells,
+    "residual": CellsBetweenBlocks,
+}
+"""By `darts_lite.search_space.WIRINGS`; all have stem, cells, classifier and `forward` alike."""
 
 
 class AuxiliaryHead(nn.Module):

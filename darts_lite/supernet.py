@@ -8,14 +8,26 @@ from torch import Tensor, nn
 from torch.nn.functional import channel_shuffle, max_pool2d
 
 from darts_lite.operations import find_operation
-from darts_lite.search_space import CELL_INPUTS, SearchSpace
-from darts_lite.skeleton import CellInputs, CellPlan, Skeleton
+from darts_lite.search_space import SearchSpace
+from darts_lite.skeleton import SKELETONS, CellPlan, cell_inputs
+
+AUXILIARY = "auxiliary_skip"
+"""Key of a skip connection beside the candidates."""
 
 
 class MixedOperation(nn.Module):
-    """An edge: ``sum_o weight_o * op_o(x)`` (DARTS, arXiv 1806.09055, equation 2)."""
+    """An edge: ``sum_o weight_o * op_o(x)`` (DARTS, arXiv 1806.09055, equation 2).
 
-    def __init__(self, candidates: Sequence[str], channels: int, stride: int) -> None:
+    Args:
+        candidates: What may be chosen.
+        channels: Of the input and of the output.
+        stride: Of every operation.
+        auxiliary: Whether a skip connection that cannot be chosen comes last.
+    """
+
+    def __init__(
+        self, candidates: Sequence[str], channels: int, stride: int, auxiliary: bool = False
+    ) -> None:
         super().__init__()
         self.stride = stride
         self.candidates = nn.ModuleDict(
@@ -26,6 +38,9 @@ class MixedOperation(nn.Module):
             }
         )
         self.positions = [i for i, name in enumerate(candidates) if name != "none"]
+        if auxiliary:
+            self.candidates[AUXILIARY] = find_operation("skip_connect")(channels, stride, False)
+            self.positions.append(len(candidates))
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
         """``(B, C, H, W)`` and ``(candidates,)`` -> ``(B, C, H', W')``."""
@@ -37,10 +52,16 @@ class MixedOperation(nn.Module):
 class MixedNode(nn.Module):
     """A node: the sum of its mixed edges, one from every earlier state."""
 
-    def __init__(self, candidates: Sequence[str], channels: int, strides: Sequence[int]) -> None:
+    def __init__(
+        self,
+        candidates: Sequence[str],
+        channels: int,
+        strides: Sequence[int],
+        auxiliary: bool = False,
+    ) -> None:
         super().__init__()
         self.edges = nn.ModuleList(
-            MixedOperation(candidates, channels, stride) for stride in strides
+            MixedOperation(candidates, channels, stride, auxiliary) for stride in strides
         )
 
     def forward(self, states: Sequence[Tensor], weights: Tensor) -> Tensor:
@@ -51,34 +72,50 @@ class MixedNode(nn.Module):
 
 
 class MixedCell(nn.Module):
-    """A searched cell: its output is the concatenation of all its nodes.
+    """A searched cell.
 
     With `partial_channels` k above 1 only the first 1/k of a state's channels are searched, the
     others pass, halved where the edge has a stride, and a shuffle mixes them (PC-DARTS,
     arXiv 1907.05737, section 3.1).
     """
 
-    def __init__(self, space: SearchSpace, plan: CellPlan, partial_channels: int = 1) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        plan: CellPlan,
+        partial_channels: int = 1,
+        auxiliary_skip: bool = False,
+    ) -> None:
         super().__init__()
         self.kind = plan.kind
         self.stride = plan.stride
-        self.inputs = CellInputs(plan, affine=False)
+        self.inputs = cell_inputs(plan, affine=False)
         self.searched_channels = plan.channels // partial_channels
         self.partial_channels = partial_channels
         self.nodes = nn.ModuleList(
-            MixedNode(space.candidates, self.searched_channels, [plan.stride(s) for s in range(n)])
-            for n in space.edges_per_node
+            MixedNode(
+                space.candidates,
+                self.searched_channels,
+                [plan.stride(source) for source in range(edges)],
+                auxiliary_skip,
+            )
+            for edges in space.edges_per_node
         )
         self.edges_per_node = space.edges_per_node
-        self.out_channels = space.nodes * plan.channels
+        self.outputs = space.outputs
+        self.out_channels = len(self.outputs) * plan.channels
 
-    def forward(self, before_last: Tensor, last: Tensor, weights: Tensor) -> Tensor:
-        """Two inputs and ``(edges, candidates)`` -> ``(B, nodes * C, H, W)``."""
-        states = self.inputs(before_last, last)
+    def forward(self, inputs: Sequence[Tensor], weights: Tensor) -> Tensor:
+        """Inputs ``(B, C_in, H, W)`` and ``(edges, candidates)`` -> ``(B, out_channels, H, W)``."""
+        states = self.inputs(*inputs)
         for node, rows in zip(self.nodes, weights.split(self.edges_per_node), strict=True):
             mixed = node([self.searched(state) for state in states], rows)
             states.append(self.joined(mixed, states))
-        return torch.cat(states[CELL_INPUTS:], dim=1)
+        return self.output(states)
+
+    def output(self, states: Sequence[Tensor]) -> Tensor:
+        """What of a cell's states it hands on."""
+        return concatenated([states[state] for state in self.outputs])
 
     def searched(self, state: Tensor) -> Tensor:
         """The channels of a state that the mixed operations read."""
@@ -99,8 +136,8 @@ class MixedCell(nn.Module):
 class CellRunner(Protocol):
     """Computes one mixed cell."""
 
-    def __call__(self, before_last: Tensor, last: Tensor, weights: Tensor, /) -> Tensor:
-        """Two inputs and ``(edges, candidates)`` -> ``(B, nodes * C, H, W)``."""
+    def __call__(self, inputs: Sequence[Tensor], weights: Tensor, /) -> Tensor:
+        """See `MixedCell.forward`."""
         ...
 
 
@@ -129,9 +166,14 @@ class Supernet(nn.Module):
         num_classes: Number of classes.
         executor: How the cells are computed; `darts_lite.folding.Folded` is the fast way.
         partial_channels: Search on 1/k of the channels only, see `MixedCell`.
+        edge_weights: Whether edges have parameters of their own, see `edge_alphas`.
+        auxiliary_skip: Whether each edge has a skip connection beside its candidates, with a mixing
+            weight of its own, the last of each row (DARTS-, arXiv 2009.01027).
 
     Attributes:
         alphas: Kind of cell -> parameters ``(edges, candidates)``, drawn as 1e-3 * N(0, 1).
+        edge_alphas: Kind of cell -> parameters ``(edges,)``, drawn likewise; empty without
+            `edge_weights`.
 
     Raises:
         ValueError: if `partial_channels` does not divide the channels.
@@ -144,6 +186,8 @@ class Supernet(nn.Module):
         num_classes: int,
         executor: Executor | None = None,
         partial_channels: int = 1,
+        edge_weights: bool = False,
+        auxiliary_skip: bool = False,
     ) -> None:
         super().__init__()
         if partial_channels < 1 or space.channels % partial_channels:
@@ -153,15 +197,20 @@ class Supernet(nn.Module):
             )
         self.space = space
         self.partial_channels = partial_channels
-        self.skeleton = Skeleton(
+        self.auxiliary_skip = auxiliary_skip
+        self.skeleton = SKELETONS[space.wiring](
             space.skeleton,
-            lambda plan: MixedCell(space, plan, partial_channels),
+            lambda plan: MixedCell(space, plan, partial_channels, auxiliary_skip),
             in_channels,
             num_classes,
         )
         shape = (sum(space.edges_per_node), len(space.candidates))
         self.alphas = nn.ParameterDict(
             {kind: 1e-3 * torch.randn(shape) for kind in space.skeleton.kinds}
+        )
+        weighted = space.skeleton.kinds if edge_weights else ()
+        self.edge_alphas = nn.ParameterDict(
+            {kind: 1e-3 * torch.randn(shape[:1]) for kind in weighted}
         )
         cells: Any = self.skeleton.cells
         runner_of = (executor or Literal()).runner_of
@@ -170,8 +219,8 @@ class Supernet(nn.Module):
     def forward(self, images: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
         """Logits ``(B, classes)`` for mixing weights ``(edges, candidates)`` per kind of cell."""
 
-        def run_cell(cell: MixedCell, before_last: Tensor, last: Tensor) -> Tensor:
-            return self._runners[cell](before_last, last, weights[cell.kind])
+        def run_cell(cell: MixedCell, inputs: Sequence[Tensor]) -> Tensor:
+            return self._runners[cell](inputs, weights[cell.kind])
 
         return self.skeleton(images, run_cell)[0]
 
@@ -189,3 +238,8 @@ def sum_of(terms: Iterable[Tensor]) -> Tensor:
     """Sum of at least one tensor of like shapes."""
     first, *others = terms
     return sum(others, start=first)
+
+
+def concatenated(states: Sequence[Tensor]) -> Tensor:
+    """Maps ``(B, C, H, W)`` side by side, along the channels."""
+    return states[0] if len(states) == 1 else torch.cat([*states], dim=1)

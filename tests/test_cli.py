@@ -35,7 +35,9 @@ QUICK = {
                     "stem": "conv3x3_stride2",
                 },
             },
-            "regularizer": {"class_path": "darts_lite.BetaDecay", "init_args": {"strength": 0.1}},
+            "regularizers": [
+                {"class_path": "darts_lite.BetaDecay", "init_args": {"strength": 0.1}}
+            ],
         },
     },
     "retraining": {"max_epochs": 2, "ema_decay": 0.9, "drop_path": 0.1},
@@ -97,7 +99,7 @@ def test_the_summary_has_the_promised_keys(finished: Finished) -> None:
         "alphas": 2 * 5 * 4,
     }
     assert {key: summary[key] for key in promised} == promised
-    assert "first-order DARTS" in summary["algorithm"]
+    assert "DARTS, Softmax, FirstOrder" in summary["algorithm"]
     assert "BetaDecay" in summary["algorithm"]
     assert 0 < summary["test_accuracy"] <= 1
     assert summary["test_loss"] > 0

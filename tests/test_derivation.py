@@ -1,9 +1,16 @@
 """Shares become an architecture."""
 
+from itertools import product
+
+import pytest
 import torch
 
-from darts_lite.derivation import derive
-from darts_lite.search_space import SearchSpace
+from darts_lite.architecture import Architecture
+from darts_lite.costs import COSTS, CostTable
+from darts_lite.derivation import SkipLimit, Strongest, WithinBudget, derive
+from darts_lite.encoding import Encoding, one_path
+from darts_lite.net import Net
+from darts_lite.search_space import SearchSpace, darts_space, nasbench201_space
 
 SPACE = SearchSpace(
     ("none", "skip_connect", "conv_3x3"), nodes=2, channels=4, cells=3, reductions=(), name="t"
@@ -49,3 +56,97 @@ def test_one_kept_edge() -> None:
     space = SearchSpace(("skip_connect", "conv_3x3"), nodes=1, kept_edges=1, cells=1)
     found = derive(space, {"reduce": torch.tensor([[0.5, 0.5], [0.9, 0.1]])}, {})
     assert found.cells["reduce"] == ((("skip_connect", 1),),)
+
+
+def random_shares(space: SearchSpace, seed: int) -> dict[str, torch.Tensor]:
+    torch.manual_seed(seed)
+    shape = (sum(space.edges_per_node), len(space.candidates))
+    return {kind: torch.randn(shape).softmax(dim=-1) for kind in space.skeleton.kinds}
+
+
+SMALL_SPACES = [
+    SearchSpace(
+        ("none", "skip_connect", "conv_1x1", "conv_3x3"),
+        nodes=2,
+        channels=4,
+        cells=2,
+        reductions=(),
+    ),
+    nasbench201_space(channels=4, cells=3),
+]
+
+
+@pytest.mark.parametrize("space", [*SMALL_SPACES, darts_space(4, 3)], ids=lambda space: space.name)
+def test_without_a_limit_a_budget_is_the_usual_rule(space: SearchSpace) -> None:
+    for seed in range(3):
+        shares = random_shares(space, seed)
+        assert WithinBudget()(space, shares) == Strongest()(space, shares)
+        generous = WithinBudget(parameters=10**9, multiply_adds=10**12)
+        assert generous(space, shares) == Strongest()(space, shares)
+
+
+def score(space: SearchSpace, shares: dict[str, torch.Tensor], architecture: Architecture) -> float:
+    paths = one_path(space, architecture)
+    return sum(float((path * shares[kind].log()).sum()) for kind, path in paths.items())
+
+
+@pytest.mark.parametrize("space", SMALL_SPACES, ids=lambda space: space.name)
+def test_a_budget_is_kept_and_nothing_better_fits(space: SearchSpace) -> None:
+    encoding = Encoding(space)
+    tables = {
+        name: CostTable.measure(space, COSTS[name], 1, 10, 28)
+        for name in ("parameters", "multiply_adds")
+    }
+    every = [encoding.architecture(point) for point in product(*map(range, encoding.sizes))]
+    costs = {name: [table.of(one) for one in every] for name, table in tables.items()}
+    shares = random_shares(space, 0)
+    scores = [score(space, shares, one) for one in every]
+    for share in (0.1, 0.5):
+        limits = {
+            name: int(sorted(values)[int(share * len(every))]) for name, values in costs.items()
+        }
+        for kept in ({"parameters"}, {"multiply_adds"}, {"parameters", "multiply_adds"}):
+            asked = {name: limit for name, limit in limits.items() if name in kept}
+            found = derive(space, shares, {}, WithinBudget(**asked))
+            fits = [
+                all(costs[n][i] <= limit for n, limit in asked.items()) for i in range(len(every))
+            ]
+            net = Net(found, 1, 10)
+            assert sum(p.numel() for p in net.parameters()) <= asked.get("parameters", 10**9)
+            best = max(s for s, fit in zip(scores, fits, strict=True) if fit)
+            assert score(space, shares, found) == pytest.approx(best, abs=1e-4)
+
+
+def test_a_budget_below_everything_is_refused() -> None:
+    with pytest.raises(ValueError, match="the smallest possible are {'parameters': "):
+        WithinBudget(parameters=10)(SMALL_SPACES[0], random_shares(SMALL_SPACES[0], 0))
+
+
+def test_a_skip_limit_keeps_the_strongest_skips() -> None:
+    space = darts_space()
+    shares = random_shares(space, 0)
+    for rows in shares.values():
+        rows[:, space.candidates.index("skip_connect")] += torch.linspace(1, 2, len(rows))
+    for limit in (0, 1, 2, 20):
+        cells = SkipLimit(limit)(space, shares)
+        skips = [e for node in cells["normal"] for e in node if e[0] == "skip_connect"]
+        assert len(skips) == min(limit, 8)
+        assert cells["reduce"] == Strongest()(space, shares)["reduce"]
+        assert all(len(node) == 2 for node in cells["normal"])
+    skip = space.candidates.index("skip_connect")
+    nodes = [rows[:, skip] for rows in shares["normal"].split(list(space.edges_per_node))]
+    strongest = max(range(4), key=lambda node: float(nodes[node].max()))
+    kept = ("skip_connect", int(nodes[strongest].argmax()))
+    assert kept in SkipLimit(1)(space, shares)["normal"][strongest]
+    with pytest.raises(ValueError, match="at least 0"):
+        SkipLimit(-1)
+
+
+def test_every_edge_of_nasbench201_keeps_its_best_candidate_or_none() -> None:
+    space = nasbench201_space()
+    shares = random_shares(space, 1)["normal"]
+    shares[0, 0], shares[3, 2] = 2.0, 2.0
+    cell = Strongest()(space, {"normal": shares})["normal"]
+    assert [len(node) for node in cell] == [1, 2, 3]
+    assert cell[0] == (("none", 0),)
+    assert cell[2][0] == ("conv_1x1", 0)

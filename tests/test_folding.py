@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from darts_lite.folding import Folded
 from darts_lite.operations import FactorizedReduce
-from darts_lite.search_space import SearchSpace, darts_space
+from darts_lite.search_space import SearchSpace, darts_space, nasbench201_space
 from darts_lite.supernet import Literal, Supernet
 
 ALL = (
@@ -75,6 +75,7 @@ SPACES = {
         ("dw_conv_3x3", f"{__name__}.Shifted", "skip_connect"), nodes=2, channels=4, cells=2
     ),
     "nothing folds": SearchSpace((f"{__name__}.Shifted",), nodes=1, channels=4, cells=2),
+    "nasbench201": nasbench201_space(channels=4, cells=3),
     "one map": SearchSpace(("max_pool_3x3",), nodes=2, channels=4, cells=2),
 }
 

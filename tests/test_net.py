@@ -121,3 +121,35 @@ def test_weights_of_a_part_of_the_channels_are_refused() -> None:
     shares = {kind: alpha.softmax(dim=-1).detach() for kind, alpha in supernet.alphas.items()}
     with pytest.raises(ValueError, match="searched on 1 of 2 channels; train from scratch"):
         Net(derive(space, shares, {}), 1, 10).inherit(supernet)
+
+
+NASBENCH201 = {
+    "index 6111": (
+        "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+"
+        "|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|",
+        1_073_466,
+    ),
+    "3x3 everywhere": (
+        "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+"
+        "|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|",
+        1_531_546,
+    ),
+    "skips everywhere": (
+        "|skip_connect~0|+|skip_connect~0|skip_connect~1|+"
+        "|skip_connect~0|skip_connect~1|skip_connect~2|",
+        73_306,
+    ),
+    "nothing": ("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|", 73_306),
+    "pools and 1x1": (
+        "|avg_pool_3x3~0|+|nor_conv_1x1~0|avg_pool_3x3~1|+|none~0|avg_pool_3x3~1|skip_connect~2|",
+        73_306 + 5 * (16 * 16 + 32 * 32 + 64 * 64) + 5 * 2 * (16 + 32 + 64),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NASBENCH201)
+def test_the_parameters_of_nasbench201(name: str) -> None:
+    text, expected = NASBENCH201[name]
+    net = Net(Architecture.of(text), 3, 10)
+    assert sum(p.numel() for p in net.parameters()) == expected
+    assert net(torch.randn(2, 3, 32, 32)).shape == (2, 10)

@@ -1,48 +1,113 @@
-"""Mixing weights, beta-decay and the diagnostics of the alphas."""
-
-import math
+"""Mixing weights and shares."""
 
 import pytest
 import torch
+from torch import Tensor
 
-from darts_lite.relaxation import BetaDecay, Softmax, drift, normalized_entropy, top2_margins
+from darts_lite.checkpoints import describe_part
+from darts_lite.relaxation import (
+    RELAXATIONS,
+    Concrete,
+    Dirichlet,
+    GumbelMax,
+    Relaxation,
+    Sigmoid,
+    Softmax,
+    Temperature,
+    relaxation_of,
+    relaxed_samples,
+)
+
+ALL: list[Relaxation] = [kind() for kind in RELAXATIONS.values()]
+ALPHAS = torch.tensor([[1.0, 0.0, -1.0], [0.5, 0.5, 3.0]], dtype=torch.float64)
+
+
+def ids(relaxation: object) -> str:
+    return type(relaxation).__name__
 
 
 def test_softmax_rows_sum_to_one() -> None:
-    alphas = torch.randn(5, 7, dtype=torch.float64)
-    for weights in (Softmax().mixing_weights(alphas), Softmax().shares(alphas)):
-        assert torch.allclose(weights.sum(dim=-1), torch.ones(5, dtype=torch.float64))
-        assert torch.allclose(weights[0, 1] / weights[0, 0], (alphas[0, 1] - alphas[0, 0]).exp())
+    for weights in (Softmax().mixing_weights(ALPHAS, 0.5), Softmax().shares(ALPHAS)):
+        assert torch.allclose(weights.sum(dim=-1), torch.ones(2, dtype=torch.float64))
+        assert torch.allclose(weights[0, 0] / weights[0, 1], torch.tensor(1.0).exp().double())
 
 
-def test_beta_decay_is_the_mean_logsumexp_and_grows_with_progress() -> None:
-    alphas = {"normal": torch.zeros(2, 4), "reduce": torch.zeros(1, 4)}
-    penalty = BetaDecay(3.0)
-    assert penalty(alphas, 0.0) == 0
-    assert math.isclose(float(penalty(alphas, 0.5)), 1.5 * math.log(4), rel_tol=1e-6)
+@pytest.mark.parametrize("relaxation", ALL, ids=ids)
+def test_weights_have_a_gradient_in_every_alpha_and_shares_rank_alike(
+    relaxation: Relaxation,
+) -> None:
+    torch.manual_seed(0)
+    alphas = ALPHAS.clone().requires_grad_()
+    slopes = torch.zeros_like(ALPHAS)
+    for _ in range(20):  # a draw that is decided has almost no slope
+        weights = relaxation.mixing_weights(alphas, 0.2)
+        assert weights.shape == alphas.shape and (weights >= 0).all()
+        (slope,) = torch.autograd.grad((weights * torch.rand_like(weights)).sum(), alphas)
+        slopes += slope.abs()
+    assert (slopes > 0).all()
+    shares = relaxation.shares(ALPHAS)
+    assert torch.equal(shares.argsort(dim=-1), ALPHAS.argsort(dim=-1))
 
 
-def test_beta_decay_pushes_down_in_proportion_to_the_shares() -> None:
-    alpha = torch.tensor([[2.0, 0.0, -1.0]], requires_grad=True)
-    (gradient,) = torch.autograd.grad(BetaDecay(1.0)({"normal": alpha}, 1.0), alpha)
-    assert torch.allclose(gradient, alpha.softmax(dim=-1))
+@pytest.mark.parametrize("relaxation", ALL, ids=ids)
+def test_only_what_is_called_deterministic_repeats_itself(relaxation: Relaxation) -> None:
+    torch.manual_seed(0)
+    first, second = (relaxation.mixing_weights(ALPHAS, p) for p in (0.1, 0.9))
+    assert torch.equal(first, second) == relaxation.deterministic
 
 
-def test_a_negative_strength_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 0"):
-        BetaDecay(-1.0)
+def frequencies(weights: Tensor) -> Tensor:
+    """How often each candidate has the largest weight, ``(draws, candidates)`` -> shares."""
+    return weights.argmax(dim=-1).bincount(minlength=weights.shape[-1]) / len(weights)
 
 
-def test_diagnostics_at_their_ends() -> None:
-    uniform, decided = torch.full((3, 4), 0.25), torch.eye(4)[:3]
-    assert math.isclose(float(normalized_entropy(uniform)), 1, rel_tol=1e-6)
-    assert normalized_entropy(decided) == 0
-    assert torch.equal(top2_margins(uniform), torch.zeros(3))
-    assert torch.equal(top2_margins(decided), torch.ones(3))
-    assert drift(uniform, uniform) == 0
-    assert drift(decided, uniform) == 0.75
+def test_gumbel_draws_follow_the_softmax_shares() -> None:
+    torch.manual_seed(0)
+    rows = ALPHAS[:1].expand(40_000, -1)
+    expected = ALPHAS[0].softmax(dim=-1).float()
+    for temperature in (0.1, 5.0):
+        found = frequencies(relaxed_samples(rows, temperature))
+        assert torch.allclose(found, expected, atol=0.01)
+    assert torch.allclose(frequencies(GumbelMax().mixing_weights(rows, 0.0)), expected, atol=0.01)
 
 
-def test_one_candidate_is_a_clear_decision() -> None:
-    assert torch.equal(top2_margins(torch.ones(2, 1)), torch.ones(2))
-    assert normalized_entropy(torch.ones(2, 1)) == 0
+def test_gumbel_max_gives_exactly_one_candidate_weight() -> None:
+    torch.manual_seed(0)
+    alphas = torch.randn(500, 8, requires_grad=True)
+    weights = GumbelMax().mixing_weights(alphas, 0.7)
+    assert ((weights != 0).sum(dim=-1) == 1).all()
+    assert torch.allclose(weights.sum(dim=-1), torch.ones(500))
+
+
+def test_a_colder_draw_is_nearer_to_a_decision() -> None:
+    torch.manual_seed(0)
+    rows = ALPHAS[:1].expand(2000, -1)
+    warm, cold = (Concrete(1.0, 0.1).mixing_weights(rows, p).amax(dim=-1).mean() for p in (0, 1))
+    assert cold > warm + 0.1
+    assert Temperature(10.0, 0.1).at(0.5) == pytest.approx(1.0)
+
+
+def test_dirichlet_draws_have_the_shares_as_their_mean() -> None:
+    torch.manual_seed(0)
+    draws = Dirichlet().mixing_weights(ALPHAS[:1].expand(40_000, -1), 0.0)
+    assert torch.allclose(draws.mean(dim=0), Dirichlet().shares(ALPHAS)[0], atol=0.01)
+    assert Dirichlet().mixing_weights(torch.full((2, 3), -50.0), 0.0).isfinite().all()
+
+
+def test_sigmoids_do_not_compete() -> None:
+    more = ALPHAS + torch.tensor([1.0, 0.0, 0.0])
+    assert torch.equal(Sigmoid().shares(more)[:, 1:], Sigmoid().shares(ALPHAS)[:, 1:])
+
+
+@pytest.mark.parametrize("relaxation", [*ALL, Concrete(3.0, 2.0)], ids=ids)
+def test_a_description_makes_it_again(relaxation: Relaxation) -> None:
+    assert relaxation_of(describe_part(relaxation)) == relaxation
+    assert relaxation_of(relaxation) is relaxation
+
+
+def test_what_cannot_be_made_is_refused() -> None:
+    with pytest.raises(ValueError, match="none of darts_lite's"):
+        relaxation_of({"class_path": "os.Mine", "init_args": {}})
+    for kind in (Concrete, GumbelMax):
+        with pytest.raises(ValueError, match="temperatures must be above 0"):
+            kind(start=0.0)

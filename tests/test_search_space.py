@@ -50,7 +50,7 @@ def test_plain_values_make_the_same_space_again() -> None:
         ({"candidates": ("conv_3x3", "conv_3x3")}, "differ"),
         ({"candidates": ("conv_9x9",)}, "unknown operation 'conv_9x9'"),
         ({"nodes": 0}, "nodes must be at least 1"),
-        ({"kept_edges": 3}, "kept_edges must be 1 or 2"),
+        ({"kept_edges": 3}, "kept_edges must be 1 to 2"),
         ({"channels": 0}, "channels must be"),
         ({"cells": -1}, "cells must be"),
         ({"reductions": (8,)}, "reductions name cell 8"),

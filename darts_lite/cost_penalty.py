@@ -1,0 +1,78 @@
+"""A search that knows what its net will cost."""
+
+from collections.abc import Callable, Mapping
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from darts_lite.costs import COSTS, CostTable
+from darts_lite.search import ArchitectureSearch
+
+
+class CostPenalty(Callback):
+    """Adds the expected cost of the derived net to the loss of the alphas.
+
+    Without a budget the penalty is ``strength * expected / that of even shares``; with one it is
+    ``strength * max(0, expected / budget - 1)``, which leaves a search alone that stays within. The
+    expectation is `darts_lite.costs.CostTable.expected`, whose gradient in the alphas is exact
+    (ProxylessNAS, arXiv 1812.00332, section 3.3, has the same for latency).
+
+    Args:
+        cost: ``parameters``, ``multiply_adds``, or ``latency``: milliseconds of one image, measured
+            for every operation on the search's device when it starts.
+        strength: Weight of the penalty.
+        budget: What the cost should not exceed, in its own unit.
+
+    Raises:
+        ValueError: if the cost is unknown, or a number is not above 0.
+    """
+
+    def __init__(
+        self, cost: str = "multiply_adds", strength: float = 0.1, budget: float | None = None
+    ) -> None:
+        if cost not in COSTS:
+            raise ValueError(f"unknown cost {cost!r}; choose from {sorted(COSTS)}")
+        if not strength > 0 or (budget is not None and not budget > 0):
+            raise ValueError(
+                f"strength and budget of a cost must be above 0, got {strength} and {budget}"
+            )
+        self.cost, self.strength, self.budget = cost, strength, budget
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measures the operations and adds the penalty to the search's regularizers."""
+        if not isinstance(pl_module, ArchitectureSearch):
+            return
+        if any(
+            isinstance(other, ExpectedCost) and other.owner is self
+            for other in pl_module.regularizers
+        ):
+            return
+        table = CostTable.measure(
+            pl_module.space,
+            COSTS[self.cost],
+            pl_module.hparams["in_channels"],
+            pl_module.hparams["num_classes"],
+            trainer.datamodule.image_size,  # type: ignore[attr-defined]
+            pl_module.device if self.cost == "latency" else "meta",
+        )
+        penalty = ExpectedCost(self, table, pl_module.relaxation.shares)
+        pl_module.regularizers = [*pl_module.regularizers, penalty]
+
+
+class ExpectedCost:
+    """The penalty of a `CostPenalty`, once the costs are known."""
+
+    def __init__(
+        self, owner: CostPenalty, table: CostTable, shares: Callable[[Tensor], Tensor]
+    ) -> None:
+        self.owner, self.table, self.shares = owner, table, shares
+
+    def penalty(self, alphas: Mapping[str, Tensor], progress: float) -> Tensor:
+        """See `darts_lite.regularizers.Regularizer`."""
+        rows = {kind: self.shares(alpha) for kind, alpha in alphas.items()}
+        expected = self.table.expected(rows)
+        if self.owner.budget is not None:
+            return self.owner.strength * (expected / self.owner.budget - 1).clamp_min(0)
+        even = {kind: row.detach() * 0 + 1 for kind, row in rows.items()}
+        return self.owner.strength * expected / self.table.expected(even)

@@ -1,0 +1,74 @@
+"""From a supernet's architecture parameters to its mixing weights, and to what ranks candidates."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from darts_lite.relaxation import Relaxation
+from darts_lite.supernet import Supernet
+
+
+class Mixture:
+    """What a relaxation makes of a supernet's alphas, with edge weights and auxiliary skips.
+
+    Where edges have weights, candidates are mixed and ranked by the product of both (PC-DARTS,
+    arXiv 1907.05737, equation 3 and section 3.2).
+
+    Args:
+        supernet: Whose parameters these are.
+        relaxation: Of the alphas.
+        auxiliary_skip: Mixing weight of the auxiliary skip connections at the start; it falls
+            linearly to 0 over the search (DARTS-, arXiv 2009.01027, equation 6). Read only where
+            the supernet has them.
+    """
+
+    def __init__(
+        self, supernet: Supernet, relaxation: Relaxation, auxiliary_skip: float = 0.0
+    ) -> None:
+        self.supernet, self.relaxation, self.auxiliary_skip = supernet, relaxation, auxiliary_skip
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether mixing weights depend on the parameters alone, not on draws or progress."""
+        return self.relaxation.deterministic and not self.supernet.auxiliary_skip
+
+    def parameters(self) -> list[nn.Parameter]:
+        """All architecture parameters: the alphas, then those of edges."""
+        return [*self.supernet.alphas.values(), *self.supernet.edge_alphas.values()]
+
+    def drawn(self, progress: float) -> dict[str, Tensor]:
+        """Differentiable mixing weights for one training step, kind of cell -> rows.
+
+        Args:
+            progress: How much of the search is done, 0 to 1.
+        """
+        alphas = self.supernet.alphas
+        rows = {k: self.relaxation.mixing_weights(alpha, progress) for k, alpha in alphas.items()}
+        return self._completed(self._edge_weighted(rows), progress)
+
+    def expected(self, progress: float) -> dict[str, Tensor]:
+        """Mixing weights for validation, without a graph."""
+        return self._completed(self.shares(), progress)
+
+    def shares(self) -> dict[str, Tensor]:
+        """What ranks the candidates, kind of cell -> ``(edges, candidates)``, without a graph."""
+        with torch.no_grad():
+            alphas = self.supernet.alphas
+            return self._edge_weighted({k: self.relaxation.shares(a) for k, a in alphas.items()})
+
+    def _edge_weighted(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        per_node = self.supernet.space.edges_per_node
+        edges = {k: node_softmax(e, per_node) for k, e in self.supernet.edge_alphas.items()}
+        return {k: row * edges[k].unsqueeze(1) if k in edges else row for k, row in rows.items()}
+
+    def _completed(self, rows: dict[str, Tensor], progress: float) -> dict[str, Tensor]:
+        if not self.supernet.auxiliary_skip:
+            return rows
+        weight = self.auxiliary_skip * (1 - progress)
+        return {k: torch.nn.functional.pad(row, (0, 1), value=weight) for k, row in rows.items()}
+
+
+def node_softmax(edge_alphas: Tensor, edges_per_node: Sequence[int]) -> Tensor:
+    """Softmax over the edges that enter one node, ``(edges,)`` -> ``(edges,)``."""
+    return torch.cat([node.softmax(dim=0) for node in edge_alphas.split(list(edges_per_node))])

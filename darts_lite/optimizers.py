@@ -1,0 +1,30 @@
+"""The optimizers that searches and retrainings start with, and how long they run."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from torch.optim import Optimizer
+
+
+def darts_sgd(parameters: Iterable[Any]) -> Optimizer:
+    """DARTS' optimizer of the weights (arXiv 1806.09055, appendix A.1)."""
+    return torch.optim.SGD(parameters, lr=0.025, momentum=0.9, weight_decay=3e-4)
+
+
+def darts_adam(parameters: Iterable[Any]) -> Optimizer:
+    """DARTS' optimizer of the alphas (arXiv 1806.09055, appendix A.1)."""
+    return torch.optim.Adam(parameters, lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
+
+
+def total_steps(trainer: Trainer) -> int:
+    """Optimizer steps of a whole training, which schedules are laid out over.
+
+    Raises:
+        ValueError: if the training has no end.
+    """
+    steps = trainer.estimated_stepping_batches
+    if steps == float("inf"):
+        raise ValueError("schedules need an end: set trainer.max_epochs or trainer.max_steps")
+    return max(1, int(steps))

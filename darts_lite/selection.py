@@ -1,0 +1,171 @@
+"""Selection by perturbation: what does the supernet lose without a candidate?"""
+
+import random
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from darts_lite.architecture import Architecture
+from darts_lite.losses import evaluated
+from darts_lite.search import ArchitectureSearch
+
+Mixing = dict[str, Tensor]
+
+
+class Perturbation(Callback):
+    """Decides each edge by what its candidates are worth to the supernet, when a search ends.
+
+    DARTS-PT (arXiv 2108.04392, algorithm 1): for each edge, in random order, the candidate without
+    which the supernet is worst is kept and the others are dropped for good; in between the weights
+    are tuned. Then each node keeps the edges without which it is worst. Worst is the largest loss,
+    which tells more than accuracy where most images are right (the published code has both).
+    Shares are not asked, so that with uniform ones this is also the control which tells what they
+    are worth.
+
+    Args:
+        tuning_steps: Steps of the weights after each decision.
+        learning_rate: Of those steps, of SGD with the published momentum and weight decay.
+        batches: Batches of the ``alphas`` split, of ``evaluation_batch_size``, that tell how good
+            the supernet is.
+        seed: Of the order of edges.
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+
+    def __init__(
+        self,
+        tuning_steps: int = 20,
+        learning_rate: float = 0.01,
+        batches: int = 2,
+        seed: int = 0,
+    ) -> None:
+        if tuning_steps < 0 or batches < 1 or not learning_rate > 0:
+            raise ValueError(
+                "perturbation needs tuning_steps of at least 0, batches of at least 1 and a "
+                f"learning_rate above 0; got {tuning_steps}, {batches} and {learning_rate}"
+            )
+        self.tuning_steps, self.learning_rate = tuning_steps, learning_rate
+        self.batches, self.seed = batches, seed
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Selects the architecture that the search then hands on."""
+        if isinstance(pl_module, ArchitectureSearch):
+            pl_module.selected = self.select(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
+
+    def select(self, search: ArchitectureSearch, data: Any) -> Architecture:
+        """The architecture; the supernet's weights are as before afterwards.
+
+        Args:
+            search: A search, or what was loaded from its checkpoint.
+            data: The data module, set up.
+        """
+        before = {name: value.clone() for name, value in search.state_dict().items()}
+        try:
+            mixing = self._decided(search, data)
+        finally:
+            search.load_state_dict(before)
+        found_by = {"algorithm": f"{search.algorithm}, Perturbation"}
+        return _discrete(search, mixing, found_by)
+
+    def _decided(self, search: ArchitectureSearch, data: Any) -> Mixing:
+        order = random.Random(self.seed)
+        space = search.space
+        mixing = {kind: rows.clone() for kind, rows in search.mixture.expected(1.0).items()}
+        tune = self._tuning(search, data)
+        places = [(kind, edge) for kind, rows in mixing.items() for edge in range(len(rows))]
+        for kind, edge in order.sample(places, len(places)):
+            choices = [
+                position
+                for position, name in enumerate(space.candidates)
+                if name != "none" or space.kept_edges is None
+            ]
+            losses = {
+                position: self._loss_without(search, data, mixing, kind, edge, position)
+                for position in choices
+            }
+            best = max(choices, key=losses.__getitem__)
+            mixing[kind][edge] = 0
+            mixing[kind][edge, best] = 1
+            tune(mixing)
+        if space.kept_edges is None:
+            return mixing
+        starts = [sum(space.edges_per_node[:node]) for node in range(space.nodes)]
+        nodes = [(kind, node) for kind in mixing for node in range(space.nodes)]
+        for kind, node in order.sample(nodes, len(nodes)):
+            edges = range(starts[node], starts[node] + space.edges_per_node[node])
+            without = {edge: self._loss_without(search, data, mixing, kind, edge) for edge in edges}
+            for edge in sorted(edges, key=without.__getitem__)[: -space.kept_edges]:
+                mixing[kind][edge] = 0
+            tune(mixing)
+        return mixing
+
+    def _loss_without(
+        self,
+        search: ArchitectureSearch,
+        data: Any,
+        mixing: Mixing,
+        kind: str,
+        edge: int,
+        candidate: int | None = None,
+    ) -> float:
+        """Loss without a candidate of an edge, whose share the others take, or without all."""
+        rows = mixing[kind].clone()
+        if candidate is None:
+            rows[edge] = 0
+        else:
+            whole = rows[edge].sum()
+            rows[edge, candidate] = 0
+            rows[edge] *= whole / rows[edge].sum().clamp_min(1e-12)
+        loader = islice(data.alphas_dataloader(), self.batches)
+        loss, _ = evaluated(search.supernet, {**mixing, kind: rows}, loader)
+        return loss
+
+    def _tuning(
+        self, search: ArchitectureSearch, data: Any
+    ) -> Callable[[Mapping[str, Tensor]], None]:
+        weights = search.supernet.weights()
+        optimizer = torch.optim.SGD(weights, self.learning_rate, momentum=0.9, weight_decay=3e-4)
+
+        def tune(mixing: Mapping[str, Tensor]) -> None:
+            search.supernet.train()
+            for images, labels in islice(data.weights_dataloader(), self.tuning_steps):
+                with torch.enable_grad():
+                    loss = cross_entropy(
+                        search.supernet(images.to(weights[0].dtype), mixing), labels
+                    )
+                    optimizer.zero_grad()
+                    loss.backward()
+                torch.nn.utils.clip_grad_norm_(weights, search.gradient_clip)
+                optimizer.step()
+            optimizer.zero_grad()
+
+        return tune
+
+
+def _discrete(search: ArchitectureSearch, mixing: Mixing, found_by: dict[str, Any]) -> Architecture:
+    space = search.space
+    cells = {}
+    for kind, rows in mixing.items():
+        candidates = rows[:, : len(space.candidates)].cpu()
+        cells[kind] = tuple(
+            tuple(
+                (space.candidates[int(row.argmax())], source)
+                for source, row in enumerate(node)
+                if bool(row.any())
+            )
+            for node in candidates.split(list(space.edges_per_node))
+        )
+    return Architecture(
+        cells=cells,
+        concat=dict.fromkeys(cells, space.outputs),
+        skeleton=space.skeleton,
+        space=space.name,
+        found_by=found_by,
+    )

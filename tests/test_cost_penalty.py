@@ -1,0 +1,79 @@
+"""A search that knows what its net will cost, on real digits."""
+
+import pytest
+import torch
+from lightning.pytorch import seed_everything
+from runs import SMALL, fast_sgd, quiet_trainer
+
+from darts_lite.cost_penalty import CostPenalty, ExpectedCost
+from darts_lite.costs import COSTS, CostTable
+from darts_lite.data import ImageData
+from darts_lite.search import ArchitectureSearch
+
+
+def adam(parameters: object) -> torch.optim.Optimizer:
+    return torch.optim.Adam(parameters, lr=0.02)  # type: ignore[arg-type]
+
+
+def searched(digits: ImageData, *penalties: CostPenalty) -> float:
+    """Parameters of the net that a search finds."""
+    seed_everything(0, verbose=False)
+    search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd, alphas_optimizer=adam)
+    run = quiet_trainer(max_steps=40, limit_val_batches=0, callbacks=list(penalties))
+    run.fit(search, datamodule=digits)
+    return CostTable.measure(SMALL, COSTS["parameters"], 1, 10, 28).of(search.derive())
+
+
+def test_a_strong_penalty_finds_a_smaller_net(digits: ImageData) -> None:
+    free = searched(digits)
+    cheap = searched(digits, CostPenalty("parameters", strength=50.0))
+    assert cheap < free
+    within = searched(digits, CostPenalty("parameters", strength=50.0, budget=10**9))
+    assert within == free
+
+
+@pytest.mark.parametrize("budget", [None, 900.0])
+@pytest.mark.parametrize("cost", ["parameters", "multiply_adds"])
+def test_its_slope_in_the_alphas_is_that_of_finite_differences(
+    cost: str, budget: float | None
+) -> None:
+    torch.manual_seed(0)
+    table = CostTable.measure(SMALL, COSTS[cost], 1, 10, 28)
+    penalty = ExpectedCost(
+        CostPenalty(cost, 0.7, budget), table, lambda alphas: alphas.softmax(dim=-1)
+    )
+    alphas = {
+        kind: torch.randn(*costs.shape, dtype=torch.float64, requires_grad=True)
+        for kind, costs in table.edges.items()
+    }
+    slopes = torch.autograd.grad(penalty.penalty(alphas, 0.5), list(alphas.values()))
+    for alpha, slope in zip(alphas.values(), slopes, strict=True):
+        assert (slope != 0).float().mean() > 0.7
+        for place in [(0, 1), (2, 3), (4, 2)]:
+            values = []
+            for step in (1e-6, -1e-6):
+                with torch.no_grad():
+                    alpha[place] += step
+                    values.append(float(penalty.penalty(alphas, 0.5)))
+                    alpha[place] -= step
+            expected = (values[0] - values[1]) / 2e-6
+            assert float(slope[place]) == pytest.approx(expected, rel=1e-4, abs=1e-9)
+
+
+def test_latency_is_measured_on_the_device(digits: ImageData) -> None:
+    search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd)
+    run = quiet_trainer(max_steps=2, limit_val_batches=0, callbacks=[CostPenalty("latency")])
+    run.fit(search, datamodule=digits)
+    (penalty,) = search.regularizers
+    assert isinstance(penalty, ExpectedCost)
+    convolution = SMALL.candidates.index("conv_3x3")
+    for costs in penalty.table.edges.values():
+        assert (costs[:, convolution] > costs[:, SMALL.candidates.index("none")] * 0.5).all()
+        assert (costs > 0).all()
+
+
+def test_a_slip_is_one_line() -> None:
+    with pytest.raises(ValueError, match="unknown cost 'watts'"):
+        CostPenalty("watts")
+    with pytest.raises(ValueError, match="must be above 0"):
+        CostPenalty(budget=0.0)
