@@ -1,15 +1,20 @@
 """The benchmark commands run, on a small scale."""
 
 import json
+from itertools import product
 from pathlib import Path
 
 import agreement
 import depthwise
+import nasbench201
+import nasbench201_supernets
 import planted
 import pytest
+import second_order
 from runs import SMALL, quiet_trainer
 
 from darts_lite.data import ImageData
+from darts_lite.nasbench201 import COLUMNS, SIZES, cell_of
 from darts_lite.search import ArchitectureSearch
 
 
@@ -46,3 +51,50 @@ def test_agreement_compares_runs_edge_by_edge(
     assert len([line for line in lines if line.endswith("2/3 |")]) == 10
     assert "skip_connect | skip_connect | conv_3x3" in lines[2]
     assert lines[-1].startswith("0 of 10 edges agree")
+
+
+def test_nasbench201_reports_each_strategy_and_budget(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "table.csv"
+    with path.open("w") as file:
+        print("index", *COLUMNS, sep=",", file=file)
+        for index, point in enumerate(product(*map(range, SIZES))):
+            value = 90 - sum(choice != 3 for choice in point)  # the more convolutions the better
+            print(index, cell_of(point), *[value] * 3, *[value + 1] * 3, sep=",", file=file)
+    nasbench201.main(
+        ["--table", str(path), "--seeds", "3", "--evaluations", "5", "200", "--datasets", "cifar10"]
+    )
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[2] for row in rows] == ["5", "200"] * 3
+    assert rows[3][3] == "91.00" and float(rows[0][3]) < 91  # a hill for local search
+    with pytest.raises(SystemExit):
+        nasbench201.main(["--table", str(tmp_path / "none.csv")])
+    assert "no table at" in capsys.readouterr().err
+
+
+def test_supernets_of_nasbench201_are_searched_once_and_looked_up(
+    found_digits: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, results = tmp_path / "table.csv", tmp_path / "found.jsonl"
+    with path.open("w") as file:
+        print("index", *COLUMNS, sep=",", file=file)
+        for index, point in enumerate(product(*map(range, SIZES))):
+            print(index, cell_of(point), 1, 1, 1, 90 - point.count(0), 1, 1, sep=",", file=file)
+    short = ["--seeds", "1", "--epochs", "2", "--steps", "2", "--algorithms", "DARTS", "GDAS"]
+    nasbench201_supernets.main(["--results", str(results), *short])
+    lines = results.read_text().splitlines()
+    assert [json.loads(line)["algorithm"] for line in lines] == ["DARTS", "GDAS"]
+    capsys.readouterr()
+    nasbench201_supernets.main(["--results", str(results), *short, "--table", str(path)])
+    assert results.read_text().splitlines() == lines
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()]
+    assert [row[0] for row in rows[2:4]] == ["| DARTS", "| GDAS"]
+    assert all(84 <= float(row[2]) <= 90 for row in rows[2:4])
+
+
+def test_second_order_compares_ways(found_digits: None, capsys: pytest.CaptureFixture[str]) -> None:
+    second_order.main(["--seeds", "1", "--steps", "1", "--batch", "4", "--size", "8"])
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
+    assert rows[0][:2] == ["| exact", "0.0e+00 (0.0e+00-0.0e+00)"]
+    assert len(rows) == 7 and not rows[-1][1].startswith("0.0")

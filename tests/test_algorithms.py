@@ -1,0 +1,76 @@
+"""Every algorithm is an overlay over a preset, and overlays stack."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from darts_lite.cli import main
+
+OVERLAYS = sorted((Path(__file__).parents[1] / "configs" / "algorithms").glob("*.yaml"))
+NAMES = {
+    "beta_decay": "DARTS, Softmax, FirstOrder, BetaDecay",
+    "budget": "DARTS, Softmax, FirstOrder, BetaDecay, ExpectedCost",
+    "darts": "DARTS, Softmax, FirstOrder",
+    "darts_minus": "DARTS, Softmax, FirstOrder, auxiliary_skip",
+    "drnas": "DARTS, Dirichlet, FirstOrder, DirichletAnchor",
+    "eigenvalue": "DARTS, Softmax, FirstOrder, BetaDecay",
+    "fair_darts": "DARTS, Sigmoid, FirstOrder, ZeroOne",
+    "gdas": "DARTS, GumbelMax, FirstOrder",
+    "local_search": "LocalSearch, SharedWeights",
+    "oles": "DARTS, Softmax, FirstOrder, BetaDecay",
+    "pc_darts": "DARTS, Softmax, FirstOrder, partial_channels 4, edge_weights True",
+    "perturbation": "DARTS, Softmax, FirstOrder, BetaDecay",
+    "random_search": "RandomSearch, SharedWeights",
+    "second_order": "DARTS, Softmax, SecondOrder, BetaDecay",
+    "skip_limit": "DARTS, Softmax, FirstOrder, BetaDecay",
+    "snas": "DARTS, Concrete, FirstOrder",
+    "spos": "Evolution, SharedWeights",
+}
+QUICK = [
+    *("--trainer.max_epochs", "2", "--trainer.accelerator", "cpu", "--retraining", "null"),
+    *("--data.search_batches_per_epoch", "3", "--data.search_batch_size", "8"),
+    *("--model.space.channels", "4", "--model.space.cells", "2"),
+    *("--model.space.reductions", "[1]"),
+]
+SHARED = ["--model.evaluator.weights_epochs", "1", "--model.evaluations", "3"]
+
+
+def searched(folder: Path, root: str, *arguments: str) -> dict[str, object]:
+    """The summary of a short search."""
+    preset = str(OVERLAYS[0].parents[1] / "mnist.yaml")
+    where = ["--data.root", root, "--run.folder", str(folder)]
+    main(["fit", "--config", preset, *arguments, *QUICK, *where])
+    return json.loads((folder / "mnist" / "version_0" / "summary.json").read_text())
+
+
+def test_each_overlay_has_a_name_here() -> None:
+    assert {path.stem for path in OVERLAYS} == set(NAMES)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.stem)
+def test_an_overlay_searches_real_digits(overlay: Path, digits_root: str, tmp_path: Path) -> None:
+    explores = "SharedWeights" in NAMES[overlay.stem]
+    extra = SHARED if explores else []
+    summary = searched(tmp_path, digits_root, "--config", str(overlay), *extra)
+    assert summary["algorithm"] == NAMES[overlay.stem]
+    assert summary["evaluations" if explores else "architecture_steps"] == (3 if explores else 4)
+    assert str(summary["architecture"]).startswith("Genotype(")
+    source = overlay.read_text().splitlines()[0]
+    assert source.startswith("# ") and "arXiv" in overlay.read_text()
+
+
+def test_overlays_stack(digits_root: str, tmp_path: Path) -> None:
+    stacked = ["pc_darts", "oles", "eigenvalue", "skip_limit"]
+    folder = OVERLAYS[0].parent
+    arguments = [word for name in stacked for word in ("--config", str(folder / f"{name}.yaml"))]
+    summary = searched(tmp_path, digits_root, *arguments, "--trainer.log_every_n_steps", "1")
+    assert summary["algorithm"] == NAMES["pc_darts"]
+    config = yaml.safe_load((tmp_path / "mnist" / "version_0" / "config.yaml").read_text())
+    names = [one["class_path"].split(".")[-1] for one in config["trainer"]["callbacks"]]
+    assert names == ["OperationFreezing", "EigenvalueMonitor"]
+    assert config["model"]["init_args"]["derivation"]["class_path"].endswith("SkipLimit")
+    board = EventAccumulator(str(tmp_path / "mnist" / "version_0")).Reload().Tags()["scalars"]
+    assert {"search/frozen_operations", "alphas/eigenvalue"} <= set(board)
