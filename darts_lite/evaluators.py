@@ -1,6 +1,6 @@
 """What an architecture is worth, for searches without gradients."""
 
-from itertools import islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -86,7 +86,8 @@ class FromScratch:
         optimizer = darts_sgd(net.parameters())
         optimizer.param_groups[0]["lr"] = self.learning_rate
         cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
-        for images, labels in _endless(data.weights_dataloader(), self.steps):
+        passes = chain.from_iterable(repeat(data.weights_dataloader()))
+        for images, labels in islice(passes, self.steps):
             optimizer.zero_grad()
             cross_entropy(net(images), labels).backward()
             optimizer.step()
@@ -122,13 +123,6 @@ class TableLookup:
         if text not in self.table:
             raise ValueError(f"the table has no architecture {text}; search space nasbench201")
         return self.table[text].validation[self.dataset]
-
-
-def _endless(loader: Any, count: int) -> Any:
-    while count > 0:
-        for batch in islice(loader, count):
-            yield batch
-            count -= 1
 
 
 def _check_positive(**values: float) -> None:

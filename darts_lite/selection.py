@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Mapping
-from itertools import islice
+from itertools import chain, islice, repeat
 from typing import Any
 
 import torch
@@ -132,10 +132,11 @@ class Perturbation(Callback):
     ) -> Callable[[Mapping[str, Tensor]], None]:
         weights = search.supernet.weights()
         optimizer = torch.optim.SGD(weights, self.learning_rate, momentum=0.9, weight_decay=3e-4)
+        batches = chain.from_iterable(repeat(data.weights_dataloader()))  # without an end
 
         def tune(mixing: Mapping[str, Tensor]) -> None:
             search.supernet.train()
-            for images, labels in islice(data.weights_dataloader(), self.tuning_steps):
+            for images, labels in islice(batches, self.tuning_steps):
                 with torch.enable_grad():
                     loss = cross_entropy(
                         search.supernet(images.to(weights[0].dtype), mixing), labels
