@@ -236,7 +236,6 @@ def derive(
     cells = (derivation or Strongest())(space, shares)
     return Architecture(
         cells=cells,
-        concat=dict.fromkeys(cells, space.outputs),
         skeleton=space.skeleton,
         space=space.name,
         found_by=dict(found_by),

@@ -49,7 +49,6 @@ class Encoding:
             cells[kind] = tuple(nodes)
         return Architecture(
             cells=cells,
-            concat=dict.fromkeys(cells, self.space.outputs),
             skeleton=self.space.skeleton,
             space=self.space.name,
             found_by=dict(found_by or {}),

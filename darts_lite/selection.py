@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from darts_lite.architecture import Architecture
+from darts_lite.derivation import derive
 from darts_lite.losses import evaluated
 from darts_lite.search import ArchitectureSearch
 
@@ -72,7 +73,8 @@ class Perturbation(Callback):
         finally:
             search.load_state_dict(before)
         found_by = {"algorithm": f"{search.algorithm}, Perturbation"}
-        return _discrete(search, mixing, found_by)
+        decided = {kind: rows[:, : len(search.space.candidates)] for kind, rows in mixing.items()}
+        return derive(search.space, decided, found_by)
 
     def _decided(self, search: ArchitectureSearch, data: Any) -> Mixing:
         order = random.Random(self.seed)
@@ -148,25 +150,3 @@ class Perturbation(Callback):
             optimizer.zero_grad()
 
         return tune
-
-
-def _discrete(search: ArchitectureSearch, mixing: Mixing, found_by: dict[str, Any]) -> Architecture:
-    space = search.space
-    cells = {}
-    for kind, rows in mixing.items():
-        candidates = rows[:, : len(space.candidates)].cpu()
-        cells[kind] = tuple(
-            tuple(
-                (space.candidates[int(row.argmax())], source)
-                for source, row in enumerate(node)
-                if bool(row.any())
-            )
-            for node in candidates.split(list(space.edges_per_node))
-        )
-    return Architecture(
-        cells=cells,
-        concat=dict.fromkeys(cells, space.outputs),
-        skeleton=space.skeleton,
-        space=space.name,
-        found_by=found_by,
-    )
