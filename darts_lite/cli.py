@@ -1,15 +1,11 @@
 """The command line: a LightningCLI whose `fit` runs all stages."""
 
-import copy
 import json
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
-from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,20 +14,17 @@ import torch
 from jsonargparse import set_parsing_settings
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, Timer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import TensorBoardLogger
 
-from darts_lite import pipeline
-from darts_lite.callbacks import ArchitectureBoard, PlainProgress, ProgressBar
+from darts_lite import pipeline, reporting
 from darts_lite.checkpoints import read_checkpoint
 from darts_lite.data import ImageData
-from darts_lite.discretisation import DiscretisationGap
 from darts_lite.encoding import any_architecture
 from darts_lite.parsing import FROM_DATA, OneLineParser, stop, with_checkpoint_settings
 from darts_lite.retraining import Retraining
+from darts_lite.run_settings import RunSettings
 from darts_lite.search_space import SearchSpace
-from darts_lite.trainer_settings import choose_precision, refuse_unsupported
+from darts_lite.trainers import Trainers
 
 HARMLESS_WARNINGS = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning on a newer torch
@@ -51,27 +44,6 @@ SUMMARY_KEYS = (
     "params",
     "macs",
 )
-
-
-@dataclass
-class RunSettings:
-    """Where a run writes and when it ends.
-
-    Args:
-        name: Runs are written to ``<folder>/<name>/version_<n>``.
-        folder: Where all runs lie.
-        max_minutes: Ends a search early; the architecture found by then is retrained all the same.
-        imports: Modules to import first: those that define operations of your own.
-    """
-
-    name: str = "search"
-    folder: str = "logs"
-    max_minutes: float | None = None
-    imports: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.max_minutes is not None and self.max_minutes <= 0:
-            raise ValueError(f"run.max_minutes must be above 0, got {self.max_minutes}")
 
 
 class DartsCLI(LightningCLI):
@@ -134,7 +106,10 @@ class DartsCLI(LightningCLI):
 
     def instantiate_trainer(self, **overrides: Any) -> Trainer:
         """A trainer for `self.model`, with callbacks of its own."""
-        return self._trainer(self.model, **overrides)
+        get = self._get
+        settings, run = get(self.config_init, "trainer"), get(self.config_init, "run")
+        self.trainers = Trainers(dict(settings), run, self.subcommand or "")
+        return self.trainers.make(self.model, **overrides)
 
     def fit(
         self,
@@ -146,32 +121,32 @@ class DartsCLI(LightningCLI):
         """Runs every stage that the configuration asks for."""
         datamodule.setup("fit")
         self._try_retraining(model, datamodule)
-        directory = Path(self._run_logger.log_dir)
+        directory = self.trainers.directory
         self._save_config(directory)
         summary = dict.fromkeys(SUMMARY_KEYS) | {"seed": self.config["fit"]["seed_everything"]}
-        summary |= pipeline.describe_start(self.trainer, model, datamodule, directory)
+        summary |= reporting.describe_start(self.trainer, model, datamodule, directory)
         if isinstance(model, Retraining):
             summary |= {"algorithm": model.architecture.found_by.get("algorithm")}
             summary |= pipeline.retrain(self.trainer, model, datamodule, directory, ckpt_path)
         elif isinstance(model, pipeline.Search):
             summary |= pipeline.search(self.trainer, model, datamodule, directory, ckpt_path)
-            pipeline.write_summary(directory, summary)
+            reporting.write_summary(directory, summary)
             make_retraining = self._get(self.config_init, "retraining")
             if make_retraining is not None:
                 found = str(directory / "checkpoints" / "last.ckpt")
                 net = make_retraining(found, datamodule.in_channels, datamodule.num_classes)
-                self.trainer = self._trainer(net, max_epochs=net.max_epochs, max_steps=-1)
+                self.trainer = self.trainers.make(net, max_epochs=net.max_epochs, max_steps=-1)
                 summary |= pipeline.retrain(self.trainer, net, datamodule, directory, None)
         else:
             raise ValueError(
                 f"fit does not know {type(model).__name__}; model.class_path must be "
                 "darts_lite.ArchitectureSearch, darts_lite.Exploration or darts_lite.Retraining"
             )
-        pipeline.write_summary(directory, summary)
+        reporting.write_summary(directory, summary)
         settings = self.config["fit"].as_dict()
         settings = {name: settings[name] for name in ("model", "retraining", "data")}
-        pipeline.log_hyperparameters(self.trainer, settings, summary)
-        pipeline.report(directory, summary)
+        reporting.log_hyperparameters(self.trainer, settings, summary)
+        reporting.report(directory, summary)
 
     def validate(
         self,
@@ -234,61 +209,6 @@ class DartsCLI(LightningCLI):
             print(f"Warning: the checkpoint was made with: {then}. These figures do not compare.")
         print(json.dumps(metrics))
 
-    @cached_property
-    def _run_logger(self) -> TensorBoardLogger:
-        run = self._get(self.config_init, "run")
-        return TensorBoardLogger(run.folder, run.name, default_hp_metric=False)
-
-    def _trainer(self, model: LightningModule, **overrides: Any) -> Trainer:
-        configured = dict(self._get(self.config_init, "trainer"))
-        logger = configured.pop("logger")
-        settings = copy.deepcopy(configured) | overrides
-        if isinstance(model, Retraining) and settings["max_epochs"] is None:
-            settings["max_epochs"] = model.max_epochs
-        if (
-            self.subcommand == "fit"
-            and settings["max_epochs"] is None
-            and settings["max_steps"] < 0
-        ):
-            raise ValueError("how long to search? set trainer.max_epochs or trainer.max_steps")
-        refuse_unsupported(settings)
-        settings |= choose_precision(settings["accelerator"], settings["precision"])
-        if self.subcommand == "fit":
-            settings["logger"] = self._run_logger if logger in (None, True) else logger
-        else:
-            settings |= {"logger": False, "enable_checkpointing": False}
-        callbacks = settings["callbacks"] or []
-        callbacks = [callbacks] if isinstance(callbacks, Callback) else callbacks
-        callbacks = [c for c in callbacks if serves(c, model)]
-        settings["callbacks"] = [*callbacks, *self._callbacks(model, settings)]
-        if not sys.stdout.isatty():
-            settings["enable_progress_bar"] = False  # Lightning's own bar, beside the plain lines
-        trainer = Trainer(**settings)
-        if trainer.world_size > 1:
-            raise ValueError(
-                f"{trainer.world_size} processes were asked for, but a run uses one device so far; "
-                "set trainer.devices and trainer.num_nodes to 1"
-            )
-        return trainer
-
-    def _callbacks(self, model: LightningModule, settings: Mapping[str, Any]) -> list[Callback]:
-        if self.subcommand != "fit":
-            return [DiscretisationGap()] if self.subcommand == "validate" else []
-        callbacks: list[Callback] = []
-        if settings["enable_progress_bar"] is not False:
-            callbacks.append(ProgressBar() if sys.stdout.isatty() else PlainProgress())
-        searches = isinstance(model, pipeline.Search)
-        if searches:
-            callbacks += [ArchitectureBoard(), DiscretisationGap()]
-            minutes = self._get(self.config_init, "run").max_minutes
-            if minutes is not None:
-                callbacks.append(Timer(timedelta(minutes=minutes)))
-        if settings["enable_checkpointing"] is not False and not settings["fast_dev_run"]:
-            folder = Path(self._run_logger.log_dir) / "checkpoints"
-            name = "last" if searches else "retraining-last"
-            callbacks.append(ModelCheckpoint(folder, filename=name, enable_version_counter=False))
-        return callbacks
-
     def _save_config(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         config = self.config["fit"].clone()
@@ -296,12 +216,6 @@ class DartsCLI(LightningCLI):
         config.pop("config", None)
         text = self._parser("fit").dump(config, skip_none=False)
         (directory / "config.yaml").write_text(text)
-
-
-def serves(callback: Callback, model: LightningModule) -> bool:
-    """Whether a callback belongs to a stage: one that monitors another stage's metric does not."""
-    others = ("retraining/",) if isinstance(model, pipeline.Search) else ("search/", "alphas/")
-    return not str(getattr(callback, "monitor", None)).startswith(others)
 
 
 def _one_line(message: Warning | str, *_: object, **__: object) -> str:

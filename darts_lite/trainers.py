@@ -1,0 +1,121 @@
+"""The trainer of each stage of a run."""
+
+import copy
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, Timer
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from darts_lite.callbacks import ArchitectureBoard, PlainProgress, ProgressBar
+from darts_lite.discretisation import DiscretisationGap
+from darts_lite.pipeline import Search
+from darts_lite.retraining import Retraining
+from darts_lite.run_settings import RunSettings
+from darts_lite.trainer_settings import choose_precision, refuse_unsupported
+
+
+@dataclass(frozen=True)
+class Trainers:
+    """Makes the trainers of a run from the settings that all its stages share.
+
+    Args:
+        settings: Of Lightning's Trainer.
+        run: Where the run writes and when it ends.
+        verb: The command: fit, validate, test or predict.
+    """
+
+    settings: Mapping[str, Any]
+    run: RunSettings
+    verb: str
+
+    @cached_property
+    def logger(self) -> TensorBoardLogger:
+        """That of the run, which knows the run's folder."""
+        return TensorBoardLogger(self.run.folder, self.run.name, default_hp_metric=False)
+
+    @property
+    def directory(self) -> Path:
+        """The folder of the run."""
+        return Path(self.logger.log_dir)
+
+    def beside(self, *names: str) -> TensorBoardLogger:
+        """A logger that writes to a folder inside the run's."""
+        *folders, last = names
+        return TensorBoardLogger(
+            self.directory, "/".join(folders), version=last, default_hp_metric=False
+        )
+
+    def make(
+        self, model: LightningModule, part: TensorBoardLogger | None = None, **overrides: Any
+    ) -> Trainer:
+        """A trainer with callbacks of its own.
+
+        Args:
+            model: What it trains.
+            part: Where a part of the run writes; the run's own logger when not given.
+            overrides: Settings that this stage has otherwise.
+
+        Raises:
+            ValueError: if a setting cannot be followed.
+        """
+        settings = copy.deepcopy({k: v for k, v in self.settings.items() if k != "logger"})
+        settings |= overrides
+        if isinstance(model, Retraining) and settings["max_epochs"] is None:
+            settings["max_epochs"] = model.max_epochs
+        if self.verb == "fit" and settings["max_epochs"] is None and settings["max_steps"] < 0:
+            raise ValueError("how long to search? set trainer.max_epochs or trainer.max_steps")
+        refuse_unsupported(settings)
+        settings |= choose_precision(settings["accelerator"], settings["precision"])
+        own = self.settings["logger"]
+        if self.verb != "fit":
+            settings |= {"logger": False, "enable_checkpointing": False}
+        elif part is not None:
+            settings["logger"] = part if own is not False else False
+        else:
+            settings["logger"] = self.logger if own in (None, True) else own
+        callbacks = settings["callbacks"] or []
+        callbacks = [callbacks] if isinstance(callbacks, Callback) else callbacks
+        callbacks = [callback for callback in callbacks if serves(callback, model)]
+        directory = Path((part or self.logger).log_dir)
+        settings["callbacks"] = [*callbacks, *self._callbacks(model, settings, directory)]
+        if not sys.stdout.isatty():
+            settings["enable_progress_bar"] = False  # Lightning's own bar, beside the plain lines
+        trainer = Trainer(**settings)
+        if trainer.world_size > 1:
+            raise ValueError(
+                f"{trainer.world_size} processes were asked for, but a run uses one device so far; "
+                "set trainer.devices and trainer.num_nodes to 1"
+            )
+        return trainer
+
+    def _callbacks(
+        self, model: LightningModule, settings: Mapping[str, Any], directory: Path
+    ) -> list[Callback]:
+        if self.verb != "fit":
+            return [DiscretisationGap()] if self.verb == "validate" else []
+        callbacks: list[Callback] = []
+        if settings["enable_progress_bar"] is not False:
+            callbacks.append(ProgressBar() if sys.stdout.isatty() else PlainProgress())
+        searches = isinstance(model, Search)
+        if searches:
+            callbacks += [ArchitectureBoard(), DiscretisationGap()]
+            if self.run.max_minutes is not None:
+                callbacks.append(Timer(timedelta(minutes=self.run.max_minutes)))
+        if settings["enable_checkpointing"] is not False and not settings["fast_dev_run"]:
+            name = "last" if searches else "retraining-last"
+            folder = directory / "checkpoints"
+            callbacks.append(ModelCheckpoint(folder, filename=name, enable_version_counter=False))
+        return callbacks
+
+
+def serves(callback: Callback, model: LightningModule) -> bool:
+    """Whether a callback belongs to a stage: one that monitors another stage's metric does not."""
+    others = ("retraining/",) if isinstance(model, Search) else ("search/", "alphas/")
+    return not str(getattr(callback, "monitor", None)).startswith(others)

@@ -1,0 +1,83 @@
+"""Trainers of the stages."""
+
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, Timer
+
+from darts_lite.callbacks import ArchitectureBoard
+from darts_lite.retraining import Retraining
+from darts_lite.run_settings import RunSettings
+from darts_lite.search import ArchitectureSearch
+from darts_lite.search_space import SearchSpace
+from darts_lite.trainers import Trainers, serves
+
+SPACE = SearchSpace(("skip_connect", "conv_1x1"), nodes=1, channels=4, cells=2, reductions=())
+SETTINGS: dict[str, Any] = {
+    "accelerator": "cpu",
+    "accumulate_grad_batches": 1,
+    "callbacks": [EarlyStopping("search/loss"), EarlyStopping("retraining/loss")],
+    "enable_checkpointing": None,
+    "enable_progress_bar": None,
+    "fast_dev_run": False,
+    "gradient_clip_val": None,
+    "logger": None,
+    "max_epochs": 7,
+    "max_steps": -1,
+    "precision": None,
+}
+
+
+def made(
+    tmp_path: Path, model: Any, name: str | None = None, **changed: Any
+) -> tuple[Any, dict[type[Callback], Any]]:
+    run = RunSettings(folder=str(tmp_path), max_minutes=2)
+    trainers = Trainers(SETTINGS | changed, run, "fit")
+    trainer = trainers.make(model, trainers.beside("parts", name) if name else None)
+    callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
+    return trainer, {type(callback): callback for callback in callbacks}
+
+
+def test_a_search_and_a_retraining_get_what_is_theirs(tmp_path: Path) -> None:
+    search = ArchitectureSearch(SPACE)
+    trainer, callbacks = made(tmp_path, search)
+    assert callbacks[EarlyStopping].monitor == "search/loss"
+    assert {ArchitectureBoard, Timer, ModelCheckpoint} <= set(callbacks)
+    assert trainer.max_epochs == 7
+    _, callbacks = made(tmp_path, Retraining(search.derive()))
+    assert callbacks[EarlyStopping].monitor == "retraining/loss"
+    assert not {ArchitectureBoard, Timer} & set(callbacks)
+    assert callbacks[ModelCheckpoint].filename == "retraining-last"
+
+
+def test_a_part_of_a_run_writes_to_its_own_folder(tmp_path: Path) -> None:
+    trainer, callbacks = made(tmp_path, ArchitectureSearch(SPACE), "3")
+    part = tmp_path / "search" / "version_0" / "parts" / "3"
+    assert Path(trainer.logger.log_dir) == part
+    assert Path(callbacks[ModelCheckpoint].dirpath) == part / "checkpoints"
+
+
+def test_no_logger_is_none_in_the_parts_too(tmp_path: Path) -> None:
+    for part in (None, "3"):
+        trainer, _ = made(tmp_path, ArchitectureSearch(SPACE), part, logger=False)
+        assert trainer.logger is None
+
+
+def test_trainers_share_no_callbacks(tmp_path: Path) -> None:
+    trainers = Trainers(SETTINGS, RunSettings(folder=str(tmp_path)), "fit")
+    made: list[Any] = [trainers.make(ArchitectureSearch(SPACE)) for _ in range(2)]
+    first, second = ({id(callback) for callback in trainer.callbacks} for trainer in made)
+    assert not first & second
+
+
+def test_a_callback_serves_the_stage_it_monitors() -> None:
+    search = ArchitectureSearch(SPACE)
+    net = Retraining(search.derive())
+    for monitor, stages in (
+        ("search/loss", [search]),
+        ("alphas/drift", [search]),
+        ("retraining/loss", [net]),
+        ("of_my_own", [search, net]),
+    ):
+        callback = EarlyStopping(monitor)
+        assert [model for model in (search, net) if serves(callback, model)] == stages
