@@ -111,7 +111,7 @@ class SecondOrder:
         direct, slopes = gradients[: len(alphas)], gradients[len(alphas) :]
         direction = [rate * slope for rate, slope in zip(rates, slopes, strict=True)]
         if self.radius is None:
-            mixed = torch.autograd.grad(training, list(alphas), direction, materialize_grads=True)
+            mixed = products(training, alphas, direction)
         else:
             mixed = difference(training_loss, alphas, here, direction, self.radius, scale)
         return [gradient - part for gradient, part in zip(direct, mixed, strict=True)]
@@ -127,6 +127,21 @@ class SecondOrder:
                 "second order unrolls a step of torch.optim.SGD that minimizes, got "
                 f"{type(optimizer).__name__} for the weights; choose SGD or first order"
             )
+
+
+def products(
+    training: Sequence[Tensor], alphas: Sequence[Tensor], direction: Sequence[Tensor]
+) -> Sequence[Tensor]:
+    """The derivative of ``<training, direction>`` in each of the alphas.
+
+    Gradients that depend on no alpha, as of weights that a draw left out, add nothing.
+    """
+    pairs = zip(training, direction, strict=True)
+    dependent = [(gradient, way) for gradient, way in pairs if gradient.requires_grad]
+    if not dependent:
+        return [torch.zeros_like(alpha) for alpha in alphas]
+    gradients, ways = zip(*dependent, strict=True)
+    return torch.autograd.grad(gradients, list(alphas), ways, materialize_grads=True)
 
 
 def difference(
@@ -194,7 +209,13 @@ def sgd_step(optimizer: Optimizer, gradients: Sequence[Tensor]) -> tuple[list[Te
 def gradients_of(
     loss: Tensor, inputs: Sequence[Tensor], scale: float = 1.0, create_graph: bool = False
 ) -> list[Tensor]:
-    """Gradients of a scalar, computed at a loss scale and unscaled again."""
+    """Gradients of a scalar, computed at a loss scale and unscaled again.
+
+    They are 0 where the scalar depends on none of the inputs, as where every drawn candidate is
+    ``none``.
+    """
+    if not loss.requires_grad:
+        return [torch.zeros_like(given) for given in inputs]
     gradients = torch.autograd.grad(
         loss * scale, list(inputs), create_graph=create_graph, materialize_grads=True
     )

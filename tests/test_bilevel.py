@@ -10,10 +10,19 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy, interpolate
 
-from darts_lite.bilevel import FirstOrder, Loss, SecondOrder, frozen, sgd_step, weights_of
+from darts_lite.bilevel import (
+    ArchitectureGradient,
+    FirstOrder,
+    Loss,
+    SecondOrder,
+    frozen,
+    sgd_step,
+    weights_of,
+)
 from darts_lite.folding import Folded
 from darts_lite.losses import SupernetLoss
-from darts_lite.search_space import darts_space
+from darts_lite.sampling import Sampled
+from darts_lite.search_space import darts_space, nasbench201_space
 from darts_lite.supernet import Executor, Literal, Supernet
 
 
@@ -151,3 +160,26 @@ def test_only_sgd_is_unrolled() -> None:
             SecondOrder().check(optimizer)
     with pytest.raises(ValueError, match="above 0"):
         SecondOrder(radius=0)
+
+
+@pytest.mark.parametrize("gradient", [FirstOrder(), SecondOrder(), SecondOrder(0.01)])
+@pytest.mark.parametrize("candidate", ["none", "skip_connect", "conv_1x1"])
+def test_a_draw_that_leaves_weights_or_even_everything_out(
+    gradient: ArchitectureGradient, candidate: str
+) -> None:
+    torch.manual_seed(0)
+    space = nasbench201_space(channels=4, cells=3)
+    supernet = Supernet(space, 1, 10, Sampled())
+    mixing = torch.zeros(6, len(space.candidates))
+    mixing[:, space.candidates.index(candidate)] = 1
+    drawn = {"normal": mixing.requires_grad_()}
+    optimizer = torch.optim.SGD(supernet.weights(), lr=0.1, momentum=0.9)
+    images, labels = some_digits()
+    x, y = images[:16].unsqueeze(1).float() / 255, labels[:16].long()
+    training, validation = (
+        SupernetLoss(supernet, x[part], y[part], drawn, weights_of(optimizer))
+        for part in (slice(8), slice(8, 16))
+    )
+    (found,) = gradient(training, validation, [mixing], optimizer, 1.0)
+    used = found.abs().sum(dim=0).nonzero().flatten().tolist()
+    assert used == ([] if candidate == "none" else [space.candidates.index(candidate)])
