@@ -2,29 +2,34 @@
 
 import json
 import logging
+import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import torch
 from jsonargparse import set_parsing_settings
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import TensorBoardLogger
 
 from darts_lite import pipeline, reporting
+from darts_lite.architecture import Architecture
 from darts_lite.checkpoints import read_checkpoint
 from darts_lite.data import ImageData
-from darts_lite.encoding import any_architecture
+from darts_lite.encoding import Encoding, any_architecture
 from darts_lite.parsing import FROM_DATA, OneLineParser, stop, with_checkpoint_settings
 from darts_lite.retraining import Retraining
 from darts_lite.run_settings import RunSettings
 from darts_lite.search_space import SearchSpace
 from darts_lite.trainers import Trainers
+from darts_lite.trust import random_architectures
 
 HARMLESS_WARNINGS = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning on a newer torch
@@ -119,24 +124,34 @@ class DartsCLI(LightningCLI):
         weights_only: bool | None = None,
     ) -> None:
         """Runs every stage that the configuration asks for."""
+        run = self._get(self.config_init, "run")
+        self._check_trust(model, ckpt_path)
         datamodule.setup("fit")
         self._try_retraining(model, datamodule)
         directory = self.trainers.directory
         self._save_config(directory)
-        summary = dict.fromkeys(SUMMARY_KEYS) | {"seed": self.config["fit"]["seed_everything"]}
+        summary: dict[str, Any] = dict.fromkeys(SUMMARY_KEYS)
+        summary |= {"seed": self.config["fit"]["seed_everything"]}
         summary |= reporting.describe_start(self.trainer, model, datamodule, directory)
         if isinstance(model, Retraining):
             summary |= {"algorithm": model.architecture.found_by.get("algorithm")}
             summary |= pipeline.retrain(self.trainer, model, datamodule, directory, ckpt_path)
         elif isinstance(model, pipeline.Search):
-            summary |= pipeline.search(self.trainer, model, datamodule, directory, ckpt_path)
+            if run.seeds > 1:
+                summary |= pipeline.search_seeds(self._attempts(run), self.trainer, directory)
+                found = directory / "architecture.json"
+            else:
+                summary |= pipeline.search(self.trainer, model, datamodule, directory, ckpt_path)
+                found = directory / "checkpoints" / "last.ckpt"
             reporting.write_summary(directory, summary)
-            make_retraining = self._get(self.config_init, "retraining")
-            if make_retraining is not None:
-                found = str(directory / "checkpoints" / "last.ckpt")
-                net = make_retraining(found, datamodule.in_channels, datamodule.num_classes)
-                self.trainer = self.trainers.make(net, max_epochs=net.max_epochs, max_steps=-1)
+            if self._get(self.config_init, "retraining") is not None:
+                net, self.trainer = self._retraining(str(found), datamodule)
                 summary |= pipeline.retrain(self.trainer, net, datamodule, directory, None)
+            if run.control is not None:
+                reporting.write_summary(directory, summary)
+                controls = self._controls(run, net.architecture, model.space, datamodule)
+                accuracy = summary["test_accuracy"]
+                summary |= pipeline.control(accuracy, controls, datamodule, self.trainer)
         else:
             raise ValueError(
                 f"fit does not know {type(model).__name__}; model.class_path must be "
@@ -189,6 +204,69 @@ class DartsCLI(LightningCLI):
             print(f"{index},{label},{share:.6f}")
 
     # ------------------------------------------------------------------ helpers
+
+    def _check_trust(self, model: Any, ckpt_path: str | None) -> None:
+        """Refuses what several searches and random architectures cannot go with."""
+        run = self._get(self.config_init, "run")
+        settings = self.config["fit"]
+        retraining, seed = settings["retraining"], settings["seed_everything"]
+        searches = isinstance(model, pipeline.Search)
+        inherits = retraining is not None and retraining["init_args"].get("inherit")
+        asked = {"run.seeds": run.seeds > 1, "run.control": run.control is not None}
+        for name in (name for name, wanted in asked.items() if wanted):
+            if not searches:
+                raise ValueError(f"{name} needs a search; a retraining alone has no space to draw")
+            if inherits:
+                raise ValueError(
+                    f"{name} retrains architectures that no supernet's weights belong to; set "
+                    "retraining.inherit to false"
+                )
+        if run.seeds > 1 and (isinstance(seed, bool) or seed is None):
+            raise ValueError("run.seeds needs a number to start from; set seed_everything to one")
+        if run.seeds > 1 and ckpt_path is not None:
+            raise ValueError("ckpt_path goes on with one search; set run.seeds to 1")
+        if run.control is not None:
+            if retraining is None or self.trainer.limit_test_batches == 0:
+                raise ValueError(
+                    "run.control compares test accuracies of retrained nets; retraining must not "
+                    "be null, nor trainer.limit_test_batches 0"
+                )
+            if (others := math.prod(Encoding(model.space).sizes) - 1) < run.control_nets:
+                raise ValueError(
+                    f"run.control_nets is {run.control_nets}, but beside the found architecture "
+                    f"the space has only {others}"
+                )
+
+    def _attempts(self, run: RunSettings) -> Iterator[pipeline.Attempt]:
+        """A search for each seed, built as if it was the run's only one."""
+        first = self.config["fit"]["seed_everything"]
+        for seed in range(first, first + run.seeds):
+            seed_everything(seed, workers=True, verbose=False)
+            made = self._parser("fit").instantiate_classes(self.config["fit"])
+            logger = self.trainers.beside("seeds", str(seed))
+            trainer = self.trainers.make(made.model, logger)
+            made.data.setup("fit")
+            yield pipeline.Attempt(seed, trainer, made.model, made.data, Path(logger.log_dir))
+
+    def _retraining(
+        self, found: str | Architecture, data: ImageData, part: TensorBoardLogger | None = None
+    ) -> tuple[Retraining, Trainer]:
+        """What trains an architecture's net, as the configuration says."""
+        make_retraining = self._get(self.config_init, "retraining")
+        net = make_retraining(found, data.in_channels, data.num_classes)
+        return net, self.trainers.make(net, part, max_epochs=net.max_epochs, max_steps=-1)
+
+    def _controls(
+        self, run: RunSettings, found: Architecture, space: SearchSpace, data: ImageData
+    ) -> Iterator[tuple[Trainer, Retraining, Path]]:
+        """A training for each random architecture, with a seed of its own."""
+        first = int(self.config["fit"]["seed_everything"] or 0)
+        drawn = random_architectures(space, run.control_nets, Random(first), found)
+        for number, architecture in enumerate(drawn):
+            seed_everything(first + 1 + number, workers=True, verbose=False)
+            logger = self.trainers.beside("controls", str(number))
+            net, trainer = self._retraining(architecture, data, logger)
+            yield trainer, net, Path(logger.log_dir)
 
     def _try_retraining(self, model: LightningModule, data: ImageData) -> None:
         """Builds what will be retrained, so that a mistake there does not wait for the search."""

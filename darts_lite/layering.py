@@ -6,7 +6,7 @@ as has each wire in every column that it passes, so that no two of them can coll
 
 import dataclasses
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate, combinations, pairwise
 from statistics import fmean
 
@@ -60,14 +60,14 @@ class Layout:
 
 
 def lay_out(
-    cell: Cell, concat: Sequence[int], shown: Callable[[str], str], inputs: int = 2
+    cell: Cell, concat: Sequence[int], labels: Sequence[Sequence[str]], inputs: int = 2
 ) -> Layout:
     """Places and wires of a cell.
 
     Args:
         cell: Its nodes' edges.
         concat: The states that are joined to the output.
-        shown: The label of an operation.
+        labels: Those of the edges, node by node.
         inputs: How many states are outputs of other cells.
     """
     depth = [0] * inputs
@@ -80,11 +80,11 @@ def lay_out(
     for place, column in zip(states, depth, strict=True):
         columns[2 * column].append(place)
 
-    def connect(source: int, target: int, operation: str | None) -> Wire:
+    def connect(source: int, target: int, operation: str | None = None, label: str = "") -> Wire:
         between = columns[2 * depth[source] + 1 : 2 * depth[target]]
         passages = [Place(PASSAGE_HEIGHT) for _ in between]
         if operation is not None:
-            passages[-1] = Place(LABEL_HEIGHT, shown(operation))
+            passages[-1] = Place(LABEL_HEIGHT, label)
         for column, passage in zip(between, passages, strict=True):
             column.append(passage)
         places = [states[source], *passages, states[target]]
@@ -94,13 +94,13 @@ def lay_out(
         return Wire(places, operation)
 
     node_edges = [
-        (source, target, operation)
-        for target, edges in enumerate(cell, inputs)
-        for operation, source in edges
+        (source, target, operation, label)
+        for target, (edges, texts) in enumerate(zip(cell, labels, strict=True), inputs)
+        for (operation, source), label in zip(edges, texts, strict=True)
         if operation != "none"
     ]
-    output_edges = [(state, len(states) - 1, None) for state in concat]
-    wires = [connect(*edge) for edge in [*node_edges, *output_edges]]
+    wires = [connect(*edge) for edge in node_edges]
+    wires += [connect(state, len(states) - 1) for state in concat]
     columns = _ordered([column[::-1] for column in columns])
     if columns[0].index(states[0]) < columns[0].index(states[inputs - 1]):  # the first goes on top
         columns = [column[::-1] for column in columns]

@@ -1,17 +1,28 @@
-"""The stages of a run: search, derive, retrain, test; each returns its part of the summary."""
+"""The stages of a run: search, derive, retrain, test; each returns its part of the summary.
+
+A run may search several times and take what the searches agree on, and it may retrain random
+architectures beside the found one.
+"""
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from random import Random
+from statistics import fmean
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import Trainer
+from torch import Tensor
 
-from darts_lite import costs
+from darts_lite import costs, trust
+from darts_lite.callbacks import tensorboard
 from darts_lite.data import ImageData
+from darts_lite.encoding import one_path
 from darts_lite.explore import Exploration
 from darts_lite.plotting import draw_architecture
 from darts_lite.plotting import save as save_figure
+from darts_lite.reporting import write_summary
 from darts_lite.retraining import Retraining
 from darts_lite.search import ArchitectureSearch
 
@@ -86,6 +97,113 @@ def retrain(
         "params": sum(p.numel() for p in model.net.parameters()),
         "macs": multiply_adds(model.net, data.image_size, model.hparams["in_channels"]),
         "architecture": model.architecture.genotype(),
+    }
+
+
+class Attempt(NamedTuple):
+    """One of several searches."""
+
+    seed: int
+    trainer: Trainer
+    model: Search
+    data: ImageData
+    directory: Path
+
+
+def search_seeds(
+    attempts: Iterable[Attempt], run_trainer: Trainer, directory: Path
+) -> dict[str, Any]:
+    """Searches several times and leaves the consensus as ``architecture.json``.
+
+    Args:
+        attempts: Made one after the other, each when the one before has ended.
+        run_trainer: Whose TensorBoard shows what they agree on.
+        directory: Of the run; each search writes to its own.
+    """
+    parts, shares, found = [], [], []
+    for attempt in attempts:
+        seed, trainer, model, data, own_directory = attempt
+        print(f"Search with seed {seed}", flush=True)
+        parts.append({"seed": seed} | search(trainer, model, data, own_directory, None))
+        write_summary(own_directory, parts[-1])
+        shares.append(_votes(model))
+        found.append(model.derive())
+    seeds = [part["seed"] for part in parts]
+    found_by = {"algorithm": model.algorithm, "seeds": seeds}
+    rule = model.derivation if isinstance(model, ArchitectureSearch) else None
+    common = trust.consensus(model.space, shares, found_by, rule)
+    common.save(directory / "architecture.json")
+    shared = trust.agreement(common, found)
+    mean = trust.mean_agreement(shared)
+    by_chance = trust.agreement_by_chance(model.space, len(found), Random(seeds[0]))
+    save_figure(draw_architecture(common), directory / "architecture.png")
+    notes = {
+        kind: [[f"{share * len(found):.0f}/{len(found)}" for share in node] for node in nodes]
+        for kind, nodes in shared.items()
+    }
+    figure = draw_architecture(common, notes)
+    save_figure(figure, directory / "agreement.png")
+    if (writer := tensorboard(run_trainer)) is not None:
+        writer.add_scalar("trust/agreement", mean)
+        writer.add_scalar("trust/agreement_by_chance", by_chance)
+        writer.add_figure("trust/consensus", figure)
+        for seed, architecture in zip(seeds, found, strict=True):
+            writer.add_text("trust/architecture_of_seed", f"    {architecture.genotype()}", seed)
+    accuracies = [part["search_validation_accuracy"] for part in parts]
+    return {
+        "algorithm": model.algorithm,
+        "search_seconds": round(sum(part["search_seconds"] for part in parts), 1),
+        "search_epochs": sum(part["search_epochs"] for part in parts),
+        "search_validation_accuracy": None if None in accuracies else fmean(accuracies),
+        "seeds": seeds,
+        "agreement": round(mean, 4),
+        "agreement_by_chance": round(by_chance, 4),
+        "edge_agreement": shared,
+        "architecture": common.genotype(),
+    }
+
+
+def _votes(model: Search) -> dict[str, Tensor]:
+    """Shares; or, where something else decides, the architecture alone."""
+    if isinstance(model, ArchitectureSearch) and model.selected is None:
+        return model.shares()
+    return one_path(model.space, model.derive())
+
+
+def control(
+    accuracy: float,
+    trainings: Iterable[tuple[Trainer, Retraining, Path]],
+    data: ImageData,
+    run_trainer: Trainer,
+) -> dict[str, Any]:
+    """Retrains other architectures, and tells how the found one ranks among them.
+
+    Args:
+        accuracy: What the found one reached on the test set.
+        trainings: Made one after the other, each when the one before has ended.
+        data: As for the found one.
+        run_trainer: Whose TensorBoard shows them.
+    """
+    parts: list[dict[str, Any]] = []
+    for trainer, model, directory in trainings:
+        part = retrain(trainer, model, data, directory, None)
+        write_summary(directory, part)
+        parts.append(part)
+        print(f"Random net {len(parts)}: {100 * part['test_accuracy']:.2f} % test", flush=True)
+    accuracies = [part["test_accuracy"] for part in parts]
+    percentile = trust.percentile(accuracy, accuracies)
+    low, high = trust.percentile_interval(percentile, len(parts))
+    if (writer := tensorboard(run_trainer)) is not None:
+        for number, value in enumerate(accuracies):
+            writer.add_scalar("trust/control_test_accuracy", value, number)
+        writer.add_scalar("trust/control_percentile", percentile)
+    return {
+        "control_percentile": round(percentile, 1),
+        "control_interval": [round(low, 1), round(high, 1)],
+        "control_test_accuracies": accuracies,
+        "control_params": [part["params"] for part in parts],
+        "control_macs": [part["macs"] for part in parts],
+        "control_architectures": [part["architecture"] for part in parts],
     }
 
 

@@ -50,15 +50,25 @@ OWN_STYLE: Style = ("#444444", 1.6, (0, (6, 2, 1, 2, 1, 2)))
 OUTPUT_STYLE: Style = ("#b0b0b0", 1.0, "-")
 
 
-def draw_architecture(architecture: Architecture) -> Figure:
+def draw_architecture(
+    architecture: Architecture, notes: Mapping[str, Sequence[Sequence[str]]] | None = None
+) -> Figure:
     """The cells, one below the other: inputs left, nodes in the middle, output right.
 
     Arrows carry their operation; what the output concatenates is joined to it by grey lines.
+
+    Args:
+        architecture: What to draw.
+        notes: Stand behind the operations: kind of cell -> nodes -> edges.
     """
-    layouts = {
-        kind: lay_out(cell, architecture.concat[kind], _shown, architecture.skeleton.inputs)
-        for kind, cell in architecture.cells.items()
-    }
+    layouts = {}
+    for kind, cell in architecture.cells.items():
+        labels = [[_shown(name) for name, _ in edges] for edges in cell]
+        if notes is not None:
+            pairs = zip(labels, notes[kind], strict=True)
+            labels = [list(map(" ".join, zip(*pair, strict=True))) for pair in pairs]
+        concat, inputs = architecture.concat[kind], architecture.skeleton.inputs
+        layouts[kind] = lay_out(cell, concat, labels, inputs)
     needed = [sum(_widths(layout)) + sum(_gaps(layout)) for layout in layouts.values()]
     width = max(WIDTH, 2 * MARGIN + max(needed))
     extents = [layout.extent for layout in layouts.values()]

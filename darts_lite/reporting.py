@@ -74,6 +74,15 @@ def report(directory: Path, summary: Mapping[str, Any]) -> None:
         "search": _seconds(summary["search_seconds"]),
         "retraining": _seconds(summary["retrain_seconds"]),
     }
+    if "agreement" in summary:
+        rows[f"agreement of {len(summary['seeds'])} searches"] = (
+            f"{_percent(summary['agreement'])} ({_percent(summary['agreement_by_chance'])} by luck)"
+        )
+    if "control_percentile" in summary:
+        low, high = summary["control_interval"]
+        rows[f"beats, of {len(summary['control_test_accuracies'])} random nets"] = (
+            f"{summary['control_percentile']:.0f} % (95 % interval: {low:.0f} to {high:.0f} %)"
+        )
     for name, value in rows.items():
         table.add_row(name, value)
     Console().print(table)
@@ -85,7 +94,10 @@ def log_hyperparameters(
     trainer: Trainer, settings: Mapping[str, Any], summary: Mapping[str, Any]
 ) -> None:
     """Puts the settings and the final figures on TensorBoard's page of hyperparameters."""
-    names = ("test_accuracy", "test_loss", "params", "macs", "search_seconds", "retrain_seconds")
+    names = (
+        *("test_accuracy", "test_loss", "params", "macs", "search_seconds", "retrain_seconds"),
+        *("agreement", "control_percentile"),
+    )
     metrics = {f"final/{n}": float(summary[n]) for n in names if summary.get(n) is not None}
     seed = {"seed": summary["seed"], "algorithm": summary["algorithm"]}
     for logger in trainer.loggers:

@@ -12,9 +12,13 @@ CELLS: dict[str, Cell] = {
 }
 
 
+def names(cell: Cell) -> list[list[str]]:
+    return [[name for name, _ in node] for node in cell]
+
+
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 def test_every_wire_runs_forwards_through_each_column(cell: Cell) -> None:
-    layout = lay_out(cell, range(2, 2 + len(cell)), str)
+    layout = lay_out(cell, range(2, 2 + len(cell)), names(cell))
     texts = [[place.text for place in column] for column in layout.columns]
     assert texts[0] == ["$c_{k-1}$", "$c_{k-2}$"]  # from bottom to top
     assert texts[-1] == ["$c_{k}$"]
@@ -28,20 +32,21 @@ def test_every_wire_runs_forwards_through_each_column(cell: Cell) -> None:
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 def test_every_edge_has_a_label_of_its_own(cell: Cell) -> None:
     concat = (0, len(cell))
-    *wires, first, second = lay_out(cell, concat, lambda operation: f"a {operation}").wires
+    labels = [[f"{name} from {source}" for name, source in node] for node in cell]
+    *wires, first, second = lay_out(cell, concat, labels).wires
     edges = [edge for node in cell for edge in node if edge[0] != "none"]
     assert [wire.operation for wire in wires] == [operation for operation, _ in edges]
-    labels = [wire.places[-2] for wire in wires]
-    assert [label.text for label in labels] == [f"a {operation}" for operation, _ in edges]
-    assert len(set(labels)) == len(edges)
+    places = [wire.places[-2] for wire in wires]
+    assert [place.text for place in places] == [f"{name} from {source}" for name, source in edges]
+    assert len(set(places)) == len(edges)
     for wire in (first, second):
         assert wire.operation is None
         assert not any(place.text for place in wire.places[1:-1])
 
 
 def test_the_layout_keeps_wires_apart_and_is_repeatable() -> None:
-    architecture = ARCHITECTURES["DARTS_V1"]
-    first, second = (lay_out(architecture.cells["normal"], (2, 3, 4, 5), str) for _ in range(2))
+    cell = ARCHITECTURES["DARTS_V1"].cells["normal"]
+    first, second = (lay_out(cell, (2, 3, 4, 5), names(cell)) for _ in range(2))
     heights = [[place.y for place in column] for column in first.columns]
     assert heights == [[place.y for place in column] for column in second.columns]
     for column in first.columns:

@@ -9,6 +9,7 @@ def test_a_run_needs_no_settings() -> None:
     assert RunSettings().max_minutes is None
 
 
-def test_no_time_at_all_is_refused() -> None:
-    with pytest.raises(ValueError, match="max_minutes must be above 0, got 0"):
-        RunSettings(max_minutes=0)
+@pytest.mark.parametrize("setting", ["max_minutes", "seeds", "control_nets"])
+def test_numbers_out_of_range_are_refused(setting: str) -> None:
+    with pytest.raises(ValueError, match=f"run.{setting} must be .*, got 0"):
+        RunSettings(**{setting: 0})  # type: ignore[arg-type]
