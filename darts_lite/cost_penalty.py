@@ -6,6 +6,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from darts_lite.cost_files import kept_costs
 from darts_lite.costs import COSTS, CostTable
 from darts_lite.search import ArchitectureSearch
 
@@ -21,6 +22,8 @@ class CostPenalty(Callback):
     Args:
         cost: ``parameters``, ``multiply_adds``, or ``latency``: milliseconds of one image, measured
             for every operation on the search's device when it starts.
+        table: File of the operations' costs, see `darts_lite.cost_files.kept_costs`, which may come
+            from another device; measured and written where there is no such file.
         strength: Weight of the penalty.
         budget: What the cost should not exceed, in its own unit.
 
@@ -29,7 +32,11 @@ class CostPenalty(Callback):
     """
 
     def __init__(
-        self, cost: str = "multiply_adds", strength: float = 0.1, budget: float | None = None
+        self,
+        cost: str = "multiply_adds",
+        strength: float = 0.1,
+        budget: float | None = None,
+        table: str | None = None,
     ) -> None:
         if cost not in COSTS:
             raise ValueError(f"unknown cost {cost!r}; choose from {sorted(COSTS)}")
@@ -37,7 +44,7 @@ class CostPenalty(Callback):
             raise ValueError(
                 f"strength and budget of a cost must be above 0, got {strength} and {budget}"
             )
-        self.cost, self.strength, self.budget = cost, strength, budget
+        self.cost, self.strength, self.budget, self.table = cost, strength, budget, table
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measures the operations and adds the penalty to the search's regularizers."""
@@ -48,15 +55,17 @@ class CostPenalty(Callback):
             for other in pl_module.regularizers
         ):
             return
-        table = CostTable.measure(
-            pl_module.space,
-            COSTS[self.cost],
+        about = (
             pl_module.hparams["in_channels"],
             pl_module.hparams["num_classes"],
             trainer.datamodule.image_size,  # type: ignore[attr-defined]
             pl_module.device if self.cost == "latency" else "meta",
         )
-        penalty = ExpectedCost(self, table, pl_module.relaxation.shares)
+        if self.table is not None:
+            table = kept_costs(self.table, pl_module.space, self.cost, *about)
+        else:
+            table = CostTable.measure(pl_module.space, COSTS[self.cost], *about)
+        penalty = ExpectedCost(self, table, pl_module.mixture.ranking)
         pl_module.regularizers = [*pl_module.regularizers, penalty]
 
 
@@ -64,13 +73,13 @@ class ExpectedCost:
     """The penalty of a `CostPenalty`, once the costs are known."""
 
     def __init__(
-        self, owner: CostPenalty, table: CostTable, shares: Callable[[Tensor], Tensor]
+        self, owner: CostPenalty, table: CostTable, ranking: Callable[[], Mapping[str, Tensor]]
     ) -> None:
-        self.owner, self.table, self.shares = owner, table, shares
+        self.owner, self.table, self.ranking = owner, table, ranking
 
     def penalty(self, alphas: Mapping[str, Tensor], progress: float) -> Tensor:
-        """See `darts_lite.regularizers.Regularizer`."""
-        rows = {kind: self.shares(alpha) for kind, alpha in alphas.items()}
+        """See `darts_lite.regularizers.Regularizer`; edge weights count as well as alphas."""
+        rows = self.ranking()
         expected = self.table.expected(rows)
         if self.owner.budget is not None:
             return self.owner.strength * (expected / self.owner.budget - 1).clamp_min(0)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from torch import Tensor
 
 from darts_lite.architecture import Architecture
+from darts_lite.cost_files import kept_costs
 from darts_lite.costs import COSTS, CostTable
 from darts_lite.genotype import Cell, Edge
 from darts_lite.search_space import SearchSpace
@@ -104,30 +105,49 @@ class WithinBudget:
     Args:
         parameters: Most parameters of the net; None sets no limit.
         multiply_adds: Most multiply-adds of the net for one image; None sets no limit.
+        latency: Most milliseconds of the net for one image; None sets no limit.
+        latency_table: File with the milliseconds of the operations, see
+            `darts_lite.cost_files.kept_costs`; measured on the CPU where there is no such file.
         image_size, in_channels, num_classes: Of the data.
 
     Raises:
-        ValueError: if no architecture of the space is small enough.
+        ValueError: if three limits are set, if a latency has no table, or, when deriving, if no
+            architecture of the space is small enough.
     """
 
     parameters: int | None = None
     multiply_adds: int | None = None
+    latency: float | None = None
+    latency_table: str | None = None
     image_size: int = 28
     in_channels: int = 1
     num_classes: int = 10
 
+    def __post_init__(self) -> None:
+        if len(self._limits) > 2:
+            raise ValueError("a budget takes two limits at most, got three; leave one out")
+        if self.latency is not None and self.latency_table is None:
+            raise ValueError("a budget of latency needs latency_table, the path of a file")
+
+    @property
+    def _limits(self) -> dict[str, float]:
+        limits = {
+            "parameters": self.parameters,
+            "multiply_adds": self.multiply_adds,
+            "latency": self.latency,
+        }
+        return {name: limit for name, limit in limits.items() if limit is not None}
+
+    def _table(self, space: SearchSpace, name: str) -> CostTable:
+        data = (self.in_channels, self.num_classes, self.image_size)
+        if name == "latency" and self.latency_table is not None:
+            return kept_costs(self.latency_table, space, name, *data)
+        return CostTable.measure(space, COSTS[name], *data)
+
     def __call__(self, space: SearchSpace, shares: Mapping[str, Tensor]) -> Cells:
         """See `Derivation`."""
-        limits = {
-            name: limit
-            for name, limit in (
-                ("parameters", self.parameters),
-                ("multiply_adds", self.multiply_adds),
-            )
-            if limit is not None
-        }
-        data = (self.in_channels, self.num_classes, self.image_size)
-        tables = [CostTable.measure(space, COSTS[name], *data) for name in limits]
+        limits = self._limits
+        tables = [self._table(space, name) for name in limits]
         budgets = [limit - table.rest for limit, table in zip(limits.values(), tables, strict=True)]
         nodes = [
             _pareto(
@@ -155,12 +175,13 @@ class WithinBudget:
             ]
             chosen = _pareto(fitting)
         if not chosen:
-            smallest = [
-                int(table.rest + sum(costs[i] for costs in least)) for i, table in enumerate(tables)
-            ]
+            smallest = {
+                name: float(f"{table.rest + sum(costs[i] for costs in least):.7g}")
+                for i, (name, table) in enumerate(zip(limits, tables, strict=True))
+            }
             raise ValueError(
                 f"no architecture of the space stays within {limits}; the smallest possible are "
-                f"{dict(zip(limits, smallest, strict=True))}"
+                f"{smallest}"
             )
         best = max(chosen, key=lambda option: option.score).nodes
         return {

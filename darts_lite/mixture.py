@@ -54,8 +54,12 @@ class Mixture:
     def shares(self) -> dict[str, Tensor]:
         """What ranks the candidates, kind of cell -> ``(edges, candidates)``, without a graph."""
         with torch.no_grad():
-            alphas = self.supernet.alphas
-            return self._edge_weighted({k: self.relaxation.shares(a) for k, a in alphas.items()})
+            return self.ranking()
+
+    def ranking(self) -> dict[str, Tensor]:
+        """`shares`, differentiable in the alphas and the edge weights."""
+        alphas = self.supernet.alphas
+        return self._edge_weighted({k: self.relaxation.shares(a) for k, a in alphas.items()})
 
     def _edge_weighted(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
         per_node = self.supernet.space.edges_per_node

@@ -19,6 +19,7 @@ NAMES = {
     "eigenvalue": "DARTS, Softmax, FirstOrder, BetaDecay",
     "fair_darts": "DARTS, Sigmoid, FirstOrder, ZeroOne",
     "gdas": "DARTS, GumbelMax, FirstOrder",
+    "latency": "DARTS, Softmax, FirstOrder, BetaDecay, ExpectedCost",
     "local_search": "LocalSearch, SharedWeights",
     "oles": "DARTS, Softmax, FirstOrder, BetaDecay",
     "pc_darts": "DARTS, Softmax, FirstOrder, partial_channels 4, edge_weights True",
@@ -35,6 +36,7 @@ QUICK = [
     *("--model.space.channels", "4", "--model.space.cells", "2"),
     *("--model.space.reductions", "[1]"),
 ]
+SLOW_ENOUGH = ["--model.derivation.latency", "1000"]  # for any machine, however busy
 SHARED = ["--model.evaluator.weights_epochs", "1", "--model.evaluations", "3"]
 
 
@@ -51,9 +53,12 @@ def test_each_overlay_has_a_name_here() -> None:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.stem)
-def test_an_overlay_searches_real_digits(overlay: Path, digits_root: str, tmp_path: Path) -> None:
+def test_an_overlay_searches_real_digits(
+    overlay: Path, digits_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     explores = "SharedWeights" in NAMES[overlay.stem]
-    extra = SHARED if explores else []
+    extra = SHARED if explores else SLOW_ENOUGH if overlay.stem == "latency" else []
     summary = searched(tmp_path, digits_root, "--config", str(overlay), *extra)
     assert summary["algorithm"] == NAMES[overlay.stem]
     assert summary["evaluations" if explores else "architecture_steps"] == (3 if explores else 4)

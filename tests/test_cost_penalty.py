@@ -1,5 +1,7 @@
 """A search that knows what its net will cost, on real digits."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from lightning.pytorch import seed_everything
@@ -38,18 +40,17 @@ def test_its_slope_in_the_alphas_is_that_of_finite_differences(
     cost: str, budget: float | None
 ) -> None:
     torch.manual_seed(0)
+    search = ArchitectureSearch(SMALL, partial_channels=2, edge_weights=True).double()
+    parameters = search.mixture.parameters()
+    for parameter in parameters:
+        torch.nn.init.normal_(parameter)
     table = CostTable.measure(SMALL, COSTS[cost], 1, 10, 28)
-    penalty = ExpectedCost(
-        CostPenalty(cost, 0.7, budget), table, lambda alphas: alphas.softmax(dim=-1)
-    )
-    alphas = {
-        kind: torch.randn(*costs.shape, dtype=torch.float64, requires_grad=True)
-        for kind, costs in table.edges.items()
-    }
-    slopes = torch.autograd.grad(penalty.penalty(alphas, 0.5), list(alphas.values()))
-    for alpha, slope in zip(alphas.values(), slopes, strict=True):
+    penalty = ExpectedCost(CostPenalty(cost, 0.7, budget), table, search.mixture.ranking)
+    alphas = dict(search.supernet.alphas.items())
+    slopes = torch.autograd.grad(penalty.penalty(alphas, 0.5), parameters)
+    for alpha, slope in zip(parameters, slopes, strict=True):
         assert (slope != 0).float().mean() > 0.7
-        for place in [(0, 1), (2, 3), (4, 2)]:
+        for place in [(0, 1), (2, 3), (4, 2)] if alpha.ndim == 2 else [0, 3]:
             values = []
             for step in (1e-6, -1e-6):
                 with torch.no_grad():
@@ -70,6 +71,23 @@ def test_latency_is_measured_on_the_device(digits: ImageData) -> None:
     for costs in penalty.table.edges.values():
         assert (costs[:, convolution] > costs[:, SMALL.candidates.index("none")] * 0.5).all()
         assert (costs > 0).all()
+
+
+def test_a_table_is_measured_once_and_then_read(digits: ImageData, tmp_path: Path) -> None:
+    path = tmp_path / "tables" / "latency.json"
+    tables = []
+    for _ in range(2):
+        search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd)
+        penalty = CostPenalty("latency", table=str(path))
+        run = quiet_trainer(max_steps=1, limit_val_batches=0, callbacks=[penalty])
+        run.fit(search, datamodule=digits)
+        (added,) = search.regularizers
+        assert isinstance(added, ExpectedCost)
+        tables.append(added.table)
+    assert path.exists()
+    assert tables[0].rest == tables[1].rest
+    for kind, rows in tables[0].edges.items():
+        assert torch.equal(rows, tables[1].edges[kind])
 
 
 def test_a_slip_is_one_line() -> None:

@@ -11,6 +11,7 @@ from planted import USEFUL, found_share, planted_space
 from runs import SMALL, fast_sgd, quiet_trainer
 
 from darts_lite.bilevel import SecondOrder
+from darts_lite.cost_penalty import CostPenalty
 from darts_lite.data import ImageData
 from darts_lite.discretisation import DiscretisationGap
 from darts_lite.folding import Folded
@@ -19,6 +20,7 @@ from darts_lite.relaxation import Concrete
 from darts_lite.search import ArchitectureSearch
 from darts_lite.search_space import darts_space
 from darts_lite.supernet import Literal
+from darts_lite.trainer_settings import choose_precision
 
 
 def test_alphas_move_and_accuracy_beats_chance_by_far(digits: ImageData) -> None:
@@ -224,7 +226,7 @@ def test_second_order_refuses_other_optimizers_of_the_weights(digits: ImageData)
         quiet_trainer(max_steps=1).fit(search, datamodule=digits)
 
 
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
 def test_all_parts_at_once_move_every_architecture_parameter(
     precision: Any, digits: ImageData, tmp_path: Path
 ) -> None:
@@ -239,13 +241,15 @@ def test_all_parts_at_once_move_every_architecture_parameter(
         auxiliary_skip=1.0,
     )
     before = [parameter.detach().clone() for parameter in search.mixture.parameters()]
-    run = quiet_trainer(max_steps=2, limit_val_batches=1, precision=precision)
+    settings = choose_precision("cpu", precision)
+    callbacks = [CostPenalty("multiply_adds")]
+    run = quiet_trainer(max_steps=3, limit_val_batches=1, callbacks=callbacks, **settings)
     run.fit(search, datamodule=digits)
     for parameter, old in zip(search.mixture.parameters(), before, strict=True):
         assert parameter.isfinite().all() and not torch.equal(parameter, old)
     assert search.algorithm == (
-        "DARTS, Concrete, SecondOrder, BetaDecay, ZeroOne, partial_channels 2, edge_weights True, "
-        "auxiliary_skip"
+        "DARTS, Concrete, SecondOrder, BetaDecay, ZeroOne, ExpectedCost, partial_channels 2, "
+        "edge_weights True, auxiliary_skip"
     )
     run.save_checkpoint(tmp_path / "x.ckpt")
     again = ArchitectureSearch.load_from_checkpoint(tmp_path / "x.ckpt")

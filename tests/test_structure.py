@@ -28,6 +28,7 @@ ORDER = [
     "folding",
     "net",
     "costs",
+    "cost_files",
     "derivation",
     "trust",
     "bilevel",

@@ -1,0 +1,93 @@
+"""Tables of measured costs as files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from runs import SMALL
+
+from darts_lite.architecture import Architecture
+from darts_lite.cost_files import kept_costs
+from darts_lite.costs import COSTS, CostTable
+from darts_lite.derivation import WithinBudget
+from darts_lite.encoding import Encoding
+from darts_lite.search_space import SearchSpace
+
+DATA = (1, 10, 28)
+
+
+def test_a_table_comes_back_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "costs.json"
+    measured = kept_costs(path, SMALL, "multiply_adds", *DATA, device="meta")
+    counted = CostTable.measure(SMALL, COSTS["multiply_adds"], *DATA)
+    read = kept_costs(path, SMALL, "multiply_adds", *DATA)
+    for table in (measured, read):
+        assert table.rest == counted.rest
+        for kind, rows in counted.edges.items():
+            assert torch.equal(table.edges[kind], rows)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "else"}, "is no table of costs"),
+        ({"cost": "latency"}, "a table for another cost"),
+        ({"space": {}}, "a table for another space"),
+        ({"images": [3, 28, 28]}, "a table for another images"),
+        ({"edges": {"normal": [[1.0]]}}, "is no whole table"),
+        ({"edges": {"normal": [[1.0]], "reduce": []}}, "must be 5 lists of 4 numbers"),
+        ({"edges": {"normal": [["1"] * 4] * 5, "reduce": [[1] * 4] * 5}}, "of at least 0"),
+        ({"edges": {"normal": [[-1] * 4] * 5, "reduce": [[1] * 4] * 5}}, "of at least 0"),
+        ({"edges": 3}, "is no whole table"),
+        ({"rest": None}, "is no whole table"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_left(
+    change: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "costs.json"
+    kept_costs(path, SMALL, "parameters", *DATA, device="meta")
+    changed = json.dumps(json.loads(path.read_text()) | change)
+    path.write_text(changed)
+    with pytest.raises(ValueError, match=message):
+        kept_costs(path, SMALL, "parameters", *DATA)
+    assert path.read_text() == changed
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "null", "\x00"])
+def test_any_other_file_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "costs.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="is no table of costs"):
+        kept_costs(path, SMALL, "parameters", *DATA)
+
+
+def test_a_budget_of_latency_is_kept(tmp_path: Path) -> None:
+    space = SearchSpace(
+        ("skip_connect", "conv_1x1", "conv_3x3"), nodes=2, channels=4, cells=2, reductions=()
+    )
+    path = tmp_path / "latency.json"
+    costs = kept_costs(path, space, "latency", *DATA)
+    encoding = Encoding(space)
+    smallest = costs.rest + sum(
+        sum(sorted(rows.min(dim=1).values.tolist())[:2])
+        for rows in costs.edges["normal"].split(list(space.edges_per_node))
+    )
+    shares = {"normal": torch.tensor([[0.1, 0.2, 0.7]]).repeat(5, 1)}
+    everything = costs.of(encoding.architecture((0, 2, 2, 0, 2, 2)))
+    for limit in (everything * 2, (smallest + everything) / 2, smallest * 1.0001):
+        rule = WithinBudget(latency=limit, latency_table=str(path))
+        cells = rule(space, shares)
+        assert len([edge for node in cells["normal"] for edge in node]) == 4
+        assert costs.of(Architecture(cells, skeleton=space.skeleton)) <= limit
+    with pytest.raises(ValueError, match="no architecture of the space stays within"):
+        WithinBudget(latency=smallest * 0.9, latency_table=str(path))(space, shares)
+
+
+def test_budgets_that_cannot_be_kept() -> None:
+    with pytest.raises(ValueError, match="needs latency_table"):
+        WithinBudget(latency=1.0)
+    with pytest.raises(ValueError, match="two limits at most"):
+        WithinBudget(1, 1, 1.0, "table.json")
