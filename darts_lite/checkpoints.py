@@ -2,8 +2,7 @@
 
 import pickle
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, is_dataclass
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +22,6 @@ def describe_data(module: LightningModule) -> dict[str, Any]:
     if not hasattr(data, "describe"):
         return {}
     return {"data": data.describe(), "data_source": data.data_source}
-
-
-def describe_part(part: Any) -> dict[str, Any]:
-    """Class and settings of a part of a model, as plain values from which it can be built again.
-
-    The settings are those of a dataclass; another class's are not known.
-    """
-    settings = asdict(part) if is_dataclass(part) and not isinstance(part, type) else {}
-    kind = type(part)
-    return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": settings}
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -60,20 +49,25 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def settings_of(path: str | Path) -> dict[str, Any]:
+def settings_of(path: str | Path, trusted: Collection[str] = ()) -> dict[str, Any]:
     """The ``model`` and ``data`` groups of a configuration that fit a checkpoint.
 
+    Args:
+        path: Of the checkpoint.
+        trusted: Modules beside this package's whose classes the user allows to be imported.
+
     Raises:
-        FileNotFoundError, ValueError: see `read_checkpoint`; also if a class of somebody else's
-            package is named, which a file may not import.
+        FileNotFoundError, ValueError: see `read_checkpoint`; also if a class of any other module is
+            named, which a file may not import.
     """
     content = read_checkpoint(path)
     groups = {name: content[name] for name in ("model", "data") if content.get(name)}
     for class_path in _class_paths(groups):
-        if not class_path.startswith(PACKAGE):
+        module = class_path.rpartition(".")[0]
+        if not class_path.startswith(PACKAGE) and module not in trusted:
             raise ValueError(
-                f"{path} names the class {class_path!r}, which a checkpoint may not import; give "
-                "its settings by --config"
+                f"{path} names the class {class_path!r}, which a checkpoint may not import; if it "
+                f"is yours, add --run.imports=[{module}]"
             )
     return groups
 

@@ -189,6 +189,9 @@ class WithinBudget:
         }
 
 
+DERIVATIONS = (Strongest, SkipLimit, WithinBudget)
+
+
 class Option(NamedTuple):
     """What some nodes may keep."""
 

@@ -51,12 +51,14 @@ def with_checkpoint_settings(args: Sequence[str]) -> list[str]:
         return list(args)
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--ckpt_path")
-    path = finder.parse_known_args(rest)[0].ckpt_path
+    finder.add_argument("--run.imports", dest="imports", type=yaml.safe_load, default=[])
+    found = finder.parse_known_args(rest)[0]
+    path, imports = found.ckpt_path, found.imports
     if path is None:
         if not {"-c", "--config", "-h", "--help"} & {word.split("=")[0] for word in rest}:
             raise ValueError(f"{verb} needs --ckpt_path with the path of a run's .ckpt file")
         return list(args)
-    groups = settings_of(path)
+    groups = settings_of(path, imports if isinstance(imports, list) else [imports])
     if verb != "validate" and groups["model"]["class_path"] != TESTED:
         raise ValueError(f"{path} is the checkpoint of a search; {verb} takes the run's net.ckpt")
     for name in FROM_DATA:

@@ -5,9 +5,8 @@ ordered by node and then by source. A relaxation is a dataclass, so that a check
 one it was made with.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -194,26 +193,4 @@ class Sigmoid:
         return alphas.sigmoid()
 
 
-RELAXATIONS = {
-    f"{kind.__module__}.{kind.__qualname__}": kind
-    for kind in (Softmax, Concrete, GumbelMax, Dirichlet, Sigmoid)
-}
-
-
-def relaxation_of(described: Relaxation | Mapping[str, Any] | None) -> Relaxation:
-    """A relaxation as it is, or made from its class path and settings; `Softmax` for None.
-
-    Raises:
-        ValueError: if the class is none of this package's.
-    """
-    if described is None:
-        return Softmax()
-    if not isinstance(described, Mapping):
-        return described
-    kind = RELAXATIONS.get(described["class_path"])
-    if kind is None:
-        raise ValueError(
-            f"the relaxation {described['class_path']!r} is none of darts_lite's; pass an object "
-            "of it as relaxation"
-        )
-    return kind(**described["init_args"])
+RELAXATIONS = (Softmax, Concrete, GumbelMax, Dirichlet, Sigmoid)

@@ -16,16 +16,17 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from darts_lite.architecture import Architecture
 from darts_lite.bilevel import ArchitectureGradient, FirstOrder, weights_of
-from darts_lite.checkpoints import describe_data, describe_part
+from darts_lite.checkpoints import describe_data
 from darts_lite.cuda_graphs import Graphed, Step
 from darts_lite.decidedness import diagnose
-from darts_lite.derivation import Derivation, derive
+from darts_lite.derivation import DERIVATIONS, Derivation, Strongest, derive
 from darts_lite.folding import Folded
 from darts_lite.losses import SupernetLoss
 from darts_lite.mixture import Mixture
 from darts_lite.optimizers import darts_adam, darts_sgd, total_steps
+from darts_lite.parts import describe_part, part_of
 from darts_lite.regularizers import Regularizer
-from darts_lite.relaxation import Relaxation, relaxation_of
+from darts_lite.relaxation import RELAXATIONS, Relaxation, Softmax
 from darts_lite.sampling import Sampled
 from darts_lite.search_space import SearchSpace
 from darts_lite.supernet import Executor, Supernet
@@ -101,7 +102,8 @@ class ArchitectureSearch(LightningModule):
         if not auxiliary_skip >= 0:
             raise ValueError(f"auxiliary_skip must be at least 0, got {auxiliary_skip}")
         self.space = SearchSpace.of(space)
-        self.relaxation = relaxation_of(relaxation)
+        self.relaxation: Relaxation = part_of(relaxation, RELAXATIONS) or Softmax()
+        self.derivation: Derivation = part_of(derivation, DERIVATIONS) or Strongest()
         self.save_hyperparameters(
             {
                 "space": self.space.to_dict(),
@@ -114,13 +116,13 @@ class ArchitectureSearch(LightningModule):
                 "edge_weights": edge_weights,
                 "auxiliary_skip": auxiliary_skip,
                 "relaxation": describe_part(self.relaxation),
+                "derivation": describe_part(self.derivation),
             },
             logger=False,
         )
         self.automatic_optimization = False
         self.regularizers = regularizers or []
         self.gradient = gradient or FirstOrder()
-        self.derivation = derivation
         self.selected: Architecture | None = None
         self.weights_optimizer = weights_optimizer
         self.alphas_optimizer = alphas_optimizer
@@ -220,6 +222,7 @@ class ArchitectureSearch(LightningModule):
 
     def on_fit_start(self) -> None:
         """Captures the steps in CUDA graphs, where that was asked for and is possible."""
+        self.selected = None  # what an earlier search selected is not what this one will find
         self._alphas_step: Step = self.alphas_gradients
         self._weights_step: Step = self.weights_gradients
         if not self.cuda_graphs:
@@ -314,11 +317,17 @@ class ArchitectureSearch(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what other commands need: the architecture and the settings as plain values."""
         checkpoint["architecture"] = self.derive().to_dict()
+        checkpoint["selected"] = self.selected is not None
         checkpoint["model"] = {
             "class_path": "darts_lite.search.ArchitectureSearch",
             "init_args": dict(self.hparams),
         }
         checkpoint |= describe_data(self)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes the architecture where something other than shares has selected it."""
+        if checkpoint.get("selected"):
+            self.selected = Architecture.of(checkpoint["architecture"])
 
     # ------------------------------------------------------------------ helpers
 

@@ -72,3 +72,13 @@ def test_a_class_from_elsewhere_is_not_imported(tmp_path: Path) -> None:
     content = {**GOOD, "data": {"class_path": "darts_lite.data.ImageData", "init_args": hidden}}
     with pytest.raises(ValueError, match="'antigravity.Thing', which a checkpoint may not import"):
         settings_of(saved(tmp_path, content))
+
+
+def test_a_class_of_a_module_that_the_user_names_is_taken(tmp_path: Path) -> None:
+    own = {"relaxation": {"class_path": "mine.parts.Sparse", "init_args": {"power": 3}}}
+    content = {**GOOD, "model": {"class_path": "darts_lite.x.Y", "init_args": own}}
+    path = saved(tmp_path, content)
+    assert settings_of(path, ["mine.parts"])["model"]["init_args"] == own
+    for trusted in ([], ["mine"], ["mine.parts.Sparse"]):
+        with pytest.raises(ValueError, match="add --run.imports=\\[mine.parts\\]"):
+            settings_of(path, trusted)

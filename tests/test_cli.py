@@ -330,6 +330,54 @@ def test_a_reader_may_go_before_the_end(finished: Finished) -> None:
     assert "Traceback" not in done.stderr
 
 
+OWN_PARTS = '''
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Sharp:
+    """Softmax of alphas that count several times."""
+
+    power: float = 2.0
+    samples: ClassVar[bool] = False
+    deterministic: ClassVar[bool] = True
+
+    def mixing_weights(self, alphas: Tensor, progress: float) -> Tensor:
+        return (self.power * alphas).softmax(dim=-1)
+
+    def shares(self, alphas: Tensor) -> Tensor:
+        return self.mixing_weights(alphas, 1.0)
+'''
+
+
+def test_a_relaxation_of_ones_own(
+    finished: Finished,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "own_parts.py").write_text(OWN_PARTS)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = ["--model.relaxation=own_parts.Sharp", "--model.relaxation.power=3"]
+    short = ["--retraining=null", "--trainer.limit_train_batches=2", f"--run.folder={tmp_path}"]
+    main(["fit", "--config", str(finished.config), *finished.data, *own, *short])
+    directory = tmp_path / "quick" / "version_0"
+    summary = json.loads((directory / "summary.json").read_text())
+    assert summary["algorithm"].startswith("DARTS, Sharp")
+    path = str(directory / "checkpoints" / "last.ckpt")
+    with pytest.raises(SystemExit):
+        main(["validate", "--ckpt_path", path])
+    assert "add --run.imports=[own_parts]" in capsys.readouterr().err
+    main(["validate", "--ckpt_path", path, "--run.imports=[own_parts]"])
+    metrics = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert metrics["search/validation_accuracy"] == summary["search_validation_accuracy"]
+    content = torch.load(path, weights_only=True)
+    assert content["model"]["init_args"]["relaxation"]["init_args"] == {"power": 3}
+
+
 def test_null_retraining_stops_after_deriving(finished: Finished, tmp_path: Path) -> None:
     stop = ["--retraining=null", "--trainer.max_epochs=1", "--trainer.limit_train_batches=1"]
     main(

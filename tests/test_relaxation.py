@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from darts_lite.checkpoints import describe_part
 from darts_lite.relaxation import (
     RELAXATIONS,
     Concrete,
@@ -14,11 +13,10 @@ from darts_lite.relaxation import (
     Sigmoid,
     Softmax,
     Temperature,
-    relaxation_of,
     relaxed_samples,
 )
 
-ALL: list[Relaxation] = [kind() for kind in RELAXATIONS.values()]
+ALL: list[Relaxation] = [kind() for kind in RELAXATIONS]
 ALPHAS = torch.tensor([[1.0, 0.0, -1.0], [0.5, 0.5, 3.0]], dtype=torch.float64)
 
 
@@ -99,15 +97,7 @@ def test_sigmoids_do_not_compete() -> None:
     assert torch.equal(Sigmoid().shares(more)[:, 1:], Sigmoid().shares(ALPHAS)[:, 1:])
 
 
-@pytest.mark.parametrize("relaxation", [*ALL, Concrete(3.0, 2.0)], ids=ids)
-def test_a_description_makes_it_again(relaxation: Relaxation) -> None:
-    assert relaxation_of(describe_part(relaxation)) == relaxation
-    assert relaxation_of(relaxation) is relaxation
-
-
-def test_what_cannot_be_made_is_refused() -> None:
-    with pytest.raises(ValueError, match="none of darts_lite's"):
-        relaxation_of({"class_path": "os.Mine", "init_args": {}})
+def test_a_temperature_must_be_one() -> None:
     for kind in (Concrete, GumbelMax):
         with pytest.raises(ValueError, match="temperatures must be above 0"):
             kind(start=0.0)

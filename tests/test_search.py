@@ -13,6 +13,7 @@ from runs import SMALL, fast_sgd, quiet_trainer
 from darts_lite.bilevel import SecondOrder
 from darts_lite.cost_penalty import CostPenalty
 from darts_lite.data import ImageData
+from darts_lite.derivation import SkipLimit
 from darts_lite.discretisation import DiscretisationGap
 from darts_lite.folding import Folded
 from darts_lite.regularizers import BetaDecay, ZeroOne
@@ -239,6 +240,7 @@ def test_all_parts_at_once_move_every_architecture_parameter(
         partial_channels=2,
         edge_weights=True,
         auxiliary_skip=1.0,
+        derivation=SkipLimit(1),
     )
     before = [parameter.detach().clone() for parameter in search.mixture.parameters()]
     settings = choose_precision("cpu", precision)
@@ -254,4 +256,5 @@ def test_all_parts_at_once_move_every_architecture_parameter(
     run.save_checkpoint(tmp_path / "x.ckpt")
     again = ArchitectureSearch.load_from_checkpoint(tmp_path / "x.ckpt")
     assert again.relaxation == Concrete(start=2.0, end=0.5)
+    assert again.derivation == SkipLimit(1)
     assert again.derive().cells == search.derive().cells

@@ -40,7 +40,7 @@ def test_perturbation_finds_what_the_supernet_lives_by(
     assert by_share.count(USEFUL) < len(names)
 
 
-def test_as_a_callback_it_decides_what_a_search_hands_on(digits: ImageData) -> None:
+def test_as_a_callback_it_decides_what_a_search_hands_on(digits: ImageData, tmp_path: Path) -> None:
     search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd)
     run = quiet_trainer(
         max_steps=3, limit_val_batches=0, callbacks=[Perturbation(tuning_steps=1, batches=1)]
@@ -49,6 +49,9 @@ def test_as_a_callback_it_decides_what_a_search_hands_on(digits: ImageData) -> N
     assert search.selected is not None
     assert search.derive() == search.selected
     assert search.derive().found_by["algorithm"].endswith("Perturbation")
+    run.save_checkpoint(tmp_path / "x.ckpt")
+    again = ArchitectureSearch.load_from_checkpoint(tmp_path / "x.ckpt")
+    assert again.derive() == search.selected
 
 
 def test_every_edge_is_kept_where_the_space_keeps_all(digits: ImageData) -> None:

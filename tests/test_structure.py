@@ -15,6 +15,7 @@ ORDER = [
     "architecture",
     "encoding",
     "skeleton",
+    "parts",
     "relaxation",
     "regularizers",
     "decidedness",

@@ -1,0 +1,40 @@
+"""Interchangeable parts of a model, kept in checkpoints as plain values."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+
+def describe_part(part: Any) -> dict[str, Any]:
+    """Class and settings of a part, as plain values from which it can be built again.
+
+    Raises:
+        ValueError: if it is no dataclass, whose settings are not known.
+    """
+    kind = type(part)
+    if not is_dataclass(part) or isinstance(part, type):
+        raise ValueError(
+            f"{kind.__module__}.{kind.__qualname__} must be a dataclass, so that a checkpoint can "
+            "keep its settings"
+        )
+    return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": asdict(part)}
+
+
+def part_of(described: Any, known: Collection[type]) -> Any:
+    """A part as it is, or built from what `describe_part` returned.
+
+    Args:
+        described: A part, or a mapping with its class and settings.
+        known: Classes that may be built.
+
+    Raises:
+        ValueError: if its class is none of them.
+    """
+    if not isinstance(described, Mapping):
+        return described
+    path = described.get("class_path")
+    for kind in known:
+        if path == f"{kind.__module__}.{kind.__qualname__}":
+            return kind(**described["init_args"])
+    names = sorted(kind.__name__ for kind in known)
+    raise ValueError(f"{path!r} is none of {names}; pass an object of it instead")
