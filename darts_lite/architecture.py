@@ -91,6 +91,17 @@ class Architecture:
                 lines.append(f"{f'{kind}:' if row == 0 else '':8}{name:>5} = {value}")
         return "\n".join(lines)
 
+    @property
+    def sees(self) -> bool:
+        """Whether a path other than of ``none`` leads from input to output in every cell."""
+        for kind, cell in self.cells.items():
+            seeing = [True] * self.skeleton.inputs
+            for edges in cell:
+                seeing.append(any(name != "none" and seeing[source] for name, source in edges))
+            if not any(seeing[state] for state in self.concat[kind]):
+                return False
+        return True
+
     def with_skeleton(
         self,
         channels: int | None = None,

@@ -47,6 +47,11 @@ def search(
     architecture.save(directory / "architecture.json")
     save_figure(draw_architecture(architecture), directory / "architecture.png")
     results = model.results()
+    if not architecture.sees:
+        print(
+            "Warning: `none` has cut all paths through a cell of this architecture, so its net "
+            "sees nothing of the images; search longer, or with another algorithm."
+        )
     planned = int(trainer.estimated_stepping_batches)
     if isinstance(model, ArchitectureSearch) and trainer.global_step < planned:
         print(f"The search was ended after {trainer.global_step} of {planned} steps.")

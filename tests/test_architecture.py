@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from runs import refusal
 
 from darts_lite.architecture import ARCHITECTURES, Architecture
+from darts_lite.net import Net
 from darts_lite.search_space import SkeletonSettings
 
 UNEVEN = Architecture(
@@ -235,3 +237,21 @@ def test_an_operation_of_ones_own_is_not_imported_by_loading(tmp_path: Path) -> 
     (tmp_path / "my_ops.py").write_text("raise SystemExit")
     UNEVEN.save(tmp_path / "architecture.json")
     assert Architecture.of(tmp_path / "architecture.json") == UNEVEN
+
+
+@pytest.mark.parametrize(
+    ("cell", "sees"),
+    [
+        ("|nor_conv_3x3~0|+|none~0|none~1|+|none~0|skip_connect~1|none~2|", True),
+        ("|nor_conv_3x3~0|+|skip_connect~0|none~1|+|none~0|none~1|none~2|", False),
+        ("|none~0|+|skip_connect~0|none~1|+|none~0|skip_connect~1|none~2|", False),
+        ("|none~0|+|none~0|none~1|+|avg_pool_3x3~0|none~1|none~2|", True),
+    ],
+)
+def test_whether_anything_of_the_image_reaches_the_output(cell: str, sees: bool) -> None:
+    architecture = Architecture.of(cell)
+    assert architecture.sees == sees
+    torch.manual_seed(0)
+    net = Net(architecture.with_skeleton(channels=4, cells=3), 1, 10).eval()
+    first, second = torch.randn(2, 1, 1, 16, 16)
+    assert torch.allclose(net(first), net(second)) != sees
