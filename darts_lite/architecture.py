@@ -4,12 +4,12 @@ import copy
 import dataclasses
 import functools
 import json
-import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any
 
+from darts_lite.files import write_text
 from darts_lite.genotype import (
     PUBLISHED,
     Cell,
@@ -165,15 +165,8 @@ class Architecture:
         return cls(**{**{name: fields[name] for name in contents}, "skeleton": skeleton})
 
     def save(self, path: str | Path) -> None:
-        """Writes a JSON file, one node per line. An existing file is replaced in one step."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            temporary.write_text(_pretty(self.to_dict()) + "\n", encoding="utf-8")
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        """Writes a JSON file whole, one node per line."""
+        write_text(path, _pretty(self.to_dict()) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> "Architecture":

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import math
 import os
 import sys
 import warnings
@@ -23,10 +22,13 @@ from darts_lite import pipeline, reporting
 from darts_lite.architecture import Architecture
 from darts_lite.checkpoints import read_checkpoint
 from darts_lite.data import ImageData
-from darts_lite.encoding import Encoding, any_architecture
+from darts_lite.encoding import any_architecture
+from darts_lite.files import write_text
 from darts_lite.parsing import FROM_DATA, OneLineParser, stop, with_checkpoint_settings
+from darts_lite.records import Record
+from darts_lite.resuming import check_same, resume_point, unfinished_run, version_of
 from darts_lite.retraining import Retraining
-from darts_lite.run_settings import RunSettings
+from darts_lite.run_settings import RunSettings, check_trust
 from darts_lite.search_space import SearchSpace
 from darts_lite.trainers import Trainers
 from darts_lite.trust import random_architectures
@@ -102,6 +104,7 @@ class DartsCLI(LightningCLI):
                 import_module(name)
             except ImportError as error:
                 raise ValueError(f"run.imports: cannot import {name!r} ({error})") from error
+        self._going_on = self._find_run() if self.subcommand == "fit" else None
         path = self._get(self.config, "ckpt_path")
         if path is not None:
             held = str(read_checkpoint(path)["model"].get("class_path"))
@@ -113,7 +116,8 @@ class DartsCLI(LightningCLI):
         """A trainer for `self.model`, with callbacks of its own."""
         get = self._get
         settings, run = get(self.config_init, "trainer"), get(self.config_init, "run")
-        self.trainers = Trainers(dict(settings), run, self.subcommand or "")
+        version = None if self._going_on is None else version_of(self._going_on)
+        self.trainers = Trainers(dict(settings), run, self.subcommand or "", version)
         return self.trainers.make(self.model, **overrides)
 
     def fit(
@@ -125,43 +129,46 @@ class DartsCLI(LightningCLI):
     ) -> None:
         """Runs every stage that the configuration asks for."""
         run = self._get(self.config_init, "run")
-        self._check_trust(model, ckpt_path)
+        settings = self.config["fit"]
+        check_trust(run, model, settings, self.trainer.limit_test_batches, ckpt_path)
         datamodule.setup("fit")
         self._try_retraining(model, datamodule)
         directory = self.trainers.directory
         self._save_config(directory)
-        summary: dict[str, Any] = dict.fromkeys(SUMMARY_KEYS)
-        summary |= {"seed": self.config["fit"]["seed_everything"]}
-        summary |= reporting.describe_start(self.trainer, model, datamodule, directory)
+        record = Record(directory)
+        known = reporting.describe_start(self.trainer, model, datamodule, directory)
+        known["seed"] = settings["seed_everything"]
+        record.begin(dict.fromkeys(SUMMARY_KEYS) | known)
         if isinstance(model, Retraining):
-            summary |= {"algorithm": model.architecture.found_by.get("algorithm")}
-            summary |= pipeline.retrain(self.trainer, model, datamodule, directory, ckpt_path)
+            record.summary["algorithm"] = model.architecture.found_by.get("algorithm")
+            pipeline.retrain_and_test(self.trainer, model, datamodule, record, ckpt_path)
         elif isinstance(model, pipeline.Search):
             if run.seeds > 1:
-                summary |= pipeline.search_seeds(self._attempts(run), self.trainer, directory)
                 found = directory / "architecture.json"
+                record.stage("search", lambda: self._search_seeds(run, directory))
             else:
-                summary |= pipeline.search(self.trainer, model, datamodule, directory, ckpt_path)
                 found = directory / "checkpoints" / "last.ckpt"
-            reporting.write_summary(directory, summary)
+                record.stage("search", lambda: self._search(model, datamodule, record, ckpt_path))
             if self._get(self.config_init, "retraining") is not None:
+                self._seed(0)
                 net, self.trainer = self._retraining(str(found), datamodule)
-                summary |= pipeline.retrain(self.trainer, net, datamodule, directory, None)
+                pipeline.retrain_and_test(self.trainer, net, datamodule, record)
             if run.control is not None:
-                reporting.write_summary(directory, summary)
                 controls = self._controls(run, net.architecture, model.space, datamodule)
-                accuracy = summary["test_accuracy"]
-                summary |= pipeline.control(accuracy, controls, datamodule, self.trainer)
+                accuracy = record.summary["test_accuracy"]
+                record.stage(
+                    "control",
+                    lambda: pipeline.control(accuracy, controls, datamodule, self.trainer),
+                )
         else:
             raise ValueError(
                 f"fit does not know {type(model).__name__}; model.class_path must be "
                 "darts_lite.ArchitectureSearch, darts_lite.Exploration or darts_lite.Retraining"
             )
-        reporting.write_summary(directory, summary)
-        settings = self.config["fit"].as_dict()
-        settings = {name: settings[name] for name in ("model", "retraining", "data")}
-        reporting.log_hyperparameters(self.trainer, settings, summary)
-        reporting.report(directory, summary)
+        shown = {name: settings.as_dict()[name] for name in ("model", "retraining", "data")}
+        reporting.log_hyperparameters(self.trainer, shown, record.summary)
+        record.finish()
+        reporting.report(directory, record.summary)
 
     def validate(
         self,
@@ -205,48 +212,51 @@ class DartsCLI(LightningCLI):
 
     # ------------------------------------------------------------------ helpers
 
-    def _check_trust(self, model: Any, ckpt_path: str | None) -> None:
-        """Refuses what several searches and random architectures cannot go with."""
-        run = self._get(self.config_init, "run")
-        settings = self.config["fit"]
-        retraining, seed = settings["retraining"], settings["seed_everything"]
-        searches = isinstance(model, pipeline.Search)
-        inherits = retraining is not None and retraining["init_args"].get("inherit")
-        asked = {"run.seeds": run.seeds > 1, "run.control": run.control is not None}
-        for name in (name for name, wanted in asked.items() if wanted):
-            if not searches:
-                raise ValueError(f"{name} needs a search; a retraining alone has no space to draw")
-            if inherits:
-                raise ValueError(
-                    f"{name} retrains architectures that no supernet's weights belong to; set "
-                    "retraining.inherit to false"
-                )
-        if run.seeds > 1 and (isinstance(seed, bool) or seed is None):
-            raise ValueError("run.seeds needs a number to start from; set seed_everything to one")
-        if run.seeds > 1 and ckpt_path is not None:
-            raise ValueError("ckpt_path goes on with one search; set run.seeds to 1")
-        if run.control is not None:
-            if retraining is None or self.trainer.limit_test_batches == 0:
-                raise ValueError(
-                    "run.control compares test accuracies of retrained nets; retraining must not "
-                    "be null, nor trainer.limit_test_batches 0"
-                )
-            if (others := math.prod(Encoding(model.space).sizes) - 1) < run.control_nets:
-                raise ValueError(
-                    f"run.control_nets is {run.control_nets}, but beside the found architecture "
-                    f"the space has only {others}"
-                )
+    def _find_run(self) -> Path | None:
+        """The run that is asked to go on, if any."""
+        config = self.config["fit"]
+        run, last = config.run, config.ckpt_path == "last"
+        if run.resume is None and not last:
+            return None
+        found = unfinished_run(Path(run.folder) / run.name)
+        if found is None:
+            if last:
+                raise ValueError(f"no unfinished run in {Path(run.folder) / run.name}")
+            return None
+        if isinstance(config.seed_everything, bool):
+            raise ValueError("a run goes on exactly only with a number as seed_everything")
+        config.ckpt_path = None
+        check_same(found, self._config_text())
+        print(f"Going on with {found}", flush=True)
+        return found
+
+    def _seed(self, number: int) -> None:
+        """Seeds a part of the run, where the run has a seed."""
+        first = self.config["fit"]["seed_everything"]
+        if first is not False:
+            seed_everything(int(first) + number, workers=True, verbose=False)
+
+    def _search(
+        self, model: pipeline.Search, data: ImageData, record: Record, ckpt_path: str | None
+    ) -> dict[str, Any]:
+        last = record.directory / "checkpoints" / "last.ckpt"
+        start = ckpt_path or resume_point(last, record.since)
+        return pipeline.search(self.trainer, model, data, record.directory, start)
+
+    def _search_seeds(self, run: RunSettings, directory: Path) -> dict[str, Any]:
+        return pipeline.search_seeds(self._attempts(run), self.trainer, directory)
 
     def _attempts(self, run: RunSettings) -> Iterator[pipeline.Attempt]:
         """A search for each seed, built as if it was the run's only one."""
         first = self.config["fit"]["seed_everything"]
         for seed in range(first, first + run.seeds):
-            seed_everything(seed, workers=True, verbose=False)
+            self._seed(seed - first)
             made = self._parser("fit").instantiate_classes(self.config["fit"])
             logger = self.trainers.beside("seeds", str(seed))
             trainer = self.trainers.make(made.model, logger)
             made.data.setup("fit")
-            yield pipeline.Attempt(seed, trainer, made.model, made.data, Path(logger.log_dir))
+            record = Record(Path(logger.log_dir))
+            yield pipeline.Attempt(seed, trainer, made.model, made.data, record)
 
     def _retraining(
         self, found: str | Architecture, data: ImageData, part: TensorBoardLogger | None = None
@@ -258,15 +268,15 @@ class DartsCLI(LightningCLI):
 
     def _controls(
         self, run: RunSettings, found: Architecture, space: SearchSpace, data: ImageData
-    ) -> Iterator[tuple[Trainer, Retraining, Path]]:
+    ) -> Iterator[tuple[Trainer, Retraining, Record]]:
         """A training for each random architecture, with a seed of its own."""
         first = int(self.config["fit"]["seed_everything"] or 0)
         drawn = random_architectures(space, run.control_nets, Random(first), found)
         for number, architecture in enumerate(drawn):
-            seed_everything(first + 1 + number, workers=True, verbose=False)
+            self._seed(1 + number)
             logger = self.trainers.beside("controls", str(number))
             net, trainer = self._retraining(architecture, data, logger)
-            yield trainer, net, Path(logger.log_dir)
+            yield trainer, net, Record(Path(logger.log_dir))
 
     def _try_retraining(self, model: LightningModule, data: ImageData) -> None:
         """Builds what will be retrained, so that a mistake there does not wait for the search."""
@@ -288,12 +298,16 @@ class DartsCLI(LightningCLI):
         print(json.dumps(metrics))
 
     def _save_config(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
+        if self._going_on is None:
+            write_text(directory / "config.yaml", self._config_text())
+
+    def _config_text(self) -> str:
+        """The resolved configuration, without what only says how this call begins."""
         config = self.config["fit"].clone()
         config["ckpt_path"] = None
+        config["run"]["resume"] = None
         config.pop("config", None)
-        text = self._parser("fit").dump(config, skip_none=False)
-        (directory / "config.yaml").write_text(text)
+        return self._parser("fit").dump(config, skip_none=False)
 
 
 def _one_line(message: Warning | str, *_: object, **__: object) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from darts_lite.costs import COSTS, CostTable
+from darts_lite.files import write_text
 from darts_lite.search_space import SearchSpace
 
 FORMAT = "darts_lite/costs"
@@ -51,8 +52,7 @@ def kept_costs(
     )
     edges = {kind: rows.tolist() for kind, rows in table.edges.items()}
     content = {"format": FORMAT, **about, "device": str(device), "edges": edges, "rest": table.rest}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    write_text(path, json.dumps(content, indent=1) + "\n")
     return table
 
 

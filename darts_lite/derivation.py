@@ -111,8 +111,8 @@ class WithinBudget:
         image_size, in_channels, num_classes: Of the data.
 
     Raises:
-        ValueError: if three limits are set, if a latency has no table, or, when deriving, if no
-            architecture of the space is small enough.
+        ValueError: if a limit is not above 0, if three are set, if a latency has no table, or, when
+            deriving, if no architecture of the space is small enough.
     """
 
     parameters: int | None = None
@@ -124,6 +124,9 @@ class WithinBudget:
     num_classes: int = 10
 
     def __post_init__(self) -> None:
+        for name, limit in self._limits.items():
+            if not limit > 0:
+                raise ValueError(f"a budget of {name} must be above 0, got {limit}")
         if len(self._limits) > 2:
             raise ValueError("a budget takes two limits at most, got three; leave one out")
         if self.latency is not None and self.latency_table is None:
@@ -175,12 +178,13 @@ class WithinBudget:
             ]
             chosen = _pareto(fitting)
         if not chosen:
-            smallest = {
-                name: float(f"{table.rest + sum(costs[i] for costs in least):.7g}")
+            asked = " and ".join(f"{limit:.9g} {name}" for name, limit in limits.items())
+            smallest = " and ".join(
+                f"{table.rest + sum(costs[i] for costs in least):.9g} {name}"
                 for i, (name, table) in enumerate(zip(limits, tables, strict=True))
-            }
+            )
             raise ValueError(
-                f"no architecture of the space stays within {limits}; the smallest possible are "
+                f"no architecture of the space stays within {asked}; the least possible is "
                 f"{smallest}"
             )
         best = max(chosen, key=lambda option: option.score).nodes

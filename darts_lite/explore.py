@@ -1,5 +1,6 @@
 """The LightningModule of searches without gradients: evaluate, look around the best, go on."""
 
+import math
 from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any, cast
@@ -96,6 +97,7 @@ class Exploration(LightningModule):
         self.accuracy = MulticlassAccuracy(num_classes, average="micro")
         self.known: dict[Point, float] = {}
         self.random = Random()
+        self._restored = False
         self._explored: Iterator[tuple[Point, float]] = iter(())
 
     # ------------------------------------------------------------------ training
@@ -106,8 +108,17 @@ class Exploration(LightningModule):
         return round(self.evaluator.weights_epochs * self.trainer.num_training_batches)
 
     def on_fit_start(self) -> None:
-        """Goes on where a checkpoint left off, or starts with the run's seed."""
-        if not self.known and not self.global_step:
+        """Goes on where a checkpoint left off, or starts with the run's seed.
+
+        Raises:
+            ValueError: if the training ends before anything can be evaluated.
+        """
+        if self.weights_steps >= (steps := total_steps(self.trainer)):
+            raise ValueError(
+                f"training shared weights takes {self.weights_steps} steps, and the search has "
+                f"only {steps}; lower the evaluator's weights_epochs, or raise trainer.max_epochs"
+            )
+        if not self._restored:
             self.random.seed(torch.initial_seed())
         self._explored = explore(
             self.strategy, self.encoding.sizes, self._evaluate, self.random, self.known
@@ -138,7 +149,13 @@ class Exploration(LightningModule):
         self.log("search/weights_loss", loss.detach(), prog_bar=True)
 
     def _evaluate(self, point: Point) -> float:
-        return self.evaluator(self, self.encoding.architecture(point))
+        value = self.evaluator(self, self.encoding.architecture(point))
+        if not math.isfinite(value):
+            raise ValueError(
+                f"{type(self.evaluator).__name__} values an architecture at {value}; values must "
+                "be finite numbers"
+            )
+        return value
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clips the gradient; Lightning calls this after unscaling."""
@@ -220,6 +237,7 @@ class Exploration(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes what `on_save_checkpoint` added."""
+        self._restored = True
         state = checkpoint["exploration"]
         self.known.clear()
         self.known.update({tuple(point): value for point, value in state["known"]})

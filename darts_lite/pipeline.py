@@ -5,25 +5,30 @@ architectures beside the found one.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from random import Random
 from statistics import fmean
 from typing import Any, NamedTuple
 
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from darts_lite import costs, trust
+from darts_lite.architecture import Architecture
 from darts_lite.callbacks import tensorboard
+from darts_lite.checkpoints import read_checkpoint
 from darts_lite.data import ImageData
 from darts_lite.encoding import one_path
 from darts_lite.explore import Exploration
 from darts_lite.plotting import draw_architecture
 from darts_lite.plotting import save as save_figure
-from darts_lite.reporting import write_summary
+from darts_lite.records import Record
+from darts_lite.resuming import resume_point
 from darts_lite.retraining import Retraining
+from darts_lite.saving import saved_state, saving_of
 from darts_lite.search import ArchitectureSearch
 
 Search = ArchitectureSearch | Exploration
@@ -36,17 +41,44 @@ def search(
     model: Search,
     data: ImageData,
     directory: Path,
-    resume_from: str | None,
+    resume_from: str | Path | None = None,
 ) -> dict[str, Any]:
-    """Searches and leaves ``checkpoints/last.ckpt``, ``architecture.json`` and its drawing."""
-    start = time.monotonic()
-    trainer.fit(model, datamodule=data, ckpt_path=resume_from, weights_only=True)
-    seconds = time.monotonic() - start
-    trainer.save_checkpoint(directory / "checkpoints" / "last.ckpt")
+    """Searches and leaves ``checkpoints/last.ckpt``, ``architecture.json`` and its drawing.
+
+    Args:
+        trainer, model, data: Of the search.
+        directory: Where the files go.
+        resume_from: A checkpoint of this search; where that is of its end, nothing is done again.
+    """
+    if resume_from is not None:
+        content = read_checkpoint(resume_from)
+        if results := saved_state(content).get("results"):
+            model.load_state_dict(content["state_dict"])
+            model.on_load_checkpoint(content)
+            return dict(results)
+    seconds, metrics = _fit(trainer, model, data, resume_from)
     architecture = model.derive()
     architecture.save(directory / "architecture.json")
     save_figure(draw_architecture(architecture), directory / "architecture.png")
-    results = model.results()
+    results = {
+        "algorithm": model.algorithm,
+        "search_seconds": round(seconds, 1),
+        "search_epochs": trainer.current_epoch,
+        "search_validation_accuracy": metrics.get("search/validation_accuracy"),
+        **model.results(),
+        "architecture": architecture.genotype(),
+    }
+    _warn(trainer, model, architecture, results)
+    if (saving := saving_of(trainer)) is not None:
+        saving.results = results
+    trainer.save_checkpoint(directory / "checkpoints" / "last.ckpt")
+    return results
+
+
+def _warn(
+    trainer: Trainer, model: Search, architecture: Architecture, results: Mapping[str, Any]
+) -> None:
+    """Says what speaks against an architecture."""
     if not architecture.sees:
         print(
             "Warning: `none` has cut all paths through a cell of this architecture, so its net "
@@ -66,14 +98,6 @@ def search(
             f"Warning: {len(model.known)} of {model.evaluations} evaluations were made; raise "
             "trainer.max_epochs for the rest."
         )
-    return {
-        "algorithm": model.algorithm,
-        "search_seconds": round(seconds, 1),
-        "search_epochs": trainer.current_epoch,
-        "search_validation_accuracy": _metric(trainer, "search/validation_accuracy"),
-        **results,
-        "architecture": architecture.genotype(),
-    }
 
 
 def retrain(
@@ -81,28 +105,69 @@ def retrain(
     model: Retraining,
     data: ImageData,
     directory: Path,
-    resume_from: str | None,
+    resume_from: str | Path | None = None,
 ) -> dict[str, Any]:
-    """Trains the net, saves it as ``net.ckpt`` and reads the test set once."""
+    """Trains the net and saves it as ``net.ckpt``."""
     model.architecture.save(directory / "architecture.json")
     save_figure(draw_architecture(model.architecture), directory / "architecture.png")
-    start = time.monotonic()
-    trainer.fit(model, datamodule=data, ckpt_path=resume_from, weights_only=True)
-    seconds = time.monotonic() - start
-    validation_accuracy = _metric(trainer, "retraining/validation_accuracy")
-    epochs = trainer.current_epoch
-    trainer.save_checkpoint(directory / "net.ckpt", weights_only=True)
-    trainer.test(model, datamodule=data, verbose=False)
-    return {
+    seconds, metrics = _fit(trainer, model, data, resume_from)
+    results = {
         "retrain_seconds": round(seconds, 1),
-        "retrain_epochs": epochs,
-        "validation_accuracy": validation_accuracy,
-        "test_accuracy": _metric(trainer, "test/accuracy"),
-        "test_loss": _metric(trainer, "test/loss"),
+        "retrain_epochs": trainer.current_epoch,
+        "validation_accuracy": metrics.get("retraining/validation_accuracy"),
         "params": sum(p.numel() for p in model.net.parameters()),
         "macs": multiply_adds(model.net, data.image_size, model.hparams["in_channels"]),
         "architecture": model.architecture.genotype(),
     }
+    trainer.save_checkpoint(directory / "net.ckpt", weights_only=True)
+    return results
+
+
+def test(trainer: Trainer, model: Retraining, data: ImageData, directory: Path) -> dict[str, Any]:
+    """Reads the test set once, with what lies in ``net.ckpt``."""
+    path = directory / "net.ckpt"
+    trainer.test(model, datamodule=data, ckpt_path=path, verbose=False, weights_only=True)
+    return {
+        "test_accuracy": _metric(trainer, "test/accuracy"),
+        "test_loss": _metric(trainer, "test/loss"),
+    }
+
+
+def _fit(
+    trainer: Trainer, model: LightningModule, data: ImageData, resume_from: str | Path | None
+) -> tuple[float, Mapping[str, float]]:
+    """Seconds of training and the metrics logged last, both over all interruptions."""
+    start = time.monotonic()
+    trainer.fit(model, datamodule=data, ckpt_path=resume_from, weights_only=True)
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    if (saving := saving_of(trainer)) is None:
+        return time.monotonic() - start, metrics
+    return saving.seconds, saving.metrics | metrics
+
+
+def retrain_and_test(
+    trainer: Trainer,
+    model: Retraining,
+    data: ImageData,
+    record: Record,
+    begin_at: str | None = None,
+) -> None:
+    """Both stages, or what is left of them.
+
+    Args:
+        trainer, model, data: Of the training.
+        record: Of the run.
+        begin_at: A checkpoint of another run to begin with.
+    """
+    directory = record.directory
+
+    def training() -> dict[str, Any]:
+        last = resume_point(directory / "checkpoints" / "retraining-last.ckpt", record.since)
+        return retrain(trainer, model, data, directory, begin_at or last)
+
+    record.begin({})
+    record.stage("retraining", training)
+    record.stage("test", lambda: test(trainer, model, data, directory))
 
 
 class Attempt(NamedTuple):
@@ -112,7 +177,7 @@ class Attempt(NamedTuple):
     trainer: Trainer
     model: Search
     data: ImageData
-    directory: Path
+    record: Record
 
 
 def search_seeds(
@@ -127,10 +192,14 @@ def search_seeds(
     """
     parts, shares, found = [], [], []
     for attempt in attempts:
-        seed, trainer, model, data, own_directory = attempt
+        seed, trainer, model, data, record = attempt
         print(f"Search with seed {seed}", flush=True)
-        parts.append({"seed": seed} | search(trainer, model, data, own_directory, None))
-        write_summary(own_directory, parts[-1])
+        record.begin({"seed": seed})
+        last = resume_point(record.directory / "checkpoints" / "last.ckpt", record.since)
+        part = search(trainer, model, data, record.directory, last)
+        record.stage("search", partial(dict, part))
+        record.finish()
+        parts.append(record.summary)
         shares.append(_votes(model))
         found.append(model.derive())
     seeds = [part["seed"] for part in parts]
@@ -177,7 +246,7 @@ def _votes(model: Search) -> dict[str, Tensor]:
 
 def control(
     accuracy: float,
-    trainings: Iterable[tuple[Trainer, Retraining, Path]],
+    trainings: Iterable[tuple[Trainer, Retraining, Record]],
     data: ImageData,
     run_trainer: Trainer,
 ) -> dict[str, Any]:
@@ -190,11 +259,12 @@ def control(
         run_trainer: Whose TensorBoard shows them.
     """
     parts: list[dict[str, Any]] = []
-    for trainer, model, directory in trainings:
-        part = retrain(trainer, model, data, directory, None)
-        write_summary(directory, part)
-        parts.append(part)
-        print(f"Random net {len(parts)}: {100 * part['test_accuracy']:.2f} % test", flush=True)
+    for trainer, model, record in trainings:
+        retrain_and_test(trainer, model, data, record)
+        record.finish()
+        parts.append(record.summary)
+        accuracies = record.summary["test_accuracy"]
+        print(f"Random net {len(parts)}: {100 * accuracies:.2f} % test", flush=True)
     accuracies = [part["test_accuracy"] for part in parts]
     percentile = trust.percentile(accuracy, accuracies)
     low, high = trust.percentile_interval(percentile, len(parts))

@@ -1,5 +1,6 @@
 """Penalties on the alphas, added to the loss that they minimise."""
 
+import math
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -91,6 +92,6 @@ class DirichletAnchor:
 
 
 def _strength(name: str, value: float) -> float:
-    if not value >= 0:
-        raise ValueError(f"{name}'s strength must be at least 0, got {value}")
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name}'s strength must be at least 0 and finite, got {value}")
     return value

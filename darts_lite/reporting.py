@@ -1,8 +1,6 @@
 """What a run tells of itself: on the console, in ``summary.json``, among the hyperparameters."""
 
-import json
 import math
-import os
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -52,13 +50,6 @@ def describe_start(
         print(f"Net:       {sum(p.numel() for p in model.net.parameters()):,} parameters")
     print(f"Run:       {directory}", flush=True)
     return known
-
-
-def write_summary(directory: Path, summary: Mapping[str, Any]) -> None:
-    """Writes ``summary.json``; a crash while writing leaves the one before."""
-    temporary = directory / "summary.json.tmp"
-    temporary.write_text(json.dumps(summary, indent=2) + "\n")
-    os.replace(temporary, directory / "summary.json")
 
 
 def report(directory: Path, summary: Mapping[str, Any]) -> None:

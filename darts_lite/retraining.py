@@ -129,9 +129,14 @@ class Retraining(LightningModule):
         """Normalised images ``(B, C, H, W)`` -> logits ``(B, classes)``."""
         return self.net(images)
 
+    def on_train_start(self) -> None:
+        """Sets the drop-path probability where training goes on in the middle of an epoch."""
+        self.on_train_epoch_start()
+
     def on_train_epoch_start(self) -> None:
         """Raises the drop-path probability linearly over the epochs, as DARTS does."""
-        self.net.set_drop_path(self.drop_path * self.global_step / total_steps(self.trainer))
+        steps = self.current_epoch * self.trainer.num_training_batches
+        self.net.set_drop_path(self.drop_path * steps / total_steps(self.trainer))
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of a batch ``(B, C, H, W)``, ``(B,)``."""

@@ -1,7 +1,13 @@
 """The group `run` of a configuration."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from darts_lite.encoding import Encoding
+from darts_lite.explore import Exploration
+from darts_lite.search import ArchitectureSearch
 
 
 @dataclass
@@ -19,6 +25,11 @@ class RunSettings:
         control: ``random`` also retrains random architectures of the same space in the same way,
             and tells how many of them the found one beats.
         control_nets: How many random architectures.
+        resume: ``auto`` goes on with the newest run of this name that did not come to its end, in
+            its folder, from where it was; where there is none it begins a new one.
+        save_every_steps: Steps between two checkpoints, beside those after every epoch.
+        save_every_minutes: Minutes between two checkpoints.
+        keep_checkpoints: How many checkpoints of a stage to keep.
 
     Raises:
         ValueError: if a number is out of range.
@@ -31,10 +42,65 @@ class RunSettings:
     seeds: int = 1
     control: Literal["random"] | None = None
     control_nets: int = 5
+    resume: Literal["auto"] | None = None
+    save_every_steps: int | None = None
+    save_every_minutes: float | None = 5.0
+    keep_checkpoints: int = 2
 
     def __post_init__(self) -> None:
-        if self.max_minutes is not None and self.max_minutes <= 0:
-            raise ValueError(f"run.max_minutes must be above 0, got {self.max_minutes}")
-        for name in ("seeds", "control_nets"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"run.{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("max_minutes", "save_every_minutes"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"run.{name} must be above 0, got {value}")
+        for name in ("seeds", "control_nets", "save_every_steps", "keep_checkpoints"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"run.{name} must be at least 1, got {value}")
+
+
+def check_trust(
+    run: RunSettings,
+    model: Any,
+    settings: Mapping[str, Any],
+    test_batches: float | None,
+    ckpt_path: str | None,
+) -> None:
+    """Checks that several searches and random architectures go with the rest of a run.
+
+    Args:
+        run: What is asked for.
+        model: Whose run it is.
+        settings: The whole configuration.
+        test_batches: Limit of the test's batches.
+        ckpt_path: Where the run begins.
+
+    Raises:
+        ValueError: if they do not.
+    """
+    retraining, seed = settings["retraining"], settings["seed_everything"]
+    searches = isinstance(model, ArchitectureSearch | Exploration)
+    inherits = retraining is not None and retraining["init_args"].get("inherit")
+    asked = {"run.seeds": run.seeds > 1, "run.control": run.control is not None}
+    for name in (name for name, wanted in asked.items() if wanted):
+        if not searches:
+            raise ValueError(f"{name} needs a search; a retraining alone has no space to draw from")
+        if inherits:
+            raise ValueError(
+                f"{name} retrains architectures that no supernet's weights belong to; set "
+                "retraining.inherit to false"
+            )
+    if run.seeds > 1 and (isinstance(seed, bool) or seed is None):
+        raise ValueError("run.seeds needs a number to start from; set seed_everything to one")
+    if run.seeds > 1 and ckpt_path is not None:
+        raise ValueError("ckpt_path goes on with one search; set run.seeds to 1")
+    if run.control is not None:
+        if retraining is None or test_batches == 0:
+            raise ValueError(
+                "run.control compares test accuracies of retrained nets; retraining must not be "
+                "null, nor trainer.limit_test_batches 0"
+            )
+        if (others := math.prod(Encoding(model.space).sizes) - 1) < run.control_nets:
+            raise ValueError(
+                f"run.control_nets is {run.control_nets}, but beside the found architecture the "
+                f"space has only {others}"
+            )

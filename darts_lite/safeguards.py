@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor, nn
 
 from darts_lite.bilevel import frozen, gradients_of
@@ -141,6 +141,16 @@ class EigenvalueMonitor(Callback):
         self.factor, self.window, self.iterations = factor, window, iterations
         self.eigenvalues: list[float] = []
         self._parameters: list[list[Tensor]] = []  # after each of the last epochs
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Warns of a search that ends before two means can be compared."""
+        epochs = trainer.max_epochs
+        searches = isinstance(pl_module, ArchitectureSearch)
+        if searches and epochs is not None and 0 <= epochs < 2 * self.window:
+            rank_zero_warn(
+                f"the eigenvalue monitor compares means of {self.window} epochs, for which the "
+                f"{epochs} epochs of this search are too few; lower its window"
+            )
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measures, and goes back where it has grown too much."""

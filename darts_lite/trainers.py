@@ -10,15 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, Timer
+from lightning.pytorch.callbacks import Callback, Timer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from darts_lite.callbacks import ArchitectureBoard, PlainProgress, ProgressBar
+from darts_lite.cost_penalty import CostPenalty
 from darts_lite.discretisation import DiscretisationGap
+from darts_lite.explore import Exploration
 from darts_lite.pipeline import Search
 from darts_lite.retraining import Retraining
 from darts_lite.run_settings import RunSettings
+from darts_lite.safeguards import EigenvalueMonitor, OperationFreezing
+from darts_lite.saving import Saving, WholeFiles
+from darts_lite.selection import Perturbation
 from darts_lite.trainer_settings import choose_precision, refuse_unsupported
+
+NEED_ALPHAS = (CostPenalty, EigenvalueMonitor, OperationFreezing, Perturbation)
 
 
 @dataclass(frozen=True)
@@ -29,16 +36,20 @@ class Trainers:
         settings: Of Lightning's Trainer.
         run: Where the run writes and when it ends.
         verb: The command: fit, validate, test or predict.
+        version: Number of the run that goes on; None begins a new one.
     """
 
     settings: Mapping[str, Any]
     run: RunSettings
     verb: str
+    version: int | None = None
 
     @cached_property
     def logger(self) -> TensorBoardLogger:
         """That of the run, which knows the run's folder."""
-        return TensorBoardLogger(self.run.folder, self.run.name, default_hp_metric=False)
+        return TensorBoardLogger(
+            self.run.folder, self.run.name, self.version, default_hp_metric=False
+        )
 
     @property
     def directory(self) -> Path:
@@ -83,8 +94,16 @@ class Trainers:
         callbacks = settings["callbacks"] or []
         callbacks = [callbacks] if isinstance(callbacks, Callback) else callbacks
         callbacks = [callback for callback in callbacks if serves(callback, model)]
+        if isinstance(model, Exploration) and (
+            useless := [type(c).__name__ for c in callbacks if isinstance(c, NEED_ALPHAS)]
+        ):
+            raise ValueError(
+                f"{', '.join(useless)} needs a search with alphas, which Exploration has not; "
+                "leave it out"
+            )
         directory = Path((part or self.logger).log_dir)
         settings["callbacks"] = [*callbacks, *self._callbacks(model, settings, directory)]
+        settings["plugins"] = [*(settings["plugins"] or []), WholeFiles()]
         if not sys.stdout.isatty():
             settings["enable_progress_bar"] = False  # Lightning's own bar, beside the plain lines
         trainer = Trainer(**settings)
@@ -109,10 +128,16 @@ class Trainers:
             if self.run.max_minutes is not None:
                 callbacks.append(Timer(timedelta(minutes=self.run.max_minutes)))
         if settings["enable_checkpointing"] is not False and not settings["fast_dev_run"]:
-            name = "last" if searches else "retraining-last"
-            folder = directory / "checkpoints"
-            callbacks.append(ModelCheckpoint(folder, filename=name, enable_version_counter=False))
+            run = self.run
+            interval = (run.save_every_steps, run.save_every_minutes, run.keep_checkpoints)
+            callbacks.append(Saving(checkpoint_path(directory, model), *interval))
         return callbacks
+
+
+def checkpoint_path(directory: Path, model: LightningModule) -> Path:
+    """Where the full state of a stage is kept."""
+    name = "last" if isinstance(model, Search) else "retraining-last"
+    return directory / "checkpoints" / f"{name}.ckpt"
 
 
 def serves(callback: Callback, model: LightningModule) -> bool:

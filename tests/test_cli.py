@@ -3,9 +3,11 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -378,6 +380,47 @@ def test_a_relaxation_of_ones_own(
     assert content["model"]["init_args"]["relaxation"]["init_args"] == {"power": 3}
 
 
+def test_an_interrupted_run_goes_on_in_its_folder(
+    finished: Finished,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["fit", "--config", str(finished.config), *finished.data[:2]]
+    arguments += [f"--run.folder={tmp_path}"]
+    step, count = Retraining.training_step, 0
+
+    def interrupted(self: Retraining, *batch: Any) -> torch.Tensor:
+        nonlocal count
+        count += 1
+        if count == 30:  # in the second epoch
+            signal.raise_signal(signal.SIGTERM)
+        return step(self, *batch)
+
+    monkeypatch.setattr(Retraining, "training_step", interrupted)
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 128 + signal.SIGTERM
+    with pytest.raises(SystemExit):
+        main([*arguments, "--run.resume=auto", "--data.batch_size=64"])
+    assert "data.init_args.batch_size: 128 then, 64 now" in capsys.readouterr().err
+    main([*arguments, "--ckpt_path=last"])
+    (directory,) = (tmp_path / "quick").iterdir()
+    summary = json.loads((directory / "summary.json").read_text())
+    assert summary["finished"]
+    for key in ("test_accuracy", "test_loss", "architecture", "drift", "validation_accuracy"):
+        assert summary[key] == finished.summary[key], key
+    for tag in ("search/weights_loss", "retraining/train_loss", "retraining/validation_accuracy"):
+        whole, resumed = (
+            [(e.step, e.value) for e in EventAccumulator(str(path)).Reload().Scalars(tag)]
+            for path in (finished.directory, directory)
+        )
+        assert resumed == whole, tag
+    with pytest.raises(SystemExit):
+        main([*arguments, "--ckpt_path=last"])
+    assert "no unfinished run" in capsys.readouterr().err
+
+
 def test_null_retraining_stops_after_deriving(finished: Finished, tmp_path: Path) -> None:
     stop = ["--retraining=null", "--trainer.max_epochs=1", "--trainer.limit_train_batches=1"]
     main(
@@ -486,7 +529,10 @@ def test_tensorboard_shows_whether_to_trust(trusted: Trusted) -> None:
         (["--run.imports=[no_such_module]"], "cannot import 'no_such_module'"),
         (["--trainer.max_epochs=null"], "trainer.max_epochs"),
         (["--trainer.precision=16-true"], "16-mixed"),
-        (["--ckpt_path=last"], "no checkpoint at last"),
+        (["--ckpt_path=last"], "no unfinished run in"),
+        (["--ckpt_path=none.ckpt"], "no checkpoint at none.ckpt"),
+        (["--run.resume=always"], "auto"),
+        (["--run.keep_checkpoints=0"], "run.keep_checkpoints must be at least 1"),
         (["--model.space.init_args.candidates=[conv_9x9]"], "conv_9x9"),
         (["--model.warmup_epochs=-1"], "warmup_epochs"),
         (["--retraining.drop_path=1.5"], "drop_path"),

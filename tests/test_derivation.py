@@ -120,7 +120,9 @@ def test_a_budget_is_kept_and_nothing_better_fits(space: SearchSpace) -> None:
 
 
 def test_a_budget_below_everything_is_refused() -> None:
-    with pytest.raises(ValueError, match="the smallest possible are {'parameters': "):
+    with pytest.raises(
+        ValueError, match="within 10 parameters; the least possible is [0-9]+ parameters"
+    ):
         WithinBudget(parameters=10)(SMALL_SPACES[0], random_shares(SMALL_SPACES[0], 0))
 
 
@@ -152,3 +154,8 @@ def test_every_edge_of_nasbench201_keeps_its_best_candidate_or_none() -> None:
     assert [len(node) for node in cell] == [1, 2, 3]
     assert cell[0] == (("none", 0),)
     assert cell[2][0] == ("conv_1x1", 0)
+
+
+def test_a_budget_is_above_zero() -> None:
+    with pytest.raises(ValueError, match="a budget of parameters must be above 0, got -5"):
+        WithinBudget(parameters=-5)

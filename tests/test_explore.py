@@ -39,7 +39,7 @@ def test_shared_weights_learn_and_rank_architectures(digits: ImageData) -> None:
 
 
 def test_an_evaluation_leaves_the_supernet_as_it_was(digits: ImageData) -> None:
-    search = exploration()
+    search = exploration(evaluator=SharedWeights(weights_epochs=0.5, batches=1))
     quiet_trainer(max_epochs=1, limit_train_batches=2, limit_val_batches=0).fit(
         search, datamodule=digits
     )
@@ -100,3 +100,21 @@ def test_nothing_evaluated_is_nothing_found() -> None:
 def test_bad_settings_get_one_line(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         exploration(**settings)
+
+
+def test_no_time_for_an_evaluation_is_said_at_once(digits: ImageData) -> None:
+    run = quiet_trainer(max_epochs=1, limit_val_batches=0)
+    with pytest.raises(ValueError, match="lower the evaluator's weights_epochs"):
+        run.fit(exploration(), datamodule=digits)
+    assert run.global_step == 0
+
+
+def test_a_value_that_is_no_number_is_refused(digits: ImageData) -> None:
+    class Lost:
+        weights_epochs = 0.0
+
+        def __call__(self, search: Any, architecture: Any) -> float:
+            return float("nan")
+
+    with pytest.raises(ValueError, match="Lost values an architecture at nan"):
+        quiet_trainer(max_epochs=1).fit(exploration(evaluator=Lost()), datamodule=digits)

@@ -1,12 +1,11 @@
 """What a run tells of itself."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from darts_lite.reporting import report, write_summary
+from darts_lite.reporting import report
 
 SUMMARY: dict[str, Any] = {
     "architecture": "Genotype(normal=[('conv_3x3', 0)])",
@@ -18,17 +17,10 @@ SUMMARY: dict[str, Any] = {
 }
 
 
-def test_a_summary_is_replaced_whole(tmp_path: Path) -> None:
-    write_summary(tmp_path, {"test_accuracy": None})
-    write_summary(tmp_path, SUMMARY)
-    assert json.loads((tmp_path / "summary.json").read_text()) == SUMMARY
-    assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
-
-
 def test_the_report_shows_the_figures_and_the_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_summary(tmp_path, SUMMARY)
+    (tmp_path / "summary.json").write_text("{}")
     report(tmp_path, SUMMARY)
     out = capsys.readouterr().out
     for text in ("12,345", "678,901", "99.51 %", "12 s", "summary.json", str(tmp_path)):

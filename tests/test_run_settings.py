@@ -9,7 +9,13 @@ def test_a_run_needs_no_settings() -> None:
     assert RunSettings().max_minutes is None
 
 
-@pytest.mark.parametrize("setting", ["max_minutes", "seeds", "control_nets"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        *("max_minutes", "seeds", "control_nets"),
+        *("save_every_steps", "save_every_minutes", "keep_checkpoints"),
+    ],
+)
 def test_numbers_out_of_range_are_refused(setting: str) -> None:
     with pytest.raises(ValueError, match=f"run.{setting} must be .*, got 0"):
         RunSettings(**{setting: 0})  # type: ignore[arg-type]

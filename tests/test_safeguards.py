@@ -176,3 +176,12 @@ def test_numbers_out_of_range_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match="at least 1; got"):
             make()
+
+
+def test_a_search_too_short_to_be_watched_is_told(digits: ImageData) -> None:
+    search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd)
+    run = quiet_trainer(
+        max_epochs=1, limit_train_batches=1, limit_val_batches=0, callbacks=[EigenvalueMonitor()]
+    )
+    with pytest.warns(UserWarning, match="the 1 epochs of this search are too few"):
+        run.fit(search, datamodule=digits)

@@ -6,6 +6,8 @@ from pathlib import Path
 import darts_lite
 
 ORDER = [
+    "files",
+    "records",
     "depthwise",
     "operations",
     "search_space",
@@ -36,6 +38,8 @@ ORDER = [
     "losses",
     "cuda_graphs",
     "checkpoints",
+    "saving",
+    "resuming",
     "optimizers",
     "search",
     "discretisation",

@@ -3,13 +3,17 @@
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, Timer
+import pytest
+from lightning.pytorch.callbacks import Callback, EarlyStopping, Timer
 
 from darts_lite.callbacks import ArchitectureBoard
+from darts_lite.explore import Exploration
 from darts_lite.retraining import Retraining
 from darts_lite.run_settings import RunSettings
+from darts_lite.saving import Saving
 from darts_lite.search import ArchitectureSearch
 from darts_lite.search_space import SearchSpace
+from darts_lite.selection import Perturbation
 from darts_lite.trainers import Trainers, serves
 
 SPACE = SearchSpace(("skip_connect", "conv_1x1"), nodes=1, channels=4, cells=2, reductions=())
@@ -24,6 +28,7 @@ SETTINGS: dict[str, Any] = {
     "logger": None,
     "max_epochs": 7,
     "max_steps": -1,
+    "plugins": None,
     "precision": None,
 }
 
@@ -42,19 +47,19 @@ def test_a_search_and_a_retraining_get_what_is_theirs(tmp_path: Path) -> None:
     search = ArchitectureSearch(SPACE)
     trainer, callbacks = made(tmp_path, search)
     assert callbacks[EarlyStopping].monitor == "search/loss"
-    assert {ArchitectureBoard, Timer, ModelCheckpoint} <= set(callbacks)
+    assert {ArchitectureBoard, Timer, Saving} <= set(callbacks)
     assert trainer.max_epochs == 7
     _, callbacks = made(tmp_path, Retraining(search.derive()))
     assert callbacks[EarlyStopping].monitor == "retraining/loss"
     assert not {ArchitectureBoard, Timer} & set(callbacks)
-    assert callbacks[ModelCheckpoint].filename == "retraining-last"
+    assert callbacks[Saving].path.name == "retraining-last.ckpt"
 
 
 def test_a_part_of_a_run_writes_to_its_own_folder(tmp_path: Path) -> None:
     trainer, callbacks = made(tmp_path, ArchitectureSearch(SPACE), "3")
     part = tmp_path / "search" / "version_0" / "parts" / "3"
     assert Path(trainer.logger.log_dir) == part
-    assert Path(callbacks[ModelCheckpoint].dirpath) == part / "checkpoints"
+    assert callbacks[Saving].path == part / "checkpoints" / "last.ckpt"
 
 
 def test_no_logger_is_none_in_the_parts_too(tmp_path: Path) -> None:
@@ -81,3 +86,8 @@ def test_a_callback_serves_the_stage_it_monitors() -> None:
     ):
         callback = EarlyStopping(monitor)
         assert [model for model in (search, net) if serves(callback, model)] == stages
+
+
+def test_what_needs_alphas_is_refused_where_there_are_none(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Perturbation needs a search with alphas"):
+        made(tmp_path, Exploration(SPACE), callbacks=[Perturbation()])

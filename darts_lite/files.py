@@ -1,0 +1,61 @@
+"""Files that are there whole or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def written_whole(path: str | Path) -> Iterator[BinaryIO]:
+    """A file to write, which takes its place when all of it is on the disk.
+
+    Until then, and if the block fails or the process dies, what was there before stays.
+
+    Raises:
+        OSError: if it cannot be written, in one line that says what is still there.
+    """
+    path = Path(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        kept = f"; the one before is intact: {path}" if path.exists() else ""
+        raise OSError(f"cannot write {path} ({error.strerror or error}){kept}") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Writes a text file whole.
+
+    Raises:
+        OSError: see `written_whole`.
+    """
+    with written_whole(path) as file:
+        file.write(text.encode())
+
+
+def remove_parts(folder: Path) -> None:
+    """Deletes what a killed process left of files that it was about to write."""
+    for part in folder.glob(".*.part"):
+        part.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the new name last through a loss of power, where the system lets folders be synced."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # as on Windows
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,61 @@
+"""What is known of a run: its summary, which also tells what a resumed run need not do again."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from darts_lite.files import write_text
+
+SUMMARY = "summary.json"
+
+
+class Record:
+    """The summary of a run, or of a part of one, written after each of its stages.
+
+    Args:
+        directory: Where it is kept; what is there already is gone on with.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.summary: dict[str, Any] = read_summary(directory)
+
+    @property
+    def since(self) -> float:
+        """When the last stage ended, in seconds since 1970; infinite before the first."""
+        return float(self.summary.get("updated", float("inf")))
+
+    def begin(self, known: Mapping[str, Any]) -> None:
+        """Writes what is known before the first stage, unless there has been one."""
+        done, updated = self.summary.get("stages", []), min(self.since, time.time())
+        state = {"stages": done, "finished": False, "updated": updated}
+        self.summary = {**known, **self.summary, **state}
+        self._write()
+
+    def stage(self, name: str, run: Callable[[], Mapping[str, Any]]) -> None:
+        """Runs a stage and writes its results, unless that was done before."""
+        if name in self.summary["stages"]:
+            return
+        results = run()
+        stages = [*self.summary["stages"], name]
+        self.summary |= {**results, "stages": stages, "updated": time.time()}
+        self._write()
+
+    def finish(self) -> None:
+        """Writes that there is no more to do."""
+        self.summary["finished"] = True
+        self._write()
+
+    def _write(self) -> None:
+        write_text(self.directory / SUMMARY, json.dumps(self.summary, indent=2) + "\n")
+
+
+def read_summary(directory: Path) -> dict[str, Any]:
+    """The summary in a folder; empty where there is none that can be read."""
+    try:
+        summary = json.loads((directory / SUMMARY).read_text())
+    except (OSError, ValueError):
+        return {}
+    return summary if isinstance(summary, dict) else {}

@@ -1,0 +1,116 @@
+"""Finding an interrupted run, and its records."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.tensorboard import SummaryWriter
+
+from darts_lite.resuming import (
+    check_same,
+    forget_events,
+    newest_checkpoint,
+    resume_point,
+    unfinished_run,
+    version_of,
+)
+
+CHECKPOINT = {
+    "state_dict": {},
+    "model": {"class_path": "darts_lite.search.ArchitectureSearch", "init_args": {}},
+    "global_step": 2,
+}
+
+
+def run(folder: Path, version: int, finished: bool | None) -> Path:
+    directory = folder / f"version_{version}"
+    directory.mkdir(parents=True)
+    (directory / "config.yaml").write_text("run: {name: a, resume: null}\nseed_everything: 1\n")
+    if finished is not None:
+        (directory / "summary.json").write_text(json.dumps({"finished": finished}))
+    return directory
+
+
+def test_the_newest_unfinished_run_is_found(tmp_path: Path) -> None:
+    assert unfinished_run(tmp_path / "none") is None
+    run(tmp_path, 2, False)
+    expected = run(tmp_path, 9, None)  # killed before its first summary
+    run(tmp_path, 10, True)
+    (tmp_path / "version_11").mkdir()  # no run at all
+    (tmp_path / "version_x").mkdir()
+    assert unfinished_run(tmp_path) == expected
+    assert version_of(expected) == 9
+
+
+def test_other_settings_are_named(tmp_path: Path) -> None:
+    directory = run(tmp_path, 0, False)
+    check_same(directory, "run: {name: a, resume: auto}\nseed_everything: 1\nckpt_path: null\n")
+    with pytest.raises(ValueError, match="seed_everything: 1 then, 2 now.*run.resume to null"):
+        check_same(directory, "run: {name: a, resume: auto}\nseed_everything: 2\n")
+    with pytest.raises(ValueError, match="and 1 more"):
+        check_same(directory, "{a: {b: 1, c: 2}, d: 3, run: {name: a}, seed_everything: 2}")
+
+
+def test_a_broken_checkpoint_gives_way_to_the_one_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "last.ckpt"
+    assert newest_checkpoint(path) is None
+    path.write_bytes(b"half")
+    (tmp_path / ".last.ckpt.7.part").write_bytes(b"half")
+    assert newest_checkpoint(path) is None
+    torch.save(CHECKPOINT, tmp_path / "last-1.ckpt")
+    assert newest_checkpoint(path) == tmp_path / "last-1.ckpt"
+    assert "no readable checkpoint" in capsys.readouterr().out
+    torch.save(CHECKPOINT, path)
+    assert newest_checkpoint(path) == path
+    assert not list(tmp_path.glob(".*"))
+
+
+def steps_of(directory: Path, tag: str) -> list[int]:
+    events = EventAccumulator(str(directory)).Reload()
+    return [one.step for one in events.Scalars(tag)] if tag in events.Tags()["scalars"] else []
+
+
+def write(directory: Path, tag: str, steps: range) -> None:
+    with SummaryWriter(str(directory)) as writer:
+        for step in steps:
+            writer.add_scalar(tag, step / 2, step)
+
+
+def test_what_will_be_made_again_is_forgotten(tmp_path: Path) -> None:
+    write(tmp_path, "search/loss", range(10))
+    time.sleep(0.01)
+    ended = time.time()
+    time.sleep(0.01)
+    write(tmp_path, "retraining/loss", range(4))
+    saved = time.time()
+    time.sleep(0.01)
+    write(tmp_path, "retraining/loss", range(4, 9))
+    forget_events(tmp_path, saved, 4)  # the event of the checkpoint's own step came just after it
+    assert steps_of(tmp_path, "search/loss") == list(range(10))
+    assert steps_of(tmp_path, "retraining/loss") == list(range(5))
+    write(tmp_path, "retraining/loss", range(5, 9))
+    assert steps_of(tmp_path, "retraining/loss") == list(range(9))
+    forget_events(tmp_path, ended, -1)
+    assert steps_of(tmp_path, "search/loss") == list(range(10))
+    assert steps_of(tmp_path, "retraining/loss") == []
+
+
+def test_a_torn_end_is_left_out(tmp_path: Path) -> None:
+    write(tmp_path, "loss", range(10))
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:-9])
+    time.sleep(0.01)
+    now = time.time()
+    write(tmp_path, "loss", range(9, 12))
+    forget_events(tmp_path, now, -1)
+    assert steps_of(tmp_path, "loss") == list(range(9))
+
+
+def test_no_records_are_no_trouble(tmp_path: Path) -> None:
+    forget_events(tmp_path, 0.0, -1)
+    assert resume_point(tmp_path / "checkpoints" / "last.ckpt", 0.0) is None
