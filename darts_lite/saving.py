@@ -91,6 +91,7 @@ class Saving(Checkpoint):
         self.results: Mapping[str, Any] | None = None
         self._restored: dict[str, Any] | None = None
         self._signal: str | None = None
+        self._saved_for: str | None = None  # the signal
         self._handlers: dict[str, Any] = {}
 
     @property
@@ -118,6 +119,11 @@ class Saving(Checkpoint):
 
     # ------------------------------------------------------------------ when
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Makes room for 64 bits, which Lightning would do after it has read the checkpoint."""
+        if trainer.precision == "64-true":
+            pl_module.double()
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Listens to signals, and goes on with the next batch and the random numbers.
 
@@ -134,6 +140,15 @@ class Saving(Checkpoint):
                 batches.load_state_dict(self._restored["batches"])
             restore_random_states(self._restored["random"])
             self._restored = None
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Stops where a signal has asked for it, once the step before is logged as well."""
+        if (name := self._saved_for) is not None:
+            self._saved_for = None
+            print(f"Stopped by {name} after step {trainer.global_step}: {self.path}", flush=True)
+            raise Stopped(name)
 
     def on_train_batch_end(
         self,
@@ -169,10 +184,7 @@ class Saving(Checkpoint):
             keep_before(self.path, self.keep)
         trainer.save_checkpoint(self.path)
         self._saved, self._steps = time.monotonic(), 0
-        if self._signal is not None:
-            name, self._signal = self._signal, None
-            print(f"Stopped by {name} after step {trainer.global_step}: {self.path}", flush=True)
-            raise Stopped(name)
+        self._saved_for, self._signal = self._signal, None
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
