@@ -17,6 +17,7 @@ from darts_lite.callbacks import ArchitectureBoard, PlainProgress, ProgressBar
 from darts_lite.cost_penalty import CostPenalty
 from darts_lite.discretisation import DiscretisationGap
 from darts_lite.explore import Exploration
+from darts_lite.finite import FiniteNumbers
 from darts_lite.pipeline import Search
 from darts_lite.retraining import Retraining
 from darts_lite.run_settings import RunSettings
@@ -122,6 +123,8 @@ class Trainers:
         callbacks: list[Callback] = []
         if settings["enable_progress_bar"] is not False:
             callbacks.append(ProgressBar() if sys.stdout.isatty() else PlainProgress())
+        path = checkpoint_path(directory, model)
+        callbacks.append(FiniteNumbers(path))
         searches = isinstance(model, Search)
         if searches:
             callbacks += [ArchitectureBoard(), DiscretisationGap()]
@@ -130,7 +133,7 @@ class Trainers:
         if settings["enable_checkpointing"] is not False and not settings["fast_dev_run"]:
             run = self.run
             interval = (run.save_every_steps, run.save_every_minutes, run.keep_checkpoints)
-            callbacks.append(Saving(checkpoint_path(directory, model), *interval))
+            callbacks.append(Saving(path, *interval))
         return callbacks
 
 

@@ -8,6 +8,7 @@ import darts_lite
 ORDER = [
     "files",
     "records",
+    "finite",
     "depthwise",
     "operations",
     "search_space",
