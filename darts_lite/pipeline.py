@@ -263,8 +263,8 @@ def control(
         retrain_and_test(trainer, model, data, record)
         record.finish()
         parts.append(record.summary)
-        accuracies = record.summary["test_accuracy"]
-        print(f"Random net {len(parts)}: {100 * accuracies:.2f} % test", flush=True)
+        reached = record.summary["test_accuracy"]
+        print(f"Random net {len(parts)}: {100 * reached:.2f} % test", flush=True)
     accuracies = [part["test_accuracy"] for part in parts]
     percentile = trust.percentile(accuracy, accuracies)
     low, high = trust.percentile_interval(percentile, len(parts))

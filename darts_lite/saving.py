@@ -235,7 +235,7 @@ def saved_state(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def keep_before(path: Path, keep: int) -> None:
-    """Numbers the checkpoints before the next one, and deletes those that are too old."""
+    """Numbers the checkpoints before the next one; the oldest gives way."""
     numbered = [path, *(path.with_stem(f"{path.stem}-{n}") for n in range(1, keep))]
     pairs = list(zip(numbered, numbered[1:], strict=False))
     if any(newer.exists() and older.exists() and newer.samefile(older) for newer, older in pairs):

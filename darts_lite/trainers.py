@@ -57,12 +57,9 @@ class Trainers:
         """The folder of the run."""
         return Path(self.logger.log_dir)
 
-    def beside(self, *names: str) -> TensorBoardLogger:
-        """A logger that writes to a folder inside the run's."""
-        *folders, last = names
-        return TensorBoardLogger(
-            self.directory, "/".join(folders), version=last, default_hp_metric=False
-        )
+    def beside(self, group: str, name: str) -> TensorBoardLogger:
+        """A logger that writes to ``<group>/<name>/`` inside the run's folder."""
+        return TensorBoardLogger(self.directory, group, version=name, default_hp_metric=False)
 
     def make(
         self, model: LightningModule, part: TensorBoardLogger | None = None, **overrides: Any
