@@ -5,33 +5,26 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import torch
 from jsonargparse import set_parsing_settings
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import TensorBoardLogger
 
-from darts_lite import pipeline, reporting
-from darts_lite.architecture import Architecture
 from darts_lite.checkpoints import read_checkpoint
 from darts_lite.data import ImageData
-from darts_lite.encoding import any_architecture
-from darts_lite.files import write_text
+from darts_lite.fitting import Fit
 from darts_lite.parsing import FROM_DATA, OneLineParser, stop, with_checkpoint_settings
-from darts_lite.records import Record
-from darts_lite.resuming import check_same, resume_point, unfinished_run, version_of
+from darts_lite.resuming import check_same, unfinished_run, version_of
 from darts_lite.retraining import Retraining
-from darts_lite.run_settings import RunSettings, check_trust
+from darts_lite.run_settings import RunSettings
 from darts_lite.search_space import SearchSpace
 from darts_lite.trainers import Trainers
-from darts_lite.trust import random_architectures
 
 HARMLESS_WARNINGS = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning on a newer torch
@@ -40,16 +33,6 @@ HARMLESS_WARNINGS = (
     r"You're using the WeightAveraging callback, but",
     r"The dirpath has changed",  # a resumed run writes to its own folder
     r"Checkpoint directory .* exists and is not empty",  # both stages write there
-)
-SUMMARY_KEYS = (
-    "algorithm",
-    "architecture",
-    "search_seconds",
-    "retrain_seconds",
-    "test_accuracy",
-    "test_loss",
-    "params",
-    "macs",
 )
 
 
@@ -128,47 +111,15 @@ class DartsCLI(LightningCLI):
         weights_only: bool | None = None,
     ) -> None:
         """Runs every stage that the configuration asks for."""
-        run = self._get(self.config_init, "run")
-        settings = self.config["fit"]
-        check_trust(run, model, settings, self.trainer.limit_test_batches, ckpt_path)
-        datamodule.setup("fit")
-        self._try_retraining(model, datamodule)
-        directory = self.trainers.directory
-        self._save_config(directory)
-        record = Record(directory)
-        known = reporting.describe_start(self.trainer, model, datamodule, directory)
-        known["seed"] = settings["seed_everything"]
-        record.begin(dict.fromkeys(SUMMARY_KEYS) | known)
-        if isinstance(model, Retraining):
-            record.summary["algorithm"] = model.architecture.found_by.get("algorithm")
-            pipeline.retrain_and_test(self.trainer, model, datamodule, record, ckpt_path)
-        elif isinstance(model, pipeline.Search):
-            if run.seeds > 1:
-                found = directory / "architecture.json"
-                record.stage("search", lambda: self._search_seeds(run, directory))
-            else:
-                found = directory / "checkpoints" / "last.ckpt"
-                record.stage("search", lambda: self._search(model, datamodule, record, ckpt_path))
-            if self._get(self.config_init, "retraining") is not None:
-                self._seed(0)
-                net, self.trainer = self._retraining(str(found), datamodule)
-                pipeline.retrain_and_test(self.trainer, net, datamodule, record)
-            if run.control is not None:
-                controls = self._controls(run, net.architecture, model.space, datamodule)
-                accuracy = record.summary["test_accuracy"]
-                record.stage(
-                    "control",
-                    lambda: pipeline.control(accuracy, controls, datamodule, self.trainer),
-                )
-        else:
-            raise ValueError(
-                f"fit does not know {type(model).__name__}; model.class_path must be "
-                "darts_lite.ArchitectureSearch, darts_lite.Exploration or darts_lite.Retraining"
-            )
-        shown = {name: settings.as_dict()[name] for name in ("model", "retraining", "data")}
-        reporting.log_hyperparameters(self.trainer, shown, record.summary)
-        record.finish()
-        reporting.report(directory, record.summary)
+        run_all = Fit(
+            settings=self.config["fit"],
+            text=self._config_text() if self._going_on is None else None,
+            run=self._get(self.config_init, "run"),
+            make_retraining=self._get(self.config_init, "retraining"),
+            build=lambda: self._parser("fit").instantiate_classes(self.config["fit"]),
+            trainers=self.trainers,
+        )
+        run_all(self.trainer, model, datamodule, ckpt_path)
 
     def validate(
         self,
@@ -230,63 +181,6 @@ class DartsCLI(LightningCLI):
         print(f"Going on with {found}", flush=True)
         return found
 
-    def _seed(self, number: int) -> None:
-        """Seeds a part of the run, where the run has a seed."""
-        first = self.config["fit"]["seed_everything"]
-        if first is not False:
-            seed_everything(int(first) + number, workers=True, verbose=False)
-
-    def _search(
-        self, model: pipeline.Search, data: ImageData, record: Record, ckpt_path: str | None
-    ) -> dict[str, Any]:
-        last = record.directory / "checkpoints" / "last.ckpt"
-        start = ckpt_path or resume_point(last, record.since)
-        return pipeline.search(self.trainer, model, data, record.directory, start)
-
-    def _search_seeds(self, run: RunSettings, directory: Path) -> dict[str, Any]:
-        return pipeline.search_seeds(self._attempts(run), self.trainer, directory)
-
-    def _attempts(self, run: RunSettings) -> Iterator[pipeline.Attempt]:
-        """A search for each seed, built as if it was the run's only one."""
-        first = self.config["fit"]["seed_everything"]
-        for seed in range(first, first + run.seeds):
-            self._seed(seed - first)
-            made = self._parser("fit").instantiate_classes(self.config["fit"])
-            logger = self.trainers.beside("seeds", str(seed))
-            trainer = self.trainers.make(made.model, logger)
-            made.data.setup("fit")
-            record = Record(Path(logger.log_dir))
-            yield pipeline.Attempt(seed, trainer, made.model, made.data, record)
-
-    def _retraining(
-        self, found: str | Architecture, data: ImageData, part: TensorBoardLogger | None = None
-    ) -> tuple[Retraining, Trainer]:
-        """What trains an architecture's net, as the configuration says."""
-        make_retraining = self._get(self.config_init, "retraining")
-        net = make_retraining(found, data.in_channels, data.num_classes)
-        return net, self.trainers.make(net, part, max_epochs=net.max_epochs, max_steps=-1)
-
-    def _controls(
-        self, run: RunSettings, found: Architecture, space: SearchSpace, data: ImageData
-    ) -> Iterator[tuple[Trainer, Retraining, Record]]:
-        """A training for each random architecture, with a seed of its own."""
-        first = int(self.config["fit"]["seed_everything"] or 0)
-        drawn = random_architectures(space, run.control_nets, Random(first), found)
-        for number, architecture in enumerate(drawn):
-            self._seed(1 + number)
-            logger = self.trainers.beside("controls", str(number))
-            net, trainer = self._retraining(architecture, data, logger)
-            yield trainer, net, Record(Path(logger.log_dir))
-
-    def _try_retraining(self, model: LightningModule, data: ImageData) -> None:
-        """Builds what will be retrained, so that a mistake there does not wait for the search."""
-        make_retraining = self._get(self.config_init, "retraining")
-        if make_retraining is None or not isinstance(model, pipeline.Search):
-            return
-        if not self.config["fit"]["retraining"]["init_args"].get("inherit"):
-            with torch.random.fork_rng():
-                make_retraining(any_architecture(model.space), data.in_channels, data.num_classes)
-
     def _print_metrics(
         self, metrics: Mapping[str, float], data: ImageData, path: str | None
     ) -> None:
@@ -296,10 +190,6 @@ class DartsCLI(LightningCLI):
         if "5,000" in f"{now}{then}" and now != then:
             print(f"Warning: the checkpoint was made with: {then}. These figures do not compare.")
         print(json.dumps(metrics))
-
-    def _save_config(self, directory: Path) -> None:
-        if self._going_on is None:
-            write_text(directory / "config.yaml", self._config_text())
 
     def _config_text(self) -> str:
         """The resolved configuration, without what only says how this call begins."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs import Proxy, use_proxy, write_digits
+from runs import Finished, Proxy, use_proxy, write_digits
 
 from darts_lite.data import ImageData
 
@@ -33,6 +33,12 @@ def found_digits(digits_root: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def digits(digits_root: str) -> ImageData:
     """The real digits as a data module."""
     return ImageData(root=digits_root, search_batch_size=32)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, digits_root: str) -> Finished:
+    """A complete run, to be looked at only."""
+    return Finished(tmp_path_factory.mktemp("finished"), digits_root)
 
 
 @pytest.fixture(scope="session")

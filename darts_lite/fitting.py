@@ -1,0 +1,180 @@
+"""A run of `fit`: what it is made of, and its stages in their order."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer, seed_everything
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from darts_lite import pipeline, reporting
+from darts_lite.architecture import Architecture
+from darts_lite.data import ImageData
+from darts_lite.encoding import any_architecture
+from darts_lite.files import write_text
+from darts_lite.records import Record
+from darts_lite.resuming import resume_point
+from darts_lite.retraining import Retraining
+from darts_lite.run_settings import RunSettings, check_trust
+from darts_lite.search_space import SearchSpace
+from darts_lite.trainers import Trainers
+from darts_lite.trust import random_architectures
+
+SUMMARY_KEYS = (
+    "algorithm",
+    "architecture",
+    "search_seconds",
+    "retrain_seconds",
+    "test_accuracy",
+    "test_loss",
+    "params",
+    "macs",
+)
+
+MakeRetraining = Callable[[str | Architecture, int, int], Retraining]
+"""Of an architecture, the channels of the images and the number of classes."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Searches, derives, retrains, tests and reports, as far as that is asked for.
+
+    Args:
+        settings: The whole parsed configuration.
+        text: The same as ``config.yaml`` keeps it; None where a run goes on that has it already.
+        run: The group of that name.
+        make_retraining: Makes what trains an architecture's net; None stops after deriving.
+        build: Builds model and data anew, as the configuration says.
+        trainers: Makes the trainers of all stages.
+    """
+
+    settings: Any
+    text: str | None
+    run: RunSettings
+    make_retraining: MakeRetraining | None
+    build: Callable[[], Any]
+    trainers: Trainers
+
+    def __call__(
+        self, trainer: Trainer, model: LightningModule, data: ImageData, ckpt_path: str | None
+    ) -> None:
+        """Runs the stages.
+
+        Args:
+            trainer, model, data: Of the first stage.
+            ckpt_path: A checkpoint to begin with.
+
+        Raises:
+            ValueError: if the configuration asks for what does not go together.
+        """
+        check_trust(self.run, model, self.settings, trainer.limit_test_batches, ckpt_path)
+        data.setup("fit")
+        self._try_retraining(model, data)
+        directory = self.trainers.directory
+        if self.text is not None:
+            write_text(directory / "config.yaml", self.text)
+        record = Record(directory)
+        known = reporting.describe_start(trainer, model, data, directory)
+        known["seed"] = self.settings["seed_everything"]
+        record.begin(dict.fromkeys(SUMMARY_KEYS) | known)
+        if isinstance(model, Retraining):
+            record.summary["algorithm"] = model.architecture.found_by.get("algorithm")
+            pipeline.retrain_and_test(trainer, model, data, record, ckpt_path)
+        elif isinstance(model, pipeline.Search):
+            trainer = self._search_and_retrain(trainer, model, data, record, ckpt_path)
+        else:
+            raise ValueError(
+                f"fit does not know {type(model).__name__}; model.class_path must be "
+                "darts_lite.ArchitectureSearch, darts_lite.Exploration or darts_lite.Retraining"
+            )
+        groups = self.settings.as_dict()
+        shown = {name: groups[name] for name in ("model", "retraining", "data")}
+        reporting.log_hyperparameters(trainer, shown, record.summary)
+        record.finish()
+        reporting.report(directory, record.summary)
+
+    def _search_and_retrain(
+        self,
+        trainer: Trainer,
+        model: pipeline.Search,
+        data: ImageData,
+        record: Record,
+        ckpt_path: str | None,
+    ) -> Trainer:
+        """All stages that begin with a search; returns the trainer of the last one."""
+        directory = record.directory
+        if self.run.seeds > 1:
+            found = directory / "architecture.json"
+            attempts = self._attempts()
+            record.stage("search", lambda: pipeline.search_seeds(attempts, trainer, directory))
+        else:
+            found = directory / "checkpoints" / "last.ckpt"
+
+            def search() -> dict[str, Any]:
+                start = ckpt_path or resume_point(found, record.since)
+                return pipeline.search(trainer, model, data, directory, start)
+
+            record.stage("search", search)
+        if self.make_retraining is None:
+            return trainer
+        self._seed(0)
+        net, retrainer = self._retraining(self.make_retraining, str(found), data)
+        pipeline.retrain_and_test(retrainer, net, data, record)
+        if self.run.control is not None:
+            controls = self._controls(self.make_retraining, net.architecture, model.space, data)
+            accuracy = record.summary["test_accuracy"]
+            record.stage("control", lambda: pipeline.control(accuracy, controls, data, retrainer))
+        return retrainer
+
+    def _seed(self, number: int) -> None:
+        """Seeds a part of the run, where the run has a seed."""
+        first = self.settings["seed_everything"]
+        if first is not False:
+            seed_everything(int(first) + number, workers=True, verbose=False)
+
+    def _attempts(self) -> Iterator[pipeline.Attempt]:
+        """A search for each seed, built as if it was the run's only one."""
+        first = self.settings["seed_everything"]
+        for seed in range(first, first + self.run.seeds):
+            self._seed(seed - first)
+            made = self.build()
+            logger = self.trainers.beside("seeds", str(seed))
+            trainer = self.trainers.make(made.model, logger)
+            made.data.setup("fit")
+            record = Record(Path(logger.log_dir))
+            yield pipeline.Attempt(seed, trainer, made.model, made.data, record)
+
+    def _retraining(
+        self,
+        make: MakeRetraining,
+        found: str | Architecture,
+        data: ImageData,
+        part: TensorBoardLogger | None = None,
+    ) -> tuple[Retraining, Trainer]:
+        """What trains an architecture's net."""
+        net = make(found, data.in_channels, data.num_classes)
+        return net, self.trainers.make(net, part, max_epochs=net.max_epochs, max_steps=-1)
+
+    def _controls(
+        self, make: MakeRetraining, found: Architecture, space: SearchSpace, data: ImageData
+    ) -> Iterator[tuple[Trainer, Retraining, Record]]:
+        """A training for each random architecture, with a seed of its own."""
+        first = int(self.settings["seed_everything"] or 0)
+        drawn = random_architectures(space, self.run.control_nets, Random(first), found)
+        for number, architecture in enumerate(drawn):
+            self._seed(1 + number)
+            logger = self.trainers.beside("controls", str(number))
+            net, trainer = self._retraining(make, architecture, data, logger)
+            yield trainer, net, Record(Path(logger.log_dir))
+
+    def _try_retraining(self, model: LightningModule, data: ImageData) -> None:
+        """Builds what will be retrained, so that a mistake there does not wait for the search."""
+        if self.make_retraining is None or not isinstance(model, pipeline.Search):
+            return
+        if not self.settings["retraining"]["init_args"].get("inherit"):
+            architecture = any_architecture(model.space)
+            with torch.random.fork_rng():
+                self.make_retraining(architecture, data.in_channels, data.num_classes)
