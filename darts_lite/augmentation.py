@@ -1,11 +1,16 @@
 """Random augmentation of whole batches, on the device they lie on."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from darts_lite.ranks import Part
+
+WHOLE = Part()
 
 
 def _unchanged(images: Tensor) -> Tensor:
@@ -49,22 +54,35 @@ class Augmentation(nn.Module):
         self.shift, self.rotation, self.scale = shift, rotation, scale
         self.flip, self.erase = flip, erase
 
-    def forward(self, images: Tensor, normalize: Callable[[Tensor], Tensor] = _unchanged) -> Tensor:
-        """Augment float images (B, C, H, W) in 0..1; they come back normalised."""
-        return self.erasing(normalize(self.geometry(images)))
+    def forward(
+        self,
+        images: Tensor,
+        normalize: Callable[[Tensor], Tensor] = _unchanged,
+        part: Part = WHOLE,
+    ) -> Tensor:
+        """Augment float images (B, C, H, W) in 0..1; they come back normalised.
 
-    def geometry(self, images: Tensor) -> Tensor:
+        Args:
+            images: (B, C, H, W)
+            normalize: applied between geometry and erasing
+            part: which images of a joint batch these are
+        """
+        return self.erasing(normalize(self.geometry(images, part)), part)
+
+    def geometry(self, images: Tensor, part: Part = WHOLE) -> Tensor:
         """Flip, then rotate, scale and shift float images (B, C, H, W); what is uncovered is 0."""
         batch, _, height, width = images.shape
+        device = images.device
         if self.flip:
-            mirrored = torch.rand(batch, 1, 1, 1, device=images.device) < 0.5
+            mirrored = part.drawn(lambda n: torch.rand(n, 1, 1, 1, device=device) < 0.5, batch)
             images = torch.where(mirrored, images.flip(-1), images)
         if not (self.shift or self.rotation or self.scale):
             return images
-        angle = torch.deg2rad(self.rotation * self._uniform(images))  # (B,)
-        size = 1 + self.scale * self._uniform(images)  # (B,)
+        angle = torch.deg2rad(self.rotation * self._uniform(images, part))  # (B,)
+        size = 1 + self.scale * self._uniform(images, part)  # (B,)
         limits = (-self.shift, self.shift + 1)
-        right, down = torch.randint(*limits, (2, batch), device=images.device)  # (B,) each
+        shifts = part.drawn(lambda n: torch.randint(*limits, (2, n), device=device).T, batch)
+        right, down = shifts.T  # (B,) each
         # affine_grid measures each axis in half image sides: height / width keeps right angles
         cosine, sine = angle.cos() / size, angle.sin() / size
         rows = (
@@ -75,13 +93,13 @@ class Augmentation(nn.Module):
         grid = F.affine_grid(matrix, list(images.shape), align_corners=False)  # (B, H, W, 2)
         return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
 
-    def erasing(self, images: Tensor) -> Tensor:
+    def erasing(self, images: Tensor, part: Part = WHOLE) -> Tensor:
         """Set one square of each normalised image (B, C, H, W) to 0."""
         if not self.erase:
             return images
         inside = []
         for side in images.shape[-2:]:
-            centre = torch.randint(side, (len(images), 1), device=images.device)  # (B, 1)
+            centre = part.drawn(partial(_places, side, images.device), len(images))  # (B, 1)
             offset = torch.arange(side, device=images.device) - centre + self.erase // 2
             inside.append((offset >= 0) & (offset < self.erase))  # (B, side)
         square = inside[0][:, None, :, None] & inside[1][:, None, None, :]  # (B, 1, H, W)
@@ -97,5 +115,10 @@ class Augmentation(nn.Module):
         }
 
     @staticmethod
-    def _uniform(images: Tensor) -> Tensor:
-        return 2 * torch.rand(len(images), device=images.device) - 1  # (B,)
+    def _uniform(images: Tensor, part: Part) -> Tensor:
+        draws = part.drawn(lambda n: torch.rand(n, device=images.device), len(images))
+        return 2 * draws - 1  # (B,)
+
+
+def _places(side: int, device: torch.device, count: int) -> Tensor:
+    return torch.randint(side, (count, 1), device=device)

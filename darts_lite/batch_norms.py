@@ -10,8 +10,9 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import batch_norm
 
-from darts_lite.moments import Moments
+from darts_lite.moments import Moments, joint, joint_count, wide
 
 MOMENTUM = 0.1
 """How far each batch moves the running statistics; torch's default, which all norms here have."""
@@ -77,7 +78,7 @@ def batch_statistics(
         norms: One per operation.
         running: Takes the statistics of the batch.
     """
-    count = moments.rows[0].shape[1]
+    count = joint_count(moments.rows[0].shape[1])
     mean, scale, variance = _StatisticsBehind.apply(matrix, moments.mean, moments.covariance)
     running.add(norms, mean.detach(), variance * (count / (count - 1)))
     return Statistics(mean, scale)
@@ -88,6 +89,47 @@ def running_statistics(norms: Sequence[nn.BatchNorm2d]) -> Statistics:
     mean = torch.stack([cast(Tensor, norm.running_mean) for norm in norms])
     variance = torch.stack([cast(Tensor, norm.running_var) for norm in norms])
     return Statistics(mean, (variance + EPSILON).rsqrt())
+
+
+def batch_normalized(x: Tensor, epsilon: float = EPSILON) -> tuple[Tensor, Tensor, Tensor]:
+    """A map ``(B, C, H, W)`` normalized with its own statistics, those of all ranks together.
+
+    Returns:
+        The map; mean and unbiased variance ``(C,)``, without a graph.
+    """
+    count = joint_count(1)
+    if count == 1:
+        exact = torch.zeros(2, x.shape[1], dtype=wide(x.dtype), device=x.device)
+        mean, variance = exact  # with momentum 1 the running statistics are the batch's
+        x = batch_norm(x, mean, variance, training=True, momentum=1.0, eps=epsilon)
+        return x, mean, variance
+    count *= x.numel() // x.shape[1]
+    variance, mean = torch.var_mean(x.to(wide(x.dtype)), dim=(0, 2, 3), correction=0)
+    mean, variance = joint(mean, variance)
+    scale = (variance + epsilon).rsqrt()
+    normalized = (x - mean.view(-1, 1, 1)) * scale.view(-1, 1, 1)
+    return normalized.to(x.dtype), mean.detach(), variance.detach() * (count / (count - 1))
+
+
+class JointBatchNorm2d(nn.BatchNorm2d):
+    """A batch norm with the statistics of all ranks' batches; with one rank `nn.BatchNorm2d`.
+
+    torch's SyncBatchNorm does this on GPUs only.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, C, H, W)`` -> the same shape."""
+        if not self.training or joint_count(1) == 1:
+            return super().forward(x)
+        normalized, mean, variance = batch_normalized(x, self.eps)
+        if self.running_mean is not None and self.running_var is not None:
+            count = cast(Tensor, self.num_batches_tracked).add_(1)
+            share = 1 / float(count) if self.momentum is None else self.momentum
+            self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
+            self.running_var.lerp_(variance.to(self.running_var.dtype), share)
+        if self.affine:
+            normalized = normalized * self.weight.view(-1, 1, 1) + self.bias.view(-1, 1, 1)
+        return normalized.to(x.dtype)
 
 
 class _StatisticsBehind(torch.autograd.Function):

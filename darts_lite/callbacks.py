@@ -12,9 +12,9 @@ from darts_lite.search import ArchitectureSearch
 
 
 def tensorboard(trainer: Trainer) -> SummaryWriter | None:
-    """The TensorBoard writer of a trainer, where it has one."""
+    """The TensorBoard writer of a trainer, where it has one; the first of several processes."""
     for logger in trainer.loggers:
-        if isinstance(logger, TensorBoardLogger):
+        if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
             return logger.experiment
     return None
 

@@ -20,6 +20,7 @@ from darts_lite.checkpoints import read_checkpoint
 from darts_lite.data import ImageData
 from darts_lite.fitting import Fit
 from darts_lite.parsing import FROM_DATA, OneLineParser, stop, with_checkpoint_settings
+from darts_lite.processes import together
 from darts_lite.resuming import check_same, unfinished_run, version_of
 from darts_lite.retraining import Retraining
 from darts_lite.run_settings import RunSettings
@@ -130,8 +131,9 @@ class DartsCLI(LightningCLI):
         verbose: bool = True,
     ) -> None:
         """Prints the metrics on the validation split, as a table and as a line of JSON."""
-        (metrics,) = self.trainer.validate(model, None, ckpt_path, verbose, datamodule, True)
-        self._print_metrics(metrics, datamodule, ckpt_path)
+        with together(self.trainer):
+            (metrics,) = self.trainer.validate(model, None, ckpt_path, verbose, datamodule, True)
+            self._print_metrics(metrics, datamodule, ckpt_path)
 
     def test(
         self,
@@ -142,8 +144,9 @@ class DartsCLI(LightningCLI):
         verbose: bool = True,
     ) -> None:
         """Prints the metrics on the test set, as a table and as a line of JSON."""
-        (metrics,) = self.trainer.test(model, None, ckpt_path, verbose, datamodule, True)
-        self._print_metrics(metrics, datamodule, ckpt_path)
+        with together(self.trainer):
+            (metrics,) = self.trainer.test(model, None, ckpt_path, verbose, datamodule, True)
+            self._print_metrics(metrics, datamodule, ckpt_path)
 
     def predict(
         self,

@@ -1,6 +1,7 @@
 """A search that knows what its net will cost."""
 
 from collections.abc import Callable, Mapping
+from typing import cast
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
@@ -61,10 +62,12 @@ class CostPenalty(Callback):
             trainer.datamodule.image_size,  # type: ignore[attr-defined]
             pl_module.device if self.cost == "latency" else "meta",
         )
-        if self.table is not None:
+        table: CostTable | None = None
+        if trainer.is_global_zero and self.table is not None:
             table = kept_costs(self.table, pl_module.space, self.cost, *about)
-        else:
+        elif trainer.is_global_zero:
             table = CostTable.measure(pl_module.space, COSTS[self.cost], *about)
+        table = cast(CostTable, trainer.strategy.broadcast(table))  # one measurement for all ranks
         penalty = ExpectedCost(self, table, pl_module.mixture.ranking)
         pl_module.regularizers = [*pl_module.regularizers, penalty]
 

@@ -4,7 +4,7 @@ Every batch is made there by a handful of tensor operations; there are no worker
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from random import Random
@@ -14,8 +14,9 @@ import torch
 from lightning import LightningDataModule
 from torch import Tensor
 
-from darts_lite.augmentation import Augmentation
+from darts_lite.augmentation import WHOLE, Augmentation
 from darts_lite.datasets import LoadedImages, find_root, find_spec, load, stratified_order
+from darts_lite.ranks import Part
 
 Batch = tuple[Tensor, Tensor]  # (B, C, H, W) float32, (B,) int64
 
@@ -26,55 +27,57 @@ class Batches:
 
     With a ``shuffle_key`` the order is a function of the key and the epoch alone, and the last
     incomplete batch is dropped unless it is the only one; without one, every image comes, in order.
-    Each of several ranks gets its own part of what one process would see in a larger batch.
+    Each of several ranks gets its own part of what one process would see in a larger batch; of a
+    shuffled epoch the ranks get equally much, and at most a few images are left out for that.
 
     Args:
         images: uint8 (N, C, H, W), on the device where batches are wanted
         labels: int64 (N,), there as well
         indices: which images belong to the split (n,)
-        prepare: turns uint8 (B, C, H, W) into what a network sees
+        prepare: turns uint8 (B, C, H, W), such a part of a batch, into what a network sees
         batch_size: images per batch and rank
         shuffle_key: names the random orders; None keeps the order of ``indices``
         length: batches per epoch and rank; None takes one pass, more take several, each shuffled
         epoch: tells which epoch it is, so that a resumed run goes on with that epoch's order
-        rank, ranks: which part of how many
+        part: which images of each joint batch
     """
 
     images: Tensor
     labels: Tensor
     indices: Tensor
-    prepare: Callable[[Tensor], Tensor]
+    prepare: Callable[[Tensor, Part], Tensor]
     batch_size: int
     shuffle_key: str | None = None
     length: int | None = None
     epoch: Callable[[], int] = field(default_factory=lambda: count().__next__)
-    rank: int = 0
-    ranks: int = 1
+    part: Part = WHOLE
     _given: int = field(default=0, init=False)
     _skip: int = field(default=0, init=False)
 
     def __len__(self) -> int:
+        rank, ranks = self.part
         if self.shuffle_key is None:
-            return -(-len(self.indices[self.rank :: self.ranks]) // self.batch_size)
-        return self.length or max(1, len(self.indices) // self.ranks // self.batch_size)
+            return -(-len(self.indices[rank::ranks]) // self.batch_size)
+        return self.length or max(1, len(self.indices) // ranks // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        order = self.indices
+        order, (rank, ranks) = self.indices, self.part
         if self.shuffle_key is not None:
             seed = Random(f"{self.shuffle_key}/{self.epoch()}").getrandbits(63)
             generator = torch.Generator().manual_seed(seed)
-            wanted = (self.length or 0) * self.batch_size * self.ranks
+            wanted = (self.length or 0) * self.batch_size * ranks
             passes = range(max(1, -(-wanted // len(order))))
             order = torch.cat(
                 [order[torch.randperm(len(order), generator=generator)] for _ in passes]
             )
-        order = order[self.rank :: self.ranks].to(self.images.device)
+            order = order[: len(order) // ranks * ranks]
+        order = order[rank::ranks].to(self.images.device)
         first, self._skip = self._skip, 0
         for batch in range(first, len(self)):
             chosen = order[batch * self.batch_size : (batch + 1) * self.batch_size]
             self._given = batch + 1
             images = self.images.index_select(0, chosen)  # (B, C, H, W)
-            yield self.prepare(images), self.labels.index_select(0, chosen)
+            yield self.prepare(images, self.part), self.labels.index_select(0, chosen)
 
     def state_dict(self) -> dict[str, int]:
         """How many batches of the running epoch were given out: Lightning resumes with it."""
@@ -249,15 +252,22 @@ class ImageData(LightningDataModule):
         return batches
 
     def weights_dataloader(self) -> Batches:
-        """Augmented batches of the ``weights`` split, for trainings inside a search."""
+        """Augmented batches of the ``weights`` split, for trainings inside a search.
+
+        Every rank gets all of it, so that all come to one result.
+        """
         size = self.hparams["search_batch_size"]
         weights = self.splits["weights"]
-        return self._batches("train", weights, size, self.search_augmentation, shuffle="inside")
+        batches = self._batches("train", weights, size, self.search_augmentation, shuffle="inside")
+        return replace(batches, part=WHOLE)
 
     def alphas_dataloader(self) -> Batches:
-        """The ``alphas`` split, unaugmented and in order, to compare architectures on."""
+        """The ``alphas`` split, unaugmented and in order, to compare architectures on.
+
+        Every rank gets all of it, so that all come to one result.
+        """
         size = self.hparams["evaluation_batch_size"]
-        return self._batches("train", self.splits["alphas"], size)
+        return replace(self._batches("train", self.splits["alphas"], size), part=WHOLE)
 
     def val_dataloader(self) -> Batches:
         """The validation split, unaugmented and in order."""
@@ -273,10 +283,14 @@ class ImageData(LightningDataModule):
         """The test set, as ``test_dataloader`` gives it."""
         return self.test_dataloader()
 
-    def prepare(self, images: Tensor, augmentation: Augmentation | None = None) -> Tensor:
+    def prepare(
+        self, images: Tensor, part: Part = WHOLE, augmentation: Augmentation | None = None
+    ) -> Tensor:
         """Turn uint8 images (B, C, H, W) into the float32 input of a network, same shape."""
         scaled = images.float().div(255)  # (B, C, H, W)
-        return augmentation(scaled, self.normalize) if augmentation else self.normalize(scaled)
+        if augmentation is None:
+            return self.normalize(scaled)
+        return augmentation(scaled, self.normalize, part)
 
     def normalize(self, images: Tensor) -> Tensor:
         """Standardise float images (B, C, H, W) in 0..1 by the data set's mean and deviation."""
@@ -318,7 +332,7 @@ class ImageData(LightningDataModule):
         batches = Batches(images, labels, indices, prepare, batch_size, key)
         if trainer := self.trainer:
             batches.epoch = lambda: trainer.current_epoch
-            batches.rank, batches.ranks = trainer.global_rank, trainer.world_size
+            batches.part = Part(trainer.global_rank, trainer.world_size)
         return batches
 
 

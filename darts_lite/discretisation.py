@@ -79,6 +79,7 @@ class DiscretisationGap(Callback):
         if self._net is None or not isinstance(pl_module, ArchitectureSearch):
             return
         derived = self._accuracy.compute()
-        pl_module.log("derived/validation_accuracy", derived)
-        pl_module.log("derived/gap", pl_module.accuracy.compute() - derived)
+        gap = pl_module.accuracy.compute() - derived
+        pl_module.log("derived/validation_accuracy", derived, sync_dist=True)
+        pl_module.log("derived/gap", gap, sync_dist=True)
         self._net = None

@@ -20,6 +20,7 @@ from darts_lite.checkpoints import describe_data
 from darts_lite.encoding import Encoding, one_path
 from darts_lite.evaluators import Evaluator, SharedWeights
 from darts_lite.optimizers import darts_sgd, total_steps
+from darts_lite.ranks import average_gradients, averaged
 from darts_lite.sampling import Sampled
 from darts_lite.search_space import SearchSpace
 from darts_lite.strategies import Evolution, Point, Strategy, explore, random_point
@@ -146,16 +147,22 @@ class Exploration(LightningModule):
         self.manual_backward(loss)
         optimizer.step()
         cast(LRScheduler, self.lr_schedulers()).step()
-        self.log("search/weights_loss", loss.detach(), prog_bar=True)
+        (joint_loss,) = averaged(loss.detach())
+        self.log("search/weights_loss", joint_loss, prog_bar=True)
 
     def _evaluate(self, point: Point) -> float:
         value = self.evaluator(self, self.encoding.architecture(point))
+        value = self.trainer.strategy.broadcast(value)  # GPUs need not agree to the last digit
         if not math.isfinite(value):
             raise ValueError(
                 f"{type(self.evaluator).__name__} values an architecture at {value}; values must "
                 "be finite numbers"
             )
         return value
+
+    def on_after_backward(self) -> None:
+        """The gradients of the joint batch, where several processes search together."""
+        average_gradients(self.supernet.weights())
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clips the gradient; Lightning calls this after unscaling."""

@@ -15,6 +15,7 @@ from darts_lite.architecture import Architecture
 from darts_lite.data import ImageData
 from darts_lite.encoding import any_architecture
 from darts_lite.files import write_text
+from darts_lite.processes import together
 from darts_lite.records import Record
 from darts_lite.resuming import resume_point
 from darts_lite.retraining import Retraining
@@ -71,12 +72,26 @@ class Fit:
             ValueError: if the configuration asks for what does not go together.
         """
         check_trust(self.run, model, self.settings, trainer.limit_test_batches, ckpt_path)
+        if trainer.world_size > 1 and isinstance(self.settings["seed_everything"], bool):
+            raise ValueError(
+                "several processes must draw the same random numbers; set seed_everything to a "
+                "number"
+            )
+        with together(trainer):
+            self._run(trainer, model, data, ckpt_path)
+
+    def _run(
+        self, trainer: Trainer, model: LightningModule, data: ImageData, ckpt_path: str | None
+    ) -> None:
+        if trainer.local_rank == 0:
+            data.prepare_data()
+        trainer.strategy.barrier()
         data.setup("fit")
         self._try_retraining(model, data)
-        directory = self.trainers.directory
-        if self.text is not None:
+        directory = self._directory(trainer)
+        if self.text is not None and trainer.is_global_zero:
             write_text(directory / "config.yaml", self.text)
-        record = Record(directory)
+        record = Record(directory, trainer.is_global_zero)
         known = reporting.describe_start(trainer, model, data, directory)
         known["seed"] = self.settings["seed_everything"]
         record.begin(dict.fromkeys(SUMMARY_KEYS) | known)
@@ -94,7 +109,22 @@ class Fit:
         shown = {name: groups[name] for name in ("model", "retraining", "data")}
         reporting.log_hyperparameters(trainer, shown, record.summary)
         record.finish()
-        reporting.report(directory, record.summary)
+        if trainer.is_global_zero:
+            reporting.report(directory, record.summary)
+
+    def _directory(self, trainer: Trainer) -> Path:
+        """That of the run.
+
+        Raises:
+            ValueError: if processes differ in that.
+        """
+        first = trainer.strategy.broadcast(str(own := self.trainers.directory))
+        if first != str(own):
+            raise ValueError(
+                f"process {trainer.global_rank} would write to {own}, the first one to {first}; "
+                "all processes need one run.folder, on a disk that they share"
+            )
+        return own
 
     def _search_and_retrain(
         self,
@@ -114,7 +144,7 @@ class Fit:
             found = directory / "checkpoints" / "last.ckpt"
 
             def search() -> dict[str, Any]:
-                start = ckpt_path or resume_point(found, record.since)
+                start = ckpt_path or resume_point(found, record)
                 return pipeline.search(trainer, model, data, directory, start)
 
             record.stage("search", search)
@@ -144,7 +174,7 @@ class Fit:
             logger = self.trainers.beside("seeds", str(seed))
             trainer = self.trainers.make(made.model, logger)
             made.data.setup("fit")
-            record = Record(Path(logger.log_dir))
+            record = Record(Path(logger.log_dir), trainer.is_global_zero)
             yield pipeline.Attempt(seed, trainer, made.model, made.data, record)
 
     def _retraining(
@@ -168,7 +198,7 @@ class Fit:
             self._seed(1 + number)
             logger = self.trainers.beside("controls", str(number))
             net, trainer = self._retraining(make, architecture, data, logger)
-            yield trainer, net, Record(Path(logger.log_dir))
+            yield trainer, net, Record(Path(logger.log_dir), trainer.is_global_zero)
 
     def _try_retraining(self, model: LightningModule, data: ImageData) -> None:
         """Builds what will be retrained, so that a mistake there does not wait for the search."""

@@ -15,13 +15,14 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import batch_norm, conv2d
+from torch.nn.functional import conv2d
 
 from darts_lite.batch_norms import (
     EPSILON,
     MOMENTUM,
     RunningStatistics,
     Statistics,
+    batch_normalized,
     batch_statistics,
     running_statistics,
 )
@@ -261,9 +262,7 @@ class Weightless:
         if self.pool is None:
             return state
         x = self.pool(state)
-        exact = torch.zeros(2, x.shape[1], dtype=wide(x.dtype), device=x.device)
-        mean, variance = exact  # with momentum 1 the running statistics are the batch's
-        x = batch_norm(x, mean, variance, training=True, momentum=1.0, eps=EPSILON)
+        x, mean, variance = batch_normalized(x)
         copies = len(self.norms)
         running.add(self.norms, mean.expand(copies, -1), variance.expand(copies, -1))
         return x

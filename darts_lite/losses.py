@@ -7,13 +7,15 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
+from darts_lite.ranks import replicated
 from darts_lite.supernet import Supernet
 
 
 class SupernetLoss:
     """Cross-entropy of one batch, at the supernet's weights or at others.
 
-    At other weights nothing of the supernet changes: norms move copies of their statistics.
+    At other weights nothing of the supernet changes: norms move copies of their statistics. With
+    several ranks the gradients in mixing weights and other weights are those of the joint batch.
 
     Args:
         supernet: Whose loss it is.
@@ -46,12 +48,14 @@ class SupernetLoss:
         return loss
 
     def _logits(self, weights: Sequence[Tensor] | None) -> Tensor:
+        mixing = dict(zip(self.mixing, replicated(*self.mixing.values()), strict=True))
         if weights is None:
-            return self.supernet(self.images, self.mixing)
+            return self.supernet(self.images, mixing)
         names = {parameter: name for name, parameter in self.supernet.named_parameters()}
-        state = {names[own]: other for own, other in zip(self.order, weights, strict=True)}
+        others = replicated(*weights)
+        state = {names[own]: other for own, other in zip(self.order, others, strict=True)}
         state |= {name: buffer.clone() for name, buffer in self.supernet.named_buffers()}
-        return functional_call(self.supernet, state, (self.images, self.mixing))
+        return functional_call(self.supernet, state, (self.images, mixing))
 
 
 def evaluated(

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from darts_lite.depthwise import depthwise, depthwise_gradients, repeated
+from darts_lite.ranks import averaged, own_part
 
 
 def wide(dtype: torch.dtype) -> torch.dtype:
@@ -96,10 +97,36 @@ def product(rows: Tensor, matrix: Tensor) -> Tensor:
     return result.baddbmm_(rows, matrix, beta=0)
 
 
+def joint_count(count: int) -> int:
+    """How many rows all ranks have together whose statistics `joint` joins."""
+    return count * own_part().ranks if torch.is_grad_enabled() else count
+
+
+def joint(mean: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+    """Statistics of all ranks' rows, from those of the rows of each, as many on every rank.
+
+    Without gradients nobody waits for others: what is computed then is no training step.
+
+    Args:
+        mean: ``(..., C)``.
+        spread: Variances ``(..., C)`` or covariances ``(..., C, C)``.
+    """
+    rank, ranks = own_part()
+    if joint_count(1) == 1:
+        return mean, spread
+    own = [mean if other == rank else torch.zeros_like(mean) for other in range(ranks)]
+    means, spread = averaged(ranks * torch.stack(own), spread)  # (ranks, ..., C)
+    mean = means.mean(dim=0)
+    apart = means - mean
+    if spread.dim() == mean.dim():
+        return mean, spread + apart.square().mean(dim=0)
+    return mean, spread + (apart.unsqueeze(-1) * apart.unsqueeze(-2)).mean(dim=0)
+
+
 def row_moments(rows: Tensor) -> Moments:
     """Statistics of rows ``(edges, N, C)``; go on with the rows of the result."""
     result, mean, covariance = _RowMoments.apply(rows)
-    return Moments([result], mean, covariance)
+    return Moments([result], *joint(mean, covariance))
 
 
 class _RowMoments(torch.autograd.Function):
@@ -134,7 +161,7 @@ def depthwise_moments(calls: Sequence[DepthwiseCall], edges: int) -> Moments:
         xs += [call.x] if reads[-1] == len(xs) else []
     kernels = [call.kernels for call in calls]
     *rows, mean, covariance = _DepthwiseMoments.apply(edges, settings, reads, *xs, *kernels)
-    return Moments(rows, mean, covariance)
+    return Moments(rows, *joint(mean, covariance))
 
 
 class _DepthwiseMoments(torch.autograd.Function):

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from darts_lite.architecture import Architecture
 from darts_lite.operations import find_operation
+from darts_lite.ranks import own_part
 from darts_lite.search_space import SearchSpace
 from darts_lite.skeleton import SKELETONS, CellPlan, cell_inputs
 from darts_lite.supernet import Supernet, concatenated, module_key, sum_of
@@ -27,7 +28,7 @@ class DropPath(nn.Module):
         if not self.training or self.rate == 0:
             return x
         keep = 1 - self.rate
-        mask = x.new_empty(x.shape[0], 1, 1, 1).bernoulli_(keep)
+        mask = own_part().drawn(lambda n: x.new_empty(n, 1, 1, 1).bernoulli_(keep), len(x))
         return x * mask / keep
 
 

@@ -58,8 +58,7 @@ def search(
             return dict(results)
     seconds, metrics = _fit(trainer, model, data, resume_from)
     architecture = model.derive()
-    architecture.save(directory / "architecture.json")
-    save_figure(draw_architecture(architecture), directory / "architecture.png")
+    _leave(architecture, trainer, directory)
     results = {
         "algorithm": model.algorithm,
         "search_seconds": round(seconds, 1),
@@ -73,6 +72,14 @@ def search(
         saving.results = results
     trainer.save_checkpoint(directory / "checkpoints" / "last.ckpt")
     return results
+
+
+def _leave(architecture: Architecture, trainer: Trainer, directory: Path) -> None:
+    """Writes an architecture and its drawing, which others wait for."""
+    if trainer.is_global_zero:
+        architecture.save(directory / "architecture.json")
+        save_figure(draw_architecture(architecture), directory / "architecture.png")
+    trainer.strategy.barrier()
 
 
 def _warn(
@@ -108,8 +115,7 @@ def retrain(
     resume_from: str | Path | None = None,
 ) -> dict[str, Any]:
     """Trains the net and saves it as ``net.ckpt``."""
-    model.architecture.save(directory / "architecture.json")
-    save_figure(draw_architecture(model.architecture), directory / "architecture.png")
+    _leave(model.architecture, trainer, directory)
     seconds, metrics = _fit(trainer, model, data, resume_from)
     results = {
         "retrain_seconds": round(seconds, 1),
@@ -162,7 +168,7 @@ def retrain_and_test(
     directory = record.directory
 
     def training() -> dict[str, Any]:
-        last = resume_point(directory / "checkpoints" / "retraining-last.ckpt", record.since)
+        last = resume_point(directory / "checkpoints" / "retraining-last.ckpt", record)
         return retrain(trainer, model, data, directory, begin_at or last)
 
     record.begin({})
@@ -195,7 +201,7 @@ def search_seeds(
         seed, trainer, model, data, record = attempt
         print(f"Search with seed {seed}", flush=True)
         record.begin({"seed": seed})
-        last = resume_point(record.directory / "checkpoints" / "last.ckpt", record.since)
+        last = resume_point(record.directory / "checkpoints" / "last.ckpt", record)
         part = search(trainer, model, data, record.directory, last)
         record.stage("search", partial(dict, part))
         record.finish()
@@ -206,17 +212,17 @@ def search_seeds(
     found_by = {"algorithm": model.algorithm, "seeds": seeds}
     rule = model.derivation if isinstance(model, ArchitectureSearch) else None
     common = trust.consensus(model.space, shares, found_by, rule)
-    common.save(directory / "architecture.json")
+    _leave(common, run_trainer, directory)
     shared = trust.agreement(common, found)
     mean = trust.mean_agreement(shared)
     by_chance = trust.agreement_by_chance(model.space, len(found), Random(seeds[0]))
-    save_figure(draw_architecture(common), directory / "architecture.png")
     notes = {
         kind: [[f"{share * len(found):.0f}/{len(found)}" for share in node] for node in nodes]
         for kind, nodes in shared.items()
     }
     figure = draw_architecture(common, notes)
-    save_figure(figure, directory / "agreement.png")
+    if run_trainer.is_global_zero:
+        save_figure(figure, directory / "agreement.png")
     if (writer := tensorboard(run_trainer)) is not None:
         writer.add_scalar("trust/agreement", mean)
         writer.add_scalar("trust/agreement_by_chance", by_chance)

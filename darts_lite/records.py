@@ -16,10 +16,11 @@ class Record:
 
     Args:
         directory: Where it is kept; what is there already is gone on with.
+        writes: Whether this process writes; one of several does.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path, writes: bool = True) -> None:
+        self.directory, self.writes = directory, writes
         self.summary: dict[str, Any] = read_summary(directory)
 
     @property
@@ -49,7 +50,8 @@ class Record:
         self._write()
 
     def _write(self) -> None:
-        write_text(self.directory / SUMMARY, json.dumps(self.summary, indent=2) + "\n")
+        if self.writes:
+            write_text(self.directory / SUMMARY, json.dumps(self.summary, indent=2) + "\n")
 
 
 def read_summary(directory: Path) -> dict[str, Any]:

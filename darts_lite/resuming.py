@@ -10,7 +10,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from darts_lite.checkpoints import read_checkpoint
 from darts_lite.files import remove_parts, written_whole
-from darts_lite.records import read_summary
+from darts_lite.records import Record, read_summary
 from darts_lite.saving import saved_state
 
 EVENTS = "events.out.tfevents.*"
@@ -63,7 +63,6 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 def newest_checkpoint(path: Path) -> Path | None:
     """A stage's checkpoint, or the one before where that cannot be read."""
-    remove_parts(path.parent)
     candidates = [path, *sorted(path.parent.glob(f"{path.stem}-[0-9]*{path.suffix}"))]
     existing = [candidate for candidate in candidates if candidate.is_file()]
     for candidate in existing:
@@ -76,20 +75,22 @@ def newest_checkpoint(path: Path) -> Path | None:
     return None
 
 
-def resume_point(path: Path, since: float) -> Path | None:
-    """The checkpoint from which a stage goes on, once its records after that are dropped.
+def resume_point(path: Path, record: Record) -> Path | None:
+    """The checkpoint from which a stage goes on, once what was written after it is dropped.
 
     Args:
         path: Of the stage's newest checkpoint.
-        since: When the stage before ended, in seconds since 1970, should there be no checkpoint.
+        record: Of the run, which knows when the stage before ended.
     """
-    directory = path.parent.parent
     found = newest_checkpoint(path)
-    if found is None:
-        forget_events(directory, since, -1)
-        return None
-    content = read_checkpoint(found)
-    forget_events(directory, saved_state(content).get("time", since), int(content["global_step"]))
+    if not record.writes:
+        return found
+    remove_parts(path.parent)
+    time, step = record.since, -1
+    if found is not None:
+        content = read_checkpoint(found)
+        time, step = saved_state(content).get("time", time), int(content["global_step"])
+    forget_events(path.parent.parent, time, step)
     return found
 
 

@@ -18,6 +18,7 @@ from darts_lite.architecture import Architecture
 from darts_lite.checkpoints import describe_data, read_checkpoint
 from darts_lite.net import Net
 from darts_lite.optimizers import darts_sgd, total_steps
+from darts_lite.ranks import average_gradients, averaged
 from darts_lite.search import ArchitectureSearch
 
 Batch = tuple[Tensor, Tensor]
@@ -144,14 +145,19 @@ class Retraining(LightningModule):
         logits, auxiliary = self.net.forward_auxiliary(images)
         loss = cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
         accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
-        self.log("retraining/train_loss", loss.detach(), prog_bar=True)
-        self.log("retraining/train_accuracy", accuracy, prog_bar=True)
+        shown = averaged(loss.detach(), accuracy)
+        self.log("retraining/train_loss", shown[0], prog_bar=True)
+        self.log("retraining/train_accuracy", shown[1], prog_bar=True)
         self.log("retraining/learning_rate", self._learning_rate())
         if auxiliary is not None:
             loss = loss + self.auxiliary_weight * cross_entropy(
                 auxiliary, labels, label_smoothing=self.label_smoothing
             )
         return loss
+
+    def on_after_backward(self) -> None:
+        """The gradients of the joint batch, where several processes train together."""
+        average_gradients(self.net.parameters())
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Loss and accuracy on the validation split."""
@@ -204,8 +210,9 @@ class Retraining(LightningModule):
         images, labels = batch
         logits = self.net(images)
         self.accuracy(logits, labels)
-        self.log(loss_name, cross_entropy(logits, labels), batch_size=len(labels))
-        self.log(accuracy_name, self.accuracy, prog_bar=True, batch_size=len(labels))
+        loss, size = cross_entropy(logits, labels), len(labels)
+        self.log(loss_name, loss, batch_size=size, sync_dist=True)
+        self.log(accuracy_name, self.accuracy, prog_bar=True, batch_size=size)
 
 
 def exponential_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:

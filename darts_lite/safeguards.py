@@ -162,7 +162,7 @@ class EigenvalueMonitor(Callback):
         parameters = pl_module.mixture.parameters()
         self._parameters.append([parameter.detach().clone() for parameter in parameters])
         self._parameters = self._parameters[-self.window - 1 :]
-        pl_module.log("alphas/eigenvalue", value)
+        pl_module.log("alphas/eigenvalue", value, sync_dist=True)
         if len(self.eigenvalues) < 2 * self.window:
             return
         now, then = self._mean(0), self._mean(self.window)

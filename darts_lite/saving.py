@@ -148,7 +148,8 @@ class Saving(Checkpoint):
         if (name := self._saved_for) is not None:
             self._saved_for = None
             print(f"Stopped by {name} after step {trainer.global_step}: {self.path}", flush=True)
-            raise Stopped(name)
+            # Of several processes the first one tells how all of them ended.
+            raise Stopped(name) if trainer.is_global_zero else SystemExit(0)
 
     def on_train_batch_end(
         self,
@@ -165,18 +166,27 @@ class Saving(Checkpoint):
         self._steps += 1
         due = self.every_steps is not None and self._steps >= self.every_steps
         due |= self.every_minutes is not None and minutes >= self.every_minutes
-        self._save(trainer, due)
+        self._agree(trainer, due)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Saves after every epoch but the last."""
         epochs, steps = trainer.max_epochs, trainer.max_steps
         ends = epochs is not None and 0 <= epochs <= trainer.current_epoch + 1
         if not (ends or trainer.should_stop or 0 <= steps <= trainer.global_step):
-            self._save(trainer, True)
+            self._agree(trainer, True)
 
-    def _save(self, trainer: Trainer, due: bool) -> None:
-        if not due and self._signal is None:
-            return
+    def _agree(self, trainer: Trainer, due: bool) -> None:
+        """Saves if it is due for one of the processes, whose clocks and signals may differ."""
+        asked = 0 if self._signal is None else 1 + SIGNALS.index(self._signal)
+        if trainer.world_size > 1:
+            wishes = torch.tensor([due, asked], device=trainer.strategy.root_device)
+            due, asked = trainer.strategy.reduce(wishes, reduce_op="max").tolist()
+        if due or asked:
+            self._save(trainer)
+        if asked:
+            self._saved_for, self._signal = SIGNALS[asked - 1], None
+
+    def _save(self, trainer: Trainer) -> None:
         self.metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
         batches = stateful(trainer)
         self._batches = {} if batches is None else batches.state_dict()
@@ -184,7 +194,6 @@ class Saving(Checkpoint):
             keep_before(self.path, self.keep)
         trainer.save_checkpoint(self.path)
         self._saved, self._steps = time.monotonic(), 0
-        self._saved_for, self._signal = self._signal, None
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
@@ -250,14 +259,14 @@ def keep_before(path: Path, keep: int) -> None:
 
 
 def random_states() -> dict[str, Any]:
-    """Where the generators of Python, NumPy and torch stand, on all devices."""
+    """Where the generators of Python, NumPy and torch stand, the last also on the GPU in use."""
     kind, keys, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002
     version, internal, next_gauss = random.getstate()
     return {
         "python": [version, list(internal), next_gauss],
         "numpy": [str(kind), [int(key) for key in keys], position, has_gauss, gauss],
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": [torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else [],
     }
 
 
@@ -268,5 +277,6 @@ def restore_random_states(states: dict[str, Any]) -> None:
     kind, keys, *rest = states["numpy"]
     np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))  # noqa: NPY002
     torch.set_rng_state(states["torch"].cpu())
-    for device, state in enumerate(states["cuda"][: torch.cuda.device_count()]):
-        torch.cuda.set_rng_state(state.cpu(), device)
+    if torch.cuda.is_available():
+        for state in states["cuda"]:
+            torch.cuda.set_rng_state(state.cpu())

@@ -25,6 +25,7 @@ from darts_lite.losses import SupernetLoss
 from darts_lite.mixture import Mixture
 from darts_lite.optimizers import darts_adam, darts_sgd, total_steps
 from darts_lite.parts import describe_part, part_of
+from darts_lite.ranks import average_gradients, averaged, own_part
 from darts_lite.regularizers import Regularizer
 from darts_lite.relaxation import RELAXATIONS, Relaxation, Softmax
 from darts_lite.sampling import Sampled
@@ -227,15 +228,19 @@ class ArchitectureSearch(LightningModule):
         self._weights_step: Step = self.weights_gradients
         if not self.cuda_graphs:
             return
-        possible = self.device.type == "cuda" and self._scaler is None
+        possible = self.device.type == "cuda" and self._scaler is None and own_part().ranks == 1
         if not (possible and self.mixture.deterministic and isinstance(self.gradient, FirstOrder)):
             rank_zero_warn(
-                "cuda_graphs needs a GPU, a precision other than 16-mixed, first order, and mixing "
-                "weights without draws or a schedule; the steps run without"
+                "cuda_graphs needs one GPU, a precision other than 16-mixed, first order, and "
+                "mixing weights without draws or a schedule; the steps run without"
             )
             return
         self._alphas_step = Graphed(self.alphas_gradients, self.supernet.buffers)
         self._weights_step = Graphed(self.weights_gradients, self.supernet.buffers)
+
+    def on_after_backward(self) -> None:
+        """The gradients of the joint batch, where several processes search together."""
+        average_gradients(self.supernet.weights())
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clips the weights' gradient; Lightning calls this after unscaling."""
@@ -259,12 +264,14 @@ class ArchitectureSearch(LightningModule):
         images, labels = batch
         logits = self.supernet(images, self.mixture.expected(self.progress))
         self.accuracy(logits, labels)
-        self.log("search/validation_loss", cross_entropy(logits, labels), batch_size=len(labels))
-        self.log("search/validation_accuracy", self.accuracy, prog_bar=True, batch_size=len(labels))
+        loss, size = cross_entropy(logits, labels), len(labels)
+        self.log("search/validation_loss", loss, batch_size=size, sync_dist=True)
+        self.log("search/validation_accuracy", self.accuracy, prog_bar=True, batch_size=size)
 
     def on_validation_epoch_end(self) -> None:
         """Logs how far the alphas have come."""
-        self.log_dict({f"alphas/{name}": value for name, value in self.diagnostics().items()})
+        known = {f"alphas/{name}": value for name, value in self.diagnostics().items()}
+        self.log_dict(known, sync_dist=True)
 
     # ------------------------------------------------------------------ the architecture
 
@@ -340,8 +347,9 @@ class ArchitectureSearch(LightningModule):
 
     def _log_batch(self, split: str, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
         accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
+        loss, accuracy = averaged(loss, accuracy)
         rate = self._optimizer(0 if split == "weights" else 1).param_groups[0]["lr"]
         shown = split == "weights"
-        self.log(f"search/{split}_loss", loss.detach(), prog_bar=shown)
+        self.log(f"search/{split}_loss", loss, prog_bar=shown)
         self.log(f"search/{split}_accuracy", accuracy, prog_bar=shown)
         self.log(f"search/{split}_learning_rate", rate)

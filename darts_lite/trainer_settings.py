@@ -22,6 +22,11 @@ def refuse_unsupported(settings: Mapping[str, Any]) -> None:
         raise ValueError(
             "trainer.precision 16-true overflows; choose 16-mixed, bf16-mixed or 32-true"
         )
+    if settings["sync_batchnorm"]:
+        raise ValueError(
+            "trainer.sync_batchnorm is not used here: the norms of several processes share their "
+            "statistics without it; leave it out"
+        )
     if settings["accumulate_grad_batches"] != 1:
         raise ValueError(
             "trainer.accumulate_grad_batches must stay 1; set data.search_batch_size and "

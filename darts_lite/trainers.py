@@ -12,6 +12,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, Timer
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
 
 from darts_lite.callbacks import ArchitectureBoard, PlainProgress, ProgressBar
 from darts_lite.cost_penalty import CostPenalty
@@ -19,6 +20,7 @@ from darts_lite.discretisation import DiscretisationGap
 from darts_lite.explore import Exploration
 from darts_lite.finite import FiniteNumbers
 from darts_lite.pipeline import Search
+from darts_lite.processes import NAMES, JointBatch, check_strategy
 from darts_lite.retraining import Retraining
 from darts_lite.run_settings import RunSettings
 from darts_lite.safeguards import EigenvalueMonitor, OperationFreezing
@@ -105,11 +107,13 @@ class Trainers:
         if not sys.stdout.isatty():
             settings["enable_progress_bar"] = False  # Lightning's own bar, beside the plain lines
         trainer = Trainer(**settings)
-        if trainer.world_size > 1:
-            raise ValueError(
-                f"{trainer.world_size} processes were asked for, but a run uses one device so far; "
-                "set trainer.devices and trainer.num_nodes to 1"
-            )
+        if type(trainer.strategy) is DDPStrategy and settings["strategy"] in NAMES:
+            trainer = Trainer(**settings | {"strategy": JointBatch()})
+        check_strategy(trainer)
+        if trainer.precision == "64-true":
+            model.double()  # Lightning does it later, when the averages of weights are begun
+        if trainer.world_size > 1 and self.verb == "predict":
+            raise ValueError("predict prints one list; set trainer.devices to 1 for it")
         return trainer
 
     def _callbacks(

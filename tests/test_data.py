@@ -14,6 +14,7 @@ from torch import Tensor
 from darts_lite.augmentation import Augmentation
 from darts_lite.data import Batches, ImageData
 from darts_lite.datasets import DATASETS, EmbeddedDataWarning
+from darts_lite.ranks import Part
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +138,7 @@ def test_every_rank_sees_its_part_of_the_joint_batch(make: Callable[..., ImageDa
     data = make(batch_size=100)
     joint, *parts = (data._batches("train", torch.arange(900), 100, None, "x") for _ in range(3))
     for rank, part in enumerate(parts):
-        part.batch_size, part.rank, part.ranks = 50, rank, 2
+        part.batch_size, part.part = 50, Part(rank, 2)
     assert len(joint) == len(parts[0]) == len(parts[1])
     for (x, _), (first, _), (second, _) in zip(joint, *parts, strict=True):
         assert torch.equal(x[0::2], first) and torch.equal(x[1::2], second)

@@ -9,6 +9,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.tensorboard import SummaryWriter
 
+from darts_lite.records import Record
 from darts_lite.resuming import (
     check_same,
     forget_events,
@@ -113,4 +114,4 @@ def test_a_torn_end_is_left_out(tmp_path: Path) -> None:
 
 def test_no_records_are_no_trouble(tmp_path: Path) -> None:
     forget_events(tmp_path, 0.0, -1)
-    assert resume_point(tmp_path / "checkpoints" / "last.ckpt", 0.0) is None
+    assert resume_point(tmp_path / "checkpoints" / "last.ckpt", Record(tmp_path)) is None

@@ -6,6 +6,7 @@ from pathlib import Path
 import darts_lite
 
 ORDER = [
+    "ranks",
     "files",
     "records",
     "finite",
@@ -41,6 +42,7 @@ ORDER = [
     "checkpoints",
     "saving",
     "resuming",
+    "processes",
     "optimizers",
     "search",
     "discretisation",

@@ -1,0 +1,199 @@
+"""Runs of two processes, on real digits: they end as one process with the joint batch does."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from runs import QUICK, quiet_trainer
+from torch import nn
+
+from darts_lite.batch_norms import JointBatchNorm2d
+from darts_lite.cli import main
+from darts_lite.processes import JointBatch, check_strategy, join_norms, part_norms
+
+KEEPER = '''
+"""Leaves what each process holds when a training ends."""
+
+from pathlib import Path
+
+import torch
+from lightning.pytorch.callbacks import Callback
+
+
+class Keeper(Callback):
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+
+    def on_train_end(self, trainer, pl_module) -> None:
+        name = f"{type(pl_module).__name__}-{trainer.global_rank}-of-{trainer.world_size}.pt"
+        torch.save(pl_module.state_dict(), self.folder / name)
+'''
+CANDIDATES = (
+    *("none", "skip_connect", "max_pool_3x3", "avg_pool_3x3"),
+    *("sep_conv_3x3", "dil_conv_3x3", "conv_1x1", "conv_3x3"),
+)
+AUGMENTATION = {
+    "class_path": "darts_lite.Augmentation",
+    "init_args": {"shift": 1, "rotation": 5.0, "flip": True, "erase": 4},
+}
+BATCH = 16
+
+
+def configuration(folder: Path, **model: Any) -> dict[str, Any]:
+    """A search of 20 steps and a retraining of 22, in float64."""
+    init_args = QUICK["model"]["init_args"]
+    space = init_args["space"]["init_args"] | {"candidates": list(CANDIDATES)}
+    searched = {"space": {"class_path": "darts_lite.SearchSpace", "init_args": space}}
+    kept = {"class_path": "keeper.Keeper", "init_args": {"folder": str(folder)}}
+    return QUICK | {
+        "run": {"name": "joint", "imports": ["keeper"], "folder": str(folder / "logs")},
+        "trainer": QUICK["trainer"]
+        | {"max_epochs": 1, "precision": "64-true", "callbacks": [kept]},
+        "model": QUICK["model"] | {"init_args": init_args | searched | model},
+        "retraining": QUICK["retraining"] | {"max_epochs": 1},
+        "data": {
+            "train_images": 800,
+            "search_batches_per_epoch": 20,
+            "search_augmentation": AUGMENTATION,
+            "augmentation": AUGMENTATION,
+        },
+    }
+
+
+class Pair:
+    """One configuration run by one process, and by two with half of each batch."""
+
+    def __init__(self, folder: Path, digits_root: str, config: dict[str, Any]) -> None:
+        self.folder = folder
+        (folder / "keeper.py").write_text(KEEPER)
+        path = folder / "config.yaml"
+        path.write_text(yaml.safe_dump(config))
+        self.common = ["fit", "--config", str(path), "--data.root", digits_root]
+
+    def alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.syspath_prepend(str(self.folder))
+        main([*self.common, *self.sizes(BATCH)])
+
+    def together(self, *arguments: str, threads: int = 1) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "darts_lite", *self.common, *self.sizes(BATCH // 2)]
+            + ["--trainer.strategy=ddp", "--trainer.devices=2", *arguments],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PYTHONPATH": path_with(self.folder), "OMP_NUM_THREADS": "1"},
+            timeout=300,
+        )
+
+    @staticmethod
+    def sizes(batch: int) -> list[str]:
+        return [f"--data.search_batch_size={batch}", f"--data.batch_size={2 * batch}"]
+
+    def state(self, stage: str, rank: int, ranks: int) -> dict[str, Any]:
+        path = self.folder / f"{stage}-{rank}-of-{ranks}.pt"
+        return torch.load(path, weights_only=True)
+
+    def assert_alike(self, stage: str) -> None:
+        """Both ranks bit for bit, and nearly what the single process has."""
+        single = self.state(stage, 0, 1)
+        first, second = self.state(stage, 0, 2), self.state(stage, 1, 2)
+        assert single.keys() == first.keys() == second.keys()
+        for name, value in single.items():
+            if stage == "Exploration" and ("running_" in name or "num_batches" in name):
+                continue  # statistics of validation images, which nobody reads
+            assert torch.equal(first[name], second[name]), name
+            torch.testing.assert_close(first[name], value, rtol=0, atol=1e-6, msg=name)
+
+
+def path_with(folder: Path) -> str:
+    return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+def test_two_processes_do_what_one_does_with_the_joint_batch(
+    digits_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = Pair(tmp_path, digits_root, configuration(tmp_path))
+    pair.alone(monkeypatch)
+    done = pair.together()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Data:") == 1 and not done.stderr
+    pair.assert_alike("ArchitectureSearch")
+    pair.assert_alike("Retraining")
+    single, double = (tmp_path / "logs" / "joint" / f"version_{n}" for n in range(2))
+    assert not (tmp_path / "logs" / "joint" / "version_2").exists()
+    for name in ("architecture.json",):
+        assert (single / name).read_text() == (double / name).read_text()
+    summaries = [json.loads((path / "summary.json").read_text()) for path in (single, double)]
+    for name in ("test_accuracy", "validation_accuracy", "search_validation_accuracy", "drift"):
+        assert summaries[0][name] == pytest.approx(summaries[1][name], abs=1e-6), name
+    assert summaries[0]["test_loss"] == pytest.approx(summaries[1]["test_loss"], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"executor": {"class_path": "darts_lite.Literal"}},
+        {"gradient": {"class_path": "darts_lite.SecondOrder"}},
+        {"relaxation": {"class_path": "darts_lite.GumbelMax"}},
+        {"partial_channels": 2, "edge_weights": True},
+    ],
+    ids=lambda model: "-".join(model),
+)
+def test_other_searches_of_two_processes(
+    model: dict[str, Any], digits_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configuration(tmp_path, **model) | {"retraining": None}
+    pair = Pair(tmp_path, digits_root, config)
+    pair.alone(monkeypatch)
+    done = pair.together()
+    assert done.returncode == 0, done.stderr
+    pair.assert_alike("ArchitectureSearch")
+
+
+def test_an_exploration_of_two_processes(
+    digits_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configuration(tmp_path) | {"retraining": None}
+    init_args = {"space": config["model"]["init_args"]["space"], "evaluations": 5}
+    evaluator = {"class_path": "darts_lite.SharedWeights", "init_args": {"weights_epochs": 0.5}}
+    config["model"] = {
+        "class_path": "darts_lite.Exploration",
+        "init_args": init_args | {"evaluator": evaluator},
+    }
+    pair = Pair(tmp_path, digits_root, config)
+    pair.alone(monkeypatch)
+    done = pair.together()
+    assert done.returncode == 0, done.stderr
+    pair.assert_alike("Exploration")
+    found = [
+        (tmp_path / "logs" / "joint" / f"version_{n}" / "architecture.json").read_text()
+        for n in range(2)
+    ]
+    assert found[0] == found[1]
+
+
+def test_norms_are_joined_in_place_and_parted_again() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    norm = net[1]
+    join_norms(net)
+    assert net[1] is norm and type(norm) is JointBatchNorm2d
+    part_norms(net)
+    assert type(norm) is nn.BatchNorm2d
+
+
+def test_a_norm_that_cannot_be_joined_is_named() -> None:
+    with pytest.raises(ValueError, match="0 is a BatchNorm1d, .* use nn.BatchNorm2d"):
+        join_norms(nn.Sequential(nn.BatchNorm1d(3)))
+
+
+def test_strategies_that_cannot_be_followed_are_refused() -> None:
+    check_strategy(quiet_trainer())
+    check_strategy(quiet_trainer(strategy=JointBatch(), devices=2))
+    for strategy in ("ddp", "ddp_spawn"):
+        with pytest.raises(ValueError, match="choose ddp"):
+            check_strategy(quiet_trainer(strategy=strategy, devices=2))
