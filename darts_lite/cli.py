@@ -181,7 +181,6 @@ class DartsCLI(LightningCLI):
             raise ValueError("a run goes on exactly only with a number as seed_everything")
         config.ckpt_path = None
         check_same(found, self._config_text())
-        print(f"Going on with {found}", flush=True)
         return found
 
     def _print_metrics(

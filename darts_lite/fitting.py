@@ -89,7 +89,9 @@ class Fit:
         data.setup("fit")
         self._try_retraining(model, data)
         directory = self._directory(trainer)
-        if self.text is not None and trainer.is_global_zero:
+        if self.text is None:
+            print(f"Going on with {directory}", flush=True)
+        elif trainer.is_global_zero:
             write_text(directory / "config.yaml", self.text)
         record = Record(directory, trainer.is_global_zero)
         known = reporting.describe_start(trainer, model, data, directory)
@@ -116,15 +118,17 @@ class Fit:
         """That of the run.
 
         Raises:
-            ValueError: if processes differ in that.
+            ValueError: if processes differ in that, or in their seed.
         """
-        first = trainer.strategy.broadcast(str(own := self.trainers.directory))
-        if first != str(own):
+        own = (str(self.trainers.directory), self.settings["seed_everything"])
+        first = trainer.strategy.broadcast(own)
+        if first != own:
             raise ValueError(
-                f"process {trainer.global_rank} would write to {own}, the first one to {first}; "
-                "all processes need one run.folder, on a disk that they share"
+                f"process {trainer.global_rank} has the folder and seed {own}, the first one "
+                f"{first}; all need one run.folder, on a disk that they share, and one number as "
+                "seed_everything"
             )
-        return own
+        return self.trainers.directory
 
     def _search_and_retrain(
         self,

@@ -16,7 +16,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.overrides.distributed import _sync_module_states
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
-from torch import nn
+from torch import distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from darts_lite.batch_norms import JointBatchNorm2d
@@ -101,6 +101,9 @@ def together(trainer: Trainer) -> Iterator[None]:
 
     They run the program from its beginning and come here as well. Only the first one prints, and
     when it fails the others end.
+
+    Raises:
+        ConnectionError: if another process ended before its time.
     """
     if not isinstance(trainer.strategy, JointBatch):
         yield
@@ -114,6 +117,18 @@ def together(trainer: Trainer) -> Iterator[None]:
                 quiet.enter_context(warnings.catch_warnings(action="ignore"))
                 quiet.enter_context(redirect_stdout(quiet.enter_context(open(os.devnull, "w"))))
             yield
-    except Exception:
+    except Exception as error:
         launcher.kill(signal.SIGKILL)  # they may wait for this one and not listen to less
+        if is_broken_link(error):
+            raise ConnectionError(
+                "another process of this run has ended, and says why itself; with run.resume: auto "
+                "the same command goes on from the last checkpoint"
+            ) from error
         raise
+
+
+def is_broken_link(error: Exception) -> bool:
+    """Whether an error tells that another process does not answer any more."""
+    if not (distributed.is_available() and isinstance(error, RuntimeError)):
+        return False
+    return isinstance(error, distributed.DistError) or "gloo" in str(error)

@@ -332,7 +332,9 @@ def test_a_relaxation_of_ones_own(
     [
         (["--trainer.gradient_clip_val=1"], "model.gradient_clip"),
         (["--trainer.accumulate_grad_batches=2"], "data.search_batch_size"),
-        (["--trainer.devices=2"], "2 processes were asked for"),
+        (["--trainer.devices=2", "--trainer.strategy=ddp_spawn"], "choose ddp"),
+        (["--trainer.sync_batchnorm=true"], "share their statistics without it"),
+        (["--trainer.devices=2", "--seed_everything=false"], "set seed_everything to a number"),
         (["--data.dataset=MNISTT"], "MNISTT"),
         (["--data.root=/no/such/folder/anywhere", "--data.dataset=FashionMNIST"], "FashionMNIST"),
         (["--run.max_minutes=-1"], "max_minutes"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from darts_lite.processes import JointBatch, check_strategy, join_norms, part_no
 KEEPER = '''
 """Leaves what each process holds when a training ends."""
 
+import signal
 from pathlib import Path
 
 import torch
@@ -33,6 +35,18 @@ class Keeper(Callback):
     def on_train_end(self, trainer, pl_module) -> None:
         name = f"{type(pl_module).__name__}-{trainer.global_rank}-of-{trainer.world_size}.pt"
         torch.save(pl_module.state_dict(), self.folder / name)
+
+
+class Signal(Callback):
+    """Sends a signal to one of two processes, once."""
+
+    def __init__(self, folder: str, name: str, rank: int) -> None:
+        self.sent, self.signal, self.rank = Path(folder) / "sent", getattr(signal, name), rank
+
+    def on_train_batch_start(self, trainer, *_) -> None:
+        if trainer.global_step == 9 and trainer.global_rank == self.rank and not self.sent.exists():
+            self.sent.touch()
+            signal.raise_signal(self.signal)
 '''
 CANDIDATES = (
     *("none", "skip_connect", "max_pool_3x3", "avg_pool_3x3"),
@@ -43,6 +57,7 @@ AUGMENTATION = {
     "init_args": {"shift": 1, "rotation": 5.0, "flip": True, "erase": 4},
 }
 BATCH = 16
+ALPHAS = "supernet.alphas.normal"
 
 
 def configuration(folder: Path, **model: Any) -> dict[str, Any]:
@@ -80,7 +95,7 @@ class Pair:
         monkeypatch.syspath_prepend(str(self.folder))
         main([*self.common, *self.sizes(BATCH)])
 
-    def together(self, *arguments: str, threads: int = 1) -> subprocess.CompletedProcess[str]:
+    def together(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "darts_lite", *self.common, *self.sizes(BATCH // 2)]
             + ["--trainer.strategy=ddp", "--trainer.devices=2", *arguments],
@@ -134,6 +149,7 @@ def test_two_processes_do_what_one_does_with_the_joint_batch(
     assert summaries[0]["test_loss"] == pytest.approx(summaries[1]["test_loss"], abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model",
     [
@@ -155,6 +171,7 @@ def test_other_searches_of_two_processes(
     pair.assert_alike("ArchitectureSearch")
 
 
+@pytest.mark.slow
 def test_an_exploration_of_two_processes(
     digits_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +192,45 @@ def test_an_exploration_of_two_processes(
         for n in range(2)
     ]
     assert found[0] == found[1]
+
+
+def interrupted(folder: Path, name: str, rank: int) -> dict[str, Any]:
+    """A search in which a process gets a signal after nine steps."""
+    config = configuration(folder) | {"retraining": None}
+    sent = {"folder": str(folder), "name": name, "rank": rank}
+    config["trainer"]["callbacks"].append({"class_path": "keeper.Signal", "init_args": sent})
+    config["run"] |= {"resume": "auto", "save_every_steps": 5}
+    return config
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_signal_to_one_of_two_processes(
+    rank: int, digits_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = Pair(tmp_path, digits_root, interrupted(tmp_path, "SIGTERM", rank))
+    stopped = pair.together()
+    assert stopped.returncode == 128 + signal.SIGTERM
+    last = tmp_path / "logs" / "joint" / "version_0" / "checkpoints" / "last.ckpt"
+    assert stopped.stdout.splitlines()[-1] == f"Stopped by SIGTERM after step 10: {last}"
+    assert not stopped.stderr
+    done = pair.together()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"Going on with {last.parents[1]}")
+    pair.alone(monkeypatch)  # in another folder, as the other run came to its end
+    pair.assert_alike("ArchitectureSearch")
+
+
+@pytest.mark.slow
+def test_one_of_two_processes_dies(digits_root: str, tmp_path: Path) -> None:
+    pair = Pair(tmp_path, digits_root, interrupted(tmp_path, "SIGKILL", 1))
+    stopped = pair.together()
+    assert stopped.returncode == 2
+    (line,) = stopped.stderr.splitlines()
+    assert line.startswith("error: another process of this run has ended")
+    done = pair.together()
+    assert done.returncode == 0, done.stderr
+    assert torch.equal(*(pair.state("ArchitectureSearch", rank, 2)[ALPHAS] for rank in range(2)))
 
 
 def test_norms_are_joined_in_place_and_parted_again() -> None:
