@@ -23,8 +23,14 @@ from darts_lite.architecture import Architecture
 from darts_lite.checkpoints import read_checkpoint
 from darts_lite.data import ImageData
 from darts_lite.encoding import any_architecture
-from darts_lite.files import write_text
-from darts_lite.parsing import FROM_DATA, OneLineParser, stop, with_checkpoint_settings
+from darts_lite.files import check_writable, write_text
+from darts_lite.parsing import (
+    FROM_DATA,
+    OneLineParser,
+    quiet_events,
+    stop,
+    with_checkpoint_settings,
+)
 from darts_lite.records import Record
 from darts_lite.resuming import check_same, resume_point, unfinished_run, version_of
 from darts_lite.retraining import Retraining
@@ -213,9 +219,10 @@ class DartsCLI(LightningCLI):
     # ------------------------------------------------------------------ helpers
 
     def _find_run(self) -> Path | None:
-        """The run that is asked to go on, if any."""
+        """The run that is asked to go on, if any; it writes where a new one would."""
         config = self.config["fit"]
         run, last = config.run, config.ckpt_path == "last"
+        check_writable(Path(run.folder) / run.name)
         if run.resume is None and not last:
             return None
         found = unfinished_run(Path(run.folder) / run.name)
@@ -326,7 +333,8 @@ def main(args: Sequence[str] | None = None) -> None:
         warnings.filterwarnings("ignore", message)
     set_parsing_settings(subclasses_enabled=[SearchSpace])
     try:
-        DartsCLI(with_checkpoint_settings(sys.argv[1:] if args is None else args))
+        with quiet_events():
+            DartsCLI(with_checkpoint_settings(sys.argv[1:] if args is None else args))
     except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, OSError, MisconfigurationException, RuntimeError) as error:

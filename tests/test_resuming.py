@@ -90,7 +90,7 @@ def test_what_will_be_made_again_is_forgotten(tmp_path: Path) -> None:
     saved = time.time()
     time.sleep(0.01)
     write(tmp_path, "retraining/loss", range(4, 9))
-    forget_events(tmp_path, saved, 4)  # the event of the checkpoint's own step came just after it
+    forget_events(tmp_path, saved, 5)  # the event of the last step before it came just after it
     assert steps_of(tmp_path, "search/loss") == list(range(10))
     assert steps_of(tmp_path, "retraining/loss") == list(range(5))
     write(tmp_path, "retraining/loss", range(5, 9))
