@@ -159,7 +159,8 @@ class Exploration(LightningModule):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clips the gradient; Lightning calls this after unscaling."""
-        torch.nn.utils.clip_grad_norm_(self.supernet.weights(), self.gradient_clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.supernet.weights(), self.gradient_clip)
+        self.log("search/weights_gradient", norm)
 
     def configure_optimizers(self) -> tuple[list[Any], list[Any]]:
         """The optimizer of shared weights and the cosine of its rate."""

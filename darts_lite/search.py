@@ -24,6 +24,7 @@ from darts_lite.folding import Folded
 from darts_lite.losses import SupernetLoss
 from darts_lite.mixture import Mixture
 from darts_lite.optimizers import darts_adam, darts_sgd, total_steps
+from darts_lite.overflow import scaler_of
 from darts_lite.parts import describe_part, part_of
 from darts_lite.regularizers import Regularizer
 from darts_lite.relaxation import RELAXATIONS, Relaxation, Softmax
@@ -171,8 +172,10 @@ class ArchitectureSearch(LightningModule):
             penalty = regularizer.penalty(alphas, self.progress)
             added = torch.autograd.grad(penalty, parameters, materialize_grads=True)
             gradients = [g + a for g, a in zip(gradients, added, strict=True)]
-        if self._scaler is not None and not all(g.isfinite().all() for g in gradients):
-            return  # float16 overflow: the scaler lowers its scale at the weight step
+        norm = torch.nn.utils.get_total_norm(gradients)
+        self.log("search/alphas_gradient", norm)
+        if not norm.isfinite():
+            return  # nothing of it may get into the optimizer; what follows, the callbacks decide
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         # Unwrapped: a step through Lightning's wrapper would count as a global step.
@@ -197,7 +200,8 @@ class ArchitectureSearch(LightningModule):
 
         One draw of mixing weights serves all passes of the gradient.
         """
-        scale = 1.0 if self._scaler is None else self._scaler.get_scale()
+        scaler = scaler_of(self.trainer)
+        scale = 1.0 if scaler is None else scaler.get_scale()
         optimizer = self._optimizer(0)
         drawn = self.mixture.drawn(self.progress)
         mixing = {kind: weights.detach().requires_grad_() for kind, weights in drawn.items()}
@@ -227,7 +231,7 @@ class ArchitectureSearch(LightningModule):
         self._weights_step: Step = self.weights_gradients
         if not self.cuda_graphs:
             return
-        possible = self.device.type == "cuda" and self._scaler is None
+        possible = self.device.type == "cuda" and scaler_of(self.trainer) is None
         if not (possible and self.mixture.deterministic and isinstance(self.gradient, FirstOrder)):
             rank_zero_warn(
                 "cuda_graphs needs a GPU, a precision other than 16-mixed, first order, and mixing "
@@ -239,7 +243,8 @@ class ArchitectureSearch(LightningModule):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clips the weights' gradient; Lightning calls this after unscaling."""
-        torch.nn.utils.clip_grad_norm_(self.supernet.weights(), self.gradient_clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.supernet.weights(), self.gradient_clip)
+        self.log("search/weights_gradient", norm)
 
     def configure_optimizers(self) -> tuple[list[Any], list[Any]]:
         """Both optimizers, and the cosine of the weights' learning rate over all steps."""
@@ -331,17 +336,12 @@ class ArchitectureSearch(LightningModule):
 
     # ------------------------------------------------------------------ helpers
 
-    @property
-    def _scaler(self) -> Any:
-        return getattr(self.trainer.precision_plugin, "scaler", None)
-
     def _optimizer(self, position: int) -> Optimizer:
         return cast(list[Optimizer], self.optimizers(use_pl_optimizer=False))[position]
 
     def _log_batch(self, split: str, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
         accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
         rate = self._optimizer(0 if split == "weights" else 1).param_groups[0]["lr"]
-        shown = split == "weights"
-        self.log(f"search/{split}_loss", loss.detach(), prog_bar=shown)
-        self.log(f"search/{split}_accuracy", accuracy, prog_bar=shown)
+        shown = {f"search/{split}_loss": loss.detach(), f"search/{split}_accuracy": accuracy}
+        self.log_dict(shown, prog_bar=split == "weights")
         self.log(f"search/{split}_learning_rate", rate)

@@ -529,6 +529,8 @@ def test_tensorboard_shows_whether_to_trust(trusted: Trusted) -> None:
         (["--run.imports=[no_such_module]"], "cannot import 'no_such_module'"),
         (["--trainer.max_epochs=null"], "trainer.max_epochs"),
         (["--trainer.precision=16-true"], "16-mixed"),
+        (["--trainer.precision=transformer-engine"], "choose one of 32-true"),
+        (["--trainer.accelerator=tpu"], "trainer.accelerator tpu is not to be had"),
         (["--ckpt_path=last"], "no unfinished run in"),
         (["--ckpt_path=none.ckpt"], "no checkpoint at none.ckpt"),
         (["--run.resume=always"], "auto"),

@@ -8,6 +8,7 @@ import darts_lite
 ORDER = [
     "files",
     "records",
+    "overflow",
     "finite",
     "depthwise",
     "operations",
