@@ -24,6 +24,7 @@ from darts_lite.checkpoints import read_checkpoint
 from darts_lite.data import ImageData
 from darts_lite.encoding import any_architecture
 from darts_lite.files import check_writable, write_text
+from darts_lite.memory import advising
 from darts_lite.parsing import (
     FROM_DATA,
     OneLineParser,
@@ -185,7 +186,8 @@ class DartsCLI(LightningCLI):
         verbose: bool = True,
     ) -> None:
         """Prints the metrics on the validation split, as a table and as a line of JSON."""
-        (metrics,) = self.trainer.validate(model, None, ckpt_path, verbose, datamodule, True)
+        with advising(self.trainer, model, datamodule):
+            (metrics,) = self.trainer.validate(model, None, ckpt_path, verbose, datamodule, True)
         self._print_metrics(metrics, datamodule, ckpt_path)
 
     def test(
@@ -197,7 +199,8 @@ class DartsCLI(LightningCLI):
         verbose: bool = True,
     ) -> None:
         """Prints the metrics on the test set, as a table and as a line of JSON."""
-        (metrics,) = self.trainer.test(model, None, ckpt_path, verbose, datamodule, True)
+        with advising(self.trainer, model, datamodule):
+            (metrics,) = self.trainer.test(model, None, ckpt_path, verbose, datamodule, True)
         self._print_metrics(metrics, datamodule, ckpt_path)
 
     def predict(
@@ -210,7 +213,8 @@ class DartsCLI(LightningCLI):
     ) -> None:
         """Prints class and probability of each test image as comma-separated lines."""
         print("image,class,probability")
-        batches = self.trainer.predict(model, None, datamodule, True, ckpt_path, True) or []
+        with advising(self.trainer, model, datamodule):
+            batches = self.trainer.predict(model, None, datamodule, True, ckpt_path, True) or []
         classes = torch.cat([batch[0] for batch in batches]).tolist()
         probabilities = torch.cat([batch[1] for batch in batches]).tolist()
         for index, (label, share) in enumerate(zip(classes, probabilities, strict=True)):

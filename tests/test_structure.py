@@ -55,6 +55,7 @@ ORDER = [
     "datasets",
     "augmentation",
     "data",
+    "memory",
     "layering",
     "plotting",
     "callbacks",
