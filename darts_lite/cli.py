@@ -18,8 +18,16 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from darts_lite.checkpoints import read_checkpoint
 from darts_lite.data import ImageData
+from darts_lite.files import check_writable
 from darts_lite.fitting import Fit
-from darts_lite.parsing import FROM_DATA, OneLineParser, stop, with_checkpoint_settings
+from darts_lite.memory import advising
+from darts_lite.parsing import (
+    FROM_DATA,
+    OneLineParser,
+    quiet_events,
+    stop,
+    with_checkpoint_settings,
+)
 from darts_lite.processes import together
 from darts_lite.resuming import check_same, unfinished_run, version_of
 from darts_lite.retraining import Retraining
@@ -131,7 +139,7 @@ class DartsCLI(LightningCLI):
         verbose: bool = True,
     ) -> None:
         """Prints the metrics on the validation split, as a table and as a line of JSON."""
-        with together(self.trainer):
+        with together(self.trainer), advising(self.trainer, model, datamodule):
             (metrics,) = self.trainer.validate(model, None, ckpt_path, verbose, datamodule, True)
             self._print_metrics(metrics, datamodule, ckpt_path)
 
@@ -144,7 +152,7 @@ class DartsCLI(LightningCLI):
         verbose: bool = True,
     ) -> None:
         """Prints the metrics on the test set, as a table and as a line of JSON."""
-        with together(self.trainer):
+        with together(self.trainer), advising(self.trainer, model, datamodule):
             (metrics,) = self.trainer.test(model, None, ckpt_path, verbose, datamodule, True)
             self._print_metrics(metrics, datamodule, ckpt_path)
 
@@ -158,7 +166,8 @@ class DartsCLI(LightningCLI):
     ) -> None:
         """Prints class and probability of each test image as comma-separated lines."""
         print("image,class,probability")
-        batches = self.trainer.predict(model, None, datamodule, True, ckpt_path, True) or []
+        with advising(self.trainer, model, datamodule):
+            batches = self.trainer.predict(model, None, datamodule, True, ckpt_path, True) or []
         classes = torch.cat([batch[0] for batch in batches]).tolist()
         probabilities = torch.cat([batch[1] for batch in batches]).tolist()
         for index, (label, share) in enumerate(zip(classes, probabilities, strict=True)):
@@ -167,9 +176,10 @@ class DartsCLI(LightningCLI):
     # ------------------------------------------------------------------ helpers
 
     def _find_run(self) -> Path | None:
-        """The run that is asked to go on, if any."""
+        """The run that is asked to go on, if any; it writes where a new one would."""
         config = self.config["fit"]
         run, last = config.run, config.ckpt_path == "last"
+        check_writable(Path(run.folder) / run.name)
         if run.resume is None and not last:
             return None
         found = unfinished_run(Path(run.folder) / run.name)
@@ -218,7 +228,8 @@ def main(args: Sequence[str] | None = None) -> None:
         warnings.filterwarnings("ignore", message)
     set_parsing_settings(subclasses_enabled=[SearchSpace])
     try:
-        DartsCLI(with_checkpoint_settings(sys.argv[1:] if args is None else args))
+        with quiet_events():
+            DartsCLI(with_checkpoint_settings(sys.argv[1:] if args is None else args))
     except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, OSError, MisconfigurationException, RuntimeError) as error:

@@ -19,7 +19,7 @@ from darts_lite.architecture import Architecture
 from darts_lite.checkpoints import describe_data
 from darts_lite.encoding import Encoding, one_path
 from darts_lite.evaluators import Evaluator, SharedWeights
-from darts_lite.optimizers import darts_sgd, total_steps
+from darts_lite.optimizers import check_rates, darts_sgd, falling, total_steps
 from darts_lite.ranks import average_gradients, averaged
 from darts_lite.sampling import Sampled
 from darts_lite.search_space import SearchSpace
@@ -69,10 +69,7 @@ class Exploration(LightningModule):
         super().__init__()
         if evaluations < 1:
             raise ValueError(f"evaluations must be at least 1, got {evaluations}")
-        if not 0 <= final_learning_rate <= 1:
-            raise ValueError(f"final_learning_rate is a share, 0 to 1; got {final_learning_rate}")
-        if gradient_clip <= 0:
-            raise ValueError(f"gradient_clip must be above 0, got {gradient_clip}")
+        check_rates(final_learning_rate, gradient_clip)
         self.space = SearchSpace.of(space)
         self.save_hyperparameters(
             {
@@ -166,18 +163,15 @@ class Exploration(LightningModule):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clips the gradient; Lightning calls this after unscaling."""
-        torch.nn.utils.clip_grad_norm_(self.supernet.weights(), self.gradient_clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.supernet.weights(), self.gradient_clip)
+        self.log("search/weights_gradient", norm)
 
     def configure_optimizers(self) -> tuple[list[Any], list[Any]]:
         """The optimizer of shared weights and the cosine of its rate."""
         weights = self.weights_optimizer(self.supernet.weights())
         total_steps(self.trainer)  # which also counts the batches of an epoch
-        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(
-            weights,
-            max(1, self.weights_steps),
-            eta_min=self.final_learning_rate * weights.param_groups[0]["lr"],
-        )
-        return [weights], [cosine]
+        steps = max(1, self.weights_steps)
+        return [weights], [falling(weights, steps, self.final_learning_rate)]
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Accuracy of the best architecture so far, with shared weights where they are trained."""

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,7 +30,8 @@ def written_whole(path: str | Path) -> Iterator[BinaryIO]:
         kept = f"; the one before is intact: {path}" if path.exists() else ""
         raise OSError(f"cannot write {path} ({error.strerror or error}){kept}") from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written, nothing can be deleted either
+            beside.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -41,6 +42,17 @@ def write_text(path: str | Path, text: str) -> None:
     """
     with written_whole(path) as file:
         file.write(text.encode())
+
+
+def check_writable(folder: Path) -> None:
+    """Tells early, and without writing, of a folder that nothing can be written to.
+
+    Raises:
+        OSError: if it, or the folder in which it would be made, is read-only or no folder.
+    """
+    existing = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
+        raise OSError(f"cannot write to {existing}; make it writable, or set run.folder to another")
 
 
 def remove_parts(folder: Path) -> None:

@@ -1,17 +1,21 @@
 """Stops a training whose numbers have ceased to be numbers."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
+from darts_lite.overflow import may_skip, training_numbers
+
 
 class FiniteNumbers(Callback):
-    """Ends a stage with one line as soon as a loss is infinite or no number.
+    """Ends a stage with one line as soon as a loss or a gradient is infinite or no number.
 
-    It looks before a checkpoint is written, so that the newest one is from before.
+    It looks before a checkpoint is written, so that the newest one is from before. Steps that
+    float16's loss scaler skips are none of it, as long as a lower scale may help.
 
     Args:
         checkpoint: Where the newest checkpoint is kept, to be named.
@@ -28,16 +32,19 @@ class FiniteNumbers(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Looks at the losses of the step."""
-        self._check(trainer)
+        """Looks at the losses and the gradients of the step."""
+        if not may_skip(trainer):
+            self._check(trainer, training_numbers(trainer))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Looks at those of the validation."""
-        self._check(trainer)
+        metrics = trainer.callback_metrics.items()
+        losses = {n: float(v) for n, v in metrics if n.endswith("validation_loss")}
+        self._check(trainer, losses)
 
-    def _check(self, trainer: Trainer) -> None:
-        for name, value in trainer.callback_metrics.items():
-            if name.endswith("loss") and not math.isfinite(number := float(value)):
+    def _check(self, trainer: Trainer, numbers: Mapping[str, float]) -> None:
+        for name, number in numbers.items():
+            if not math.isfinite(number):
                 good = self.checkpoint if self.checkpoint and self.checkpoint.exists() else None
                 raise ValueError(
                     f"{name} is {number} in step {trainer.global_step}; the last good checkpoint "

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Trainer
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
 
 def darts_sgd(parameters: Iterable[Any]) -> Optimizer:
@@ -16,6 +17,24 @@ def darts_sgd(parameters: Iterable[Any]) -> Optimizer:
 def darts_adam(parameters: Iterable[Any]) -> Optimizer:
     """DARTS' optimizer of the alphas (arXiv 1806.09055, appendix A.1)."""
     return torch.optim.Adam(parameters, lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
+
+
+def falling(optimizer: Optimizer, steps: int, final: float) -> LRScheduler:
+    """A rate that falls along a cosine over all steps, to a share of what it was."""
+    rate = optimizer.param_groups[0]["lr"]
+    return CosineAnnealingLR(optimizer, steps, eta_min=final * rate)
+
+
+def check_rates(final_learning_rate: float, gradient_clip: float) -> None:
+    """Checks how the weights of a supernet are to be trained.
+
+    Raises:
+        ValueError: if a value is out of range.
+    """
+    if not 0 <= final_learning_rate <= 1:
+        raise ValueError(f"final_learning_rate is a share, 0 to 1; got {final_learning_rate}")
+    if gradient_clip <= 0:
+        raise ValueError(f"gradient_clip must be above 0, got {gradient_clip}")
 
 
 def total_steps(trainer: Trainer) -> int:

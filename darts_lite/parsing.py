@@ -2,7 +2,9 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 import yaml
@@ -28,6 +30,23 @@ def stop(message: str) -> NoReturn:
     telling = [line for line in lines if line and not line.startswith(PARSER_NOISE)]
     print("error:", " ".join(telling or lines), file=sys.stderr)
     raise SystemExit(2)
+
+
+@contextmanager
+def quiet_events() -> Iterator[None]:
+    """Keeps TensorBoard's thread from printing what its next event raises in the run itself."""
+    before = threading.excepthook
+
+    def hook(failed: threading.ExceptHookArgs) -> None:
+        told = type(failed.thread).__module__.startswith("tensorboard.")
+        if not (told and isinstance(failed.exc_value, OSError)):
+            before(failed)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 class OneLineParser(LightningArgumentParser):

@@ -23,6 +23,7 @@ from darts_lite.checkpoints import read_checkpoint
 from darts_lite.data import ImageData
 from darts_lite.encoding import one_path
 from darts_lite.explore import Exploration
+from darts_lite.memory import advising
 from darts_lite.plotting import draw_architecture
 from darts_lite.plotting import save as save_figure
 from darts_lite.records import Record
@@ -132,7 +133,8 @@ def retrain(
 def test(trainer: Trainer, model: Retraining, data: ImageData, directory: Path) -> dict[str, Any]:
     """Reads the test set once, with what lies in ``net.ckpt``."""
     path = directory / "net.ckpt"
-    trainer.test(model, datamodule=data, ckpt_path=path, verbose=False, weights_only=True)
+    with advising(trainer, model, data):
+        trainer.test(model, datamodule=data, ckpt_path=path, verbose=False, weights_only=True)
     return {
         "test_accuracy": _metric(trainer, "test/accuracy"),
         "test_loss": _metric(trainer, "test/loss"),
@@ -144,7 +146,8 @@ def _fit(
 ) -> tuple[float, Mapping[str, float]]:
     """Seconds of training and the metrics logged last, both over all interruptions."""
     start = time.monotonic()
-    trainer.fit(model, datamodule=data, ckpt_path=resume_from, weights_only=True)
+    with advising(trainer, model, data):
+        trainer.fit(model, datamodule=data, ckpt_path=resume_from, weights_only=True)
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     if (saving := saving_of(trainer)) is None:
         return time.monotonic() - start, metrics

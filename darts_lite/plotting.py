@@ -19,6 +19,7 @@ from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
 
 from darts_lite.architecture import Architecture
+from darts_lite.files import written_whole
 from darts_lite.genotype import state_name
 from darts_lite.layering import Layout, Place, lay_out
 
@@ -138,12 +139,13 @@ def save(figure: Figure, path: str | Path) -> None:
 
     Raises:
         ValueError: if the path ends otherwise.
+        OSError: see `written_whole`.
     """
     path = Path(path)
     if path.suffix.lower() not in (".png", ".svg"):
         raise ValueError(f"a drawing is written as .png or .svg, got {str(path)!r}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, facecolor="white")
+    with written_whole(path) as file:
+        figure.savefig(file, format=path.suffix[1:].lower(), facecolor="white")
 
 
 def _widths(layout: Layout) -> list[float]:

@@ -2,13 +2,18 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from darts_lite.files import write_text
 
 SUMMARY = "summary.json"
+
+
+class Halted(OSError):
+    """Something could not be written, and the message says from where the run can go on."""
 
 
 class Record:
@@ -36,13 +41,18 @@ class Record:
         self._write()
 
     def stage(self, name: str, run: Callable[[], Mapping[str, Any]]) -> None:
-        """Runs a stage and writes its results, unless that was done before."""
+        """Runs a stage and writes its results, unless that was done before.
+
+        Raises:
+            Halted: if anything cannot be written, as on a full disk.
+        """
         if name in self.summary["stages"]:
             return
-        results = run()
-        stages = [*self.summary["stages"], name]
-        self.summary |= {**results, "stages": stages, "updated": time.time()}
-        self._write()
+        with halting(self.directory):
+            results = run()
+            stages = [*self.summary["stages"], name]
+            self.summary |= {**results, "stages": stages, "updated": time.time()}
+            self._write()
 
     def finish(self) -> None:
         """Writes that there is no more to do."""
@@ -52,6 +62,30 @@ class Record:
     def _write(self) -> None:
         if self.writes:
             write_text(self.directory / SUMMARY, json.dumps(self.summary, indent=2) + "\n")
+
+
+@contextmanager
+def halting(directory: Path) -> Iterator[None]:
+    """Adds to an error of the file system what is left of a run.
+
+    Raises:
+        Halted: in one line.
+    """
+    try:
+        yield
+    except (BrokenPipeError, Halted):
+        raise
+    except (OSError, ValueError) as error:
+        # TensorBoard's logger turns what its file says into a ValueError about the value.
+        failure = error if isinstance(error, OSError) else error.__cause__
+        if not isinstance(failure, OSError):
+            raise
+        saved = directory.glob("**/checkpoints/*last*.ckpt")
+        newest = max(saved, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
+        start = (
+            f"from {newest}, which is intact" if newest else "from the start, as nothing is saved"
+        )
+        raise Halted(f"{failure}; once mended, --run.resume auto goes on {start}") from error
 
 
 def read_summary(directory: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from darts_lite.data import ImageData
 from darts_lite.explore import Exploration
+from darts_lite.records import halting
 from darts_lite.retraining import Retraining
 from darts_lite.search import ArchitectureSearch
 
@@ -93,8 +94,9 @@ def log_hyperparameters(
     seed = {"seed": summary["seed"], "algorithm": summary["algorithm"]}
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(seed | dict(settings), metrics)
-            logger.save()
+            with halting(Path(logger.log_dir)):
+                logger.log_hyperparams(seed | dict(settings), metrics)
+                logger.save()
 
 
 def _device_name(trainer: Trainer) -> str:

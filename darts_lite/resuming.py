@@ -100,11 +100,11 @@ def forget_events(directory: Path, after: float, step: int) -> None:
     Args:
         directory: Of the files.
         after: Seconds since 1970; what was written before stays.
-        step: What tells about steps up to this one stays as well.
+        step: What tells about steps before this one, counted from 0, stays as well.
     """
     files = sorted(directory.glob(EVENTS))
     events = [event for file in files for event in LegacyEventFileLoader(str(file)).Load()]
-    kept = [e for e in events if e.wall_time <= after or e.step <= step and e.HasField("summary")]
+    kept = [e for e in events if e.wall_time <= after or e.step < step and e.HasField("summary")]
     if len(kept) == len(events):
         return
     with written_whole(files[0]) as whole:

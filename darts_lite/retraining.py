@@ -1,5 +1,6 @@
 """The LightningModule that trains a discrete network."""
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -186,8 +187,9 @@ class Retraining(LightningModule):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         """Clips by the module's own `gradient_clip`."""
-        if self.gradient_clip > 0:
-            torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.gradient_clip)
+        limit = self.gradient_clip or math.inf
+        norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), limit)
+        self.log("retraining/gradient", norm)
 
     def configure_callbacks(self) -> list[Callback]:
         """The averaging of the weights, where it is asked for."""

@@ -254,8 +254,12 @@ def keep_before(path: Path, keep: int) -> None:
             # The newest keeps its name too until the next takes its place.
             beside = older.with_name(f".{older.name}.part")
             beside.unlink(missing_ok=True)
-            os.link(newer, beside)
-            os.replace(beside, older)
+            try:
+                os.link(newer, beside)
+            except OSError:  # a file system without links, as exFAT: the next one is resumed from
+                os.replace(newer, older)
+            else:
+                os.replace(beside, older)
 
 
 def random_states() -> dict[str, Any]:

@@ -23,7 +23,14 @@ from darts_lite.derivation import DERIVATIONS, Derivation, Strongest, derive
 from darts_lite.folding import Folded
 from darts_lite.losses import SupernetLoss
 from darts_lite.mixture import Mixture
-from darts_lite.optimizers import darts_adam, darts_sgd, total_steps
+from darts_lite.optimizers import (
+    check_rates,
+    darts_adam,
+    darts_sgd,
+    falling,
+    total_steps,
+)
+from darts_lite.overflow import scaler_of
 from darts_lite.parts import describe_part, part_of
 from darts_lite.ranks import average_gradients, averaged, own_part
 from darts_lite.regularizers import Regularizer
@@ -96,10 +103,7 @@ class ArchitectureSearch(LightningModule):
         super().__init__()
         if warmup_epochs < 0:
             raise ValueError(f"warmup_epochs must be at least 0, got {warmup_epochs}")
-        if not 0 <= final_learning_rate <= 1:
-            raise ValueError(f"final_learning_rate is a share, 0 to 1; got {final_learning_rate}")
-        if gradient_clip <= 0:
-            raise ValueError(f"gradient_clip must be above 0, got {gradient_clip}")
+        check_rates(final_learning_rate, gradient_clip)
         if not auxiliary_skip >= 0:
             raise ValueError(f"auxiliary_skip must be at least 0, got {auxiliary_skip}")
         self.space = SearchSpace.of(space)
@@ -172,8 +176,10 @@ class ArchitectureSearch(LightningModule):
             penalty = regularizer.penalty(alphas, self.progress)
             added = torch.autograd.grad(penalty, parameters, materialize_grads=True)
             gradients = [g + a for g, a in zip(gradients, added, strict=True)]
-        if self._scaler is not None and not all(g.isfinite().all() for g in gradients):
-            return  # float16 overflow: the scaler lowers its scale at the weight step
+        norm = torch.nn.utils.get_total_norm(gradients)
+        self.log("search/alphas_gradient", norm)
+        if not norm.isfinite():
+            return  # nothing of it may get into the optimizer; what follows, the callbacks decide
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         # Unwrapped: a step through Lightning's wrapper would count as a global step.
@@ -198,7 +204,8 @@ class ArchitectureSearch(LightningModule):
 
         One draw of mixing weights serves all passes of the gradient.
         """
-        scale = 1.0 if self._scaler is None else self._scaler.get_scale()
+        scaler = scaler_of(self.trainer)
+        scale = 1.0 if scaler is None else scaler.get_scale()
         optimizer = self._optimizer(0)
         drawn = self.mixture.drawn(self.progress)
         mixing = {kind: weights.detach().requires_grad_() for kind, weights in drawn.items()}
@@ -228,7 +235,8 @@ class ArchitectureSearch(LightningModule):
         self._weights_step: Step = self.weights_gradients
         if not self.cuda_graphs:
             return
-        possible = self.device.type == "cuda" and self._scaler is None and own_part().ranks == 1
+        alone = own_part().ranks == 1
+        possible = self.device.type == "cuda" and alone and scaler_of(self.trainer) is None
         if not (possible and self.mixture.deterministic and isinstance(self.gradient, FirstOrder)):
             rank_zero_warn(
                 "cuda_graphs needs one GPU, a precision other than 16-mixed, first order, and "
@@ -244,7 +252,8 @@ class ArchitectureSearch(LightningModule):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clips the weights' gradient; Lightning calls this after unscaling."""
-        torch.nn.utils.clip_grad_norm_(self.supernet.weights(), self.gradient_clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.supernet.weights(), self.gradient_clip)
+        self.log("search/weights_gradient", norm)
 
     def configure_optimizers(self) -> tuple[list[Any], list[Any]]:
         """Both optimizers, and the cosine of the weights' learning rate over all steps."""
@@ -252,10 +261,7 @@ class ArchitectureSearch(LightningModule):
         self.gradient.check(weights)
         alphas = self.alphas_optimizer(self.mixture.parameters())
         steps = total_steps(self.trainer)
-        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(
-            weights, steps, eta_min=self.final_learning_rate * weights.param_groups[0]["lr"]
-        )
-        return [weights, alphas], [cosine]
+        return [weights, alphas], [falling(weights, steps, self.final_learning_rate)]
 
     # ------------------------------------------------------------------ validation
 
@@ -338,10 +344,6 @@ class ArchitectureSearch(LightningModule):
 
     # ------------------------------------------------------------------ helpers
 
-    @property
-    def _scaler(self) -> Any:
-        return getattr(self.trainer.precision_plugin, "scaler", None)
-
     def _optimizer(self, position: int) -> Optimizer:
         return cast(list[Optimizer], self.optimizers(use_pl_optimizer=False))[position]
 
@@ -349,7 +351,6 @@ class ArchitectureSearch(LightningModule):
         accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
         loss, accuracy = averaged(loss, accuracy)
         rate = self._optimizer(0 if split == "weights" else 1).param_groups[0]["lr"]
-        shown = split == "weights"
-        self.log(f"search/{split}_loss", loss, prog_bar=shown)
-        self.log(f"search/{split}_accuracy", accuracy, prog_bar=shown)
+        shown = {f"search/{split}_loss": loss, f"search/{split}_accuracy": accuracy}
+        self.log_dict(shown, prog_bar=split == "weights")
         self.log(f"search/{split}_learning_rate", rate)

@@ -19,6 +19,7 @@ from darts_lite.cost_penalty import CostPenalty
 from darts_lite.discretisation import DiscretisationGap
 from darts_lite.explore import Exploration
 from darts_lite.finite import FiniteNumbers
+from darts_lite.overflow import SkippedSteps
 from darts_lite.pipeline import Search
 from darts_lite.processes import NAMES, JointBatch, check_strategy
 from darts_lite.retraining import Retraining
@@ -125,7 +126,7 @@ class Trainers:
         if settings["enable_progress_bar"] is not False:
             callbacks.append(ProgressBar() if sys.stdout.isatty() else PlainProgress())
         path = checkpoint_path(directory, model)
-        callbacks.append(FiniteNumbers(path))
+        callbacks += [SkippedSteps(), FiniteNumbers(path)]
         searches = isinstance(model, Search)
         if searches:
             callbacks += [ArchitectureBoard(), DiscretisationGap()]

@@ -347,6 +347,8 @@ def test_a_relaxation_of_ones_own(
         (["--run.imports=[no_such_module]"], "cannot import 'no_such_module'"),
         (["--trainer.max_epochs=null"], "trainer.max_epochs"),
         (["--trainer.precision=16-true"], "16-mixed"),
+        (["--trainer.precision=transformer-engine"], "choose one of 32-true"),
+        (["--trainer.accelerator=tpu"], "trainer.accelerator tpu is not to be had"),
         (["--ckpt_path=last"], "no unfinished run in"),
         (["--ckpt_path=none.ckpt"], "no checkpoint at none.ckpt"),
         (["--run.resume=always"], "auto"),
@@ -420,7 +422,7 @@ def test_the_executor_is_chosen_by_name_and_a_warning_is_one_line(
         [sys.executable, "-m", "darts_lite", *arguments], capture_output=True, text=True, check=True
     )
     if not torch.cuda.is_available():
-        assert done.stderr.startswith("Warning: cuda_graphs needs a GPU")
+        assert done.stderr.startswith("Warning: cuda_graphs needs one GPU")
         assert done.stderr.count("\n") == 1
     config = yaml.safe_load((tmp_path / "quick" / "version_0" / "config.yaml").read_text())
     chosen = config["model"]["init_args"]["executor"]["class_path"]

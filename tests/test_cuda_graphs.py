@@ -28,7 +28,7 @@ def test_on_the_cpu_the_step_runs_as_it_is_written() -> None:
 def test_without_a_gpu_a_search_says_so_and_goes_on(digits: ImageData) -> None:
     search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd, cuda_graphs=True)
     run = quiet_trainer(max_epochs=1, limit_train_batches=2, limit_val_batches=0)
-    with pytest.warns(UserWarning, match="cuda_graphs needs a GPU"):
+    with pytest.warns(UserWarning, match="cuda_graphs needs one GPU"):
         run.fit(search, datamodule=digits)
     assert search.architecture_steps == 2
 

@@ -61,14 +61,12 @@ def test_a_broken_checkpoint_gives_way_to_the_one_before(
     path = tmp_path / "last.ckpt"
     assert newest_checkpoint(path) is None
     path.write_bytes(b"half")
-    (tmp_path / ".last.ckpt.7.part").write_bytes(b"half")
     assert newest_checkpoint(path) is None
     torch.save(CHECKPOINT, tmp_path / "last-1.ckpt")
     assert newest_checkpoint(path) == tmp_path / "last-1.ckpt"
     assert "no readable checkpoint" in capsys.readouterr().out
     torch.save(CHECKPOINT, path)
     assert newest_checkpoint(path) == path
-    assert not list(tmp_path.glob(".*"))
 
 
 def steps_of(directory: Path, tag: str) -> list[int]:
@@ -91,7 +89,7 @@ def test_what_will_be_made_again_is_forgotten(tmp_path: Path) -> None:
     saved = time.time()
     time.sleep(0.01)
     write(tmp_path, "retraining/loss", range(4, 9))
-    forget_events(tmp_path, saved, 4)  # the event of the checkpoint's own step came just after it
+    forget_events(tmp_path, saved, 5)  # the event of the last step before it came just after it
     assert steps_of(tmp_path, "search/loss") == list(range(10))
     assert steps_of(tmp_path, "retraining/loss") == list(range(5))
     write(tmp_path, "retraining/loss", range(5, 9))
@@ -110,6 +108,16 @@ def test_a_torn_end_is_left_out(tmp_path: Path) -> None:
     write(tmp_path, "loss", range(9, 12))
     forget_events(tmp_path, now, -1)
     assert steps_of(tmp_path, "loss") == list(range(9))
+
+
+def test_one_process_of_several_tidies_up(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    path.parent.mkdir()
+    part = path.with_name(".last.ckpt.7.part")
+    part.write_bytes(b"half")
+    torch.save(CHECKPOINT, path)
+    assert resume_point(path, Record(tmp_path, writes=False)) == path and part.exists()
+    assert resume_point(path, Record(tmp_path)) == path and not part.exists()
 
 
 def test_no_records_are_no_trouble(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ SETTINGS: dict[str, Any] = {
     "max_steps": -1,
     "plugins": None,
     "precision": None,
+    "strategy": "auto",
+    "sync_batchnorm": False,
 }
 
 
