@@ -23,13 +23,7 @@ from darts_lite.derivation import DERIVATIONS, Derivation, Strongest, derive
 from darts_lite.folding import Folded
 from darts_lite.losses import SupernetLoss
 from darts_lite.mixture import Mixture
-from darts_lite.optimizers import (
-    check_rates,
-    darts_adam,
-    darts_sgd,
-    falling,
-    total_steps,
-)
+from darts_lite.optimizers import check_rates, darts_adam, darts_sgd, falling, total_steps
 from darts_lite.overflow import scaler_of
 from darts_lite.parts import describe_part, part_of
 from darts_lite.ranks import average_gradients, averaged, own_part
