@@ -19,8 +19,9 @@ from torch import Tensor
 from darts_lite import costs, trust
 from darts_lite.architecture import Architecture
 from darts_lite.callbacks import tensorboard
-from darts_lite.checkpoints import read_checkpoint
+from darts_lite.checkpoints import describe_data, read_checkpoint
 from darts_lite.data import ImageData
+from darts_lite.datasets import find_spec
 from darts_lite.encoding import one_path
 from darts_lite.explore import Exploration
 from darts_lite.memory import advising
@@ -31,6 +32,7 @@ from darts_lite.resuming import resume_point
 from darts_lite.retraining import Retraining
 from darts_lite.saving import saved_state, saving_of
 from darts_lite.search import ArchitectureSearch
+from darts_lite.weights import save_weights
 
 Search = ArchitectureSearch | Exploration
 SMALLEST_DRIFT = 0.05
@@ -108,7 +110,7 @@ def retrain(
     directory: Path,
     resume_from: str | Path | None = None,
 ) -> dict[str, Any]:
-    """Trains the net and saves it as ``net.ckpt``."""
+    """Trains the net and saves it as ``net.ckpt`` and, its weights alone, ``net.safetensors``."""
     model.architecture.save(directory / "architecture.json")
     save_figure(draw_architecture(model.architecture), directory / "architecture.png")
     seconds, metrics = _fit(trainer, model, data, resume_from)
@@ -121,7 +123,21 @@ def retrain(
         "architecture": model.architecture.genotype(),
     }
     trainer.save_checkpoint(directory / "net.ckpt", weights_only=True)
+    save_weights(model.net, directory / "net.safetensors", _about(model, data))
     return results
+
+
+def _about(model: Retraining, data: ImageData) -> dict[str, Any]:
+    """What a net expects of the images it is shown."""
+    spec = find_spec(data.hparams["dataset"])
+    return {
+        "in_channels": model.hparams["in_channels"],
+        "num_classes": model.hparams["num_classes"],
+        "image_size": spec.size,
+        "mean": spec.mean,
+        "std": spec.std,
+        **describe_data(model),
+    }
 
 
 def test(trainer: Trainer, model: Retraining, data: ImageData, directory: Path) -> dict[str, Any]:

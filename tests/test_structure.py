@@ -32,6 +32,7 @@ ORDER = [
     "folded_candidates",
     "folding",
     "net",
+    "weights",
     "costs",
     "cost_files",
     "derivation",
