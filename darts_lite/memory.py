@@ -85,8 +85,9 @@ def _advice(trainer: Trainer, model: LightningModule, data: ImageData, evaluatin
     size = min(int(data.hparams[setting]), max(data.split_sizes.values()))
     device = trainer.strategy.root_device
     start = f"{device.type} has too little memory for {size} images at once; set data.{setting} "
-    # Of several processes only this one is here: a pass would wait for the others.
-    if trainer.world_size > 1 or not isinstance(model, ArchitectureSearch | Retraining):
+    # Of several processes, only this one may be short of memory: the others would be waited for.
+    alone = trainer.world_size == 1
+    if not (alone and isinstance(model, ArchitectureSearch | Retraining)):
         return f"{start}to less, half of it for a start"
     dtype = torch.float64 if trainer.precision == "64-true" else torch.float32
     shape = (data.in_channels, data.image_size, data.image_size)

@@ -4,7 +4,6 @@ A run may search several times and take what the searches agree on, and it may r
 architectures beside the found one.
 """
 
-import time
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,14 +12,15 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Trainer
 from torch import Tensor
 
 from darts_lite import costs, trust
 from darts_lite.architecture import Architecture
 from darts_lite.callbacks import tensorboard
-from darts_lite.checkpoints import read_checkpoint
+from darts_lite.checkpoints import describe_data, read_checkpoint
 from darts_lite.data import ImageData
+from darts_lite.datasets import find_spec
 from darts_lite.encoding import one_path
 from darts_lite.explore import Exploration
 from darts_lite.memory import advising
@@ -31,6 +31,8 @@ from darts_lite.resuming import resume_point
 from darts_lite.retraining import Retraining
 from darts_lite.saving import saved_state, saving_of
 from darts_lite.search import ArchitectureSearch
+from darts_lite.training import train
+from darts_lite.weights import save_weights
 
 Search = ArchitectureSearch | Exploration
 SMALLEST_DRIFT = 0.05
@@ -57,13 +59,14 @@ def search(
             model.load_state_dict(content["state_dict"])
             model.on_load_checkpoint(content)
             return dict(results)
-    seconds, metrics = _fit(trainer, model, data, resume_from)
+    seconds, metrics, rollbacks = train(trainer, model, data, resume_from)
     architecture = model.derive()
     _leave(architecture, trainer, directory)
     results = {
         "algorithm": model.algorithm,
         "search_seconds": round(seconds, 1),
         "search_epochs": trainer.current_epoch,
+        "search_rollbacks": rollbacks,
         "search_validation_accuracy": metrics.get("search/validation_accuracy"),
         **model.results(),
         "architecture": architecture.genotype(),
@@ -115,19 +118,35 @@ def retrain(
     directory: Path,
     resume_from: str | Path | None = None,
 ) -> dict[str, Any]:
-    """Trains the net and saves it as ``net.ckpt``."""
+    """Trains the net and saves it as ``net.ckpt`` and, its weights alone, ``net.safetensors``."""
     _leave(model.architecture, trainer, directory)
-    seconds, metrics = _fit(trainer, model, data, resume_from)
+    seconds, metrics, rollbacks = train(trainer, model, data, resume_from)
     results = {
         "retrain_seconds": round(seconds, 1),
         "retrain_epochs": trainer.current_epoch,
+        "retrain_rollbacks": rollbacks,
         "validation_accuracy": metrics.get("retraining/validation_accuracy"),
         "params": sum(p.numel() for p in model.net.parameters()),
         "macs": multiply_adds(model.net, data.image_size, model.hparams["in_channels"]),
         "architecture": model.architecture.genotype(),
     }
     trainer.save_checkpoint(directory / "net.ckpt", weights_only=True)
+    if trainer.is_global_zero:
+        save_weights(model.net, directory / "net.safetensors", _about(model, data))
     return results
+
+
+def _about(model: Retraining, data: ImageData) -> dict[str, Any]:
+    """What a net expects of the images it is shown."""
+    spec = find_spec(data.hparams["dataset"])
+    return {
+        "in_channels": model.hparams["in_channels"],
+        "num_classes": model.hparams["num_classes"],
+        "image_size": spec.size,
+        "mean": spec.mean,
+        "std": spec.std,
+        **describe_data(model),
+    }
 
 
 def test(trainer: Trainer, model: Retraining, data: ImageData, directory: Path) -> dict[str, Any]:
@@ -139,19 +158,6 @@ def test(trainer: Trainer, model: Retraining, data: ImageData, directory: Path) 
         "test_accuracy": _metric(trainer, "test/accuracy"),
         "test_loss": _metric(trainer, "test/loss"),
     }
-
-
-def _fit(
-    trainer: Trainer, model: LightningModule, data: ImageData, resume_from: str | Path | None
-) -> tuple[float, Mapping[str, float]]:
-    """Seconds of training and the metrics logged last, both over all interruptions."""
-    start = time.monotonic()
-    with advising(trainer, model, data):
-        trainer.fit(model, datamodule=data, ckpt_path=resume_from, weights_only=True)
-    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    if (saving := saving_of(trainer)) is None:
-        return time.monotonic() - start, metrics
-    return saving.seconds, saving.metrics | metrics
 
 
 def retrain_and_test(

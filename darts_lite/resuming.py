@@ -1,5 +1,6 @@
 """Finding an interrupted run, and what of its records to keep when it goes on."""
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -86,12 +87,23 @@ def resume_point(path: Path, record: Record) -> Path | None:
     if not record.writes:
         return found
     remove_parts(path.parent)
-    time, step = record.since, -1
-    if found is not None:
-        content = read_checkpoint(found)
-        time, step = saved_state(content).get("time", time), int(content["global_step"])
-    forget_events(path.parent.parent, time, step)
+    if found is None:
+        forget_events(path.parent.parent, record.since, -1)
+    else:
+        drop_after(found, record.since)
     return found
+
+
+def drop_after(checkpoint: Path, since: float = math.inf) -> None:
+    """Drops from a run's records what will be made again from a checkpoint on.
+
+    Args:
+        checkpoint: Of one of the run's stages.
+        since: When it was written, should it not say so itself.
+    """
+    content = read_checkpoint(checkpoint)
+    time, step = saved_state(content).get("time", since), int(content["global_step"])
+    forget_events(checkpoint.parent.parent, time, step)
 
 
 def forget_events(directory: Path, after: float, step: int) -> None:

@@ -30,6 +30,9 @@ class RunSettings:
         save_every_steps: Steps between two checkpoints, beside those after every epoch.
         save_every_minutes: Minutes between two checkpoints.
         keep_checkpoints: How many checkpoints of a stage to keep.
+        on_nonfinite: What follows a loss or a gradient that is infinite or no number: ``stop``, or
+            ``rollback``, which goes back to the last checkpoint with half the learning rates.
+        max_rollbacks: How often a stage may go back before it stops all the same.
 
     Raises:
         ValueError: if a number is out of range.
@@ -46,13 +49,17 @@ class RunSettings:
     save_every_steps: int | None = None
     save_every_minutes: float | None = 5.0
     keep_checkpoints: int = 2
+    on_nonfinite: Literal["stop", "rollback"] = "stop"
+    max_rollbacks: int = 3
 
     def __post_init__(self) -> None:
         for name in ("max_minutes", "save_every_minutes"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"run.{name} must be above 0, got {value}")
-        for name in ("seeds", "control_nets", "save_every_steps", "keep_checkpoints"):
+        for name in (
+            *("seeds", "control_nets", "save_every_steps", "keep_checkpoints", "max_rollbacks"),
+        ):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"run.{name} must be at least 1, got {value}")

@@ -18,6 +18,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from darts_lite.files import written_whole
+from darts_lite.finite import check_finite
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGUSR1")
 
@@ -69,6 +70,7 @@ class Saving(Checkpoint):
         every_steps: Steps between two checkpoints; None for none.
         every_minutes: Minutes between two checkpoints; None for none.
         keep: How many to keep.
+        at_start: Whether to save before the first step as well.
 
     Attributes:
         metrics: What was logged last, by name, before an interruption as well.
@@ -81,8 +83,9 @@ class Saving(Checkpoint):
         every_steps: int | None = None,
         every_minutes: float | None = None,
         keep: int = 1,
+        at_start: bool = False,
     ) -> None:
-        self.path, self.keep = path, keep
+        self.path, self.keep, self.at_start = path, keep, at_start
         self.every_steps, self.every_minutes = every_steps, every_minutes
         self.metrics: dict[str, float] = {}
         self._seconds, self._begun, self._saved = 0.0, time.monotonic(), time.monotonic()
@@ -140,6 +143,8 @@ class Saving(Checkpoint):
                 batches.load_state_dict(self._restored["batches"])
             restore_random_states(self._restored["random"])
             self._restored = None
+        elif self.at_start and stateful(trainer) is not None:
+            self._save(trainer)
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
@@ -187,6 +192,8 @@ class Saving(Checkpoint):
             self._saved_for, self._signal = SIGNALS[asked - 1], None
 
     def _save(self, trainer: Trainer) -> None:
+        good = self.path if self.path.exists() else None
+        check_finite(trainer.lightning_module, trainer.global_step, good)
         self.metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
         batches = stateful(trainer)
         self._batches = {} if batches is None else batches.state_dict()

@@ -126,7 +126,9 @@ class Trainers:
         if settings["enable_progress_bar"] is not False:
             callbacks.append(ProgressBar() if sys.stdout.isatty() else PlainProgress())
         path = checkpoint_path(directory, model)
-        callbacks += [SkippedSteps(), FiniteNumbers(path)]
+        goes_back = self.run.on_nonfinite == "rollback"
+        rollbacks = self.run.max_rollbacks if goes_back else 0
+        callbacks += [SkippedSteps(), FiniteNumbers(path, rollbacks)]
         searches = isinstance(model, Search)
         if searches:
             callbacks += [ArchitectureBoard(), DiscretisationGap()]
@@ -135,7 +137,7 @@ class Trainers:
         if settings["enable_checkpointing"] is not False and not settings["fast_dev_run"]:
             run = self.run
             interval = (run.save_every_steps, run.save_every_minutes, run.keep_checkpoints)
-            callbacks.append(Saving(path, *interval))
+            callbacks.append(Saving(path, *interval, at_start=goes_back))
         return callbacks
 
 

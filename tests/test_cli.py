@@ -26,6 +26,7 @@ def test_a_run_leaves_the_promised_files(finished: Finished) -> None:
         "architecture.json",
         "architecture.png",
         "net.ckpt",
+        "net.safetensors",
         "summary.json",
         "checkpoints/last.ckpt",
         "checkpoints/retraining-last.ckpt",

@@ -38,6 +38,13 @@ def test_a_loss_that_is_no_number_ends_the_stage(
     assert step == run.global_step - 1
 
 
+def test_lowered_rates_are_in_the_checkpoint() -> None:
+    first, resumed = FiniteNumbers(rollbacks=3), FiniteNumbers(rollbacks=3)
+    first.lowered = 2
+    resumed.load_state_dict(first.state_dict())
+    assert resumed.lowered == 2 and resumed.state_dict() == {"lowered": 2}
+
+
 def test_without_a_checkpoint_the_start_is_named(digits: ImageData, tmp_path: Path) -> None:
     search = ArchitectureSearch(SMALL, weights_optimizer=wild)
     callbacks = [FiniteNumbers(tmp_path / "none.ckpt")]

@@ -76,7 +76,6 @@ def test_a_batch_that_fits_is_named_and_fits(
     found = re.fullmatch(form + r"(\d+), which was tried and fits\n", done.stderr)
     assert found, done.stderr
     size, fits = map(int, found.groups())
-    print(setting, size, fits)
     assert 1 <= fits < size
     again = limited(megabytes, model, {setting: fits}, digits_root, tmp_path)
     assert again.returncode == 0, again.stderr

@@ -13,7 +13,7 @@ def test_a_run_needs_no_settings() -> None:
     "setting",
     [
         *("max_minutes", "seeds", "control_nets"),
-        *("save_every_steps", "save_every_minutes", "keep_checkpoints"),
+        *("save_every_steps", "save_every_minutes", "keep_checkpoints", "max_rollbacks"),
     ],
 )
 def test_numbers_out_of_range_are_refused(setting: str) -> None:
