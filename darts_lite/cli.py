@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from random import Random
+from textwrap import shorten
 from typing import Any
 
 import torch
-from jsonargparse import set_parsing_settings
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -20,11 +20,17 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from darts_lite import pipeline, reporting
 from darts_lite.architecture import Architecture
-from darts_lite.checkpoints import read_checkpoint
+from darts_lite.checkpoints import read_checkpoint, restoring
 from darts_lite.data import ImageData
 from darts_lite.encoding import any_architecture
 from darts_lite.files import write_text
-from darts_lite.parsing import FROM_DATA, OneLineParser, stop, with_checkpoint_settings
+from darts_lite.parsing import (
+    FROM_DATA,
+    OneLineParser,
+    prepare_parsing,
+    stop,
+    with_checkpoint_settings,
+)
 from darts_lite.records import Record
 from darts_lite.resuming import check_same, resume_point, unfinished_run, version_of
 from darts_lite.retraining import Retraining
@@ -324,13 +330,21 @@ def main(args: Sequence[str] | None = None) -> None:
     warnings.formatwarning = _one_line
     for message in HARMLESS_WARNINGS:
         warnings.filterwarnings("ignore", message)
-    set_parsing_settings(subclasses_enabled=[SearchSpace])
+    prepare_parsing([SearchSpace])
     try:
         DartsCLI(with_checkpoint_settings(sys.argv[1:] if args is None else args))
     except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, OSError, MisconfigurationException, RuntimeError) as error:
-        foreign = isinstance(error, RuntimeError) and "loading state_dict" not in str(error)
-        if foreign or "DARTS_LITE_DEBUG" in os.environ:
+    except (ValueError, OSError, MisconfigurationException) as error:
+        if "DARTS_LITE_DEBUG" in os.environ:
             raise
         stop(str(error))
+    except (RuntimeError, LookupError, TypeError, AttributeError) as error:
+        if not restoring(error) and "loading state_dict" not in str(error):
+            raise
+        if "DARTS_LITE_DEBUG" in os.environ:
+            raise
+        stop(
+            "the checkpoint does not fit: it is of another model or version, or was changed "
+            f"({shorten(str(error), 200)})"
+        )

@@ -17,6 +17,8 @@ from torch import Tensor
 from darts_lite.augmentation import Augmentation
 from darts_lite.datasets import LoadedImages, find_root, find_spec, load, stratified_order
 
+MOST_IMAGES = 10_000_000
+"""Largest epoch that can be asked for; its order is drawn as a whole."""
 Batch = tuple[Tensor, Tensor]  # (B, C, H, W) float32, (B,) int64
 
 
@@ -82,6 +84,8 @@ class Batches:
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Let the next pass begin after the batches given out; a whole epoch counts as none."""
+        if not isinstance(state.get("given"), int):
+            raise ValueError(f"batches that were given out must be a number, got {state}")
         self._skip = state["given"] % len(self)
 
 
@@ -105,9 +109,9 @@ class PairedBatches:
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Let the next pass begin after the pairs that were given out."""
-        given = {"given": state["given"] % len(self)}
-        self.weights.load_state_dict(given)
-        self.alphas.load_state_dict(given)
+        for part in (self.alphas, self.weights):
+            part.load_state_dict(state)
+            part._skip %= len(self)
 
 
 class ImageData(LightningDataModule):
@@ -181,6 +185,15 @@ class ImageData(LightningDataModule):
         ):
             if settings[name] is not None and settings[name] < 1:
                 raise ValueError(f"{name} must be at least 1, got {settings[name]}")
+        for batches, size in (
+            ("search_batches_per_epoch", "search_batch_size"),
+            ("least_batches_per_epoch", "batch_size"),
+        ):
+            if (settings[batches] or 1) * settings[size] > MOST_IMAGES:
+                raise ValueError(
+                    f"{batches} times {size} must be at most {MOST_IMAGES} images, got "
+                    f"{settings[batches]} times {settings[size]}"
+                )
         if not 0 < validation_fraction < 1:
             raise ValueError(f"validation_fraction must lie in (0, 1), got {validation_fraction}")
         if not 0 <= seed < 2**63:

@@ -19,7 +19,7 @@ from darts_lite.architecture import Architecture
 from darts_lite.checkpoints import describe_data
 from darts_lite.encoding import Encoding, one_path
 from darts_lite.evaluators import Evaluator, SharedWeights
-from darts_lite.optimizers import darts_sgd, total_steps
+from darts_lite.optimizers import darts_sgd, total_steps, try_optimizer
 from darts_lite.sampling import Sampled
 from darts_lite.search_space import SearchSpace
 from darts_lite.strategies import Evolution, Point, Strategy, explore, random_point
@@ -70,8 +70,9 @@ class Exploration(LightningModule):
             raise ValueError(f"evaluations must be at least 1, got {evaluations}")
         if not 0 <= final_learning_rate <= 1:
             raise ValueError(f"final_learning_rate is a share, 0 to 1; got {final_learning_rate}")
-        if gradient_clip <= 0:
+        if not gradient_clip > 0:
             raise ValueError(f"gradient_clip must be above 0, got {gradient_clip}")
+        try_optimizer("weights_optimizer", weights_optimizer)
         self.space = SearchSpace.of(space)
         self.save_hyperparameters(
             {

@@ -1,6 +1,6 @@
 """The optimizers that searches and retrainings start with, and how long they run."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -16,6 +16,22 @@ def darts_sgd(parameters: Iterable[Any]) -> Optimizer:
 def darts_adam(parameters: Iterable[Any]) -> Optimizer:
     """DARTS' optimizer of the alphas (arXiv 1806.09055, appendix A.1)."""
     return torch.optim.Adam(parameters, lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
+
+
+def try_optimizer(name: str, make: Callable[[Iterable[Any]], Optimizer]) -> Optimizer:
+    """Tries what makes an optimizer on a parameter of its own, so that a mistake shows at once.
+
+    Raises:
+        ValueError: if it makes none, or one whose steps need more than gradients; `name` is said.
+    """
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    parameter.grad = torch.zeros(1)
+    try:
+        optimizer = make([parameter])
+        optimizer.step()
+    except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise ValueError(f"{name} does not make an optimizer that can be used ({error})") from error
+    return optimizer
 
 
 def total_steps(trainer: Trainer) -> int:

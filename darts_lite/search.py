@@ -23,7 +23,7 @@ from darts_lite.derivation import DERIVATIONS, Derivation, Strongest, derive
 from darts_lite.folding import Folded
 from darts_lite.losses import SupernetLoss
 from darts_lite.mixture import Mixture
-from darts_lite.optimizers import darts_adam, darts_sgd, total_steps
+from darts_lite.optimizers import darts_adam, darts_sgd, total_steps, try_optimizer
 from darts_lite.parts import describe_part, part_of
 from darts_lite.regularizers import Regularizer
 from darts_lite.relaxation import RELAXATIONS, Relaxation, Softmax
@@ -93,14 +93,15 @@ class ArchitectureSearch(LightningModule):
         cuda_graphs: bool = False,
     ) -> None:
         super().__init__()
-        if warmup_epochs < 0:
+        if not warmup_epochs >= 0:
             raise ValueError(f"warmup_epochs must be at least 0, got {warmup_epochs}")
         if not 0 <= final_learning_rate <= 1:
             raise ValueError(f"final_learning_rate is a share, 0 to 1; got {final_learning_rate}")
-        if gradient_clip <= 0:
+        if not gradient_clip > 0:
             raise ValueError(f"gradient_clip must be above 0, got {gradient_clip}")
-        if not auxiliary_skip >= 0:
-            raise ValueError(f"auxiliary_skip must be at least 0, got {auxiliary_skip}")
+        if not 0 <= auxiliary_skip < float("inf"):
+            raise ValueError(f"auxiliary_skip must be at least 0 and finite, got {auxiliary_skip}")
+        try_optimizer("alphas_optimizer", alphas_optimizer)
         self.space = SearchSpace.of(space)
         self.relaxation: Relaxation = part_of(relaxation, RELAXATIONS) or Softmax()
         self.derivation: Derivation = part_of(derivation, DERIVATIONS) or Strongest()
@@ -123,6 +124,7 @@ class ArchitectureSearch(LightningModule):
         self.automatic_optimization = False
         self.regularizers = regularizers or []
         self.gradient = gradient or FirstOrder()
+        self.gradient.check(try_optimizer("weights_optimizer", weights_optimizer))
         self.selected: Architecture | None = None
         self.weights_optimizer = weights_optimizer
         self.alphas_optimizer = alphas_optimizer

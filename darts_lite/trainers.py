@@ -74,6 +74,11 @@ class Trainers:
         Raises:
             ValueError: if a setting cannot be followed.
         """
+        if self.verb == "fit" and not isinstance(model, Search | Retraining):
+            raise ValueError(
+                f"fit does not know {type(model).__name__}; model.class_path must be "
+                "darts_lite.ArchitectureSearch, darts_lite.Exploration or darts_lite.Retraining"
+            )
         settings = copy.deepcopy({k: v for k, v in self.settings.items() if k != "logger"})
         settings |= overrides
         if isinstance(model, Retraining) and settings["max_epochs"] is None:
@@ -101,10 +106,15 @@ class Trainers:
             )
         directory = Path((part or self.logger).log_dir)
         settings["callbacks"] = [*callbacks, *self._callbacks(model, settings, directory)]
-        settings["plugins"] = [*(settings["plugins"] or []), WholeFiles()]
+        plugins = settings["plugins"] or []
+        plugins = plugins if isinstance(plugins, list) else [plugins]
+        settings["plugins"] = [*plugins, WholeFiles()]
         if not sys.stdout.isatty():
             settings["enable_progress_bar"] = False  # Lightning's own bar, beside the plain lines
-        trainer = Trainer(**settings)
+        try:
+            trainer = Trainer(**settings)
+        except (TypeError, OverflowError) as error:  # of a value that Lightning did not expect
+            raise ValueError(f"trainer: {error}") from error
         if trainer.world_size > 1:
             raise ValueError(
                 f"{trainer.world_size} processes were asked for, but a run uses one device so far; "
