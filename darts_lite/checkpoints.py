@@ -97,7 +97,18 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     for name, weights in content["state_dict"].items():
         if not (isinstance(name, str) and isinstance(weights, torch.Tensor)):
             raise ValueError(f"{path}: state_dict holds {short(name)}, no weights; {CHANGED}")
+    for count in _leaves(content.get("loops")):
+        if not isinstance(count, int | None):
+            raise ValueError(f"{path}: loops count {short(count)}; {CHANGED}")
     return content
+
+
+def _leaves(value: object) -> Iterator[object]:
+    if isinstance(value, Mapping | list):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _leaves(part)
+    else:
+        yield value
 
 
 def _check_sums(path: str | Path) -> None:

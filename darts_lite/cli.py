@@ -339,7 +339,7 @@ def main(args: Sequence[str] | None = None) -> None:
         if "DARTS_LITE_DEBUG" in os.environ:
             raise
         stop(str(error))
-    except (RuntimeError, LookupError, TypeError, AttributeError) as error:
+    except (RuntimeError, LookupError, TypeError, AttributeError, OverflowError) as error:
         if not restoring(error) and "loading state_dict" not in str(error):
             raise
         if "DARTS_LITE_DEBUG" in os.environ:

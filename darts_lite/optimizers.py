@@ -29,6 +29,8 @@ def try_optimizer(name: str, make: Callable[[Iterable[Any]], Optimizer]) -> Opti
     try:
         optimizer = make([parameter])
         optimizer.step()
+        if not parameter.isfinite().all():
+            raise ValueError("its settings are not finite")
     except (TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise ValueError(f"{name} does not make an optimizer that can be used ({error})") from error
     return optimizer
