@@ -146,11 +146,14 @@ def makes_class(path: str) -> bool:
     The parser calls whatever function is given together with arguments, also one that only acts.
     """
     module, _, name = path.rpartition(".")
-    named = getattr(import_module(module), name, None) if module else None
-    if isinstance(named, type) or not callable(named):
-        return True
-    returned = get_type_hints(named).get("return")
-    return isinstance(returned, type) and returned.__module__ != "builtins"
+    try:
+        named = getattr(import_module(module), name, None) if module else None
+        if isinstance(named, type) or not callable(named):
+            return True
+        returned = get_type_hints(named).get("return")
+    except (ImportError, NameError, TypeError):  # a method, or a hint that cannot be read
+        return False
+    return isinstance(returned, type) and returned.__module__ not in ("builtins", "typing")
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
