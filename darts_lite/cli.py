@@ -63,6 +63,7 @@ class DartsCLI(LightningCLI):
     """`fit` searches, derives, retrains, tests and reports; the other verbs need a checkpoint."""
 
     def __init__(self, args: Sequence[str]) -> None:
+        prepare_parsing([SearchSpace])
         super().__init__(
             LightningModule,
             LightningDataModule,
@@ -330,7 +331,6 @@ def main(args: Sequence[str] | None = None) -> None:
     warnings.formatwarning = _one_line
     for message in HARMLESS_WARNINGS:
         warnings.filterwarnings("ignore", message)
-    prepare_parsing([SearchSpace])
     try:
         DartsCLI(with_checkpoint_settings(sys.argv[1:] if args is None else args))
     except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
