@@ -22,13 +22,11 @@ from darts_lite.genotype import (
     write_genotype,
 )
 from darts_lite.nasbench201 import read_string, write_cell
-from darts_lite.search_space import SkeletonSettings, nasbench201_space
+from darts_lite.search_space import LARGEST, SkeletonSettings, nasbench201_space
 
 FORMAT = "darts_lite/architecture"
 VERSION = 1
 KINDS = ("normal", "reduce")
-LARGEST = 10_000
-"""Most cells or channels that a file may ask for: above it is a slip, not a network."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +59,7 @@ class Architecture:
         given = _mapping(self.cells, "cells", KINDS, required=self.skeleton.kinds)
         inputs = self.skeleton.inputs
         cells = {k: read_cell(given[k], f"cells.{k}", inputs) for k in KINDS if k in given}
+        self.skeleton.check_size({kind: sum(map(len, cell)) for kind, cell in cells.items()})
         usual = {kind: self.skeleton.outputs(len(cell)) for kind, cell in cells.items()}
         outputs = {**usual, **_mapping(self.concat, "concat", tuple(cells))}
         concat = {

@@ -1,15 +1,58 @@
 """What a checkpoint says about itself, read without executing anything."""
 
+import inspect
 import pickle
+import sys
+import traceback
 import warnings
+import zipfile
+import zlib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
 
 PACKAGE = "darts_lite."
+KINDS: Mapping[str, type] = {
+    "state_dict": Mapping,
+    "model": Mapping,
+    "data": Mapping,
+    "epoch": int,
+    "global_step": int,
+    "pytorch-lightning_version": str,
+    "loops": Mapping,
+    "callbacks": Mapping,
+    "optimizer_states": list,
+    "lr_schedulers": list,
+}
+"""What is read of a checkpoint by this package and by Lightning; a checkpoint need not have all."""
+
+
+MOST_VALUES = 10_000_000
+"""Most values of a checkpoint, beside the numbers in tensors."""
+UNREADABLE = (
+    RuntimeError,
+    pickle.UnpicklingError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""All that torch's reader raises on damaged files."""
+CHANGED = "it was changed, or is of another version; give an intact .ckpt file of a run"
+RESTORES = ("checkpoint_connector.py", "lightning/pytorch/core/saving.py")
+"""Lightning's modules that do so."""
 
 
 def describe_data(module: LightningModule) -> dict[str, Any]:
@@ -36,17 +79,66 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # torch on files of other kinds
+            _check_sums(path)
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError):
+            _count_values(content, {})
+    except UNREADABLE:
         raise ValueError(
             f"{path} is no readable checkpoint: it is damaged, of another kind, or holds more than "
             "plain values; give an intact .ckpt file of a run"
         ) from None
     model = content.get("model") if isinstance(content, dict) else None
     known = isinstance(model, Mapping) and isinstance(model.get("init_args"), Mapping)
-    if not known or not isinstance(content.get("state_dict"), Mapping):
+    if not known or "state_dict" not in content:
         raise ValueError(f"{path} was not written by darts_lite; give a run's .ckpt file")
+    for name, kind in KINDS.items():
+        if content.get(name) is not None and not isinstance(content[name], kind):
+            raise ValueError(f"{path}: {name} is a {type(content[name]).__name__}; {CHANGED}")
+    for name, weights in content["state_dict"].items():
+        if not (isinstance(name, str) and isinstance(weights, torch.Tensor)):
+            raise ValueError(f"{path}: state_dict holds {short(name)}, no weights; {CHANGED}")
+    for count in _leaves(content.get("loops")):
+        if not isinstance(count, int | None):
+            raise ValueError(f"{path}: loops count {short(count)}; {CHANGED}")
     return content
+
+
+def _leaves(value: object) -> Iterator[object]:
+    if isinstance(value, Mapping | list):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _leaves(part)
+    else:
+        yield value
+
+
+def _check_sums(path: str | Path) -> None:
+    """Reads all of a file to see whether it is as it was written, which torch does not look at."""
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        larger = sum(entry.file_size for entry in entries) > Path(path).stat().st_size
+        if larger or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise zipfile.BadZipFile("torch compresses nothing; this may unfold without end")
+        if (damaged := archive.testzip()) is not None:
+            raise zipfile.BadZipFile(damaged)
+
+
+def _count_values(value: object, known: dict[int, float]) -> float:
+    """Values inside, those that are referred to twice twice; `known` by the identity of values."""
+    if not isinstance(value, Mapping | list | tuple):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = float("inf")  # if it comes again before it ends, it holds itself
+        parts = value.values() if isinstance(value, Mapping) else value
+        known[id(value)] = 1 + sum(_count_values(part, known) for part in parts)
+    if known[id(value)] > MOST_VALUES:
+        raise ValueError(f"more than {MOST_VALUES} values, or one that holds itself")
+    return known[id(value)]
+
+
+def restoring(error: BaseException) -> bool:
+    """Whether an error came out of putting a checkpoint's content back into a run."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_code.co_filename.endswith(RESTORES) for frame, _ in frames)
 
 
 def settings_of(path: str | Path, trusted: Collection[str] = ()) -> dict[str, Any]:
@@ -62,22 +154,43 @@ def settings_of(path: str | Path, trusted: Collection[str] = ()) -> dict[str, An
     """
     content = read_checkpoint(path)
     groups = {name: content[name] for name in ("model", "data") if content.get(name)}
-    for class_path in _class_paths(groups):
+    for class_path, arguments in _classes(groups):
         module = class_path.rpartition(".")[0]
-        if not class_path.startswith(PACKAGE) and module not in trusted:
+        if class_path.startswith(PACKAGE):
+            _check_arguments(path, class_path, arguments)
+        elif module not in trusted:
             raise ValueError(
-                f"{path} names the class {class_path!r}, which a checkpoint may not import; if it "
-                f"is yours, add --run.imports=[{module}]"
+                f"{path} names the class {short(class_path)}, which a checkpoint may not import; "
+                f"if it is yours, add --run.imports=[{module}]"
             )
     return groups
 
 
-def _class_paths(value: object) -> Iterator[str]:
+def _check_arguments(path: str | Path, class_path: str, arguments: Any) -> None:
+    """Whether a class of this package takes what a checkpoint gives it."""
+    module, _, name = class_path.rpartition(".")
+    named = getattr(sys.modules.get(module), name, None)
+    if not isinstance(named, type):
+        raise ValueError(f"{path} names {short(class_path)}, which is no class here; {CHANGED}")
+    if not isinstance(arguments, Mapping):
+        raise ValueError(f"{path}: settings of {name} are {short(arguments)}; {CHANGED}")
+    takes = inspect.signature(named).parameters
+    unknown = [key for key in arguments if key not in takes]
+    if unknown:
+        raise ValueError(f"{path} is of another version: {name} takes no {short(unknown)}")
+    try:
+        inspect.signature(named).bind(**arguments)
+    except TypeError as error:
+        raise ValueError(f"{path} is of another version: {name} is {error}") from error
+
+
+def _classes(value: object) -> Iterator[tuple[str, Any]]:
+    """Class paths inside with the arguments beside them."""
     if isinstance(value, Mapping):
-        for key, entry in value.items():
-            if key == "class_path":
-                yield str(entry)
-            yield from _class_paths(entry)
+        if "class_path" in value:
+            yield str(value["class_path"]), value.get("init_args", {})
+        for entry in value.values():
+            yield from _classes(entry)
     elif isinstance(value, list | tuple):
         for entry in value:
-            yield from _class_paths(entry)
+            yield from _classes(entry)

@@ -8,15 +8,15 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
-from jsonargparse import set_parsing_settings
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from darts_lite.checkpoints import read_checkpoint
+from darts_lite.checkpoints import read_checkpoint, restoring
 from darts_lite.data import ImageData
 from darts_lite.files import check_writable
 from darts_lite.fitting import Fit
@@ -24,6 +24,7 @@ from darts_lite.memory import advising
 from darts_lite.parsing import (
     FROM_DATA,
     OneLineParser,
+    prepare_parsing,
     quiet_events,
     stop,
     with_checkpoint_settings,
@@ -49,6 +50,7 @@ class DartsCLI(LightningCLI):
     """`fit` searches, derives, retrains, tests and reports; the other verbs need a checkpoint."""
 
     def __init__(self, args: Sequence[str]) -> None:
+        prepare_parsing([SearchSpace])
         super().__init__(
             LightningModule,
             LightningDataModule,
@@ -226,14 +228,21 @@ def main(args: Sequence[str] | None = None) -> None:
     warnings.formatwarning = _one_line
     for message in HARMLESS_WARNINGS:
         warnings.filterwarnings("ignore", message)
-    set_parsing_settings(subclasses_enabled=[SearchSpace])
     try:
         with quiet_events():
             DartsCLI(with_checkpoint_settings(sys.argv[1:] if args is None else args))
     except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, OSError, MisconfigurationException, RuntimeError) as error:
-        foreign = isinstance(error, RuntimeError) and "loading state_dict" not in str(error)
-        if foreign or "DARTS_LITE_DEBUG" in os.environ:
+    except (ValueError, OSError, MisconfigurationException) as error:
+        if "DARTS_LITE_DEBUG" in os.environ:
             raise
         stop(str(error))
+    except (RuntimeError, LookupError, TypeError, AttributeError, OverflowError) as error:
+        if not restoring(error) and "loading state_dict" not in str(error):
+            raise
+        if "DARTS_LITE_DEBUG" in os.environ:
+            raise
+        stop(
+            "the checkpoint does not fit: it is of another model or version, or was changed "
+            f"({shorten(str(error), 200)})"
+        )

@@ -7,11 +7,31 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 Step = Callable[..., tuple[Any, ...]]
 WARM_UPS = 3
 """Runs before a capture, in which libraries choose algorithms and take their memory."""
+
+
+def graphed(
+    steps: tuple[Step, Step], state: Callable[[], Iterable[Tensor]], possible: bool
+) -> tuple[Step, Step]:
+    """The two steps of a search as graphs, or with a warning as they are.
+
+    Args:
+        steps: See `Graphed`.
+        state: What both change.
+        possible: Whether a search is such that its steps can be captured.
+    """
+    if possible:
+        return Graphed(steps[0], state), Graphed(steps[1], state)
+    rank_zero_warn(
+        "cuda_graphs needs one GPU, a precision other than 16-mixed, first order, and mixing "
+        "weights without draws or a schedule; the steps run without"
+    )
+    return steps
 
 
 class Graphed:

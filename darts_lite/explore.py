@@ -19,7 +19,7 @@ from darts_lite.architecture import Architecture
 from darts_lite.checkpoints import describe_data
 from darts_lite.encoding import Encoding, one_path
 from darts_lite.evaluators import Evaluator, SharedWeights
-from darts_lite.optimizers import check_rates, darts_sgd, falling, total_steps
+from darts_lite.optimizers import check_rates, darts_sgd, falling, total_steps, try_optimizer
 from darts_lite.ranks import average_gradients, averaged
 from darts_lite.sampling import Sampled
 from darts_lite.search_space import SearchSpace
@@ -70,6 +70,7 @@ class Exploration(LightningModule):
         if evaluations < 1:
             raise ValueError(f"evaluations must be at least 1, got {evaluations}")
         check_rates(final_learning_rate, gradient_clip)
+        try_optimizer("weights_optimizer", weights_optimizer)
         self.space = SearchSpace.of(space)
         self.save_hyperparameters(
             {

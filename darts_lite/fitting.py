@@ -100,13 +100,9 @@ class Fit:
         if isinstance(model, Retraining):
             record.summary["algorithm"] = model.architecture.found_by.get("algorithm")
             pipeline.retrain_and_test(trainer, model, data, record, ckpt_path)
-        elif isinstance(model, pipeline.Search):
-            trainer = self._search_and_retrain(trainer, model, data, record, ckpt_path)
         else:
-            raise ValueError(
-                f"fit does not know {type(model).__name__}; model.class_path must be "
-                "darts_lite.ArchitectureSearch, darts_lite.Exploration or darts_lite.Retraining"
-            )
+            assert isinstance(model, pipeline.Search)
+            trainer = self._search_and_retrain(trainer, model, data, record, ckpt_path)
         groups = self.settings.as_dict()
         shown = {name: groups[name] for name in ("model", "retraining", "data")}
         reporting.log_hyperparameters(trainer, shown, record.summary)

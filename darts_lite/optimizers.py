@@ -1,6 +1,6 @@
 """The optimizers that searches and retrainings start with, and how long they run."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -33,8 +33,26 @@ def check_rates(final_learning_rate: float, gradient_clip: float) -> None:
     """
     if not 0 <= final_learning_rate <= 1:
         raise ValueError(f"final_learning_rate is a share, 0 to 1; got {final_learning_rate}")
-    if gradient_clip <= 0:
+    if not gradient_clip > 0:
         raise ValueError(f"gradient_clip must be above 0, got {gradient_clip}")
+
+
+def try_optimizer(name: str, make: Callable[[Iterable[Any]], Optimizer]) -> Optimizer:
+    """Tries what makes an optimizer on a parameter of its own, so that a mistake shows at once.
+
+    Raises:
+        ValueError: if it makes none, or one whose steps need more than gradients; `name` is said.
+    """
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    parameter.grad = torch.zeros(1)
+    try:
+        optimizer = make([parameter])
+        optimizer.step()
+        if not parameter.isfinite().all():
+            raise ValueError("its settings are not finite")
+    except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise ValueError(f"{name} does not make an optimizer that can be used ({error})") from error
+    return optimizer
 
 
 def total_steps(trainer: Trainer) -> int:

@@ -3,14 +3,17 @@
 import argparse
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from importlib import import_module
+from reprlib import repr as short
+from typing import Any, NoReturn, get_type_hints
 
 import yaml
+from jsonargparse import Namespace, get_loader, set_loader, set_parsing_settings
 from lightning.pytorch.cli import LightningArgumentParser
 
-from darts_lite.checkpoints import settings_of
+from darts_lite.checkpoints import CHANGED, settings_of
 
 TESTED = "darts_lite.retraining.Retraining"
 FROM_DATA = ("in_channels", "num_classes")
@@ -21,14 +24,26 @@ PARSER_NOISE = (
     "Errors:",
     "Expected a <class 'NoneType'>",
     "Given value",
+    "Subclass types expect one of",
+    "a class path (str)",
+    "a dict with",
+    "a dict without",
 )
+LONGEST = 1_000
+"""Characters of a message that are printed; a value that somebody gives may be longer."""
+MOST_VALUES = 100_000
+"""Most values that a configuration may have once its aliases are replaced by what they name."""
+LARGEST_INTEGER = 2**63 - 1
+GROUPS = ("trainer", "model", "data", "run")
+"""Parts of a configuration that are never left out."""
 
 
 def stop(message: str) -> NoReturn:
     """Prints a message as one line on standard error and exits with status 2."""
     lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
     telling = [line for line in lines if line and not line.startswith(PARSER_NOISE)]
-    print("error:", " ".join(telling or lines), file=sys.stderr)
+    text = " ".join(dict.fromkeys(telling or lines))
+    print("error:", text if len(text) <= LONGEST else f"{text[:LONGEST]} ...", file=sys.stderr)
     raise SystemExit(2)
 
 
@@ -56,6 +71,121 @@ class OneLineParser(LightningArgumentParser):
         """Prints what is wrong on standard error and exits with status 2."""
         stop(message)
 
+    def parse_args(self, *args: Any, **kwargs: Any) -> Namespace:  # type: ignore[override]
+        """As the parser it extends, which lets pass what no setting can be: see `check_values`."""
+        try:
+            config = super().parse_args(*args, **kwargs)
+        except UnicodeDecodeError as error:
+            self.error(f"a configuration file is no UTF-8 text ({error}); give a YAML file")
+        if (verb := config.get("subcommand")) is not None:  # else these are the verb's own
+            try:
+                check_values(config[verb])
+            except ValueError as error:
+                self.error(str(error))
+        return config
+
+    def dump(self, *args: Any, **kwargs: Any) -> str:
+        """As the parser it extends, which writes null as text where null is a value like others."""
+        set_parsing_settings(unset_sentinel=False)
+        try:
+            return super().dump(*args, **kwargs)
+        finally:
+            set_parsing_settings(unset_sentinel=True)
+
+
+def prepare_parsing(extensible: Sequence[type]) -> None:
+    """Sets the parser up to take what a configuration may hold, and nothing else.
+
+    Args:
+        extensible: Dataclasses whose subclasses, and functions that return them, are accepted.
+    """
+    set_parsing_settings(
+        subclasses_enabled=list(extensible),
+        unset_sentinel=True,  # so that null is a value like others, and checked as they are
+        import_path_denylist=[],  # beside those that are denied: os, subprocess, builtins, ...
+    )
+    set_loader("yaml", load_yaml, (yaml.YAMLError, RecursionError))
+
+
+_load_yaml = get_loader("yaml")
+
+
+def load_yaml(text: str) -> Any:
+    """The value of a YAML text, unless aliases make it grow beyond all bounds.
+
+    Raises:
+        yaml.YAMLError: if they do, or it is no YAML.
+    """
+    if "*" in text and (root := yaml.compose(text, Loader=yaml.CSafeLoader)) is not None:
+        _count_values(root, {})
+    try:
+        return _load_yaml(text)
+    except ValueError as error:  # of a number with thousands of digits
+        raise yaml.YAMLError(str(error)) from error
+
+
+def _count_values(node: yaml.Node, known: dict[int, float]) -> float:
+    """Values of a node, its aliases replaced; `known` by the identity of nodes."""
+    if id(node) not in known:
+        known[id(node)] = float("inf")  # if it comes again before it ends, it holds itself
+        inner = [part for pair in node.value for part in pair] if _is_map(node) else node.value
+        parts = inner if isinstance(inner, list) else []
+        known[id(node)] = 1 + sum(_count_values(part, known) for part in parts)
+    if known[id(node)] > MOST_VALUES:
+        raise yaml.YAMLError(f"more than {MOST_VALUES} values once aliases (*) are replaced")
+    return known[id(node)]
+
+
+def _is_map(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.MappingNode)
+
+
+def check_values(config: Any) -> None:
+    """Refuses what no setting can be, whatever its type.
+
+    Raises:
+        ValueError: if a group is no group, a number is NaN or has more than 64 bits, or a function
+            that is named does not say what it makes.
+    """
+    for name in GROUPS:
+        if not isinstance(config.get(name), Namespace):
+            raise ValueError(f"{name} must hold settings, got {short(config.get(name))}")
+    for name, value in _flat(config.as_dict()):
+        if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+            raise ValueError(f"{name} has more than 64 bits: {short(value)}")
+        if isinstance(value, float) and value != value:
+            raise ValueError(f"{name} is no number (nan)")
+        if name.endswith("class_path") and not makes_class(str(value)):
+            raise ValueError(f"{name}: the function {value} must be declared to return a class")
+
+
+def makes_class(path: str) -> bool:
+    """Whether this is no function at all, or one that is declared to return an object of a class.
+
+    The parser calls whatever function is given together with arguments, also one that only acts.
+    """
+    module, _, name = path.rpartition(".")
+    try:
+        named = getattr(import_module(module), name, None) if module else None
+        if isinstance(named, type) or not callable(named):
+            return True
+        returned = get_type_hints(named).get("return")
+    except (ImportError, NameError, TypeError):  # a method, or a hint that cannot be read
+        return False
+    return isinstance(returned, type) and returned.__module__ not in ("builtins", "typing")
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """All values inside with their names, as ``data.init_args.seed``."""
+    if isinstance(value, Mapping):
+        for key, entry in value.items():
+            yield from _flat(entry, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list | tuple):
+        for index, entry in enumerate(value):
+            yield from _flat(entry, f"{name}[{index}]")
+    else:
+        yield name, value
+
 
 def with_checkpoint_settings(args: Sequence[str]) -> list[str]:
     """Puts the settings of ``--ckpt_path`` ahead of the user's own arguments.
@@ -78,8 +208,11 @@ def with_checkpoint_settings(args: Sequence[str]) -> list[str]:
             raise ValueError(f"{verb} needs --ckpt_path with the path of a run's .ckpt file")
         return list(args)
     groups = settings_of(path, imports if isinstance(imports, list) else [imports])
-    if verb != "validate" and groups["model"]["class_path"] != TESTED:
+    if verb != "validate" and groups["model"].get("class_path") != TESTED:
         raise ValueError(f"{path} is the checkpoint of a search; {verb} takes the run's net.ckpt")
     for name in FROM_DATA:
         groups["model"]["init_args"].pop(name, None)
-    return [verb, f"--config={yaml.safe_dump(groups)}", *rest]
+    try:
+        return [verb, f"--config={yaml.safe_dump(groups)}", *rest]
+    except (yaml.YAMLError, TypeError) as error:
+        raise ValueError(f"{path} holds settings that are no plain values; {CHANGED}") from error

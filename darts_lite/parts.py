@@ -28,13 +28,16 @@ def part_of(described: Any, known: Collection[type]) -> Any:
         known: Classes that may be built.
 
     Raises:
-        ValueError: if its class is none of them.
+        ValueError: if its class is none of them, or takes other settings.
     """
     if not isinstance(described, Mapping):
         return described
     path = described.get("class_path")
     for kind in known:
         if path == f"{kind.__module__}.{kind.__qualname__}":
-            return kind(**described["init_args"])
+            try:
+                return kind(**described.get("init_args", {}))
+            except TypeError as error:
+                raise ValueError(f"{path} is of another version: {error}") from error
     names = sorted(kind.__name__ for kind in known)
     raise ValueError(f"{path!r} is none of {names}; pass an object of it instead")

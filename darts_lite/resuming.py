@@ -14,6 +14,15 @@ from darts_lite.files import remove_parts, written_whole
 from darts_lite.records import Record, read_summary
 from darts_lite.saving import saved_state
 
+SAVED: Mapping[str, Any] = {
+    "random": dict,
+    "batches": dict,
+    "seconds": float | int,
+    "time": float | int,
+    "metrics": dict,
+    "results": dict | None,
+}
+"""See `darts_lite.saving.Saving.state_dict`."""
 EVENTS = "events.out.tfevents.*"
 PASSING = ("ckpt_path", "run.resume")
 """Settings that say how a run goes on, not what it is."""
@@ -42,7 +51,14 @@ def check_same(directory: Path, config: str) -> None:
     Raises:
         ValueError: if they differ, naming the settings.
     """
-    then = dict(_flat(yaml.safe_load((directory / "config.yaml").read_text()) or {}))
+    path = directory / "config.yaml"
+    try:
+        settings = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged ({error}); set run.resume to null") from error
+    if not isinstance(settings, Mapping):
+        raise ValueError(f"{path} holds no settings; set run.resume to null for a new run")
+    then = dict(_flat(settings))
     now = dict(_flat(yaml.safe_load(config)))
     names = [n for n in sorted(then | now) if then.get(n) != now.get(n) and n not in PASSING]
     if names:
@@ -68,12 +84,23 @@ def newest_checkpoint(path: Path) -> Path | None:
     existing = [candidate for candidate in candidates if candidate.is_file()]
     for candidate in existing:
         try:
-            read_checkpoint(candidate)
+            check_state(candidate, saved_state(read_checkpoint(candidate)))
         except ValueError as error:
             print(f"Warning: {error}")
         else:
             return candidate
     return None
+
+
+def check_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Whether a run can go on with what a checkpoint tells beside the weights.
+
+    Raises:
+        ValueError: if something is missing or of another kind.
+    """
+    wrong = [name for name, kind in SAVED.items() if not isinstance(state.get(name), kind)]
+    if state and wrong:
+        raise ValueError(f"{path} cannot be gone on with: its {wrong} are missing or were changed")
 
 
 def resume_point(path: Path, record: Record) -> Path | None:

@@ -18,7 +18,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from darts_lite.architecture import Architecture
 from darts_lite.checkpoints import describe_data, read_checkpoint
 from darts_lite.net import Net
-from darts_lite.optimizers import darts_sgd, total_steps
+from darts_lite.optimizers import darts_sgd, total_steps, try_optimizer
 from darts_lite.ranks import average_gradients, averaged
 from darts_lite.search import ArchitectureSearch
 
@@ -94,8 +94,14 @@ class Retraining(LightningModule):
                 raise ValueError(f"{name} must be at least 0 and below 1, got {value}")
         if max_epochs < 1:
             raise ValueError(f"max_epochs must be at least 1, got {max_epochs}")
-        if auxiliary_weight < 0 or gradient_clip < 0:
-            raise ValueError("auxiliary_weight and gradient_clip must be at least 0")
+        if not (0 <= auxiliary_weight < float("inf") and gradient_clip >= 0):
+            raise ValueError(
+                "auxiliary_weight and gradient_clip must be at least 0, and the former finite; got "
+                f"{auxiliary_weight} and {gradient_clip}"
+            )
+        if schedule not in SCHEDULES:
+            raise ValueError(f"unknown schedule {schedule!r}; choose from {sorted(SCHEDULES)}")
+        try_optimizer("optimizer", optimizer)
         found = resolve_architecture(architecture)
         self.architecture = found.with_skeleton(channels, cells, reductions, stem)
         self.save_hyperparameters(
@@ -246,7 +252,10 @@ def resolve_architecture(value: Architecture | Mapping[str, Any] | str | Path) -
     if isinstance(value, str | Path) and Path(value).suffix == ".ckpt":
         content = read_checkpoint(value)
         held = content.get("architecture") or content["model"]["init_args"].get("architecture")
-        return Architecture.of(held)
+        try:
+            return Architecture.from_dict(held)  # a name in a file that somebody sent leads nowhere
+        except ValueError as error:
+            raise ValueError(f"{value} holds no architecture: {error}") from error
     return Architecture.of(value)
 
 
@@ -258,4 +267,5 @@ def _supernet_of(value: Architecture | Mapping[str, Any] | str | Path) -> Any:
             "inherit needs the path of a search checkpoint (checkpoints/last.ckpt of its run) as "
             f"architecture, got {str(value)[:80]!r}; or set inherit to false"
         )
-    return ArchitectureSearch.load_from_checkpoint(value, map_location="cpu").supernet
+    found = ArchitectureSearch.load_from_checkpoint(value, map_location="cpu", weights_only=True)
+    return found.supernet

@@ -3,11 +3,16 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from reprlib import repr as short
 from typing import Any, Literal
 
 from darts_lite.encoding import Encoding
 from darts_lite.explore import Exploration
 from darts_lite.search import ArchitectureSearch
+
+LARGEST = 1_000_000
+"""Most minutes, searches, nets, steps or checkpoints that can be asked for."""
 
 
 @dataclass
@@ -35,7 +40,7 @@ class RunSettings:
         max_rollbacks: How often a stage may go back before it stops all the same.
 
     Raises:
-        ValueError: if a number is out of range.
+        ValueError: if a number is out of range, or the name is none.
     """
 
     name: str = "search"
@@ -53,16 +58,30 @@ class RunSettings:
     max_rollbacks: int = 3
 
     def __post_init__(self) -> None:
+        if not self.folder or not is_name(self.name):
+            raise ValueError(
+                "run.folder must be a path, and run.name the name of a folder in it; got "
+                f"{short(self.folder)} and {short(self.name)}"
+            )
         for name in ("max_minutes", "save_every_minutes"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"run.{name} must be above 0, got {value}")
+            if value is not None and not 0 < value <= LARGEST:
+                raise ValueError(f"run.{name} must be above 0 and at most {LARGEST}, got {value}")
         for name in (
             *("seeds", "control_nets", "save_every_steps", "keep_checkpoints", "max_rollbacks"),
         ):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"run.{name} must be at least 1, got {value}")
+            if value is not None and not 1 <= value <= LARGEST:
+                raise ValueError(
+                    f"run.{name} must be at least 1 and at most {LARGEST}, got {value}"
+                )
+
+
+def is_name(text: str) -> bool:
+    """Whether this is a short relative path that leads nowhere else, and can be printed."""
+    if len(text) > 200 or not text.isprintable():
+        return False
+    return not Path(text).is_absolute() and ".." not in Path(text).parts
 
 
 def check_trust(

@@ -117,6 +117,7 @@ class Saving(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes what `state_dict` gave; random numbers go on when the training starts."""
+        restore_random_states(state_dict["random"])  # a wrong one is refused here
         self._restored = state_dict
         self._seconds, self.metrics = state_dict["seconds"], dict(state_dict["metrics"])
 
@@ -245,7 +246,7 @@ def saving_of(trainer: Trainer) -> Saving | None:
 def saved_state(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     """What `Saving` put into a checkpoint; empty where it did not."""
     for name, state in checkpoint.get("callbacks", {}).items():
-        if name.startswith(Saving.__name__):
+        if str(name).startswith(Saving.__name__) and isinstance(state, Mapping):
             return dict(state)
     return {}
 

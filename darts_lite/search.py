@@ -7,7 +7,6 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
@@ -17,13 +16,20 @@ from torchmetrics.classification import MulticlassAccuracy
 from darts_lite.architecture import Architecture
 from darts_lite.bilevel import ArchitectureGradient, FirstOrder, weights_of
 from darts_lite.checkpoints import describe_data
-from darts_lite.cuda_graphs import Graphed, Step
+from darts_lite.cuda_graphs import Step, graphed
 from darts_lite.decidedness import diagnose
 from darts_lite.derivation import DERIVATIONS, Derivation, Strongest, derive
 from darts_lite.folding import Folded
 from darts_lite.losses import SupernetLoss
 from darts_lite.mixture import Mixture
-from darts_lite.optimizers import check_rates, darts_adam, darts_sgd, falling, total_steps
+from darts_lite.optimizers import (
+    check_rates,
+    darts_adam,
+    darts_sgd,
+    falling,
+    total_steps,
+    try_optimizer,
+)
 from darts_lite.overflow import scaler_of
 from darts_lite.parts import describe_part, part_of
 from darts_lite.ranks import average_gradients, averaged, own_part
@@ -95,11 +101,12 @@ class ArchitectureSearch(LightningModule):
         cuda_graphs: bool = False,
     ) -> None:
         super().__init__()
-        if warmup_epochs < 0:
+        if not warmup_epochs >= 0:
             raise ValueError(f"warmup_epochs must be at least 0, got {warmup_epochs}")
         check_rates(final_learning_rate, gradient_clip)
-        if not auxiliary_skip >= 0:
-            raise ValueError(f"auxiliary_skip must be at least 0, got {auxiliary_skip}")
+        if not 0 <= auxiliary_skip < float("inf"):
+            raise ValueError(f"auxiliary_skip must be at least 0 and finite, got {auxiliary_skip}")
+        try_optimizer("alphas_optimizer", alphas_optimizer)
         self.space = SearchSpace.of(space)
         self.relaxation: Relaxation = part_of(relaxation, RELAXATIONS) or Softmax()
         self.derivation: Derivation = part_of(derivation, DERIVATIONS) or Strongest()
@@ -122,6 +129,7 @@ class ArchitectureSearch(LightningModule):
         self.automatic_optimization = False
         self.regularizers = regularizers or []
         self.gradient = gradient or FirstOrder()
+        self.gradient.check(try_optimizer("weights_optimizer", weights_optimizer))
         self.selected: Architecture | None = None
         self.weights_optimizer = weights_optimizer
         self.alphas_optimizer = alphas_optimizer
@@ -225,20 +233,12 @@ class ArchitectureSearch(LightningModule):
     def on_fit_start(self) -> None:
         """Captures the steps in CUDA graphs, where that was asked for and is possible."""
         self.selected = None  # what an earlier search selected is not what this one will find
-        self._alphas_step: Step = self.alphas_gradients
-        self._weights_step: Step = self.weights_gradients
-        if not self.cuda_graphs:
-            return
-        alone = own_part().ranks == 1
-        possible = self.device.type == "cuda" and alone and scaler_of(self.trainer) is None
-        if not (possible and self.mixture.deterministic and isinstance(self.gradient, FirstOrder)):
-            rank_zero_warn(
-                "cuda_graphs needs one GPU, a precision other than 16-mixed, first order, and "
-                "mixing weights without draws or a schedule; the steps run without"
-            )
-            return
-        self._alphas_step = Graphed(self.alphas_gradients, self.supernet.buffers)
-        self._weights_step = Graphed(self.weights_gradients, self.supernet.buffers)
+        steps: tuple[Step, Step] = self.alphas_gradients, self.weights_gradients
+        if self.cuda_graphs:
+            possible = scaler_of(self.trainer) is None and self.mixture.deterministic
+            possible &= self.device.type == "cuda" and isinstance(self.gradient, FirstOrder)
+            steps = graphed(steps, self.supernet.buffers, possible and own_part().ranks == 1)
+        self._alphas_step, self._weights_step = steps
 
     def on_after_backward(self) -> None:
         """The gradients of the joint batch, where several processes search together."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from reprlib import repr as short
 from typing import Any
 
 from darts_lite.operations import OPERATIONS, STEMS, is_operation_name
@@ -29,6 +30,13 @@ WIRINGS: Mapping[str, Wiring] = {
 """``darts``: arXiv 1806.09055, section 2.1. ``residual``: NAS-Bench-201 (arXiv 2001.00326, section
 2.1), where each cell reads the one before it and residual blocks halve the maps between cells."""
 
+LARGEST = 10_000
+"""Most cells, nodes or channels that can be asked for: above it is a slip, not a network."""
+MOST_OPERATIONS = 20_000
+"""Most operations of a network, some seconds to build; DARTS' supernet has 896."""
+MOST_WEIGHTS = 2 * 10**9
+"""Most weights of a network, were each of its operations a 3x3 convolution: 8 GB."""
+
 
 @dataclasses.dataclass(frozen=True)
 class SkeletonSettings:
@@ -55,21 +63,25 @@ class SkeletonSettings:
 
     def __post_init__(self) -> None:
         if not isinstance(self.wiring, str) or self.wiring not in WIRINGS:
-            raise ValueError(f"unknown wiring {self.wiring!r}; choose from {sorted(WIRINGS)}")
+            raise ValueError(f"unknown wiring {short(self.wiring)}; choose from {sorted(WIRINGS)}")
         if not isinstance(self.reductions, list | tuple | None):
-            raise ValueError(f"reductions must be a list of cells or null, got {self.reductions!r}")
+            raise ValueError(
+                f"reductions must be a list of cells or null, got {short(self.reductions)}"
+            )
         if self.reductions is not None:
             object.__setattr__(self, "reductions", tuple(self.reductions))
         for name in ("channels", "cells"):
             value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+            if type(value) is not int or not 1 <= value <= LARGEST:
+                raise ValueError(
+                    f"{name} must be a whole number from 1 to {LARGEST}, got {short(value)}"
+                )
         if not isinstance(self.stem, str) or self.stem not in STEMS:
-            raise ValueError(f"unknown stem {self.stem!r}; choose from {sorted(STEMS)}")
+            raise ValueError(f"unknown stem {short(self.stem)}; choose from {sorted(STEMS)}")
         for index in self.reductions or ():
             if type(index) is not int or not 0 <= index < self.cells:
                 raise ValueError(
-                    f"reductions name cell {index!r}, but the cells are 0 to {self.cells - 1}"
+                    f"reductions name cell {short(index)}, but the cells are 0 to {self.cells - 1}"
                 )
 
     @property
@@ -87,8 +99,9 @@ class SkeletonSettings:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of cells that occur, in the order ``normal``, ``reduce``."""
-        present = {self.kind(cell) for cell in range(self.cells)}
-        return tuple(kind for kind in ("normal", "reduce") if kind in present)
+        reducing = len(set(self.reduction_cells)) if WIRINGS[self.wiring].reducing_cells else 0
+        present = {"normal": reducing < self.cells, "reduce": reducing > 0}
+        return tuple(kind for kind, occurs in present.items() if occurs)
 
     @property
     def inputs(self) -> int:
@@ -99,6 +112,28 @@ class SkeletonSettings:
         """The states that make up the output of a cell with so many nodes."""
         states = tuple(range(self.inputs, self.inputs + nodes))
         return states if WIRINGS[self.wiring].concatenates else states[-1:]
+
+    def check_size(self, operations: Mapping[str, int]) -> None:
+        """Refuses a network that no machine would build, before anything is built.
+
+        Args:
+            operations: How many a cell of each kind has.
+
+        Raises:
+            ValueError: if there are too many operations or weights.
+        """
+        total, weights, channels = 0, 0, self.channels
+        reducing = set(self.reduction_cells)
+        for cell in range(self.cells):
+            channels *= 2 if cell in reducing else 1
+            total += operations[self.kind(cell)]
+            weights += operations[self.kind(cell)] * 9 * channels**2
+            if total > MOST_OPERATIONS or weights > MOST_WEIGHTS:
+                raise ValueError(
+                    f"a network of {self.cells} cells and {self.channels} channels with these "
+                    f"nodes, candidates and reductions has more than {MOST_OPERATIONS} operations "
+                    f"or {MOST_WEIGHTS} weights; take fewer"
+                )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,25 +164,35 @@ class SearchSpace:
     wiring: str = "darts"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.candidates, list | tuple):
+            raise ValueError(f"candidates must be a list of names, got {short(self.candidates)}")
         object.__setattr__(self, "candidates", tuple(self.candidates))
         object.__setattr__(self, "reductions", self.skeleton.reductions)
+        for name in self.candidates:
+            if not is_operation_name(name):
+                raise ValueError(
+                    f"unknown operation {short(name)}; choose from {sorted(OPERATIONS)}, or name a "
+                    "module class of your own as module.Name"
+                )
         if len(set(self.candidates)) != len(self.candidates):
             raise ValueError(f"candidates must differ from each other, got {self.candidates}")
         if not any(name != "none" for name in self.candidates):
             raise ValueError("candidates must name at least one operation besides 'none'")
-        for name in self.candidates:
-            if not is_operation_name(name):
-                raise ValueError(
-                    f"unknown operation {name!r}; choose from {sorted(OPERATIONS)}, or name a "
-                    "module class of your own as module.Name"
-                )
-        if self.nodes < 1:
-            raise ValueError(f"nodes must be at least 1, got {self.nodes}")
+        if not isinstance(self.name, str):
+            raise ValueError(f"name must be a text, got {short(self.name)}")
+        if type(self.nodes) is not int or not 1 <= self.nodes <= LARGEST:
+            raise ValueError(
+                f"nodes must be at least 1 and at most {LARGEST}, got {short(self.nodes)}"
+            )
+        edges = self.nodes * (2 * self.skeleton.inputs + self.nodes - 1) // 2
+        operations = dict.fromkeys(self.skeleton.kinds, edges * len(self.candidates))
+        self.skeleton.check_size(operations)
         inputs = self.skeleton.inputs
-        if self.kept_edges is not None and not 1 <= self.kept_edges <= inputs:
+        kept = self.kept_edges
+        if kept is not None and (type(kept) is not int or not 1 <= kept <= inputs):
             raise ValueError(
                 f"kept_edges must be 1 to {inputs}, the number of edges that enter the first node, "
-                f"or null for all; got {self.kept_edges}"
+                f"or null for all; got {short(kept)}"
             )
 
     @property
@@ -179,10 +224,14 @@ class SearchSpace:
         """
         if isinstance(space, SearchSpace):
             return space
+        if not isinstance(space, Mapping):
+            raise ValueError(f"a search space must have settings, got {short(space)}")
         allowed = [field.name for field in dataclasses.fields(cls)]
-        unknown = sorted(set(space) - set(allowed))
+        unknown = [key for key in space if key not in allowed]
         if unknown:
-            raise ValueError(f"unknown keys {unknown} in a search space; allowed: {allowed}")
+            raise ValueError(f"unknown keys {short(unknown)} in a search space; allowed: {allowed}")
+        if "candidates" not in space:
+            raise ValueError(f"a search space needs candidates, got only {list(space)}")
         return cls(**space)
 
 

@@ -46,6 +46,9 @@ def refuse_unsupported(settings: Mapping[str, Any]) -> None:
             "trainer.accumulate_grad_batches must stay 1; set data.search_batch_size and "
             "data.batch_size instead"
         )
+    for name in ("val_check_interval", "check_val_every_n_epoch"):
+        if settings.get(name) == 0:
+            raise ValueError(f"trainer.{name} must be above 0 or null, got 0")
 
 
 def choose_precision(accelerator: str, precision: str | int | None) -> dict[str, Any]:

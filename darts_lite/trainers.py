@@ -77,6 +77,11 @@ class Trainers:
         Raises:
             ValueError: if a setting cannot be followed.
         """
+        if self.verb == "fit" and not isinstance(model, Search | Retraining):
+            raise ValueError(
+                f"fit does not know {type(model).__name__}; model.class_path must be "
+                "darts_lite.ArchitectureSearch, darts_lite.Exploration or darts_lite.Retraining"
+            )
         settings = copy.deepcopy({k: v for k, v in self.settings.items() if k != "logger"})
         settings |= overrides
         if isinstance(model, Retraining) and settings["max_epochs"] is None:
@@ -104,12 +109,14 @@ class Trainers:
             )
         directory = Path((part or self.logger).log_dir)
         settings["callbacks"] = [*callbacks, *self._callbacks(model, settings, directory)]
-        settings["plugins"] = [*(settings["plugins"] or []), WholeFiles()]
+        plugins = settings["plugins"] or []
+        plugins = plugins if isinstance(plugins, list) else [plugins]
+        settings["plugins"] = [*plugins, WholeFiles()]
         if not sys.stdout.isatty():
             settings["enable_progress_bar"] = False  # Lightning's own bar, beside the plain lines
-        trainer = Trainer(**settings)
+        trainer = made_trainer(settings)
         if type(trainer.strategy) is DDPStrategy and settings["strategy"] in NAMES:
-            trainer = Trainer(**settings | {"strategy": JointBatch()})
+            trainer = made_trainer(settings | {"strategy": JointBatch()})
         check_strategy(trainer)
         if trainer.precision == "64-true":
             model.double()  # Lightning does it later, when the averages of weights are begun
@@ -139,6 +146,18 @@ class Trainers:
             interval = (run.save_every_steps, run.save_every_minutes, run.keep_checkpoints)
             callbacks.append(Saving(path, *interval, at_start=goes_back))
         return callbacks
+
+
+def made_trainer(settings: Mapping[str, Any]) -> Trainer:
+    """A trainer.
+
+    Raises:
+        ValueError: if a setting is of a kind that Lightning did not expect.
+    """
+    try:
+        return Trainer(**settings)
+    except (TypeError, OverflowError) as error:
+        raise ValueError(f"trainer: {error}") from error
 
 
 def checkpoint_path(directory: Path, model: LightningModule) -> Path:

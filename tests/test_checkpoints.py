@@ -10,7 +10,10 @@ import torch
 from darts_lite.checkpoints import read_checkpoint, settings_of
 
 GOOD: dict[str, Any] = {
-    "model": {"class_path": "darts_lite.retraining.Retraining", "init_args": {"max_epochs": 3}},
+    "model": {
+        "class_path": "darts_lite.retraining.Retraining",
+        "init_args": {"architecture": "DARTS_V2", "max_epochs": 3},
+    },
     "data": {"class_path": "darts_lite.data.ImageData", "init_args": {"dataset": "MNIST"}},
     "state_dict": {},
 }
@@ -68,17 +71,43 @@ def test_somebody_elses_file(tmp_path: Path, content: object) -> None:
 
 
 def test_a_class_from_elsewhere_is_not_imported(tmp_path: Path) -> None:
-    hidden = {"augmentation": [{"class_path": "antigravity.Thing"}]}
+    hidden = {"augmentation": {"class_path": "antigravity.Thing"}}
     content = {**GOOD, "data": {"class_path": "darts_lite.data.ImageData", "init_args": hidden}}
     with pytest.raises(ValueError, match="'antigravity.Thing', which a checkpoint may not import"):
         settings_of(saved(tmp_path, content))
 
 
 def test_a_class_of_a_module_that_the_user_names_is_taken(tmp_path: Path) -> None:
-    own = {"relaxation": {"class_path": "mine.parts.Sparse", "init_args": {"power": 3}}}
-    content = {**GOOD, "model": {"class_path": "darts_lite.x.Y", "init_args": own}}
+    part = {"class_path": "mine.parts.Sparse", "init_args": {"power": 3}}
+    own = {"space": {"candidates": ["conv_3x3"]}, "relaxation": part}
+    kind = "darts_lite.search.ArchitectureSearch"
+    content = {**GOOD, "model": {"class_path": kind, "init_args": own}}
     path = saved(tmp_path, content)
     assert settings_of(path, ["mine.parts"])["model"]["init_args"] == own
     for trusted in ([], ["mine"], ["mine.parts.Sparse"]):
         with pytest.raises(ValueError, match="add --run.imports=\\[mine.parts\\]"):
             settings_of(path, trusted)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"class_path": "darts_lite.retraining.Old", "init_args": {}}, "no class here"),
+        ({**GOOD["model"], "init_args": {"architecture": "x", "new": 1}}, "takes no .'new'."),
+        ({**GOOD["model"], "init_args": {}}, "missing a required argument: 'architecture'"),
+    ],
+)
+def test_settings_of_another_version_are_named(
+    model: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=f"some.ckpt.*{message}"):
+        settings_of(saved(tmp_path, {**GOOD, "model": model}))
+
+
+def test_a_flipped_bit_in_the_weights_is_noticed(tmp_path: Path) -> None:
+    path = saved(tmp_path, {**GOOD, "state_dict": {"w": torch.full((1000,), 3.0)}})
+    content = bytearray(path.read_bytes())
+    content[content.index(torch.full((9,), 3.0).numpy().tobytes()) + 7] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="no readable checkpoint"):
+        read_checkpoint(path)

@@ -344,7 +344,7 @@ def test_a_relaxation_of_ones_own(
         (["--run.seeds=2", "--seed_everything=false"], "seed_everything"),
         (["--run.control=best"], "random"),
         (["--run.control=random", "--retraining=null"], "retraining must not be null"),
-        (["--run.control=random", "--run.control_nets=1000000000"], "the space has only"),
+        (["--run.control=random", "--run.control_nets=1000000"], "the space has only"),
         (["--run.imports=[no_such_module]"], "cannot import 'no_such_module'"),
         (["--trainer.max_epochs=null"], "trainer.max_epochs"),
         (["--trainer.precision=16-true"], "16-mixed"),

@@ -12,9 +12,9 @@ from runs import write_digits
 from torch import Tensor
 
 from darts_lite.augmentation import Augmentation
-from darts_lite.data import Batches, ImageData
+from darts_lite.batches import Batches
+from darts_lite.data import ImageData
 from darts_lite.datasets import DATASETS, EmbeddedDataWarning
-from darts_lite.ranks import Part
 
 
 @pytest.fixture(scope="module")
@@ -132,16 +132,6 @@ def test_evaluation_keeps_every_image_in_order(make: Callable[..., ImageData]) -
         images, labels = data._images.test_images, data._images.test_labels
         assert torch.equal(torch.cat([y for _, y in batches]), labels)
         torch.testing.assert_close(batches[0][0], data.prepare(images[:64]))
-
-
-def test_every_rank_sees_its_part_of_the_joint_batch(make: Callable[..., ImageData]) -> None:
-    data = make(batch_size=100)
-    joint, *parts = (data._batches("train", torch.arange(900), 100, None, "x") for _ in range(3))
-    for rank, part in enumerate(parts):
-        part.batch_size, part.part = 50, Part(rank, 2)
-    assert len(joint) == len(parts[0]) == len(parts[1])
-    for (x, _), (first, _), (second, _) in zip(joint, *parts, strict=True):
-        assert torch.equal(x[0::2], first) and torch.equal(x[1::2], second)
 
 
 def test_augmentation_follows_the_global_seed(make: Callable[..., ImageData]) -> None:

@@ -5,7 +5,7 @@ import torch
 from runs import SMALL, quiet_trainer
 
 from darts_lite.data import ImageData
-from darts_lite.optimizers import darts_adam, darts_sgd, total_steps
+from darts_lite.optimizers import darts_adam, darts_sgd, total_steps, try_optimizer
 from darts_lite.search import ArchitectureSearch
 
 
@@ -14,6 +14,19 @@ def test_the_published_settings() -> None:
     (sgd,), (adam,) = (make(weights).param_groups for make in (darts_sgd, darts_adam))
     assert (sgd["lr"], sgd["momentum"], sgd["weight_decay"]) == (0.025, 0.9, 3e-4)
     assert (adam["lr"], adam["betas"], adam["weight_decay"]) == (3e-4, (0.5, 0.999), 1e-3)
+
+
+def test_what_makes_no_usable_optimizer_is_refused_at_once() -> None:
+    try_optimizer("own", torch.optim.AdamW)
+    makers = (
+        lambda parameters: torch.optim.SGD(parameters, lr=-1.0),
+        lambda parameters: torch.optim.SGD(parameters, lr=float("inf")),
+        torch.optim.LBFGS,
+        lambda parameters: None,
+    )
+    for make in makers:
+        with pytest.raises(ValueError, match="^own does not make an optimizer"):
+            try_optimizer("own", make)  # type: ignore[arg-type]
 
 
 def test_all_steps_of_a_training_are_counted(digits: ImageData) -> None:

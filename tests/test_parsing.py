@@ -1,13 +1,21 @@
 """One-line errors, and the settings that a checkpoint brings."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import yaml
 
 from darts_lite.cli import main
-from darts_lite.parsing import stop, with_checkpoint_settings
+from darts_lite.parsing import (
+    LONGEST,
+    load_yaml,
+    makes_class,
+    prepare_parsing,
+    stop,
+    with_checkpoint_settings,
+)
 
 
 def test_a_message_becomes_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,15 +33,19 @@ def test_a_message_becomes_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_checkpoints_settings_come_first(tmp_path: Path) -> None:
-    groups = {
-        "model": {"class_path": "darts_lite.retraining.Retraining", "init_args": {"max_epochs": 2}},
+    groups: dict[str, Any] = {
+        "model": {
+            "class_path": "darts_lite.retraining.Retraining",
+            "init_args": {"architecture": "DARTS_V2", "max_epochs": 2},
+        },
         "data": {"class_path": "darts_lite.data.ImageData", "init_args": {"dataset": "MNIST"}},
     }
     linked = {"in_channels": 1, "num_classes": 10}
+    settings = groups["model"]["init_args"]
     stored = {
         **groups,
         "state_dict": {},
-        "model": {**groups["model"], "init_args": {"max_epochs": 2, **linked}},
+        "model": {**groups["model"], "init_args": {**settings, **linked}},
     }
     path = str(tmp_path / "net.ckpt")
     torch.save(stored, path)
@@ -68,3 +80,30 @@ def test_evaluation_needs_a_checkpoint(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().err == (
         "error: test needs --ckpt_path with the path of a run's .ckpt file\n"
     )
+
+
+def test_a_long_message_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        stop("x" * 10_000)
+    assert len(capsys.readouterr().err) < LONGEST + 20
+
+
+def test_aliases_may_repeat_but_not_explode() -> None:
+    prepare_parsing([])
+    assert load_yaml("a: &a [1, 2]\nb: [*a, *a]") == {"a": [1, 2], "b": [[1, 2], [1, 2]]}
+    lines = ["a0: &a0 [1]"]
+    lines += [f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]" for n in range(12)]
+    for text in ("\n".join(lines), "a: &a [*a]"):
+        with pytest.raises(yaml.YAMLError, match="once aliases"):
+            load_yaml(text)
+
+
+def test_a_function_must_say_what_it_makes() -> None:
+    for path in (
+        "darts_lite.SearchSpace",
+        "darts_lite.mnist_space",
+        "darts_lite.optimizers.darts_sgd",
+    ):
+        assert makes_class(path), path
+    for path in ("darts_lite.files.write_text", "torch.load", "torch.hub.load"):
+        assert not makes_class(path), path

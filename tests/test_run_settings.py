@@ -19,3 +19,10 @@ def test_a_run_needs_no_settings() -> None:
 def test_numbers_out_of_range_are_refused(setting: str) -> None:
     with pytest.raises(ValueError, match=f"run.{setting} must be .*, got 0"):
         RunSettings(**{setting: 0})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", "a\nb", "a\0b", "x" * 300])
+def test_a_name_stays_in_its_folder(name: str) -> None:
+    assert RunSettings(name="a/b").name == "a/b"
+    with pytest.raises(ValueError, match="the name of a folder"):
+        RunSettings(name=name)

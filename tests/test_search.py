@@ -221,10 +221,9 @@ def test_second_order_searches_and_leaves_statistics_to_the_weight_step(digits: 
     assert all(torch.equal(a, b) for a, b in zip(after_first, before_second, strict=True))
 
 
-def test_second_order_refuses_other_optimizers_of_the_weights(digits: ImageData) -> None:
-    search = ArchitectureSearch(SMALL, gradient=SecondOrder(), weights_optimizer=torch.optim.Adam)
+def test_second_order_refuses_other_optimizers_of_the_weights() -> None:
     with pytest.raises(ValueError, match="second order unrolls a step of torch.optim.SGD"):
-        quiet_trainer(max_steps=1).fit(search, datamodule=digits)
+        ArchitectureSearch(SMALL, gradient=SecondOrder(), weights_optimizer=torch.optim.Adam)
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])

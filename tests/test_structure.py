@@ -57,6 +57,7 @@ ORDER = [
     "download",
     "datasets",
     "augmentation",
+    "batches",
     "data",
     "memory",
     "layering",
