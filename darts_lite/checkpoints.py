@@ -7,7 +7,7 @@ import traceback
 import warnings
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any
@@ -81,7 +81,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             warnings.simplefilter("ignore", UserWarning)  # torch on files of other kinds
             _check_sums(path)
             content = torch.load(path, map_location="cpu", weights_only=True)
-            _count_values(content, {})
+            check_size(content, _parts, MOST_VALUES)
     except UNREADABLE:
         raise ValueError(
             f"{path} is no readable checkpoint: it is damaged, of another kind, or holds more than "
@@ -105,7 +105,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 def _leaves(value: object) -> Iterator[object]:
     if isinstance(value, Mapping | list):
-        for part in value.values() if isinstance(value, Mapping) else value:
+        for part in _parts(value):
             yield from _leaves(part)
     else:
         yield value
@@ -122,17 +122,34 @@ def _check_sums(path: str | Path) -> None:
             raise zipfile.BadZipFile(damaged)
 
 
-def _count_values(value: object, known: dict[int, float]) -> float:
-    """Values inside, those that are referred to twice twice; `known` by the identity of values."""
-    if not isinstance(value, Mapping | list | tuple):
-        return 1
-    if id(value) not in known:
-        known[id(value)] = float("inf")  # if it comes again before it ends, it holds itself
-        parts = value.values() if isinstance(value, Mapping) else value
-        known[id(value)] = 1 + sum(_count_values(part, known) for part in parts)
-    if known[id(value)] > MOST_VALUES:
-        raise ValueError(f"more than {MOST_VALUES} values, or one that holds itself")
-    return known[id(value)]
+def check_size(value: Any, parts_of: Callable[[Any], Iterable[Any]], most: int) -> None:
+    """Counts the values inside a value, one that is referred to twice twice.
+
+    Args:
+        value: To be counted.
+        parts_of: What a value holds directly.
+        most: How many there may be.
+
+    Raises:
+        ValueError: if there are more, or one holds itself.
+    """
+    known: dict[int, float] = {}  # by the identity of values
+
+    def count(part: Any) -> float:
+        if id(part) not in known:
+            known[id(part)] = float("inf")  # if it comes again before it ends, it holds itself
+            known[id(part)] = 1 + sum(map(count, parts_of(part)))
+        if known[id(part)] > most:
+            raise ValueError(f"more than {most} values, or one that holds itself")
+        return known[id(part)]
+
+    count(value)
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
 
 
 def restoring(error: BaseException) -> bool:

@@ -3,7 +3,7 @@
 import argparse
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from reprlib import repr as short
@@ -13,7 +13,7 @@ import yaml
 from jsonargparse import Namespace, get_loader, set_loader, set_parsing_settings
 from lightning.pytorch.cli import LightningArgumentParser
 
-from darts_lite.checkpoints import CHANGED, settings_of
+from darts_lite.checkpoints import CHANGED, check_size, settings_of
 
 TESTED = "darts_lite.retraining.Retraining"
 FROM_DATA = ("in_channels", "num_classes")
@@ -116,28 +116,19 @@ def load_yaml(text: str) -> Any:
     Raises:
         yaml.YAMLError: if they do, or it is no YAML.
     """
-    if "*" in text and (root := yaml.compose(text, Loader=yaml.CSafeLoader)) is not None:
-        _count_values(root, {})
     try:
+        if "*" in text and (root := yaml.compose(text, Loader=yaml.CSafeLoader)) is not None:
+            check_size(root, _parts, MOST_VALUES)
         return _load_yaml(text)
-    except ValueError as error:  # of a number with thousands of digits
+    except ValueError as error:  # also of a number with thousands of digits
         raise yaml.YAMLError(str(error)) from error
 
 
-def _count_values(node: yaml.Node, known: dict[int, float]) -> float:
-    """Values of a node, its aliases replaced; `known` by the identity of nodes."""
-    if id(node) not in known:
-        known[id(node)] = float("inf")  # if it comes again before it ends, it holds itself
-        inner = [part for pair in node.value for part in pair] if _is_map(node) else node.value
-        parts = inner if isinstance(inner, list) else []
-        known[id(node)] = 1 + sum(_count_values(part, known) for part in parts)
-    if known[id(node)] > MOST_VALUES:
-        raise yaml.YAMLError(f"more than {MOST_VALUES} values once aliases (*) are replaced")
-    return known[id(node)]
-
-
-def _is_map(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.MappingNode)
+def _parts(node: yaml.Node) -> Iterable[yaml.Node]:
+    """What a node holds, its aliases replaced."""
+    if isinstance(node, yaml.MappingNode):
+        return [part for pair in node.value for part in pair]
+    return node.value if isinstance(node, yaml.SequenceNode) else ()
 
 
 def check_values(config: Any) -> None:

@@ -24,8 +24,6 @@ SAVED: Mapping[str, Any] = {
 }
 """See `darts_lite.saving.Saving.state_dict`."""
 EVENTS = "events.out.tfevents.*"
-PASSING = ("ckpt_path", "run.resume")
-"""Settings that say how a run goes on, not what it is."""
 
 
 def unfinished_run(runs: Path) -> Path | None:
@@ -60,7 +58,7 @@ def check_same(directory: Path, config: str) -> None:
         raise ValueError(f"{path} holds no settings; set run.resume to null for a new run")
     then = dict(_flat(settings))
     now = dict(_flat(yaml.safe_load(config)))
-    names = [n for n in sorted(then | now) if then.get(n) != now.get(n) and n not in PASSING]
+    names = [n for n in sorted(then | now) if then.get(n) != now.get(n)]
     if names:
         changes = ", ".join(f"{n}: {then.get(n)!r} then, {now.get(n)!r} now" for n in names[:3])
         more = f", and {len(names) - 3} more" if len(names) > 3 else ""

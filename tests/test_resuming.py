@@ -48,9 +48,9 @@ def test_the_newest_unfinished_run_is_found(tmp_path: Path) -> None:
 
 def test_other_settings_are_named(tmp_path: Path) -> None:
     directory = run(tmp_path, 0, False)
-    check_same(directory, "run: {name: a, resume: auto}\nseed_everything: 1\nckpt_path: null\n")
+    check_same(directory, "run: {name: a, resume: null}\nseed_everything: 1\n")
     with pytest.raises(ValueError, match="seed_everything: 1 then, 2 now.*run.resume to null"):
-        check_same(directory, "run: {name: a, resume: auto}\nseed_everything: 2\n")
+        check_same(directory, "run: {name: a, resume: null}\nseed_everything: 2\n")
     with pytest.raises(ValueError, match="and 1 more"):
         check_same(directory, "{a: {b: 1, c: 2}, d: 3, run: {name: a}, seed_everything: 2}")
 
