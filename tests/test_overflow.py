@@ -203,5 +203,7 @@ def test_a_short_search_with_few_bits_learns_and_finds_what_is_useful(
     )
     run = trained(model, precision, digits, tmp_path / "x.ckpt", Callback(), max_epochs=1)
     assert model.kinds == {KINDS[precision]}
-    assert run.callback_metrics["search/validation_accuracy"] > 0.3
+    accuracy = float(run.callback_metrics["search/validation_accuracy"])
+    print(f"{precision}, {order} order: {accuracy:.1%} after {run.global_step} steps")
+    assert accuracy > 0.3
     assert found_share(model) == 1
