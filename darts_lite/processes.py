@@ -7,6 +7,7 @@ part in every step, which torch's DistributedDataParallel does not allow.
 
 import os
 import signal
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
@@ -22,6 +23,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from darts_lite.batch_norms import JointBatchNorm2d
 from darts_lite.saving import random_states, restore_random_states
 
+GRACE = 3.0
+"""Seconds that other processes keep quiet about an error: if all have it, the first one tells."""
 NAMES = ("auto", "ddp", "ddp_find_unused_parameters_false", "ddp_find_unused_parameters_true")
 """Strategies of Lightning that stand for `JointBatch`, which minds no unused parameters."""
 
@@ -118,6 +121,8 @@ def together(trainer: Trainer) -> Iterator[None]:
                 quiet.enter_context(redirect_stdout(quiet.enter_context(open(os.devnull, "w"))))
             yield
     except Exception as error:
+        if not trainer.is_global_zero:
+            time.sleep(GRACE)
         launcher.kill(signal.SIGKILL)  # they may wait for this one and not listen to less
         if is_broken_link(error):
             raise ConnectionError(

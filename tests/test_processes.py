@@ -233,6 +233,18 @@ def test_one_of_two_processes_dies(digits_root: str, tmp_path: Path) -> None:
     assert torch.equal(*(pair.state("ArchitectureSearch", rank, 2)[ALPHAS] for rank in range(2)))
 
 
+@pytest.mark.slow
+def test_what_ends_both_processes_is_said_once(digits_root: str, tmp_path: Path) -> None:
+    config = configuration(tmp_path) | {"retraining": None}
+    rate = {"class_path": "torch.optim.SGD", "init_args": {"lr": 1e30}}
+    config["model"]["init_args"]["weights_optimizer"] = rate
+    config["trainer"]["precision"] = "32-true"
+    stopped = Pair(tmp_path, digits_root, config).together()
+    assert stopped.returncode == 2
+    (line,) = stopped.stderr.splitlines()
+    assert line.startswith("error: search/") and "the last good checkpoint" in line
+
+
 def test_norms_are_joined_in_place_and_parted_again() -> None:
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     norm = net[1]
