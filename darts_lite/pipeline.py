@@ -26,6 +26,7 @@ from darts_lite.explore import Exploration
 from darts_lite.memory import advising
 from darts_lite.plotting import draw_architecture
 from darts_lite.plotting import save as save_figure
+from darts_lite.quality import quality_of
 from darts_lite.records import Record
 from darts_lite.resuming import resume_point
 from darts_lite.retraining import Retraining
@@ -154,9 +155,13 @@ def test(trainer: Trainer, model: Retraining, data: ImageData, directory: Path) 
     path = directory / "net.ckpt"
     with advising(trainer, model, data):
         trainer.test(model, datamodule=data, ckpt_path=path, verbose=False, weights_only=True)
+    quality = quality_of(trainer)
+    if quality is not None and quality.answers and trainer.is_global_zero:
+        save_figure(quality.drawn(), directory / "worst.png")
     return {
         "test_accuracy": _metric(trainer, "test/accuracy"),
         "test_loss": _metric(trainer, "test/loss"),
+        **({} if quality is None else quality.results),
     }
 
 

@@ -52,6 +52,14 @@ def replicated(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tensors if own_part().ranks == 1 else _Replicated.apply(*tensors)
 
 
+def gathered(value: Any) -> list[Any]:
+    """What each rank has, in their order; a plain value, which is sent as a message."""
+    values = [value] * own_part().ranks
+    if len(values) > 1:
+        distributed.all_gather_object(values, value)
+    return values
+
+
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replaces what `Tensor.backward` left in parameters by the mean over all ranks."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]

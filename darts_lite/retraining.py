@@ -170,9 +170,9 @@ class Retraining(LightningModule):
         """Loss and accuracy on the validation split."""
         self._evaluate(batch, "retraining/validation_loss", "retraining/validation_accuracy")
 
-    def test_step(self, batch: Batch, batch_index: int) -> None:
-        """Loss and accuracy on the test set."""
-        self._evaluate(batch, "test/loss", "test/accuracy")
+    def test_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Loss and accuracy on the test set; the logits ``(B, classes)`` for whoever looks on."""
+        return self._evaluate(batch, "test/loss", "test/accuracy")
 
     def predict_step(self, batch: Batch, batch_index: int) -> tuple[Tensor, Tensor]:
         """Most probable class and its probability, each ``(B,)``."""
@@ -214,13 +214,14 @@ class Retraining(LightningModule):
     def _learning_rate(self) -> float:
         return cast(Optimizer, self.optimizers()).param_groups[0]["lr"]
 
-    def _evaluate(self, batch: Batch, loss_name: str, accuracy_name: str) -> None:
+    def _evaluate(self, batch: Batch, loss_name: str, accuracy_name: str) -> Tensor:
         images, labels = batch
         logits = self.net(images)
         self.accuracy(logits, labels)
         loss, size = cross_entropy(logits, labels), len(labels)
         self.log(loss_name, loss, batch_size=size, sync_dist=True)
         self.log(accuracy_name, self.accuracy, prog_bar=True, batch_size=size)
+        return logits
 
 
 def exponential_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:

@@ -22,6 +22,7 @@ from darts_lite.finite import FiniteNumbers
 from darts_lite.overflow import SkippedSteps
 from darts_lite.pipeline import Search
 from darts_lite.processes import NAMES, JointBatch, check_strategy
+from darts_lite.quality import Quality
 from darts_lite.retraining import Retraining
 from darts_lite.run_settings import RunSettings
 from darts_lite.safeguards import EigenvalueMonitor, OperationFreezing
@@ -127,9 +128,11 @@ class Trainers:
     def _callbacks(
         self, model: LightningModule, settings: Mapping[str, Any], directory: Path
     ) -> list[Callback]:
-        if self.verb != "fit":
-            return [DiscretisationGap()] if self.verb == "validate" else []
         callbacks: list[Callback] = []
+        if isinstance(model, Retraining) and self.verb in ("fit", "test"):
+            callbacks.append(Quality())
+        if self.verb != "fit":
+            return [DiscretisationGap()] if self.verb == "validate" else callbacks
         if settings["enable_progress_bar"] is not False:
             callbacks.append(ProgressBar() if sys.stdout.isatty() else PlainProgress())
         path = checkpoint_path(directory, model)

@@ -1,0 +1,90 @@
+"""Drawings of what a net answers: which classes it confuses, and where it is most wrong."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+DPI = 130
+ROW = 10
+"""Images side by side."""
+
+
+class Answer(NamedTuple):
+    """A net's answer to one image."""
+
+    image: Tensor  # (C, H, W)
+    label: int
+    predicted: int
+    loss: float
+
+
+def draw_confusion(counts: Tensor) -> Figure:
+    """A square per class and prediction, with its number of images, darker where most are wrong.
+
+    Args:
+        counts: ``(classes, predictions)``.
+    """
+    classes = len(counts)
+    wrong = counts.float().clone().fill_diagonal_(0)
+    figure = Figure(figsize=(1.3 + 0.42 * classes, 1.1 + 0.36 * classes), dpi=DPI)
+    axes = figure.subplots()
+    axes.imshow(wrong.numpy(), cmap="Reds", vmin=0, vmax=max(1.0, float(wrong.max())) * 1.4)
+    if classes <= 2 * ROW:
+        for row in range(classes):
+            for column in range(classes):
+                if (count := int(counts[row, column])) > 0:
+                    axes.text(column, row, str(count), size=7, ha="center", va="center")
+        axes.set_xticks(range(classes))
+        axes.set_yticks(range(classes))
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("class")
+    right = int(counts.diagonal().sum())
+    axes.set_title(f"{right:,} of {int(counts.sum()):,} are right", size=10, loc="left")
+    figure.tight_layout()
+    return figure
+
+
+def draw_answers(answers: Sequence[Answer], title: str) -> Figure:
+    """Images with their class and what was predicted instead, in rows.
+
+    Args:
+        answers: At least one.
+        title: Stands above.
+    """
+    pictures = [_shown(answer.image) for answer in answers]  # (H, W, 3) each
+    height, width = pictures[0].shape[:2]
+    gap = 0.35 * height  # for the words above each
+    rows = -(-len(answers) // ROW)
+    scale = 0.8 / width  # inches of a pixel
+    tall, wide = rows * (height + gap), ROW * 1.15 * width
+    figure = Figure(figsize=(scale * wide, scale * tall + 0.4), dpi=DPI)
+    axes = figure.add_axes((0, 0, 1, scale * tall / (scale * tall + 0.4)))
+    axes.set_xlim(0, wide)
+    axes.set_ylim(tall, 0)
+    axes.set_axis_off()
+    for number, (answer, picture) in enumerate(zip(answers, pictures, strict=True)):
+        left = (number % ROW) * 1.15 * width + 0.075 * width
+        top = (number // ROW) * (height + gap) + gap
+        axes.imshow(picture.numpy(), extent=(left, left + width, top + height, top), aspect="auto")
+        wrong = answer.predicted != answer.label
+        told = f"{answer.label}, not {answer.predicted}" if wrong else f"{answer.label}"
+        colour = "#b5182b" if wrong else "black"
+        axes.text(left + width / 2, top - 0.08 * height, told, size=7, ha="center", color=colour)
+    figure.suptitle(title, size=10, x=0.01, y=0.99, ha="left", va="top")
+    return figure
+
+
+def _shown(image: Tensor) -> Tensor:
+    """From black to white, ``(C, H, W)`` -> ``(H, W, 3)``."""
+    image = image.float() - image.min()
+    image = (image / image.max().clamp_min(1e-9)).permute(1, 2, 0)
+    return image.expand(-1, -1, 3) if image.shape[2] == 1 else image
+
+
+def worst(answers: Sequence[Answer], count: int) -> list[Answer]:
+    """Those with the largest losses, largest first."""
+    losses = torch.tensor([answer.loss for answer in answers])
+    return [answers[int(i)] for i in losses.argsort(descending=True, stable=True)[:count]]

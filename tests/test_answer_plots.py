@@ -1,0 +1,44 @@
+"""Drawings of answers."""
+
+import torch
+from runs import some_digits
+
+from darts_lite.answer_plots import Answer, draw_answers, draw_confusion, worst
+
+
+def answers(count: int) -> list[Answer]:
+    images, labels = some_digits()
+    return [
+        Answer(images[i, None], int(labels[i]), (i // 2) % 10, float(i % 7)) for i in range(count)
+    ]
+
+
+def test_the_largest_losses_come_first() -> None:
+    found = worst(answers(30), 5)
+    assert [answer.loss for answer in found] == [6.0] * 4 + [5.0]
+    assert found[0] is not found[1] and worst(answers(3), 5)[0].loss == 2.0
+
+
+def test_every_answer_is_drawn_with_its_class() -> None:
+    (axes,) = draw_answers(answers(13), "Thirteen").axes
+    assert len(axes.images) == 13
+    expected = [
+        f"{a.label}" if a.label == a.predicted else f"{a.label}, not {a.predicted}"
+        for a in answers(13)
+    ]
+    assert [text.get_text() for text in axes.texts] == expected
+
+
+def test_colours_are_drawn_in_colour() -> None:
+    figure = draw_answers([Answer(torch.rand(3, 8, 8), 1, 1, 0.1)], "")
+    assert figure.axes[0].images[0].get_array().shape == (8, 8, 3)  # type: ignore[union-attr]
+
+
+def test_confusions_are_counted() -> None:
+    figure = draw_confusion(torch.tensor([[8, 2], [0, 10]]))
+    assert [text.get_text() for text in figure.axes[0].texts] == ["8", "2", "10"]
+    assert figure.axes[0].get_title(loc="left") == "18 of 20 are right"
+
+
+def test_many_classes_are_drawn_without_numbers() -> None:
+    assert not draw_confusion(torch.eye(47)).axes[0].texts
