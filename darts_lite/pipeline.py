@@ -20,7 +20,6 @@ from darts_lite.architecture import Architecture
 from darts_lite.callbacks import tensorboard
 from darts_lite.checkpoints import describe_data, read_checkpoint
 from darts_lite.data import ImageData
-from darts_lite.datasets import find_spec
 from darts_lite.encoding import one_path
 from darts_lite.explore import Exploration
 from darts_lite.memory import advising
@@ -139,13 +138,13 @@ def retrain(
 
 def _about(model: Retraining, data: ImageData) -> dict[str, Any]:
     """What a net expects of the images it is shown."""
-    spec = find_spec(data.hparams["dataset"])
+    mean, std = data.normalization
     return {
         "in_channels": model.hparams["in_channels"],
         "num_classes": model.hparams["num_classes"],
-        "image_size": spec.size,
-        "mean": spec.mean,
-        "std": spec.std,
+        "image_size": data.image_size,
+        "mean": mean,
+        "std": std,
         **describe_data(model),
     }
 

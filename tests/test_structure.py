@@ -56,6 +56,7 @@ ORDER = [
     "retraining",
     "download",
     "datasets",
+    "image_folders",
     "augmentation",
     "batches",
     "data",

@@ -1,0 +1,117 @@
+"""Folders of real digits as PNG files."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from runs import some_digits
+
+from darts_lite.cli import main
+from darts_lite.data import ImageData
+from darts_lite.image_folders import folder_source
+
+
+def write_images(folder: Path, first: int, count: int, **how: object) -> None:
+    """Real digits, ten of each class in turn, as PNG files in a folder per class."""
+    images, labels = some_digits()
+    for number in range(first, first + count):
+        image = Image.fromarray(images[number].numpy())
+        if "mode" in how:
+            image = image.convert(str(how["mode"]))
+        if "size" in how:
+            image = image.resize(how["size"])  # type: ignore[arg-type]
+        path = folder / f"digit {int(labels[number])}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.save(path)
+
+
+def test_channels_size_and_classes_are_those_of_the_images(tmp_path: Path) -> None:
+    write_images(tmp_path / "train", 0, 100)
+    write_images(tmp_path / "test", 100, 50)
+    source = folder_source(tmp_path)
+    assert source[:5] == (1, 28, 10, None, None)
+    loaded = source.load(tmp_path, 1.0)
+    images, labels = some_digits()
+    assert loaded.train_images.shape == (100, 1, 28, 28) and len(loaded.test_labels) == 50
+    order = [  # sorted by class, then by the name of the file
+        number
+        for label in range(10)
+        for number in sorted((n for n in range(100) if labels[n] == label), key=str)
+    ]
+    assert torch.equal(loaded.train_images[:, 0], images[order])
+    assert torch.equal(loaded.train_labels, labels[order].long())
+
+
+def test_without_a_test_folder_a_part_is_kept_for_it(tmp_path: Path) -> None:
+    write_images(tmp_path, 0, 120)
+    source = folder_source(tmp_path)
+    loaded = source.load(tmp_path, 1.0)
+    assert (len(loaded.train_labels), len(loaded.test_labels)) == (100, 20)
+    assert loaded.test_labels.bincount().tolist() == [2] * 10
+    again = folder_source(tmp_path).load(tmp_path, 1.0)
+    assert torch.equal(loaded.test_images, again.test_images)
+
+
+def test_other_sizes_and_colours(tmp_path: Path) -> None:
+    write_images(tmp_path / "colour", 0, 60, mode="RGB", size=(40, 30))
+    source = folder_source(tmp_path / "colour")
+    assert source[:3] == (3, 30, 10)
+    assert source.load(tmp_path, 1.0).train_images.shape == (50, 3, 30, 30)
+    write_images(tmp_path / "large", 0, 60, size=(100, 200))
+    assert folder_source(tmp_path / "large").size == 64
+    assert folder_source(tmp_path / "large", 20).size == 20
+
+
+def test_normalization_is_measured(tmp_path: Path) -> None:
+    write_images(tmp_path, 0, 120, mode="RGB")
+    data = ImageData(dataset=str(tmp_path))
+    data.setup("fit")
+    images = data._images.train_images.double() / 255
+    mean, std = data.normalization
+    assert mean == pytest.approx(images.mean(dim=(0, 2, 3)).tolist(), rel=1e-6)
+    assert std == pytest.approx(images.std(dim=(0, 2, 3), correction=0).tolist(), rel=1e-6)
+    shown = data.prepare(data._images.train_images)
+    assert shown.mean().abs() < 1e-5 and (shown.std() - 1).abs() < 1e-3
+
+
+@pytest.mark.parametrize("kind", ["nothing", "file", "text", "classes", "size", "named"])
+def test_what_is_no_folder_of_images_is_one_line(kind: str, tmp_path: Path) -> None:
+    folder, size, name = tmp_path / "images", None, None
+    folder.mkdir()
+    if kind in ("text", "size"):
+        write_images(folder, 0, 20)
+    if kind == "file":
+        (folder / "a.png").write_bytes(b"no class")
+    if kind == "text":
+        (folder / "digit 0" / "x.png").write_text("no image")
+    if kind == "classes":
+        write_images(folder / "train", 0, 20)
+        write_images(folder / "test", 20, 5)
+    size = {"size": 0, "named": 32}.get(kind)
+    name = "MNIST" if kind == "named" else str(folder)
+    expected = {"classes": "need the same folders", "size": "1 to 1024", "named": "leave it out"}
+    with pytest.raises(
+        ValueError, match=expected.get(kind, "no folder of images|no image")
+    ) as error:
+        ImageData(dataset=name, image_size=size)
+    assert "\n" not in str(error.value)
+
+
+def test_a_run_on_ones_own_images_from_anywhere(
+    tmp_path: Path,
+    configs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_images(tmp_path / "images" / "train", 0, 200, mode="RGB", size=(24, 24))
+    write_images(tmp_path / "images" / "test", 200, 100, mode="RGB", size=(24, 24))
+    monkeypatch.chdir(tmp_path)
+    short = ["--data.search_batches_per_epoch=2", "--trainer.max_epochs=1"]
+    short += ["--retraining.max_epochs=1", "--run.folder=logs", "--data.least_batches_per_epoch=1"]
+    main(["fit", "--config", str(configs / "mnist.yaml"), "--data.dataset=images", *short])
+    net = tmp_path / "logs" / "mnist" / "version_0" / "net.ckpt"
+    monkeypatch.chdir(tmp_path.parent)
+    capsys.readouterr()
+    main(["test", "--ckpt_path", str(net)])
+    assert f"images in {tmp_path / 'images'}" in capsys.readouterr().out
