@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from darts_lite.ranks import Part
 
 WHOLE = Part()
+KNOTS = 5
+"""Points along each side between which an elastic displacement is interpolated."""
 
 
 def _unchanged(images: Tensor) -> Tensor:
@@ -18,7 +20,7 @@ def _unchanged(images: Tensor) -> Tensor:
 
 
 class Augmentation(nn.Module):
-    """Shift, rotate, scale, flip and partly erase images, each image differently.
+    """Shift, rotate, scale, bend, flip and partly erase images, each image differently.
 
     The geometry fills with black, so it belongs before normalisation; erasing fills with the mean,
     0 after normalisation (cutout, arXiv 1708.04552): calling the module keeps that order. All draws
@@ -28,6 +30,8 @@ class Augmentation(nn.Module):
         shift: largest shift along each axis, in whole pixels, uniform
         rotation: largest rotation either way, in degrees, uniform
         scale: largest relative change of size, uniform between 1 - scale and 1 + scale
+        elastic: standard deviation of a smooth random displacement of pixels, in pixels (Simard et
+            al., ICDAR 2003): drawn on a grid of `KNOTS` by `KNOTS` points and interpolated between
         flip: mirror half of the images left to right
         erase: side in pixels of one square set to the mean, clipped at the border; 0 erases nothing
 
@@ -40,6 +44,7 @@ class Augmentation(nn.Module):
         shift: int = 0,
         rotation: float = 0.0,
         scale: float = 0.0,
+        elastic: float = 0.0,
         flip: bool = False,
         erase: int = 0,
     ) -> None:
@@ -51,8 +56,10 @@ class Augmentation(nn.Module):
             raise ValueError(f"rotation must be between 0 and 180 degrees, got {rotation}")
         if not 0 <= scale < 1:
             raise ValueError(f"scale must be at least 0 and below 1, got {scale}")
+        if not 0 <= elastic < float("inf"):
+            raise ValueError(f"elastic must be at least 0 pixels and finite, got {elastic}")
         self.shift, self.rotation, self.scale = shift, rotation, scale
-        self.flip, self.erase = flip, erase
+        self.elastic, self.flip, self.erase = elastic, flip, erase
 
     def forward(
         self,
@@ -70,13 +77,13 @@ class Augmentation(nn.Module):
         return self.erasing(normalize(self.geometry(images, part)), part)
 
     def geometry(self, images: Tensor, part: Part = WHOLE) -> Tensor:
-        """Flip, then rotate, scale and shift float images (B, C, H, W); what is uncovered is 0."""
+        """Flip, rotate, scale, shift and bend float images (B, C, H, W); what is uncovered is 0."""
         batch, _, height, width = images.shape
         device = images.device
         if self.flip:
             mirrored = part.drawn(lambda n: torch.rand(n, 1, 1, 1, device=device) < 0.5, batch)
             images = torch.where(mirrored, images.flip(-1), images)
-        if not (self.shift or self.rotation or self.scale):
+        if not (self.shift or self.rotation or self.scale or self.elastic):
             return images
         angle = torch.deg2rad(self.rotation * self._uniform(images, part))  # (B,)
         size = 1 + self.scale * self._uniform(images, part)  # (B,)
@@ -91,6 +98,11 @@ class Augmentation(nn.Module):
         )
         matrix = torch.stack(rows, dim=1).to(images.dtype)  # (B, 2, 3)
         grid = F.affine_grid(matrix, list(images.shape), align_corners=False)  # (B, H, W, 2)
+        if self.elastic:
+            knots = part.drawn(lambda n: torch.randn(n, 2, KNOTS, KNOTS, device=device), batch)
+            bent = F.interpolate(knots, (height, width), mode="bicubic", align_corners=True)
+            sides = torch.tensor([width, height], device=device)  # in units of half of them
+            grid = grid + self.elastic * 2 / sides * bent.permute(0, 2, 3, 1)
         return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
 
     def erasing(self, images: Tensor, part: Part = WHOLE) -> Tensor:
@@ -107,7 +119,7 @@ class Augmentation(nn.Module):
 
     def describe(self) -> dict[str, Any]:
         """The class and its arguments as plain values, from which a parser builds it again."""
-        names = ("shift", "rotation", "scale", "flip", "erase")
+        names = ("shift", "rotation", "scale", "elastic", "flip", "erase")
         kind = type(self)
         return {
             "class_path": f"{kind.__module__}.{kind.__qualname__}",

@@ -23,8 +23,9 @@ class ArchitectureBoard(Callback):
     """Shows the shares of all candidates and the derived cells in TensorBoard, every epoch."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Shows where the search starts."""
-        self._show(trainer, pl_module)
+        """Shows where the search starts; one that goes on has shown it before."""
+        if trainer.global_step == 0:
+            self._show(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Shows how far it has come."""

@@ -42,6 +42,7 @@ HARMLESS_WARNINGS = (
     r"Be aware that when using `ckpt_path`, callbacks",  # evaluation needs none of them
     r"You're using the WeightAveraging callback, but",
     r"The dirpath has changed",  # a resumed run writes to its own folder
+    r"Detected call of `lr_scheduler.step\(\)` before",  # float16 skips the first steps
     r"Checkpoint directory .* exists and is not empty",  # both stages write there
 )
 
@@ -187,7 +188,10 @@ class DartsCLI(LightningCLI):
         found = unfinished_run(Path(run.folder) / run.name)
         if found is None:
             if last:
-                raise ValueError(f"no unfinished run in {Path(run.folder) / run.name}")
+                raise ValueError(
+                    f"no unfinished run in {Path(run.folder) / run.name}; leave --ckpt_path out to "
+                    "begin a new one"
+                )
             return None
         if isinstance(config.seed_everything, bool):
             raise ValueError("a run goes on exactly only with a number as seed_everything")

@@ -23,15 +23,21 @@ class NotFinite(ValueError):
     Args:
         what: Which, and when.
         checkpoint: The last good one, if any.
+        rollbacks: How often the training has gone back already.
     """
 
-    def __init__(self, what: str, checkpoint: Path | None) -> None:
+    def __init__(self, what: str, checkpoint: Path | None, rollbacks: int = 0) -> None:
+        advice = (
+            f"raise run.max_rollbacks, as {rollbacks} were not enough"
+            if rollbacks
+            else "set run.on_nonfinite to rollback"
+        )
         super().__init__(
             f"{what}; the last good checkpoint is {checkpoint or 'the start of this stage'}; lower "
             "the learning rate or a penalty's strength, train with more bits (trainer.precision), "
-            "or set run.on_nonfinite to rollback"
+            f"or {advice}"
         )
-        self.what = what
+        self.what, self.checkpoint = what, checkpoint
 
 
 class FiniteNumbers(Callback):

@@ -1,6 +1,7 @@
 """A run of `fit`: what it is made of, and its stages in their order."""
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -17,7 +18,7 @@ from darts_lite.encoding import any_architecture
 from darts_lite.files import write_text
 from darts_lite.processes import together
 from darts_lite.records import Record
-from darts_lite.resuming import resume_point
+from darts_lite.resuming import check_data, claimed, resume_point
 from darts_lite.retraining import Retraining
 from darts_lite.run_settings import RunSettings, check_trust
 from darts_lite.search_space import SearchSpace
@@ -89,11 +90,23 @@ class Fit:
         data.setup("fit")
         self._try_retraining(model, data)
         directory = self._directory(trainer)
+        with claimed(directory, self.text is not None) if trainer.is_global_zero else nullcontext():
+            self._run_stages(trainer, model, data, directory, ckpt_path)
+
+    def _run_stages(
+        self,
+        trainer: Trainer,
+        model: LightningModule,
+        data: ImageData,
+        directory: Path,
+        ckpt_path: str | None,
+    ) -> None:
+        record = Record(directory, trainer.is_global_zero)
         if self.text is None:
             print(f"Going on with {directory}", flush=True)
+            check_data(record.summary, data.checksum, data.data_source)
         elif trainer.is_global_zero:
             write_text(directory / "config.yaml", self.text)
-        record = Record(directory, trainer.is_global_zero)
         known = reporting.describe_start(trainer, model, data, directory)
         known["seed"] = self.settings["seed_everything"]
         record.begin(dict.fromkeys(SUMMARY_KEYS) | known)
@@ -139,7 +152,11 @@ class Fit:
         if self.run.seeds > 1:
             found = directory / "architecture.json"
             attempts = self._attempts()
-            record.stage("search", lambda: pipeline.search_seeds(attempts, trainer, directory))
+            record.stage(
+                "search",
+                lambda: pipeline.search_seeds(attempts, trainer, directory),
+                leaves=found,
+            )
         else:
             found = directory / "checkpoints" / "last.ckpt"
 
@@ -147,7 +164,7 @@ class Fit:
                 start = ckpt_path or resume_point(found, record)
                 return pipeline.search(trainer, model, data, directory, start)
 
-            record.stage("search", search)
+            record.stage("search", search, leaves=found)
         if self.make_retraining is None:
             return trainer
         self._seed(0)

@@ -22,6 +22,7 @@ from darts_lite.checkpoints import describe_data, read_checkpoint
 from darts_lite.data import ImageData
 from darts_lite.encoding import one_path
 from darts_lite.explore import Exploration
+from darts_lite.files import written_whole
 from darts_lite.memory import advising
 from darts_lite.plotting import draw_architecture
 from darts_lite.plotting import save as save_figure
@@ -58,6 +59,12 @@ def search(
         if results := saved_state(content).get("results"):
             model.load_state_dict(content["state_dict"])
             model.on_load_checkpoint(content)
+            _leave(model.derive(), trainer, directory)
+            last = directory / "checkpoints" / "last.ckpt"
+            if trainer.is_global_zero and not last.exists():  # it may be another run's
+                with written_whole(last) as file:
+                    file.write(Path(resume_from).read_bytes())
+            trainer.strategy.barrier()
             return dict(results)
     seconds, metrics, rollbacks = train(trainer, model, data, resume_from)
     architecture = model.derive()
@@ -185,7 +192,7 @@ def retrain_and_test(
         return retrain(trainer, model, data, directory, begin_at or last)
 
     record.begin({})
-    record.stage("retraining", training)
+    record.stage("retraining", training, leaves=directory / "net.ckpt")
     record.stage("test", lambda: test(trainer, model, data, directory))
 
 

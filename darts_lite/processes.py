@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.overrides.distributed import _sync_module_states
+from lightning.pytorch.plugins.environments import TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from torch import distributed, nn
@@ -84,18 +85,30 @@ def part_norms(model: nn.Module) -> None:
             module.__class__ = nn.BatchNorm2d  # type: ignore[assignment]
 
 
-def check_strategy(trainer: Trainer) -> None:
+def check_strategy(trainer: Trainer, asked: Any) -> None:
     """Turns away strategies that a search or a retraining cannot follow.
 
+    Args:
+        trainer: Whose strategy it is.
+        asked: Its name, or what else was given.
+
     Raises:
-        ValueError: if it is neither one device nor `JointBatch`.
+        ValueError: if it is neither one device nor `JointBatch`, or other processes were started
+            than the trainer expects.
     """
     if not isinstance(trainer.strategy, SingleDeviceStrategy | JointBatch):
+        name = asked if isinstance(asked, str) else type(asked).__name__
         raise ValueError(
-            f"trainer.strategy {type(trainer.strategy).__name__} is not followed here: cells and "
-            "gradients need whole weights in every process, and processes are started anew; "
-            "choose ddp"
+            f"trainer.strategy {name} is not followed here: every process needs whole weights, and "
+            "is started as a program of its own; choose ddp"
         )
+    if TorchElasticEnvironment.detect():
+        started = TorchElasticEnvironment().world_size()
+        if started != trainer.world_size:
+            raise ValueError(
+                f"torchrun has started {started} processes, but trainer.devices times "
+                f"trainer.num_nodes is {trainer.world_size}; make both the same"
+            )
 
 
 @contextmanager
@@ -126,8 +139,8 @@ def together(trainer: Trainer) -> Iterator[None]:
         launcher.kill(signal.SIGKILL)  # they may wait for this one and not listen to less
         if is_broken_link(error):
             raise ConnectionError(
-                "another process of this run has ended, and says why itself; with run.resume: auto "
-                "the same command goes on from the last checkpoint"
+                "another process of this run has ended, and says why itself unless it was killed; "
+                "with run.resume: auto the same command goes on from the last checkpoint"
             ) from error
         raise
 

@@ -40,17 +40,24 @@ class Record:
         self.summary = {**known, **self.summary, **state}
         self._write()
 
-    def stage(self, name: str, run: Callable[[], Mapping[str, Any]]) -> None:
+    def stage(
+        self, name: str, run: Callable[[], Mapping[str, Any]], leaves: Path | None = None
+    ) -> None:
         """Runs a stage and writes its results, unless that was done before.
+
+        Args:
+            name: Of the stage.
+            run: Returns its results.
+            leaves: A file that it writes; where that is gone, the stage is not done.
 
         Raises:
             Halted: if anything cannot be written, as on a full disk.
         """
-        if name in self.summary["stages"]:
+        if name in self.summary["stages"] and (leaves is None or leaves.exists()):
             return
         with halting(self.directory):
             results = run()
-            stages = [*self.summary["stages"], name]
+            stages = list(dict.fromkeys([*self.summary["stages"], name]))
             self.summary |= {**results, "stages": stages, "updated": time.time()}
             self._write()
 
@@ -82,9 +89,10 @@ def halting(directory: Path) -> Iterator[None]:
             raise
         saved = directory.glob("**/checkpoints/*last*.ckpt")
         newest = max(saved, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
-        start = (
-            f"from {newest}, which is intact" if newest else "from the start, as nothing is saved"
-        )
+        start = "from the start, as nothing is saved"
+        if newest is not None:
+            told = f"intact: {newest}" in str(failure)
+            start = "from it" if told else f"from {newest}, which is intact"
         raise Halted(f"{failure}; once mended, --run.resume auto goes on {start}") from error
 
 

@@ -30,6 +30,7 @@ def describe_start(
     known = {
         "dataset": data.hparams["dataset"],
         "data_source": data.data_source,
+        "data_checksum": data.checksum,
         "train_images": sizes["weights"] + sizes["alphas"],
         "validation_images": sizes["validation"],
         "test_images": sizes["test"],
@@ -78,7 +79,7 @@ def report(directory: Path, summary: Mapping[str, Any]) -> None:
     for name, value in rows.items():
         table.add_row(name, value)
     Console().print(table)
-    files = sorted(path.name for path in directory.iterdir() if path.is_file())
+    files = sorted(path.name for path in directory.glob("[!.]*") if path.is_file())
     print(f"Files in {directory}: {', '.join(files)}")
 
 

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 from tensorboard.summary.writer.record_writer import RecordWriter
 
@@ -24,6 +26,12 @@ SAVED: Mapping[str, Any] = {
 }
 """See `darts_lite.saving.Saving.state_dict`."""
 EVENTS = "events.out.tfevents.*"
+LOCK = ".lock"
+PASSING = (
+    *("run.save_every_steps", "run.save_every_minutes", "run.keep_checkpoints"),
+    *("run.on_nonfinite", "run.max_rollbacks"),
+)
+"""Settings that may change when a run goes on: they tell nothing of what it computes."""
 
 
 def unfinished_run(runs: Path) -> Path | None:
@@ -36,6 +44,53 @@ def unfinished_run(runs: Path) -> Path | None:
         if (directory / "config.yaml").is_file() and not read_summary(directory).get("finished"):
             return directory
     return None
+
+
+@contextmanager
+def claimed(directory: Path, new: bool) -> Iterator[None]:
+    """Keeps other runs out of a run's folder, until the end of this process at the latest.
+
+    Args:
+        directory: Of the run.
+        new: Whether it begins, and its folder is to be made.
+
+    Raises:
+        ValueError: if another run is at it.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=not new)
+    except FileExistsError:
+        raise ValueError(
+            f"another run has begun {directory} at this very moment; start this one again"
+        ) from None
+    lock = FileLock(directory / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ValueError(
+            f"the run in {directory} is still going on in another process; wait for its end, or "
+            "stop it first"
+        ) from None
+    with lock:
+        yield
+
+
+def check_data(summary: Mapping[str, Any], checksum: int, source: str) -> None:
+    """Compares images with those that a run began with.
+
+    Args:
+        summary: Of the run.
+        checksum: Of the images.
+        source: Where they come from.
+
+    Raises:
+        ValueError: if they differ.
+    """
+    if summary.get("data_checksum", checksum) != checksum:
+        raise ValueError(
+            f"the run began with other images ({summary.get('data_source')}; now: {source}); set "
+            "data.root or DARTS_LITE_DATA to those, or run.resume to null for a new run"
+        )
 
 
 def version_of(directory: Path) -> int:
@@ -58,7 +113,7 @@ def check_same(directory: Path, config: str) -> None:
         raise ValueError(f"{path} holds no settings; set run.resume to null for a new run")
     then = dict(_flat(settings))
     now = dict(_flat(yaml.safe_load(config)))
-    names = [n for n in sorted(then | now) if then.get(n) != now.get(n)]
+    names = [n for n in sorted(then | now) if then.get(n) != now.get(n) and n not in PASSING]
     if names:
         changes = ", ".join(f"{n}: {then.get(n)!r} then, {now.get(n)!r} now" for n in names[:3])
         more = f", and {len(names) - 3} more" if len(names) > 3 else ""
@@ -87,6 +142,8 @@ def newest_checkpoint(path: Path) -> Path | None:
             print(f"Warning: {error}")
         else:
             return candidate
+    if existing:
+        print("Warning: none of these can be gone on with, so the stage begins once more")
     return None
 
 

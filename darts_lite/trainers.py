@@ -87,7 +87,8 @@ class Trainers:
         settings |= overrides
         if isinstance(model, Retraining) and settings["max_epochs"] is None:
             settings["max_epochs"] = model.max_epochs
-        if self.verb == "fit" and settings["max_epochs"] is None and settings["max_steps"] < 0:
+        endless = settings["max_epochs"] in (None, -1) and settings["max_steps"] < 0
+        if self.verb == "fit" and endless:
             raise ValueError("how long to search? set trainer.max_epochs or trainer.max_steps")
         refuse_unsupported(settings)
         settings |= choose_precision(settings["accelerator"], settings["precision"])
@@ -118,7 +119,7 @@ class Trainers:
         trainer = made_trainer(settings)
         if type(trainer.strategy) is DDPStrategy and settings["strategy"] in NAMES:
             trainer = made_trainer(settings | {"strategy": JointBatch()})
-        check_strategy(trainer)
+        check_strategy(trainer, settings["strategy"])
         if trainer.precision == "64-true":
             model.double()  # Lightning does it later, when the averages of weights are begun
         if trainer.world_size > 1 and self.verb == "predict":

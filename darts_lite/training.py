@@ -61,7 +61,8 @@ def _go_back(trainer: Trainer, error: NotFinite) -> Path:
     """
     finite, saving = finite_of(trainer), saving_of(trainer)
     if finite is None or saving is None or finite.lowered >= finite.rollbacks:
-        raise error
+        used = 0 if finite is None else finite.lowered
+        raise NotFinite(error.what, error.checkpoint, used) from error
     if (found := newest_checkpoint(saving.path)) is None:
         raise error
     finite.lowered += 1

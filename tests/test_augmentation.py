@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from darts_lite.augmentation import Augmentation
+from darts_lite.ranks import Part
 
 
 @pytest.fixture
@@ -75,6 +76,27 @@ def test_scale_changes_the_area() -> None:
     assert 12.5 < sides.max() < 11 * 1.26
 
 
+def test_bending_moves_pixels_smoothly_by_so_many() -> None:
+    """A ramp shows by its new values how far each pixel has come."""
+    ramp = torch.linspace(0, 1, 61).expand(200, 1, 61, 61)
+    torch.manual_seed(0)
+    moved = 60 * (Augmentation(elastic=1.5).geometry(ramp) - ramp)  # pixels
+    inside = moved[:, 0, 8:-8, 8:-8]
+    assert inside.std() == pytest.approx(1.5, rel=0.35)  # less between the points of the grid
+    assert inside.diff(dim=1).abs().max() < 1.0
+    assert (inside.mean(dim=(1, 2)).abs() < 1.5).all()
+
+
+def test_ranks_bend_as_the_joint_batch_is_bent(images: torch.Tensor) -> None:
+    augmentation = Augmentation(shift=1, rotation=5.0, elastic=1.0, flip=True, erase=3)
+    torch.manual_seed(5)
+    whole = augmentation(images)
+    for rank in range(2):
+        torch.manual_seed(5)
+        part = augmentation(images[rank::2], part=Part(rank, 2))
+        torch.testing.assert_close(part, whole[rank::2])
+
+
 def test_flip_mirrors_about_half_of_the_images(images: torch.Tensor) -> None:
     torch.manual_seed(0)
     result = Augmentation(flip=True).geometry(images)
@@ -105,7 +127,7 @@ def test_erasing_comes_after_normalisation_and_geometry_before(images: torch.Ten
 
 
 def test_the_seed_governs_every_draw(images: torch.Tensor) -> None:
-    augmentation = Augmentation(shift=2, rotation=15.0, scale=0.1, flip=True, erase=4)
+    augmentation = Augmentation(2, rotation=15.0, scale=0.1, elastic=1.0, flip=True, erase=4)
     results = []
     for seed in (3, 3, 4):
         torch.manual_seed(seed)
@@ -132,6 +154,8 @@ def test_description_builds_it_again() -> None:
         ("rotation", math.nan),
         ("scale", 1.0),
         ("scale", -0.1),
+        ("elastic", -1.0),
+        ("elastic", math.inf),
     ],
 )
 def test_a_wrong_argument_is_one_line(name: str, value: float) -> None:

@@ -40,6 +40,9 @@ def test_an_interrupted_run_goes_on_in_its_folder(
     with pytest.raises(SystemExit):
         main([*arguments, "--run.resume=auto", "--data.batch_size=64"])
     assert "data.init_args.batch_size: 128 then, 64 now" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*arguments, "--ckpt_path=last", f"--data.root={tmp_path / 'nowhere'}"])
+    assert "data.init_args.root" in capsys.readouterr().err
     main([*arguments, "--ckpt_path=last"])
     (directory,) = (tmp_path / "quick").iterdir()
     summary = json.loads((directory / "summary.json").read_text())
@@ -55,6 +58,18 @@ def test_an_interrupted_run_goes_on_in_its_folder(
     with pytest.raises(SystemExit):
         main([*arguments, "--ckpt_path=last"])
     assert "no unfinished run" in capsys.readouterr().err
+
+
+def test_the_end_of_another_search_is_gone_on_from(finished: Finished, tmp_path: Path) -> None:
+    other = finished.directory / "checkpoints" / "last.ckpt"
+    arguments = ["fit", "--config", str(finished.config), *finished.data[:2]]
+    main([*arguments, f"--run.folder={tmp_path}", "--ckpt_path", str(other)])
+    directory = tmp_path / "quick" / "version_0"
+    summary = json.loads((directory / "summary.json").read_text())
+    assert summary["finished"] and summary["test_accuracy"] == finished.summary["test_accuracy"]
+    assert (directory / "checkpoints" / "last.ckpt").read_bytes() == other.read_bytes()
+    architecture = (finished.directory / "architecture.json").read_text()
+    assert (directory / "architecture.json").read_text() == architecture
 
 
 def test_null_retraining_stops_after_deriving(finished: Finished, tmp_path: Path) -> None:

@@ -260,8 +260,16 @@ def test_a_norm_that_cannot_be_joined_is_named() -> None:
 
 
 def test_strategies_that_cannot_be_followed_are_refused() -> None:
-    check_strategy(quiet_trainer())
-    check_strategy(quiet_trainer(strategy=JointBatch(), devices=2))
+    check_strategy(quiet_trainer(), "auto")
+    check_strategy(quiet_trainer(strategy=JointBatch(), devices=2), "ddp")
     for strategy in ("ddp", "ddp_spawn"):
-        with pytest.raises(ValueError, match="choose ddp"):
-            check_strategy(quiet_trainer(strategy=strategy, devices=2))
+        with pytest.raises(ValueError, match=f"{strategy} is not followed .* choose ddp"):
+            check_strategy(quiet_trainer(strategy=strategy, devices=2), strategy)
+
+
+def test_torchrun_and_the_trainer_must_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "2", "RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    with pytest.raises(ValueError, match="torchrun has started 2 .* is 1; make both the same"):
+        check_strategy(quiet_trainer(), "auto")

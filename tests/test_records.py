@@ -31,6 +31,23 @@ def test_a_stage_that_was_done_is_not_done_again(tmp_path: Path) -> None:
     }
 
 
+def test_a_stage_whose_file_is_gone_is_done_again(tmp_path: Path) -> None:
+    record, file = Record(tmp_path), tmp_path / "net.ckpt"
+    record.begin({})
+    for times in (1, 2):
+        record.stage("retraining", lambda: {"size": file.write_bytes(b"net")}, leaves=file)
+        record.stage("retraining", lambda: {"size": 1 / 0}, leaves=file)
+        assert record.summary["stages"] == ["retraining"], times
+        file.unlink()
+
+
+def test_one_of_several_processes_writes(tmp_path: Path) -> None:
+    record = Record(tmp_path, writes=False)
+    record.begin({})
+    record.stage("search", lambda: {"alphas": 40})
+    assert record.summary["alphas"] == 40 and not list(tmp_path.iterdir())
+
+
 def test_a_stage_that_fails_is_not_done(tmp_path: Path) -> None:
     record = Record(tmp_path)
     record.begin({})

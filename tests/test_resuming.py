@@ -1,6 +1,9 @@
 """Finding an interrupted run, and its records."""
 
 import json
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,7 +14,9 @@ from torch.utils.tensorboard import SummaryWriter
 
 from darts_lite.records import Record
 from darts_lite.resuming import (
+    check_data,
     check_same,
+    claimed,
     forget_events,
     newest_checkpoint,
     resume_point,
@@ -53,6 +58,42 @@ def test_other_settings_are_named(tmp_path: Path) -> None:
         check_same(directory, "run: {name: a, resume: null}\nseed_everything: 2\n")
     with pytest.raises(ValueError, match="and 1 more"):
         check_same(directory, "{a: {b: 1, c: 2}, d: 3, run: {name: a}, seed_everything: 2}")
+
+
+def test_how_often_to_save_may_change(tmp_path: Path) -> None:
+    directory = run(tmp_path, 0, False)
+    changed = "run: {name: a, resume: null, keep_checkpoints: 9, on_nonfinite: rollback}\n"
+    check_same(directory, changed + "seed_everything: 1\n")
+
+
+def test_only_one_process_is_at_a_run(tmp_path: Path) -> None:
+    directory = tmp_path / "version_0"
+    with claimed(directory, new=True):
+        with pytest.raises(ValueError, match="has begun .*version_0 at this very moment"):
+            claimed(directory, new=True).__enter__()
+        with pytest.raises(ValueError, match="version_0 is still going on in another process"):
+            claimed(directory, new=False).__enter__()
+    with claimed(directory, new=False):
+        pass
+
+
+def test_a_dead_process_holds_nothing(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib, signal; from darts_lite.resuming import claimed\n"
+        f"with claimed(pathlib.Path({str(tmp_path / 'run')!r}), True):\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", code])
+    assert killed.returncode == -signal.SIGKILL
+    with claimed(tmp_path / "run", new=False):
+        pass
+
+
+def test_a_run_goes_on_with_its_own_images() -> None:
+    check_data({}, 7, "local files")
+    check_data({"data_checksum": 7, "data_source": "download"}, 7, "local files")
+    with pytest.raises(ValueError, match="other images .download; now: embedded"):
+        check_data({"data_checksum": 7, "data_source": "download"}, 8, "embedded")
 
 
 def test_a_broken_checkpoint_gives_way_to_the_one_before(
