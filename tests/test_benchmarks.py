@@ -6,11 +6,13 @@ from pathlib import Path
 
 import agreement
 import depthwise
+import mnist_nets
 import nasbench201
 import nasbench201_supernets
 import planted
 import pytest
 import second_order
+import torch
 from runs import SMALL, quiet_trainer
 
 from darts_lite.data import ImageData
@@ -98,3 +100,21 @@ def test_second_order_compares_ways(found_digits: None, capsys: pytest.CaptureFi
     rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
     assert rows[0][:2] == ["| exact", "0.0e+00 (0.0e+00-0.0e+00)"]
     assert len(rows) == 7 and not rows[-1][1].startswith("0.0")
+
+
+def test_the_tutorials_net_is_trained_and_tested(
+    digits_root: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mnist_nets.main(["--epochs", "2", "--root", digits_root])
+    told = json.loads(capsys.readouterr().out)
+    assert told["params"] == 1_199_882
+    assert told["test_accuracy"] > 0.7 and told["seconds"] > 0
+
+
+def test_the_separable_net_is_trained_like_a_searched_one(digits: ImageData) -> None:
+    model = mnist_nets.SeparableTraining(max_epochs=1, ema_decay=0.9)
+    assert sum(p.numel() for p in model.net.parameters()) == 24_362
+    before = [p.clone() for p in model.net.parameters()]
+    quiet_trainer(max_steps=2, limit_val_batches=1).fit(model, datamodule=digits)
+    pairs = zip(model.net.parameters(), before, strict=True)
+    assert all(not torch.equal(now, then) for now, then in pairs)
