@@ -56,8 +56,8 @@ def check_writable(folder: Path) -> None:
 
 
 def remove_parts(folder: Path) -> None:
-    """Deletes what a killed process left of files that it was about to write."""
-    for part in folder.glob(".*.part"):
+    """Deletes what a killed process left of files that it was about to write, in subfolders too."""
+    for part in folder.rglob(".*.part"):
         part.unlink(missing_ok=True)
 
 

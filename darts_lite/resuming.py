@@ -50,6 +50,8 @@ def unfinished_run(runs: Path) -> Path | None:
 def claimed(directory: Path, new: bool) -> Iterator[None]:
     """Keeps other runs out of a run's folder, until the end of this process at the latest.
 
+    What a killed process left of files that it was about to write is deleted first.
+
     Args:
         directory: Of the run.
         new: Whether it begins, and its folder is to be made.
@@ -72,6 +74,7 @@ def claimed(directory: Path, new: bool) -> Iterator[None]:
             "stop it first"
         ) from None
     with lock:
+        remove_parts(directory)
         yield
 
 
@@ -168,7 +171,6 @@ def resume_point(path: Path, record: Record) -> Path | None:
     found = newest_checkpoint(path)
     if not record.writes:
         return found
-    remove_parts(path.parent)
     if found is None:
         forget_events(path.parent.parent, record.since, -1)
     else:
