@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,8 @@ AUGMENTATION = {
     "init_args": {"shift": 1, "rotation": 5.0, "flip": True, "erase": 4},
 }
 BATCH = 16
+LOCAL = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": socket.if_nameindex()[0][1]}
+"""A thread per process, and the loopback device, whatever the machine's name stands for."""
 ALPHAS = "supernet.alphas.normal"
 
 
@@ -101,7 +104,7 @@ class Pair:
             + ["--trainer.strategy=ddp", "--trainer.devices=2", *arguments],
             capture_output=True,
             text=True,
-            env=os.environ | {"PYTHONPATH": path_with(self.folder), "OMP_NUM_THREADS": "1"},
+            env=os.environ | LOCAL | {"PYTHONPATH": path_with(self.folder)},
             timeout=300,
         )
 

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ RANKS = 2
 
 def _meet(rank: int, folder: Path, work: Callable[[], Any]) -> None:
     torch.set_num_threads(1)
-    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    os.environ["GLOO_SOCKET_IFNAME"] = socket.if_nameindex()[0][1]  # the loopback device
     store = distributed.FileStore(str(folder / "meeting"), RANKS)
     distributed.init_process_group("gloo", store=store, rank=rank, world_size=RANKS)
     torch.save(work(), folder / f"{rank}.pt")
