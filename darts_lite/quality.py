@@ -18,7 +18,7 @@ from darts_lite.retraining import Retraining
 BINS = 15
 WORST = 100
 BATCHES = (1, 256)
-"""Images at once, for latencies."""
+"""Images at once, for latencies: as far as the batches of the test are as large."""
 
 
 class Quality(Callback):
@@ -41,7 +41,7 @@ class Quality(Callback):
         classes = pl_module.hparams["num_classes"]
         self._confusion = MulticlassConfusionMatrix(classes).to(pl_module.device)
         self._calibration = MulticlassCalibrationError(classes, BINS).to(pl_module.device)
-        self.answers = []
+        self.answers, self._largest = [], 0
 
     def on_test_batch_end(
         self,
@@ -54,6 +54,7 @@ class Quality(Callback):
     ) -> None:
         """Takes the answers to a batch: logits ``(B, classes)``."""
         (images, labels), logits = batch, outputs.float()
+        self._largest = max(self._largest, len(labels))
         predicted, probabilities = logits.argmax(dim=1), logits.softmax(dim=1)
         self._confusion.update(predicted, labels)
         self._calibration.update(probabilities, labels)
@@ -89,7 +90,7 @@ class Quality(Callback):
             return {}
         image = self.answers[0].image.to(module.device)
         found = {}
-        for size in BATCHES:
+        for size in (size for size in BATCHES if size <= self._largest):
             images = image.expand(size, *image.shape).contiguous(memory_format=torch.channels_last)
             milliseconds = latency(module.net, images) / size
             found[f"milliseconds_per_image_in_batches_of_{size}"] = round(milliseconds, 4)
