@@ -133,6 +133,7 @@ def together(trainer: Trainer) -> Iterator[None]:
                 quiet.enter_context(warnings.catch_warnings(action="ignore"))
                 quiet.enter_context(redirect_stdout(quiet.enter_context(open(os.devnull, "w"))))
             yield
+        distributed.destroy_process_group()  # gloo's threads must not outlive the interpreter
     except Exception as error:
         if not trainer.is_global_zero:
             time.sleep(GRACE)

@@ -102,7 +102,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(
             capture_output=True,
             text=True,
             timeout=300,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
         )
         assert done.returncode == 2, done.stderr
         assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
