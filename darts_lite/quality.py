@@ -92,7 +92,7 @@ class Quality(Callback):
         found = {}
         for size in (size for size in BATCHES if size <= self._largest):
             images = image.expand(size, *image.shape).contiguous(memory_format=torch.channels_last)
-            milliseconds = latency(module.net, images) / size
+            milliseconds = latency(module, images) / size
             found[f"milliseconds_per_image_in_batches_of_{size}"] = round(milliseconds, 4)
         return found
 

@@ -10,9 +10,8 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import Callback, WeightAveraging
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, interpolate
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 from torchmetrics.classification import MulticlassAccuracy
 
 from darts_lite.architecture import Architecture
@@ -20,23 +19,11 @@ from darts_lite.checkpoints import describe_data, read_checkpoint
 from darts_lite.net import Net
 from darts_lite.optimizers import darts_sgd, total_steps, try_optimizer
 from darts_lite.ranks import average_gradients, averaged
+from darts_lite.recipe import SCHEDULES, mean_of_shifts, mixed_up, side_at
 from darts_lite.search import ArchitectureSearch
 
 Batch = tuple[Tensor, Tensor]
-
-
-def _one_cycle(optimizer: Optimizer, steps: int) -> LRScheduler:
-    return OneCycleLR(optimizer, optimizer.param_groups[0]["lr"], total_steps=steps + 1)
-
-
-def _cosine(optimizer: Optimizer, steps: int) -> LRScheduler:
-    return CosineAnnealingLR(optimizer, steps)
-
-
-SCHEDULES: Mapping[str, Callable[[Optimizer, int], LRScheduler]] = {
-    "one_cycle": _one_cycle,
-    "cosine": _cosine,
-}
+MOST_SHIFTS = 100
 
 
 class Retraining(LightningModule):
@@ -52,6 +39,12 @@ class Retraining(LightningModule):
         optimizer: Makes the optimizer.
         schedule: Course of the learning rate over all steps.
         label_smoothing: Share of the target given to all classes alike.
+        mixup: Parameter of the Beta distribution of shares in which pairs of images are mixed; 0
+            for none.
+        smallest_side: Share of the images' side to begin with; it grows to 1 by half of the
+            training.
+        test_shifts: How many pixels images are shifted for the mean of nine answers that is
+            validated, tested and predicted; 0 for the net's own answer.
         drop_path: Probability of dropping a branch at the end of training; it grows from 0.
         ema_decay: Decay of the averaged weights that are validated and kept; 0 for none.
         auxiliary_weight: Weight of the auxiliary head's loss; 0 for no such head.
@@ -71,8 +64,11 @@ class Retraining(LightningModule):
         num_classes: int = 10,
         max_epochs: int = 20,
         optimizer: OptimizerCallable = darts_sgd,
-        schedule: Literal["one_cycle", "cosine"] = "cosine",
+        schedule: Literal["one_cycle", "cosine", "warm_cosine"] = "cosine",
         label_smoothing: float = 0.0,
+        mixup: float = 0.0,
+        smallest_side: float = 1.0,
+        test_shifts: int = 0,
         drop_path: float = 0.0,
         ema_decay: float = 0.0,
         auxiliary_weight: float = 0.0,
@@ -99,6 +95,13 @@ class Retraining(LightningModule):
                 "auxiliary_weight and gradient_clip must be at least 0, and the former finite; got "
                 f"{auxiliary_weight} and {gradient_clip}"
             )
+        if not (0 <= mixup < float("inf") and 0 < smallest_side <= 1):
+            raise ValueError(
+                "mixup must be at least 0 and finite, and smallest_side above 0 and at most 1; got "
+                f"{mixup} and {smallest_side}"
+            )
+        if not 0 <= test_shifts <= MOST_SHIFTS:
+            raise ValueError(f"test_shifts must be 0 to {MOST_SHIFTS} pixels, got {test_shifts}")
         if schedule not in SCHEDULES:
             raise ValueError(f"unknown schedule {schedule!r}; choose from {sorted(SCHEDULES)}")
         try_optimizer("optimizer", optimizer)
@@ -112,6 +115,9 @@ class Retraining(LightningModule):
                 "max_epochs": max_epochs,
                 "schedule": schedule,
                 "label_smoothing": label_smoothing,
+                "mixup": mixup,
+                "smallest_side": smallest_side,
+                "test_shifts": test_shifts,
                 "drop_path": drop_path,
                 "ema_decay": ema_decay,
                 "auxiliary_weight": auxiliary_weight,
@@ -123,6 +129,9 @@ class Retraining(LightningModule):
         self.optimizer = optimizer
         self.schedule = SCHEDULES[schedule]
         self.label_smoothing = label_smoothing
+        self.mixup = mixup
+        self.smallest_side = smallest_side
+        self.test_shifts = test_shifts
         self.drop_path = drop_path
         self.ema_decay = ema_decay
         self.auxiliary_weight = auxiliary_weight
@@ -134,8 +143,10 @@ class Retraining(LightningModule):
         self.accuracy = MulticlassAccuracy(num_classes, average="micro")
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised images ``(B, C, H, W)`` -> logits ``(B, classes)``."""
-        return self.net(images)
+        """Normalised images ``(B, C, H, W)`` -> the answer's logits ``(B, classes)``."""
+        if self.test_shifts == 0:
+            return self.net(images)
+        return mean_of_shifts(self.net, images, self.test_shifts)
 
     def on_train_start(self) -> None:
         """Sets the drop-path probability where training goes on in the middle of an epoch."""
@@ -149,8 +160,13 @@ class Retraining(LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of a batch ``(B, C, H, W)``, ``(B,)``."""
         images, labels = batch
+        targets = labels
+        if (side := self._side(images)) < images.shape[-1]:
+            images = interpolate(images, size=(side, side), mode="bilinear", antialias=True)
+        if self.mixup:
+            images, targets = mixed_up(images, labels, self.hparams["num_classes"], self.mixup)
         logits, auxiliary = self.net.forward_auxiliary(images)
-        loss = cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        loss = cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
         accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
         shown = averaged(loss.detach(), accuracy)
         self.log("retraining/train_loss", shown[0], prog_bar=True)
@@ -158,7 +174,7 @@ class Retraining(LightningModule):
         self.log("retraining/learning_rate", self._learning_rate())
         if auxiliary is not None:
             loss = loss + self.auxiliary_weight * cross_entropy(
-                auxiliary, labels, label_smoothing=self.label_smoothing
+                auxiliary, targets, label_smoothing=self.label_smoothing
             )
         return loss
 
@@ -176,7 +192,7 @@ class Retraining(LightningModule):
 
     def predict_step(self, batch: Batch, batch_index: int) -> tuple[Tensor, Tensor]:
         """Most probable class and its probability, each ``(B,)``."""
-        probabilities, classes = self.net(batch[0]).softmax(dim=1).max(dim=1)
+        probabilities, classes = self(batch[0]).softmax(dim=1).max(dim=1)
         return classes, probabilities
 
     def configure_optimizers(self) -> Any:
@@ -214,9 +230,13 @@ class Retraining(LightningModule):
     def _learning_rate(self) -> float:
         return cast(Optimizer, self.optimizers()).param_groups[0]["lr"]
 
+    def _side(self, images: Tensor) -> int:
+        progress = self.global_step / total_steps(self.trainer)
+        return side_at(progress, self.smallest_side, images.shape[-1])
+
     def _evaluate(self, batch: Batch, loss_name: str, accuracy_name: str) -> Tensor:
         images, labels = batch
-        logits = self.net(images)
+        logits = self(images)
         self.accuracy(logits, labels)
         loss, size = cross_entropy(logits, labels), len(labels)
         self.log(loss_name, loss, batch_size=size, sync_dist=True)

@@ -74,7 +74,8 @@ def configuration(folder: Path, **model: Any) -> dict[str, Any]:
         "trainer": QUICK["trainer"]
         | {"max_epochs": 1, "precision": "64-true", "callbacks": [kept]},
         "model": QUICK["model"] | {"init_args": init_args | searched | model},
-        "retraining": QUICK["retraining"] | {"max_epochs": 1},
+        "retraining": QUICK["retraining"]
+        | {"max_epochs": 1, "mixup": 0.3, "smallest_side": 0.8, "test_shifts": 1},
         "data": {
             "train_images": 800,
             "search_batches_per_epoch": 20,

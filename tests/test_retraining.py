@@ -11,7 +11,7 @@ from runs import SMALL, fast_sgd, quiet_trainer
 from darts_lite.architecture import ARCHITECTURES, Architecture
 from darts_lite.data import ImageData
 from darts_lite.net import Net
-from darts_lite.retraining import SCHEDULES, Retraining, exponential_average, resolve_architecture
+from darts_lite.retraining import Retraining, exponential_average, resolve_architecture
 from darts_lite.search import ArchitectureSearch
 
 CELL = (
@@ -33,6 +33,9 @@ def test_it_learns_and_a_reloaded_net_has_the_same_accuracy(
         drop_path=0.1,
         ema_decay=0.9,
         auxiliary_weight=0.2,
+        mixup=0.1,
+        smallest_side=0.6,
+        test_shifts=1,
     )
     run = quiet_trainer(max_epochs=4)
     run.fit(model, datamodule=digits)
@@ -78,20 +81,6 @@ def test_the_average_ramps_up_to_its_decay() -> None:
         exponential_average(0.9)([mean, count], [torch.tensor([2.0]), torch.tensor([7])], updates)
         assert torch.allclose(mean, torch.tensor([2 - decay]))
         assert count == 7
-
-
-@pytest.mark.parametrize("name", SCHEDULES)
-def test_schedules_end_near_zero(name: str) -> None:
-    weight = torch.nn.Parameter(torch.zeros(1))
-    optimizer = torch.optim.SGD([weight], lr=0.5)
-    schedule = SCHEDULES[name](optimizer, 20)
-    rates = []
-    for _ in range(20):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        schedule.step()
-    assert max(rates) == pytest.approx(0.5, rel=0.05)
-    assert rates[-1] < 0.02
 
 
 def test_drop_path_grows_with_the_epochs(digits: ImageData) -> None:
@@ -163,6 +152,9 @@ def test_the_skeleton_can_be_overridden() -> None:
         ({"drop_path": 1.0}, "drop_path"),
         ({"label_smoothing": -0.1}, "label_smoothing"),
         ({"ema_decay": 1.5}, "ema_decay"),
+        ({"mixup": -1.0}, "mixup"),
+        ({"smallest_side": 0.0}, "smallest_side"),
+        ({"test_shifts": -1}, "test_shifts"),
         ({"auxiliary_weight": -1.0}, "auxiliary_weight"),
         ({"inherit": True}, "inherit needs the path of a search checkpoint"),
         ({"channels": 0}, "channels"),

@@ -33,6 +33,7 @@ ORDER = [
     "folded_candidates",
     "folding",
     "net",
+    "recipe",
     "weights",
     "costs",
     "cost_files",

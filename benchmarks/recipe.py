@@ -1,0 +1,108 @@
+"""The retraining recipe: one choice after the other is changed, and the validation accuracy taken.
+
+One net, of `configs/mnist.yaml`'s skeleton, is trained on 40,000 images of the training set and
+validated on the other 20,000; the test set is not read. Differences are paired by seed.
+
+    python benchmarks/recipe.py --results recipe.jsonl
+    python benchmarks/recipe.py --results recipe.jsonl --epochs 20 --rows base "shift 2 rotation 10"
+
+Results: benchmarks/README.md.
+"""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from search_step import table
+from trials import MakeNet, Recipe, fill, parser
+
+from darts_lite import Architecture, Retraining
+
+BASE = Recipe()
+ROWS = {
+    "base": BASE,
+    "no augmentation": replace(BASE, shift=0, rotation=0.0, scale=0.0),
+    "no shift": replace(BASE, shift=0),
+    "shift 2": replace(BASE, shift=2),
+    "no rotation": replace(BASE, rotation=0.0),
+    "rotation 12": replace(BASE, rotation=12.0),
+    "no scale": replace(BASE, scale=0.0),
+    "scale 0.15": replace(BASE, scale=0.15),
+    "elastic 0.4": replace(BASE, elastic=0.4),
+    "elastic 0.8": replace(BASE, elastic=0.8),
+    "erase 8": replace(BASE, erase=8),
+    "mixup 0.1": replace(BASE, mixup=0.1),
+    "cosine": replace(BASE, schedule="cosine"),
+    "warm cosine": replace(BASE, schedule="warm_cosine"),
+    "no smoothing": replace(BASE, label_smoothing=0.0),
+    "smoothing 0.1": replace(BASE, label_smoothing=0.1),
+    "no average": replace(BASE, ema_decay=0.0),
+    "average 0.998": replace(BASE, ema_decay=0.998),
+    "drop path 0.1": replace(BASE, drop_path=0.1),
+    "auxiliary 0.2": replace(BASE, auxiliary_weight=0.2),
+    "batch 64, rate 0.1": replace(BASE, batch_size=64, lr=0.1),
+    "batch 256, rate 0.4": replace(BASE, batch_size=256, lr=0.4),
+    "rate 0.1": replace(BASE, lr=0.1),
+    "rate 0.4": replace(BASE, lr=0.4),
+    "decay 0.0001": replace(BASE, weight_decay=1e-4),
+    "decay 0.001": replace(BASE, weight_decay=1e-3),
+    "from side 0.6": replace(BASE, smallest_side=0.6),
+    "test shifts 1": replace(BASE, test_shifts=1),
+}
+CELLS = {
+    "normal": [
+        [["skip_connect", 0], ["dw_conv_5x5", 1]],
+        [["skip_connect", 1], ["dw_conv_5x5", 2]],
+    ],
+    "reduce": [
+        [["dw_conv_5x5", 0], ["dw_conv_5x5", 1]],
+        [["max_pool_3x3", 1], ["dw_conv_5x5", 2]],
+    ],
+}
+"""A chain of convolutions with skip connections around it, made by hand."""
+SKELETON = {"stem": "conv3x3_stride2", "channels": 16, "cells": 5, "reductions": [2]}
+
+
+def the_net() -> MakeNet:
+    """What all rows train."""
+    content = {
+        "format": "darts_lite/architecture",
+        "version": 1,
+        "space": "mnist",
+        "found_by": {},
+        "cells": CELLS,
+        "concat": {"normal": [2, 3], "reduce": [2, 3]},
+        "skeleton": SKELETON,
+    }
+    architecture = Architecture.from_dict(content)
+    return lambda recipe: recipe.retraining(partial(Retraining, architecture))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Trains what is missing, then prints what is known."""
+    made = parser(__doc__)
+    made.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW")
+    options = made.parse_args(arguments)
+    net = the_net()
+    lines = fill({name: (net, ROWS[name], options.epochs) for name in options.rows}, options)
+    by_row = {name: {x["seed"]: x for x in lines if x["name"] == name} for name in options.rows}
+    base, rows = by_row["base"], []
+    for name, of_row in by_row.items():
+        shared = sorted(base.keys() & of_row.keys())
+        if shared:
+            accuracy = 100 * statistics.fmean(of_row[k]["validation_accuracy"] for k in of_row)
+            gain, loss = (
+                statistics.fmean(of_row[seed][key] - base[seed][key] for seed in shared)
+                for key in ("validation_accuracy", "validation_loss")
+            )
+            time = statistics.fmean(
+                of_row[seed]["seconds"] / base[seed]["seconds"] for seed in shared
+            )
+            seen = (f"{accuracy:.3f} %", f"{100 * gain:+.3f}", f"{loss:+.4f}", f"{time:.2f}")
+            rows.append((name, len(of_row), *seen))
+    print(table(("row", "seeds", "validation", "gain, points", "loss", "time"), rows))
+
+
+if __name__ == "__main__":
+    main()

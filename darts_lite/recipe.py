@@ -1,0 +1,100 @@
+"""What a retraining may add to plain training of a net: schedules, mixed and smaller images.
+
+Which of it pays on digits is measured in `benchmarks/recipe.py`.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+from torch.distributions import Beta
+from torch.nn import functional as F
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
+
+WARM_SHARE = 0.1
+"""Of all steps, during which the rate of ``warm_cosine`` grows."""
+GROWING_SHARE = 0.5
+"""Of all steps, during which images grow where a retraining begins with smaller ones."""
+
+
+def _one_cycle(optimizer: Optimizer, steps: int) -> LRScheduler:
+    return OneCycleLR(optimizer, optimizer.param_groups[0]["lr"], total_steps=steps + 1)
+
+
+def _cosine(optimizer: Optimizer, steps: int) -> LRScheduler:
+    return CosineAnnealingLR(optimizer, steps)
+
+
+def _warm_cosine(optimizer: Optimizer, steps: int) -> LRScheduler:
+    return LambdaLR(optimizer, lambda step: warm_cosine(step / steps))
+
+
+def warm_cosine(progress: float) -> float:
+    """Share of the learning rate: up in a straight line, then down along half a cosine."""
+    if progress < WARM_SHARE:
+        return progress / WARM_SHARE
+    return 0.5 * (1 + math.cos(math.pi * (progress - WARM_SHARE) / (1 - WARM_SHARE)))
+
+
+SCHEDULES: Mapping[str, Callable[[Optimizer, int], LRScheduler]] = {
+    "one_cycle": _one_cycle,
+    "cosine": _cosine,
+    "warm_cosine": _warm_cosine,
+}
+
+
+def mixed_up(
+    images: Tensor, labels: Tensor, classes: int, strength: float
+) -> tuple[Tensor, Tensor]:
+    """Mixes each image and its label with another one of the batch (mixup, arXiv 1710.09412).
+
+    The other one is half a batch away, so that several processes mix the pairs that one would.
+
+    Args:
+        images: ``(B, C, H, W)``, in random order.
+        labels: ``(B,)``
+        classes: How many there are.
+        strength: Both parameters of the Beta distribution of the shares, one draw per batch.
+
+    Returns:
+        Images ``(B, C, H, W)`` and probabilities ``(B, classes)``.
+    """
+    share = float(Beta(strength, strength).sample())
+    half = len(images) // 2
+    targets = F.one_hot(labels, classes).to(images.dtype)
+    return (
+        images.lerp(images.roll(half, 0), 1 - share),
+        targets.lerp(targets.roll(half, 0), 1 - share),
+    )
+
+
+def side_at(progress: float, smallest: float, side: int) -> int:
+    """Side in pixels to which images are brought: it grows from a share of theirs to the whole.
+
+    Progressive resizing, as in arXiv 2104.00298 (section 4.1), in a straight line.
+
+    Args:
+        progress: Share of the training that is over, 0 to 1.
+        smallest: Share of the side to begin with.
+        side: Of the images.
+    """
+    share = smallest + (1 - smallest) * min(1.0, progress / GROWING_SHARE)
+    return round(share * side)
+
+
+def mean_of_shifts(net: Callable[[Tensor], Tensor], images: Tensor, pixels: int) -> Tensor:
+    """Logarithms of the mean probabilities of images and their shifts ``(B, classes)``.
+
+    Args:
+        net: Gives logits ``(B, classes)``.
+        images: ``(B, C, H, W)``
+        pixels: How far they are shifted, along each axis and both; the border is repeated.
+    """
+    height, width = images.shape[-2:]
+    padded = F.pad(images, (pixels,) * 4, mode="replicate")
+    offsets = (0, pixels, 2 * pixels)
+    views = [padded[:, :, y : y + height, x : x + width] for y in offsets for x in offsets]
+    answers = torch.stack([net(view).log_softmax(dim=1) for view in views])  # (9, B, classes)
+    return answers.logsumexp(dim=0) - math.log(len(views))
