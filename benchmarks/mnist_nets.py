@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import MNIST
 from torchvision.transforms import Compose, Normalize, ToTensor
 
+from darts_lite.costs import multiply_adds
 from darts_lite.datasets import find_root
 from darts_lite.operations import depthwise_separable
 from darts_lite.retraining import Retraining
@@ -82,6 +83,7 @@ def train_tutorial(seed: int, epochs: int = 5, root: str | None = None) -> dict[
         "epochs": epochs,
         "seconds": round(seconds, 1),
         "params": sum(p.numel() for p in net.parameters()),
+        "macs": int(multiply_adds(net, torch.zeros(1, 1, 28, 28))),
         "test_accuracy": float(torch.cat(hits).float().mean()),
     }
 
