@@ -3,7 +3,7 @@
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import Any, NamedTuple, Protocol
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from darts_lite.architecture import Architecture
 from darts_lite.cost_files import kept_costs
 from darts_lite.costs import COSTS, CostTable
+from darts_lite.encoding import any_architecture
 from darts_lite.genotype import Cell, Edge
 from darts_lite.search_space import SearchSpace
 
@@ -109,6 +110,8 @@ class WithinBudget:
         latency_table: File with the milliseconds of the operations, see
             `darts_lite.cost_files.kept_costs`; measured on the CPU where there is no such file.
         image_size, in_channels, num_classes: Of the data.
+        channels, cells, reductions, stem: Of the net that is retrained, where that differs from the
+            supernet, as in `Retraining`.
 
     Raises:
         ValueError: if a limit is not above 0, if three are set, if a latency has no table, or, when
@@ -122,6 +125,10 @@ class WithinBudget:
     image_size: int = 28
     in_channels: int = 1
     num_classes: int = 10
+    channels: int | None = None
+    cells: int | None = None
+    reductions: tuple[int, ...] | None = None
+    stem: str | None = None
 
     def __post_init__(self) -> None:
         for name, limit in self._limits.items():
@@ -141,6 +148,25 @@ class WithinBudget:
         }
         return {name: limit for name, limit in limits.items() if limit is not None}
 
+    def _retrained(self, space: SearchSpace) -> SearchSpace:
+        """The space with the skeleton of the net."""
+        net = any_architecture(space).with_skeleton(
+            self.channels, self.cells, self.reductions, self.stem
+        )
+        frame = net.skeleton
+        if frame.kinds != space.skeleton.kinds:
+            raise ValueError(
+                f"the net to retrain has {' and '.join(frame.kinds)} cells, but searched are "
+                f"{' and '.join(space.skeleton.kinds)} cells; choose other cells or reductions"
+            )
+        return replace(
+            space,
+            channels=frame.channels,
+            cells=frame.cells,
+            reductions=frame.reduction_cells,
+            stem=frame.stem,
+        )
+
     def _table(self, space: SearchSpace, name: str) -> CostTable:
         data = (self.in_channels, self.num_classes, self.image_size)
         if name == "latency" and self.latency_table is not None:
@@ -149,8 +175,8 @@ class WithinBudget:
 
     def __call__(self, space: SearchSpace, shares: Mapping[str, Tensor]) -> Cells:
         """See `Derivation`."""
-        limits = self._limits
-        tables = [self._table(space, name) for name in limits]
+        limits, retrained = self._limits, self._retrained(space)
+        tables = [self._table(retrained, name) for name in limits]
         budgets = [limit - table.rest for limit, table in zip(limits.values(), tables, strict=True)]
         nodes = [
             _pareto(

@@ -1,6 +1,8 @@
 """Shares become an architecture."""
 
+from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
@@ -124,6 +126,21 @@ def test_a_budget_below_everything_is_refused() -> None:
         ValueError, match="within 10 parameters; the least possible is [0-9]+ parameters"
     ):
         WithinBudget(parameters=10)(SMALL_SPACES[0], random_shares(SMALL_SPACES[0], 0))
+
+
+def test_a_budget_can_be_that_of_a_larger_net_than_the_supernet() -> None:
+    space = replace(SMALL_SPACES[0], cells=3, reductions=(1,))
+    shares = random_shares(space, 0)
+    larger: dict[str, Any] = {"channels": 6, "cells": 5, "reductions": (2,), "stem": "conv3x3"}
+    freely = derive(space, shares, {}).with_skeleton(**larger)
+    size = sum(p.numel() for p in Net(freely, 1, 10).parameters())
+    assert derive(space, shares, {}, WithinBudget(size, **larger)).cells == freely.cells
+    tighter = derive(space, shares, {}, WithinBudget(size - 1, **larger)).with_skeleton(**larger)
+    assert sum(p.numel() for p in Net(tighter, 1, 10).parameters()) < size
+    with pytest.raises(
+        ValueError, match="net to retrain has normal cells, but searched are normal and"
+    ):
+        WithinBudget(size, cells=2, reductions=())(space, shares)
 
 
 def test_a_skip_limit_keeps_the_strongest_skips() -> None:

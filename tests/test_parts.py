@@ -9,7 +9,11 @@ from darts_lite.parts import describe_part, part_of
 from darts_lite.relaxation import RELAXATIONS, Concrete
 
 KNOWN = (*RELAXATIONS, *DERIVATIONS)
-PARTS = [kind() for kind in KNOWN] + [Concrete(3.0, 2.0), SkipLimit(1), WithinBudget(9000)]
+PARTS = [kind() for kind in KNOWN] + [
+    Concrete(3.0, 2.0),
+    SkipLimit(1),
+    WithinBudget(9000, cells=4, reductions=(1,)),
+]
 
 
 @pytest.mark.parametrize("part", PARTS, ids=repr)
