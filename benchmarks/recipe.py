@@ -4,7 +4,7 @@ One net, of `configs/mnist.yaml`'s skeleton, is trained on 40,000 images of the 
 validated on the other 20,000; the test set is not read. Differences are paired by seed.
 
     python benchmarks/recipe.py --results recipe.jsonl
-    python benchmarks/recipe.py --results recipe.jsonl --epochs 20 --rows base "shift 2 rotation 10"
+    python benchmarks/recipe.py --results small.jsonl --channels 8 --epochs 20 --rows base "shift 2"
 
 Results: benchmarks/README.md.
 """
@@ -64,7 +64,7 @@ CELLS = {
 SKELETON = {"stem": "conv3x3_stride2", "channels": 16, "cells": 5, "reductions": [2]}
 
 
-def the_net() -> MakeNet:
+def the_net(channels: int) -> MakeNet:
     """What all rows train."""
     content = {
         "format": "darts_lite/architecture",
@@ -76,15 +76,16 @@ def the_net() -> MakeNet:
         "skeleton": SKELETON,
     }
     architecture = Architecture.from_dict(content)
-    return lambda recipe: recipe.retraining(partial(Retraining, architecture))
+    return lambda recipe: recipe.retraining(partial(Retraining, architecture, channels=channels))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Trains what is missing, then prints what is known."""
     made = parser(__doc__)
     made.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW")
+    made.add_argument("--channels", type=int, default=16, help="of the net")
     options = made.parse_args(arguments)
-    net = the_net()
+    net = the_net(options.channels)
     lines = fill({name: (net, ROWS[name], options.epochs) for name in options.rows}, options)
     by_row = {name: {x["seed"]: x for x in lines if x["name"] == name} for name in options.rows}
     base, rows = by_row["base"], []

@@ -1,0 +1,149 @@
+"""The comparison of nets and of recipes, on a small scale and real digits."""
+
+import json
+import math
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import mnist
+import numpy as np
+import pytest
+import recipe
+import skeletons
+import torch
+import trials
+import yaml
+from runs import QUICK
+
+from darts_lite import Architecture, SearchSpace
+from darts_lite.net import Net
+from darts_lite.search_space import mnist_space
+
+
+def size(architecture: Architecture) -> int:
+    with torch.device("meta"):
+        return sum(p.numel() for p in Net(architecture, 1, 10).parameters())
+
+
+def test_random_nets_are_of_like_size_and_always_the_same() -> None:
+    space = mnist_space()
+    drawn = mnist.random_like(space, 45_000, 5)
+    assert len(drawn) == 5 and drawn == mnist.random_like(space, 45_000, 5)
+    assert all(abs(size(each) / 45_000 - 1) <= mnist.LIKE for each in drawn)
+
+
+def test_the_published_cells_come_as_near_as_channels_allow() -> None:
+    space = mnist_space()
+    made = mnist.published_like(space, 30_000)
+    assert made.cells["normal"][3] == (("sep_conv_5x5", 4), ("dil_conv_5x5", 3))
+    assert made.skeleton.reduction_cells == space.skeleton.reduction_cells
+    other = [made.with_skeleton(made.skeleton.channels + step) for step in (-1, 1)]
+    assert all(abs(size(each) - 30_000) >= abs(size(made) - 30_000) for each in other)
+
+
+def line(net: str, seed: int, accuracy: float, images: int | None = None) -> dict[str, Any]:
+    costs = {"params": 30_000, "macs": 2_000_000, "search_seconds": 40.0, "retrain_seconds": 90.0}
+    about = {"wall_seconds": 140.0, "threads": 2, "date": "2026-11-25"}
+    return {"net": net, "seed": seed, "images": images, "test_accuracy": accuracy} | costs | about
+
+
+def test_the_found_net_is_ranked_by_seeds_it_shares_with_random_ones() -> None:
+    lines = [line("found", 0, 0.99), line("found", 1, 0.98)]
+    lines += [line("random 0", 0, 0.985), line("random 0", 1, 0.98)]
+    lines += [line("random 1", 0, 0.995), line("random 1", 1, 0.98)]
+    lines += [line("random 2", 1, 0.97)]
+    told = mnist.rank(lines)
+    assert "beat 67 % of 3 random ones" in told and "+0.333 points" in told
+    assert "(least -0.250, largest +1.000)" in told
+    assert mnist.rank(lines[:2]) == ""
+
+
+def test_the_plot_shows_each_kind_of_net_in_each_panel() -> None:
+    lines = [line("found", 0, 0.99), line("random 0", 0, 0.98), line("random 1", 0, 0.97)]
+    lines.append(line("found", 0, 0.9, images=5000))
+    figure = mnist.plot(lines)
+    assert [len(panel.lines) for panel in figure.axes] == [2, 2, 2]
+    assert np.size(figure.axes[0].lines[1].get_xdata()) == 2
+
+
+@pytest.mark.slow
+def test_rows_are_made_once_and_reported(
+    digits_root: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = deepcopy(QUICK)
+    config["retraining"] = {"class_path": "darts_lite.Retraining", "init_args": {"max_epochs": 1}}
+    config["data"] = {"class_path": "darts_lite.ImageData", "init_args": {"search_batch_size": 100}}
+    (tmp_path / "mnist.yaml").write_text(yaml.safe_dump(config))
+    monkeypatch.setattr(mnist, "CONFIGS", tmp_path)
+    monkeypatch.setattr(mnist, "RANDOM_NETS", 1)
+    monkeypatch.setattr(mnist, "SMALL_IMAGES", 500)
+    monkeypatch.setattr(mnist, "SMALL_EPOCHS", 2)
+    results, logs = tmp_path / "rows.jsonl", tmp_path / "logs"
+    asked = ["--results", str(results), "--logs", str(logs), "--root", digits_root, "--seeds", "1"]
+    with pytest.raises(ValueError, match="make the rows of found first"):
+        mnist.main([*asked, "--nets", "random"])
+    mnist.main([*asked, "--nets", "found", "random", "separable", "published"])
+    mnist.main([*asked, "--nets", "found", "--sets", "5000"])
+    rows = [json.loads(text) for text in results.read_text().splitlines()]
+    assert [(row["net"], row["images"]) for row in rows] == [
+        ("found", None),
+        ("random 0", None),
+        ("separable", None),
+        ("published", None),
+        ("found", 500),
+    ]
+    assert rows[0]["architecture"] == rows[4]["architecture"] != rows[1]["architecture"]
+    assert rows[2]["params"] == 24_362
+    summary = json.loads((logs / "found-500-0" / "version_0" / "summary.json").read_text())
+    assert summary["train_images"] == 500 and summary["retrain_epochs"] == 2
+    capsys.readouterr()
+    mnist.main([*asked, "--nets", "found", "random", "--plot", str(tmp_path / "plot.png")])
+    assert len(results.read_text().splitlines()) == 5
+    told = capsys.readouterr().out
+    assert "| published | " in told and "random ones (95 % interval" in told
+    assert (tmp_path / "plot.png").stat().st_size > 1000
+
+
+def test_recipes_are_compared_with_the_base_row_by_row(
+    found_digits: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = tmp_path / "recipe.jsonl"
+    asked = ["--results", str(results), "--seeds", "1", "--epochs", "1", "--images", "400"]
+    recipe.main([*asked, "--rows", "base", "mixup 0.1"])
+    rows = capsys.readouterr().out.splitlines()
+    assert rows[2].startswith("| base | 1 | ") and rows[3].startswith("| mixup 0.1 | 1 | ")
+    lines = trials.read(results)
+    assert [each["recipe"]["mixup"] for each in lines] == [0.0, 0.1]
+    for key, column in (("validation_accuracy", 4), ("validation_loss", 5)):
+        gain = float(rows[3].split(" | ")[column - 1])
+        scale = 100 if key == "validation_accuracy" else 1
+        assert math.isclose(gain, scale * (lines[1][key] - lines[0][key]), abs_tol=6e-4)
+    recipe.main([*asked, "--rows", "base", "mixup 0.1"])
+    assert trials.read(results) == lines
+
+
+def test_skeletons_are_compared_on_the_same_cells(
+    found_digits: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    chosen = dict(list(skeletons.SKELETONS.items())[:2])
+    monkeypatch.setattr(skeletons, "SKELETONS", chosen)
+    monkeypatch.setattr(skeletons, "RANDOM_CELLS", 2)
+    results = tmp_path / "skeletons.jsonl"
+    asked = ["--results", str(results), "--seeds", "1", "--epochs", "1", "--images", "400"]
+    skeletons.main(asked)
+    lines = trials.read(results)
+    assert len(lines) == 5 and len({each["name"] for each in lines}) == 5
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.split(" | ")[0] for row in rows[2:]] == ["| separable", *(f"| {n}" for n in chosen)]
+
+
+def test_a_preset_is_a_space_of_its_own() -> None:
+    space = SearchSpace(**mnist.preset("mnist")["model"]["init_args"]["space"]["init_args"])
+    assert space.name == "mnist"
