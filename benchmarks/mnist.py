@@ -36,7 +36,7 @@ from typing import Any
 import torch
 import yaml
 from matplotlib.figure import Figure
-from mnist_nets import train_tutorial
+from mnist_nets import train_separable, train_tutorial
 from search_step import table
 from trials import read
 
@@ -107,10 +107,14 @@ class Runs:
         """
         net, seed, images = row
         start = time.monotonic()
+        config = self.configuration(row)
         if net == "tutorial":
             line = train_tutorial(seed, root=self.root)
+        elif net == "separable":
+            parts = (config[name]["init_args"] for name in ("model", "data"))
+            line = train_separable(seed, *parts)
         else:
-            summary = self.fit(self.configuration(row))
+            summary = self.fit(config)
             names = (
                 *("test_accuracy", "validation_accuracy", "params", "macs", "search_seconds"),
                 *("retrain_seconds", "architecture", "data_source", "device"),
@@ -135,10 +139,7 @@ class Runs:
         config["retraining"] = None
         config["trainer"]["max_epochs"] = None  # the model's
         config["trainer"].pop("callbacks", None)
-        if net == "separable":
-            config["run"]["imports"] = ["mnist_nets"]
-            model["class_path"] = "mnist_nets.SeparableTraining"
-        else:
+        if net not in ("tutorial", "separable"):
             model["init_args"]["architecture"] = str(self.architecture(row))
         return config | {"model": model}
 

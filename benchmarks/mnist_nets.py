@@ -13,12 +13,13 @@ import argparse
 import json
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 import torch
-from lightning.pytorch import seed_everything
+from jsonargparse import ArgumentParser
+from lightning.pytorch import Trainer, seed_everything
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
@@ -26,6 +27,7 @@ from torchvision.datasets import MNIST
 from torchvision.transforms import Compose, Normalize, ToTensor
 
 from darts_lite.costs import multiply_adds
+from darts_lite.data import ImageData
 from darts_lite.datasets import find_root
 from darts_lite.operations import depthwise_separable
 from darts_lite.retraining import Retraining
@@ -135,6 +137,45 @@ class SeparableTraining(Retraining):
         super().__init__("DARTS_V2", in_channels, num_classes, channels=4, cells=3, **recipe)
         net: Any = SeparableNet(in_channels, num_classes)
         self.net = net.to(memory_format=torch.channels_last)
+
+
+def train_separable(
+    seed: int, recipe: Mapping[str, Any], data: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Trains `SeparableNet` with the recipe of a searched net, and tests it once.
+
+    Args:
+        seed: Of weights, order and augmentation.
+        recipe: The settings of `Retraining` as a configuration has them.
+        data: Those of `ImageData`.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(SeparableTraining, "model", skip={"in_channels", "num_classes"})
+    parser.add_class_arguments(ImageData, "data")
+    seed_everything(seed, verbose=False)
+    made = parser.instantiate(parser.parse_object({"model": dict(recipe), "data": dict(data)}))
+    trainer = Trainer(
+        max_epochs=made.model.max_epochs,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    start = time.monotonic()
+    trainer.fit(made.model, datamodule=made.data)
+    seconds = time.monotonic() - start
+    validated = float(trainer.callback_metrics["retraining/validation_accuracy"])
+    (tested,) = trainer.test(made.model, datamodule=made.data, verbose=False)
+    net = made.model.net
+    return {
+        "retrain_seconds": round(seconds, 1),
+        "params": sum(p.numel() for p in net.parameters()),
+        "macs": int(multiply_adds(net, torch.zeros(1, 1, 28, 28))),
+        "validation_accuracy": validated,
+        "test_accuracy": tested["test/accuracy"],
+        "data_source": made.data.data_source,
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

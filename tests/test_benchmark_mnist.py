@@ -99,7 +99,7 @@ def test_rows_are_made_once_and_reported(
     assert rows[0]["architecture"] == rows[4]["architecture"] != rows[1]["architecture"]
     assert rows[2]["params"] == 24_362
     summary = json.loads((logs / "found-500-0" / "version_0" / "summary.json").read_text())
-    assert summary["train_images"] == 500 and summary["retrain_epochs"] == 2
+    assert summary["train_images"] == 450 and summary["retrain_epochs"] == 2
     capsys.readouterr()
     mnist.main([*asked, "--nets", "found", "random", "--plot", str(tmp_path / "plot.png")])
     assert len(results.read_text().splitlines()) == 5
