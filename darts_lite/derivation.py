@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 from torch import Tensor
 
@@ -109,22 +109,22 @@ class WithinBudget:
         latency: Most milliseconds of the net for one image; None sets no limit.
         latency_table: File with the milliseconds of the operations, see
             `darts_lite.cost_files.kept_costs`; measured on the CPU where there is no such file.
-        image_size, in_channels, num_classes: Of the data.
+        image_size, in_channels, num_classes: Of the data; a search takes those of its own.
         channels, cells, reductions, stem: Of the net that is retrained, where that differs from the
             supernet, as in `Retraining`.
 
     Raises:
         ValueError: if a limit is not above 0, if three are set, if a latency has no table, or, when
-            deriving, if no architecture of the space is small enough.
+            deriving, if the data are not known or no architecture of the space is small enough.
     """
 
     parameters: int | None = None
     multiply_adds: int | None = None
     latency: float | None = None
     latency_table: str | None = None
-    image_size: int = 28
-    in_channels: int = 1
-    num_classes: int = 10
+    image_size: int | None = None
+    in_channels: int | None = None
+    num_classes: int | None = None
     channels: int | None = None
     cells: int | None = None
     reductions: tuple[int, ...] | None = None
@@ -168,7 +168,13 @@ class WithinBudget:
         )
 
     def _table(self, space: SearchSpace, name: str) -> CostTable:
-        data = (self.in_channels, self.num_classes, self.image_size)
+        known = (self.in_channels, self.num_classes, self.image_size)
+        if None in known:
+            raise ValueError(
+                "a budget needs in_channels, num_classes and image_size of the data, got "
+                f"{', '.join(map(str, known))}"
+            )
+        data = cast(tuple[int, int, int], known)
         if name == "latency" and self.latency_table is not None:
             return kept_costs(self.latency_table, space, name, *data)
         return CostTable.measure(space, COSTS[name], *data)
@@ -217,6 +223,28 @@ class WithinBudget:
         return {
             kind: best[i * space.nodes : (i + 1) * space.nodes] for i, kind in enumerate(shares)
         }
+
+
+def for_data(
+    rule: Derivation,
+    in_channels: int | None = None,
+    num_classes: int | None = None,
+    image_size: int | None = None,
+) -> Derivation:
+    """A rule that knows the data where it has to: what a budget was not given, it takes from here.
+
+    Args:
+        rule: Any.
+        in_channels, num_classes, image_size: Of the data, as far as they are known.
+    """
+    if not isinstance(rule, WithinBudget):
+        return rule
+    return replace(
+        rule,
+        in_channels=rule.in_channels or in_channels,
+        num_classes=rule.num_classes or num_classes,
+        image_size=rule.image_size or image_size,
+    )
 
 
 DERIVATIONS = (Strongest, SkipLimit, WithinBudget)

@@ -1,6 +1,6 @@
 """Interchangeable parts of a model, kept in checkpoints as plain values."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
@@ -41,3 +41,20 @@ def part_of(described: Any, known: Collection[type]) -> Any:
                 raise ValueError(f"{path} is of another version: {error}") from error
     names = sorted(kind.__name__ for kind in known)
     raise ValueError(f"{path!r} is none of {names}; pass an object of it instead")
+
+
+def algorithm_of(parts: Iterable[Any], settings: Mapping[str, Any]) -> str:
+    """A short name of a search for reports.
+
+    Args:
+        parts: Names, or parts whose classes have one.
+        settings: Of the search; what is not usual is named too.
+    """
+    names = [part if isinstance(part, str) else type(part).__name__ for part in parts]
+    names += [
+        f"{name} {settings[name]}"
+        for name, default in (("partial_channels", 1), ("edge_weights", False))
+        if settings[name] != default
+    ]
+    names += ["auxiliary_skip"] if settings["auxiliary_skip"] > 0 else []
+    return ", ".join(names)

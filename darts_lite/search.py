@@ -18,7 +18,7 @@ from darts_lite.bilevel import ArchitectureGradient, FirstOrder, weights_of
 from darts_lite.checkpoints import describe_data
 from darts_lite.cuda_graphs import Step, graphed
 from darts_lite.decidedness import diagnose
-from darts_lite.derivation import DERIVATIONS, Derivation, Strongest, derive
+from darts_lite.derivation import DERIVATIONS, Derivation, Strongest, derive, for_data
 from darts_lite.folding import Folded
 from darts_lite.losses import SupernetLoss
 from darts_lite.mixture import Mixture
@@ -31,7 +31,7 @@ from darts_lite.optimizers import (
     try_optimizer,
 )
 from darts_lite.overflow import scaler_of
-from darts_lite.parts import describe_part, part_of
+from darts_lite.parts import algorithm_of, describe_part, part_of
 from darts_lite.ranks import average_gradients, averaged, own_part
 from darts_lite.regularizers import Regularizer
 from darts_lite.relaxation import RELAXATIONS, Relaxation, Softmax
@@ -109,7 +109,8 @@ class ArchitectureSearch(LightningModule):
         try_optimizer("alphas_optimizer", alphas_optimizer)
         self.space = SearchSpace.of(space)
         self.relaxation: Relaxation = part_of(relaxation, RELAXATIONS) or Softmax()
-        self.derivation: Derivation = part_of(derivation, DERIVATIONS) or Strongest()
+        rule: Derivation = part_of(derivation, DERIVATIONS) or Strongest()
+        self.derivation = for_data(rule, in_channels=in_channels, num_classes=num_classes)
         self.save_hyperparameters(
             {
                 "space": self.space.to_dict(),
@@ -230,6 +231,12 @@ class ArchitectureSearch(LightningModule):
         self.manual_backward(loss)
         return logits.detach(), loss.detach(), *(weight.grad for weight in weights)
 
+    def setup(self, stage: str) -> None:
+        """Tells a rule that counts operations how large the images are."""
+        if (size := getattr(self.trainer.datamodule, "image_size", None)) is not None:  # type: ignore[attr-defined]
+            self.derivation = for_data(self.derivation, image_size=size)
+            self.hparams["derivation"] = describe_part(self.derivation)
+
     def on_fit_start(self) -> None:
         """Captures the steps in CUDA graphs, where that was asked for and is possible."""
         self.selected = None  # what an earlier search selected is not what this one will find
@@ -296,15 +303,8 @@ class ArchitectureSearch(LightningModule):
     @property
     def algorithm(self) -> str:
         """A short name for reports."""
-        parts = [self.relaxation, self.gradient, *self.regularizers]
-        names = ["DARTS", *(type(part).__name__ for part in parts)]
-        names += [
-            f"{name} {self.hparams[name]}"
-            for name, default in (("partial_channels", 1), ("edge_weights", False))
-            if self.hparams[name] != default
-        ]
-        names += ["auxiliary_skip"] if self.supernet.auxiliary_skip else []
-        return ", ".join(names)
+        parts = ("DARTS", self.relaxation, self.gradient, *self.regularizers)
+        return algorithm_of(parts, self.hparams)
 
     def diagnostics(self) -> dict[str, float]:
         """How decided the alphas are, over all edges of all kinds of cells."""

@@ -78,12 +78,12 @@ def test_a_budget_of_latency_is_kept(tmp_path: Path) -> None:
     shares = {"normal": torch.tensor([[0.1, 0.2, 0.7]]).repeat(5, 1)}
     everything = costs.of(encoding.architecture((0, 2, 2, 0, 2, 2)))
     for limit in (everything * 2, (smallest + everything) / 2, smallest * 1.0001):
-        rule = WithinBudget(latency=limit, latency_table=str(path))
+        rule = WithinBudget(None, None, limit, str(path), 28, 1, 10)
         cells = rule(space, shares)
         assert len([edge for node in cells["normal"] for edge in node]) == 4
         assert costs.of(Architecture(cells, skeleton=space.skeleton)) <= limit
     with pytest.raises(ValueError, match="no architecture of the space stays within"):
-        WithinBudget(latency=smallest * 0.9, latency_table=str(path))(space, shares)
+        WithinBudget(None, None, smallest * 0.9, str(path), 28, 1, 10)(space, shares)
 
 
 def test_budgets_that_cannot_be_kept() -> None:

@@ -1,19 +1,24 @@
 """Shares become an architecture."""
 
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Any
 
 import pytest
 import torch
+from runs import quiet_trainer
 
 from darts_lite.architecture import Architecture
 from darts_lite.costs import COSTS, CostTable
-from darts_lite.derivation import SkipLimit, Strongest, WithinBudget, derive
+from darts_lite.data import ImageData
+from darts_lite.derivation import SkipLimit, Strongest, WithinBudget, derive, for_data
 from darts_lite.encoding import Encoding, one_path
 from darts_lite.net import Net
+from darts_lite.search import ArchitectureSearch
 from darts_lite.search_space import SearchSpace, darts_space, nasbench201_space
 
+budget = partial(WithinBudget, image_size=28, in_channels=1, num_classes=10)
 SPACE = SearchSpace(
     ("none", "skip_connect", "conv_3x3"), nodes=2, channels=4, cells=3, reductions=(), name="t"
 )
@@ -82,8 +87,8 @@ SMALL_SPACES = [
 def test_without_a_limit_a_budget_is_the_usual_rule(space: SearchSpace) -> None:
     for seed in range(3):
         shares = random_shares(space, seed)
-        assert WithinBudget()(space, shares) == Strongest()(space, shares)
-        generous = WithinBudget(parameters=10**9, multiply_adds=10**12)
+        assert budget()(space, shares) == Strongest()(space, shares)
+        generous = budget(parameters=10**9, multiply_adds=10**12)
         assert generous(space, shares) == Strongest()(space, shares)
 
 
@@ -110,7 +115,7 @@ def test_a_budget_is_kept_and_nothing_better_fits(space: SearchSpace) -> None:
         for kept in ({"parameters"}, {"multiply_adds"}, {"parameters", "multiply_adds"}):
             asked = {name: limit for name, limit in limits.items() if name in kept}
             found = derive(
-                space, shares, {}, WithinBudget(asked.get("parameters"), asked.get("multiply_adds"))
+                space, shares, {}, budget(asked.get("parameters"), asked.get("multiply_adds"))
             )
             fits = [
                 all(costs[n][i] <= limit for n, limit in asked.items()) for i in range(len(every))
@@ -125,7 +130,7 @@ def test_a_budget_below_everything_is_refused() -> None:
     with pytest.raises(
         ValueError, match="within 10 parameters; the least possible is [0-9]+ parameters"
     ):
-        WithinBudget(parameters=10)(SMALL_SPACES[0], random_shares(SMALL_SPACES[0], 0))
+        budget(parameters=10)(SMALL_SPACES[0], random_shares(SMALL_SPACES[0], 0))
 
 
 def test_a_budget_can_be_that_of_a_larger_net_than_the_supernet() -> None:
@@ -134,13 +139,39 @@ def test_a_budget_can_be_that_of_a_larger_net_than_the_supernet() -> None:
     larger: dict[str, Any] = {"channels": 6, "cells": 5, "reductions": (2,), "stem": "conv3x3"}
     freely = derive(space, shares, {}).with_skeleton(**larger)
     size = sum(p.numel() for p in Net(freely, 1, 10).parameters())
-    assert derive(space, shares, {}, WithinBudget(size, **larger)).cells == freely.cells
-    tighter = derive(space, shares, {}, WithinBudget(size - 1, **larger)).with_skeleton(**larger)
+    assert derive(space, shares, {}, budget(size, **larger)).cells == freely.cells
+    tighter = derive(space, shares, {}, budget(size - 1, **larger)).with_skeleton(**larger)
     assert sum(p.numel() for p in Net(tighter, 1, 10).parameters()) < size
     with pytest.raises(
         ValueError, match="net to retrain has normal cells, but searched are normal and"
     ):
-        WithinBudget(size, cells=2, reductions=())(space, shares)
+        budget(size, cells=2, reductions=())(space, shares)
+
+
+def test_a_budget_takes_from_a_search_what_it_was_not_given_about_the_data() -> None:
+    space, shares = SMALL_SPACES[0], random_shares(SMALL_SPACES[0], 0)
+    with pytest.raises(ValueError, match="needs in_channels, num_classes and image_size"):
+        WithinBudget(9000, in_channels=3)(space, shares)
+    rule = for_data(WithinBudget(9000, in_channels=3), in_channels=1, num_classes=7)
+    rule = for_data(rule, num_classes=10, image_size=32)
+    assert rule == WithinBudget(9000, in_channels=3, num_classes=7, image_size=32)
+    rule(space, shares)
+    assert for_data(Strongest(), in_channels=1) == Strongest()
+
+
+def test_a_search_counts_the_classes_and_channels_of_its_data(digits: ImageData) -> None:
+    space = SMALL_SPACES[0]
+    freely = derive(space, random_shares(space, 0), {})
+    most = {n: sum(p.numel() for p in Net(freely, n, 10).parameters()) for n in (1, 3)}
+    for channels in (1, 3):
+        search = ArchitectureSearch(space, channels, derivation=WithinBudget(most[channels]))
+        assert isinstance(search.derivation, WithinBudget)
+        assert search.derivation.in_channels == channels
+    search = ArchitectureSearch(space, derivation=WithinBudget(most[1]))
+    quiet_trainer(max_steps=1, limit_val_batches=0).fit(search, datamodule=digits)
+    assert search.hparams["derivation"]["init_args"]["image_size"] == 28
+    net = Net(search.derive(), 1, 10)
+    assert sum(p.numel() for p in net.parameters()) <= most[1]
 
 
 def test_a_skip_limit_keeps_the_strongest_skips() -> None:
@@ -175,4 +206,4 @@ def test_every_edge_of_nasbench201_keeps_its_best_candidate_or_none() -> None:
 
 def test_a_budget_is_above_zero() -> None:
     with pytest.raises(ValueError, match="a budget of parameters must be above 0, got -5"):
-        WithinBudget(parameters=-5)
+        budget(parameters=-5)
