@@ -31,6 +31,7 @@ ROWS = {
     "scale 0.15": replace(BASE, scale=0.15),
     "elastic 0.4": replace(BASE, elastic=0.4),
     "elastic 0.8": replace(BASE, elastic=0.8),
+    "all stronger": replace(BASE, shift=2, rotation=12.0, scale=0.15, elastic=0.8),
     "erase 8": replace(BASE, erase=8),
     "mixup 0.1": replace(BASE, mixup=0.1),
     "cosine": replace(BASE, schedule="cosine"),
