@@ -204,6 +204,7 @@ STEMS: Mapping[str, Callable[[int, int], tuple[nn.Module, int]]] = {
     "conv3x3": _stem((3, 1)),
     "conv3x3_narrow": _stem((1, 1)),
     "conv3x3_stride2": _stem((2, 2)),
+    "conv3x3_narrow_stride2": _stem((1, 2)),
     "conv3x3_twice_stride2": _stem((1, 1), (2, 2)),
 }
 """Stem builders ``(in_channels, channels) -> (module, out_channels)`` of convolutions with
