@@ -63,7 +63,7 @@ def test_an_overlay_searches_real_digits(
     extra = SHARED if explores else EXTRA.get(overlay.stem, [])
     summary = searched(tmp_path, digits_root, "--config", str(overlay), *extra)
     assert summary["algorithm"] == NAMES[overlay.stem]
-    assert summary["evaluations" if explores else "architecture_steps"] == (3 if explores else 4)
+    assert summary["evaluations" if explores else "architecture_steps"] == (3 if explores else 5)
     assert str(summary["architecture"]).startswith("Genotype(")
     source = overlay.read_text().splitlines()[0]
     assert source.startswith("# ") and "arXiv" in overlay.read_text()
