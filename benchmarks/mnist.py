@@ -51,6 +51,7 @@ CONFIGS = HERE.parent / "configs"
 PRESETS = ("mnist_small", "mnist_best")
 RANDOM_NETS = 10
 LIKE = 0.1
+DRAWS = 2000
 SMALL_IMAGES, SMALL_EPOCHS = 5000, 20
 PUBLISHED = (
     "Genotype("
@@ -203,15 +204,19 @@ class Runs:
 
 
 def random_like(space: SearchSpace, size: float, count: int) -> list[Architecture]:
-    """The first architectures of a fixed draw that have about so many parameters."""
+    """The first architectures of a fixed draw that have about so many parameters.
+
+    Raises:
+        ValueError: if there are fewer.
+    """
     costs = CostTable.measure(space, parameters, 1, 10, 28)
-    draws = 64
-    while True:
-        drawn = random_architectures(space, draws, Random(0), any_architecture(space))
-        like = [each for each in drawn if abs(costs.of(each) / size - 1) <= LIKE]
-        if len(like) >= count or len(drawn) < draws:
-            return like[:count]
-        draws *= 2
+    drawn = random_architectures(space, DRAWS, Random(0), any_architecture(space))
+    like = [each for each in drawn if abs(costs.of(each) / size - 1) <= LIKE]
+    if len(like) < count:
+        raise ValueError(
+            f"only {len(like)} of {len(drawn)} random nets have about {size:.0f} weights"
+        )
+    return like[:count]
 
 
 def published_like(space: SearchSpace, size: float) -> Architecture:

@@ -118,7 +118,7 @@ def test_a_system_that_fails_ends_the_benchmark(
         (["--systems", "folded", "peer"], "--peer"),
         (["--runs", "0"], "--runs must be at least 1"),
         (["--channels", "0"], "channels must be a whole number"),
-        (["--space", "mnist", "--cells", "2"], "reductions name cell 3"),
+        (["--space", "mnist", "--cells", "1"], "reductions name cell 1"),
         (["--batch", "2001"], "4000 digits"),
         pytest.param(
             ["--device", "cuda"],
