@@ -12,7 +12,6 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate
 from torch.optim import Optimizer
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torchmetrics.classification import MulticlassAccuracy
 
 from darts_lite.architecture import Architecture
@@ -254,12 +253,12 @@ def exponential_average(decay: float) -> Callable[[Any, Any, Tensor | int], None
 
     @torch.no_grad()
     def update(averaged: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
-        share = min(decay, (1 + int(updates)) / (10 + int(updates)))
-        if averaged[0].is_floating_point():  # torch groups them by type
-            get_ema_multi_avg_fn(share)(averaged, current, updates)
-        else:
-            for count, value in zip(averaged, current, strict=True):
-                count.copy_(value)
+        ramp = (1 + int(updates)) / (10 + int(updates))
+        for mean, value in zip(averaged, current, strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(value.to(mean.dtype), 1 - min(decay, ramp))
+            else:
+                mean.copy_(value)
 
     return update
 

@@ -78,9 +78,7 @@ def test_validation_and_the_result_use_the_averaged_weights(digits: ImageData) -
 def test_the_average_ramps_up_to_its_decay() -> None:
     for updates, decay in ((0, 0.1), (5, 6 / 15), (10_000, 0.9)):
         mean, count = torch.tensor([1.0]), torch.tensor([1])
-        update = exponential_average(0.9)
-        update([mean], [torch.tensor([2.0])], updates)
-        update([count], [torch.tensor([7])], updates)
+        exponential_average(0.9)([mean, count], [torch.tensor([2.0]), torch.tensor([7])], updates)
         assert torch.allclose(mean, torch.tensor([2 - decay]))
         assert count == 7
 
