@@ -32,6 +32,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Trainer, seed_everything
 from search_step import table
+from trials import read
 
 from darts_lite import (
     ArchitectureSearch,
@@ -170,8 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda needs a GPU, and torch finds none here")
-    lines = options.results.read_text().splitlines() if options.results.exists() else []
-    found = [json.loads(line) for line in lines]
+    found = read(options.results)
     done = {(line["algorithm"], line["seed"]) for line in found}
     for seed in range(options.seeds):
         for name in options.algorithms:

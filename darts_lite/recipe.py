@@ -81,7 +81,7 @@ def side_at(progress: float, smallest: float, side: int) -> int:
         side: Of the images.
     """
     share = smallest + (1 - smallest) * min(1.0, progress / GROWING_SHARE)
-    return round(share * side)
+    return max(1, round(share * side))
 
 
 def mean_of_shifts(net: Callable[[Tensor], Tensor], images: Tensor, pixels: int) -> Tensor:

@@ -66,7 +66,7 @@ def test_two_processes_mix_the_pairs_of_one(batch: tuple[torch.Tensor, torch.Ten
 
 def test_sides_grow_until_half_of_the_training() -> None:
     assert [side_at(progress, 0.5, 28) for progress in (0, 0.25, 0.5, 1)] == [14, 21, 28, 28]
-    assert side_at(0, 1.0, 28) == 28
+    assert side_at(0, 1.0, 28) == 28 and side_at(0, 0.001, 28) == 1
 
 
 def test_the_mean_of_shifts_is_that_of_nine_answers(
