@@ -1,12 +1,14 @@
 """The discrete network of an architecture: what remains after the search."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from darts_lite.architecture import Architecture
-from darts_lite.operations import find_operation
+from darts_lite.operations import begins_with_relu, find_operation, of_rectified
 from darts_lite.ranks import own_part
 from darts_lite.search_space import SearchSpace
 from darts_lite.skeleton import SKELETONS, CellPlan, cell_inputs
@@ -32,6 +34,24 @@ class DropPath(nn.Module):
         return x * mask / keep
 
 
+class State:
+    """A map ``(B, C, H, W)`` of a cell, and its ReLU, for all operations that begin with one."""
+
+    def __init__(self, plain: Tensor) -> None:
+        self.plain = plain
+
+    @cached_property
+    def rectified(self) -> Tensor:
+        """The map behind a ReLU."""
+        return torch.relu(self.plain)
+
+    def through(self, operation: nn.Module) -> Tensor:
+        """What an operation makes of the map."""
+        if begins_with_relu(operation):
+            return of_rectified(operation, self.rectified)
+        return operation(self.plain)
+
+
 class Node(nn.Module):
     """A node: the sum of a few edges, each an operation on an earlier state."""
 
@@ -43,12 +63,12 @@ class Node(nn.Module):
         )
         self.drop_path = DropPath()
 
-    def forward(self, states: Sequence[Tensor]) -> Tensor:
-        """Earlier states, each ``(B, C, H, W)`` -> a state."""
+    def forward(self, states: Sequence[State]) -> Tensor:
+        """Earlier states -> the map of a state, ``(B, C, H, W)``."""
         return sum_of(
-            operation(states[source])
+            states[source].plain
             if isinstance(operation, nn.Identity)
-            else self.drop_path(operation(states[source]))
+            else self.drop_path(states[source].through(operation))
             for operation, (_, source) in zip(self.operations, self.kept, strict=True)
         )
 
@@ -66,10 +86,10 @@ class Cell(nn.Module):
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         """Inputs ``(B, C_in, H, W)`` -> ``(B, len(concat) * C, H, W)``."""
-        states = self.inputs(*inputs)
+        states = [State(plain) for plain in self.inputs(*inputs)]
         for node in self.nodes:
-            states.append(node(states))
-        return concatenated([states[state] for state in self.concat])
+            states.append(State(node(states)))
+        return concatenated([states[state].plain for state in self.concat])
 
 
 class Net(nn.Module):

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import TypeGuard
+from itertools import islice
+from typing import Any, TypeGuard, cast
 
 import torch
 from torch import Tensor, nn
@@ -54,21 +55,67 @@ class FactorizedReduce(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, affine: bool) -> None:
         super().__init__()
         even = out_channels // 2
-        self.subsample = Subsample(2)
         self.even = nn.Conv2d(in_channels, even, 1, bias=False)
         self.odd = nn.Conv2d(in_channels, out_channels - even, 1, bias=False)
         self.norm = nn.BatchNorm2d(out_channels, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
         """Half of the output channels from each of two grids that are shifted by one pixel."""
-        even, odd = self.grids(torch.relu(x))
+        return self.of_rectified(torch.relu(x))
+
+    def of_rectified(self, x: Tensor) -> Tensor:
+        """The same of a map that has passed the ReLU."""
+        even, odd = self.grids(x)
         return self.norm(torch.cat([self.even(even), self.odd(odd)], dim=1))
 
     def grids(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The two grids of x that the convolutions read, ``(B, C_in, H', W')`` each."""
         height, width = x.shape[-2:]
-        x = nn.functional.pad(x, (0, width % 2, 0, height % 2))
-        return self.subsample(x), self.subsample(x[:, :, 1:, 1:])
+        return _Grids.apply(nn.functional.pad(x, (0, width % 2, 0, height % 2)))
+
+
+class _Grids(torch.autograd.Function):
+    """Even rows and columns, and odd ones, whose gradients are written into one tensor.
+
+    Slices would each write one of the whole map's size, twice, and add them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+        """``(B, C, H, W)`` with even sides -> twice ``(B, C, H / 2, W / 2)``."""
+        channels_last = x.is_contiguous(memory_format=torch.channels_last)
+        ctx.layout = torch.channels_last if channels_last else torch.contiguous_format
+        return x[:, :, ::2, ::2].clone(), x[:, :, 1::2, 1::2].clone()
+
+    @staticmethod
+    def backward(ctx: Any, even: Tensor, odd: Tensor) -> Tensor:
+        """The gradient in x."""
+        batch, channels, height, width = even.shape
+        shape = (batch, channels, 2 * height, 2 * width)
+        like = {"dtype": even.dtype, "device": even.device, "memory_format": ctx.layout}
+        slope = torch.empty(shape, **like).zero_()
+        slope[:, :, ::2, ::2] = even
+        slope[:, :, 1::2, 1::2] = odd
+        return slope
+
+
+def begins_with_relu(operation: nn.Module) -> bool:
+    """Whether `of_rectified` knows what an operation does behind its ReLU."""
+    if type(operation) is nn.Sequential:
+        return type(operation[0]) is nn.ReLU
+    return type(operation) is FactorizedReduce
+
+
+def of_rectified(operation: nn.Module, x: Tensor) -> Tensor:
+    """What an operation that begins with a ReLU makes of a map that has passed it.
+
+    So operations that read one map share its ReLU: on a CPU one costs as much as a convolution.
+    """
+    if isinstance(operation, FactorizedReduce):
+        return operation.of_rectified(x)
+    for module in islice(cast(nn.Sequential, operation), 1, None):
+        x = module(x)
+    return x
 
 
 def relu_conv_norm(

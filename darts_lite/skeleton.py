@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from darts_lite.operations import STEMS, FactorizedReduce, relu_conv_norm
+from darts_lite.operations import STEMS, FactorizedReduce, of_rectified, relu_conv_norm
 from darts_lite.search_space import SkeletonSettings
 
 
@@ -78,8 +78,8 @@ class TwoInputs(nn.Module):
         self.last = relu_conv_norm(last, plan.channels, 1, 1, affine)
 
     def forward(self, before_last: Tensor, last: Tensor) -> list[Tensor]:
-        """Two states ``(B, channels, H, W)``."""
-        return [self.before_last(before_last), self.last(last)]
+        """Two states ``(B, channels, H, W)`` of two maps that have passed a ReLU."""
+        return [of_rectified(self.before_last, before_last), of_rectified(self.last, last)]
 
 
 RunCell = Callable[[Any, Sequence[Tensor]], Tensor]
@@ -137,13 +137,15 @@ class StackedCells(nn.Module):
             images: ``(B, C, H, W)``, any size.
             run_cell: Calls a cell with its inputs; a supernet adds the mixing weights here.
         """
-        before_last = last = self.stem(images)
+        output = self.stem(images)
+        before_last = last = torch.relu(output)  # one for the two cells that read it
         auxiliary = None
         for index, cell in enumerate(self.cells):
-            before_last, last = last, run_cell(cell, (before_last, last))
+            output = run_cell(cell, (before_last, last))
+            before_last, last = last, torch.relu(output)
             if index == self.auxiliary_after and self.training and self.auxiliary_head is not None:
                 auxiliary = self.auxiliary_head(last)
-        return self.classifier(last.mean(dim=(2, 3))), auxiliary
+        return self.classifier(output.mean(dim=(2, 3))), auxiliary
 
 
 class CellsBetweenBlocks(nn.Module):
@@ -230,8 +232,8 @@ class AuxiliaryHead(nn.Module):
         self.classifier = nn.Linear(768, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(B, C, H, W)`` -> logits ``(B, classes)``."""
-        pooled = overlapping_average_2x2(torch.relu(x))
+        """``(B, C, H, W)``, behind a ReLU -> logits ``(B, classes)``."""
+        pooled = overlapping_average_2x2(x)
         return self.classifier(self.features(pooled).flatten(1))
 
 

@@ -88,6 +88,23 @@ def test_an_inherited_net_computes_what_the_decided_supernet_computes() -> None:
     assert torch.allclose(net(images), expected, atol=1e-5)
 
 
+def test_a_net_is_its_operations_one_by_one() -> None:
+    torch.manual_seed(0)
+    architecture = ARCHITECTURES["DARTS_V2"].with_skeleton(channels=4, cells=4)
+    net = Net(architecture, 1, 10).double()
+    images = torch.randn(3, 1, 16, 16, dtype=torch.float64)
+    skeleton = net.skeleton
+    before_last = last = skeleton.stem(images)
+    for cell in skeleton.cells:
+        states = [cell.inputs.before_last(before_last), cell.inputs.last(last)]
+        for node in cell.nodes:
+            edges = zip(node.operations, node.kept, strict=True)
+            states.append(sum(operation(states[source]) for operation, (_, source) in edges))
+        before_last, last = last, torch.cat([states[i] for i in cell.concat], dim=1)
+    expected = skeleton.classifier(last.mean(dim=(2, 3)))
+    assert torch.allclose(net(images), expected, rtol=1e-12)
+
+
 def test_another_skeleton_cannot_inherit() -> None:
     supernet = trained_like(mnist_space(channels=4))
     architecture = derive(supernet.space, dict(supernet.alphas.items()), {})

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from darts_lite.operations import (
     OPERATIONS,
     STEMS,
     FactorizedReduce,
+    begins_with_relu,
     find_operation,
     is_operation_name,
+    of_rectified,
 )
 
 
@@ -69,6 +71,40 @@ def test_dilated_convolutions_reach_further() -> None:
 
 def test_factorized_reduce_splits_odd_channels() -> None:
     assert FactorizedReduce(3, 5, True)(torch.randn(1, 3, 7, 7)).shape == (1, 5, 4, 4)
+
+
+@pytest.mark.parametrize("size", [(6, 8), (5, 7)])
+def test_factorized_reduce_has_the_gradients_of_its_two_grids(size: tuple[int, int]) -> None:
+    reduce = FactorizedReduce(3, 4, True).double()
+    x = torch.randn(2, 3, *size, dtype=torch.float64, requires_grad=True)
+
+    def by_slices(x: Tensor) -> Tensor:
+        x = nn.functional.pad(x.relu(), (0, size[1] % 2, 0, size[0] % 2))
+        even, odd = x[:, :, ::2, ::2], x[:, :, 1:, 1:][:, :, ::2, ::2]
+        return reduce.norm(torch.cat([reduce.even(even), reduce.odd(odd)], dim=1))
+
+    for _ in range(2):  # also where the channels of a pixel lie side by side
+        slope = torch.randn_like(by_slices(x))
+        pairs = (
+            torch.autograd.grad(f(x), x, slope, create_graph=True) for f in (reduce, by_slices)
+        )
+        (ours,), (theirs,) = pairs
+        assert torch.allclose(ours, theirs, rtol=1e-12, atol=1e-14)
+        direction = torch.randn_like(ours)
+        second = [torch.autograd.grad(each, x, direction)[0] for each in (ours, theirs)]
+        assert torch.allclose(*second, rtol=1e-12, atol=1e-14)
+        x = x.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_operations_may_share_a_relu(name: str, stride: int) -> None:
+    operation = OPERATIONS[name](4, stride, True)
+    x = torch.randn(2, 4, 6, 6)
+    convolves = "conv" in name or (name == "skip_connect" and stride == 2)
+    assert begins_with_relu(operation) == convolves
+    if convolves:
+        assert torch.equal(of_rectified(operation, x.relu()), operation(x))
 
 
 @pytest.mark.parametrize("name", STEMS)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from darts_lite.search_space import SearchSpace, darts_space
-from darts_lite.supernet import MixedOperation, Supernet
+from darts_lite.supernet import MixedOperation, Supernet, concatenated
 
 
 def mixing(supernet: Supernet) -> dict[str, Tensor]:
@@ -86,3 +86,14 @@ def test_channels_that_are_not_searched_pass_and_are_shuffled() -> None:
 def test_partial_channels_must_divide(partial: int) -> None:
     with pytest.raises(ValueError, match="partial_channels must divide the space's 16 channels"):
         Supernet(darts_space(), 1, 10, partial_channels=partial)
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_gradients_of_concatenated_maps_have_the_maps_layout(layout: torch.memory_format) -> None:
+    maps = [torch.randn(2, 4, 6, 6).contiguous(memory_format=layout).requires_grad_() for _ in "ab"]
+    slope = torch.randn(2, 8, 6, 6)
+    for gradient, part in zip(
+        torch.autograd.grad(concatenated(maps), maps, slope), slope.split(4, dim=1), strict=True
+    ):
+        assert gradient.is_contiguous(memory_format=layout)
+        assert torch.equal(gradient, part)
