@@ -4,6 +4,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import combinations, product
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -17,6 +18,7 @@ from darts_lite.genotype import Cell, Edge
 from darts_lite.search_space import SearchSpace
 
 Cells = dict[str, Cell]
+ANY_SIZE = 32
 
 
 class Derivation(Protocol):
@@ -109,7 +111,8 @@ class WithinBudget:
         latency: Most milliseconds of the net for one image; None sets no limit.
         latency_table: File with the milliseconds of the operations, see
             `darts_lite.cost_files.kept_costs`; measured on the CPU where there is no such file.
-        image_size, in_channels, num_classes: Of the data; a search takes those of its own.
+        image_size, in_channels, num_classes: Of the data; a search takes those of its own. The
+            number of parameters is the same for images of any size.
         channels, cells, reductions, stem: Of the net that is retrained, where that differs from the
             supernet, as in `Retraining`.
 
@@ -168,16 +171,17 @@ class WithinBudget:
         )
 
     def _table(self, space: SearchSpace, name: str) -> CostTable:
-        known = (self.in_channels, self.num_classes, self.image_size)
+        size = self.image_size or (ANY_SIZE if name == "parameters" else None)
+        known = (self.in_channels, self.num_classes, size)
         if None in known:
             raise ValueError(
-                "a budget needs in_channels, num_classes and image_size of the data, got "
-                f"{', '.join(map(str, known))}"
+                f"a budget of {name} needs in_channels, num_classes and image_size of the data, "
+                f"got {', '.join(map(str, known))}"
             )
         data = cast(tuple[int, int, int], known)
         if name == "latency" and self.latency_table is not None:
             return kept_costs(self.latency_table, space, name, *data)
-        return CostTable.measure(space, COSTS[name], *data)
+        return _counted(space, name, *data)
 
     def __call__(self, space: SearchSpace, shares: Mapping[str, Tensor]) -> Cells:
         """See `Derivation`."""
@@ -223,6 +227,14 @@ class WithinBudget:
         return {
             kind: best[i * space.nodes : (i + 1) * space.nodes] for i, kind in enumerate(shares)
         }
+
+
+@lru_cache
+def _counted(
+    space: SearchSpace, name: str, in_channels: int, num_classes: int, image_size: int
+) -> CostTable:
+    # A search derives several times an epoch, and always from this one table.
+    return CostTable.measure(space, COSTS[name], in_channels, num_classes, image_size)
 
 
 def for_data(

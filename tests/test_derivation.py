@@ -152,6 +152,8 @@ def test_a_budget_takes_from_a_search_what_it_was_not_given_about_the_data() -> 
     space, shares = SMALL_SPACES[0], random_shares(SMALL_SPACES[0], 0)
     with pytest.raises(ValueError, match="needs in_channels, num_classes and image_size"):
         WithinBudget(9000, in_channels=3)(space, shares)
+    with pytest.raises(ValueError, match="multiply_adds needs .* got 3, 7, None"):
+        WithinBudget(9000, 10**9, in_channels=3, num_classes=7)(space, shares)
     rule = for_data(WithinBudget(9000, in_channels=3), in_channels=1, num_classes=7)
     rule = for_data(rule, num_classes=10, image_size=32)
     assert rule == WithinBudget(9000, in_channels=3, num_classes=7, image_size=32)
@@ -168,6 +170,7 @@ def test_a_search_counts_the_classes_and_channels_of_its_data(digits: ImageData)
         assert isinstance(search.derivation, WithinBudget)
         assert search.derivation.in_channels == channels
     search = ArchitectureSearch(space, derivation=WithinBudget(most[1]))
+    search.derive()  # parameters do not depend on the size, which is not known yet
     quiet_trainer(max_steps=1, limit_val_batches=0).fit(search, datamodule=digits)
     assert search.hparams["derivation"]["init_args"]["image_size"] == 28
     net = Net(search.derive(), 1, 10)
