@@ -1,6 +1,6 @@
 """The retraining recipe: one choice after the other is changed, and the validation accuracy taken.
 
-One net, of `configs/mnist.yaml`'s skeleton, is trained on 40,000 images of the training set and
+One net, found with `configs/mnist.yaml`, is trained on 40,000 images of the training set and
 validated on the other 20,000; the test set is not read. Differences are paired by seed.
 
     python benchmarks/recipe.py --results recipe.jsonl
@@ -19,7 +19,7 @@ from trials import MakeNet, Recipe, fill, parser
 
 from darts_lite import Architecture, Retraining
 
-BASE = Recipe()
+BASE = Recipe(lr=0.4, ema_decay=0.0)
 ROWS = {
     "base": BASE,
     "no augmentation": replace(BASE, shift=0, rotation=0.0, scale=0.0),
@@ -38,31 +38,31 @@ ROWS = {
     "warm cosine": replace(BASE, schedule="warm_cosine"),
     "no smoothing": replace(BASE, label_smoothing=0.0),
     "smoothing 0.1": replace(BASE, label_smoothing=0.1),
-    "no average": replace(BASE, ema_decay=0.0),
+    "average 0.99": replace(BASE, ema_decay=0.99),
     "average 0.998": replace(BASE, ema_decay=0.998),
     "drop path 0.1": replace(BASE, drop_path=0.1),
     "auxiliary 0.2": replace(BASE, auxiliary_weight=0.2),
-    "batch 64, rate 0.1": replace(BASE, batch_size=64, lr=0.1),
-    "batch 256, rate 0.4": replace(BASE, batch_size=256, lr=0.4),
-    "rate 0.1": replace(BASE, lr=0.1),
-    "rate 0.4": replace(BASE, lr=0.4),
+    "batch 64, rate 0.2": replace(BASE, batch_size=64, lr=0.2),
+    "batch 256, rate 0.6": replace(BASE, batch_size=256, lr=0.6),
+    "rate 0.2": replace(BASE, lr=0.2),
+    "rate 0.8": replace(BASE, lr=0.8),
     "decay 0.0001": replace(BASE, weight_decay=1e-4),
     "decay 0.001": replace(BASE, weight_decay=1e-3),
-    "from side 0.6": replace(BASE, smallest_side=0.6),
+    "from side 0.7": replace(BASE, smallest_side=0.7),
     "test shifts 1": replace(BASE, test_shifts=1),
 }
 CELLS = {
     "normal": [
-        [["skip_connect", 0], ["dw_conv_5x5", 1]],
-        [["skip_connect", 1], ["dw_conv_5x5", 2]],
+        [["dw_conv_5x5", 0], ["dw_conv_5x5", 1]],
+        [["dw_conv_5x5", 1], ["max_pool_3x3", 2]],
     ],
     "reduce": [
-        [["dw_conv_5x5", 0], ["dw_conv_5x5", 1]],
-        [["max_pool_3x3", 1], ["dw_conv_5x5", 2]],
+        [["max_pool_3x3", 0], ["max_pool_3x3", 1]],
+        [["dw_conv_5x5", 1], ["dw_conv_5x5", 2]],
     ],
 }
-"""A chain of convolutions with skip connections around it, made by hand."""
-SKELETON = {"stem": "conv3x3_stride2", "channels": 16, "cells": 5, "reductions": [2]}
+"""What `configs/mnist.yaml` finds with seed 0."""
+SKELETON = {"stem": "conv3x3_stride2", "channels": 16, "cells": 4, "reductions": [1]}
 
 
 def the_net(channels: int) -> MakeNet:

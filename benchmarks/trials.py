@@ -121,7 +121,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=(description or "").splitlines()[0])
     made.add_argument("--results", type=Path, required=True, help="file of finished lines")
     made.add_argument("--seeds", type=int, default=2)
-    made.add_argument("--epochs", type=int, default=5)
+    made.add_argument("--epochs", type=int, default=6)
     made.add_argument("--dataset", default="MNIST")
     made.add_argument("--images", type=int, help="use only so many of the training set")
     made.add_argument("--root", help="data folder")

@@ -62,8 +62,10 @@ def gathered(value: Any) -> list[Any]:
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replaces what `Tensor.backward` left in parameters by the mean over all ranks."""
+    if own_part().ranks == 1:
+        return
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    if not gradients or own_part().ranks == 1:
+    if not gradients:
         return
     for gradient, mean in zip(gradients, averaged(*gradients), strict=True):
         gradient.copy_(mean)

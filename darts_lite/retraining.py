@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from torchmetrics.classification import MulticlassAccuracy
 
 from darts_lite.architecture import Architecture
+from darts_lite.bilevel import weights_of
 from darts_lite.checkpoints import describe_data, read_checkpoint
 from darts_lite.net import Net
 from darts_lite.optimizers import darts_sgd, total_steps, try_optimizer
@@ -210,7 +211,7 @@ class Retraining(LightningModule):
     ) -> None:
         """Clips by the module's own `gradient_clip`."""
         limit = self.gradient_clip or math.inf
-        norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), limit)
+        norm = torch.nn.utils.clip_grad_norm_(weights_of(optimizer), limit)
         self.log("retraining/gradient", norm)
 
     def configure_callbacks(self) -> list[Callback]:
