@@ -19,7 +19,8 @@ from typing import Any
 
 import torch
 from jsonargparse import ArgumentParser
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import seed_everything
+from quiet import quiet_trainer
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
@@ -154,13 +155,9 @@ def train_separable(
     parser.add_class_arguments(ImageData, "data")
     seed_everything(seed, verbose=False)
     made = parser.instantiate(parser.parse_object({"model": dict(recipe), "data": dict(data)}))
-    trainer = Trainer(
+    trainer = quiet_trainer(
         max_epochs=made.model.max_epochs,
         accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
     )
     start = time.monotonic()
     trainer.fit(made.model, datamodule=made.data)

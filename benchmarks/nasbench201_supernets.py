@@ -30,7 +30,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import seed_everything
+from quiet import quiet_trainer
 from search_step import table
 from trials import read
 
@@ -111,13 +112,9 @@ def search(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     model = ALGORITHMS[name](
         space=space, in_channels=data.in_channels, num_classes=data.num_classes
     )
-    trainer = Trainer(
+    trainer = quiet_trainer(
         max_epochs=50 if published else options.epochs,
         accelerator="cuda" if options.device == "cuda" else "cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
     )
     start = time.monotonic()
     trainer.fit(model, datamodule=data)

@@ -16,7 +16,8 @@ import warnings
 from collections.abc import Sequence
 
 import torch
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import seed_everything
+from quiet import quiet_trainer
 from torch import Tensor, nn
 
 from darts_lite import ArchitectureSearch, BetaDecay, ImageData, SearchSpace
@@ -74,14 +75,10 @@ def search_once(rate: float, strength: float, steps: int, seed: int) -> Architec
         ),
         regularizers=[BetaDecay(strength)],
     )
-    trainer = Trainer(
+    trainer = quiet_trainer(
         max_epochs=-1,
         max_steps=steps,
         limit_val_batches=0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
     )
     trainer.fit(search, datamodule=ImageData(search_batch_size=32))
     return search

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import seed_everything
+from quiet import quiet_trainer
 
 from darts_lite import Augmentation, ImageData
 from darts_lite.pipeline import multiply_adds
@@ -92,14 +93,10 @@ def validated(
         augmentation=recipe.augmentation(),
     )
     model = make(recipe)
-    trainer = Trainer(
+    trainer = quiet_trainer(
         max_epochs=epochs,
         check_val_every_n_epoch=epochs,
         accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
         num_sanity_val_steps=0,
     )
     start = time.monotonic()

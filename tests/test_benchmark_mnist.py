@@ -6,10 +6,12 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import ablation
 import mnist
+import mnist_report
+import mnist_rows
 import numpy as np
 import pytest
-import recipe
 import skeletons
 import torch
 import trials
@@ -28,16 +30,16 @@ def size(architecture: Architecture) -> int:
 
 def test_random_nets_are_of_like_size_and_always_the_same() -> None:
     space = mnist_space()
-    drawn = mnist.random_like(space, 28_000, 5)
-    assert len(drawn) == 5 and drawn == mnist.random_like(space, 28_000, 5)
-    assert all(abs(size(each) / 28_000 - 1) <= mnist.LIKE for each in drawn)
+    drawn = mnist_rows.random_like(space, 28_000, 5)
+    assert len(drawn) == 5 and drawn == mnist_rows.random_like(space, 28_000, 5)
+    assert all(abs(size(each) / 28_000 - 1) <= mnist_rows.LIKE for each in drawn)
     with pytest.raises(ValueError, match="only 0 of 2000 random nets have about 90000 weights"):
-        mnist.random_like(space, 90_000, 5)
+        mnist_rows.random_like(space, 90_000, 5)
 
 
 def test_the_published_cells_come_as_near_as_channels_allow() -> None:
     space = mnist_space()
-    made = mnist.published_like(space, 30_000)
+    made = mnist_rows.published_like(space, 30_000)
     assert made.cells["normal"][3] == (("sep_conv_5x5", 4), ("dil_conv_5x5", 3))
     assert made.skeleton.reduction_cells == space.skeleton.reduction_cells
     other = [made.with_skeleton(made.skeleton.channels + step) for step in (-1, 1)]
@@ -55,16 +57,16 @@ def test_the_found_net_is_ranked_by_seeds_it_shares_with_random_ones() -> None:
     lines += [line("random 0", 0, 0.985), line("random 0", 1, 0.98)]
     lines += [line("random 1", 0, 0.995), line("random 1", 1, 0.98)]
     lines += [line("random 2", 1, 0.97)]
-    told = mnist.rank(lines)
+    told = mnist_report.rank(lines)
     assert "beat 67 % of 3 random ones" in told and "+0.333 points" in told
     assert "(least -0.250, largest +1.000)" in told
-    assert mnist.rank(lines[:2]) == ""
+    assert mnist_report.rank(lines[:2]) == ""
 
 
 def test_the_plot_shows_each_kind_of_net_in_each_panel() -> None:
     lines = [line("found", 0, 0.99), line("random 0", 0, 0.98), line("random 1", 0, 0.97)]
     lines.append(line("found", 0, 0.9, images=5000))
-    figure = mnist.plot(lines)
+    figure = mnist_report.plot(lines)
     assert [len(panel.lines) for panel in figure.axes] == [2, 2, 2]
     assert np.size(figure.axes[0].lines[1].get_xdata()) == 2
 
@@ -115,7 +117,7 @@ def test_recipes_are_compared_with_the_base_row_by_row(
 ) -> None:
     results = tmp_path / "recipe.jsonl"
     asked = ["--results", str(results), "--seeds", "1", "--epochs", "1", "--images", "400"]
-    recipe.main([*asked, "--rows", "base", "mixup 0.1"])
+    ablation.main([*asked, "--rows", "base", "mixup 0.1"])
     rows = capsys.readouterr().out.splitlines()
     assert rows[2].startswith("| base | 1 | ") and rows[3].startswith("| mixup 0.1 | 1 | ")
     lines = trials.read(results)
@@ -124,7 +126,7 @@ def test_recipes_are_compared_with_the_base_row_by_row(
         gain = float(rows[3].split(" | ")[column - 1])
         scale = 100 if key == "validation_accuracy" else 1
         assert math.isclose(gain, scale * (lines[1][key] - lines[0][key]), abs_tol=6e-4)
-    recipe.main([*asked, "--rows", "base", "mixup 0.1"])
+    ablation.main([*asked, "--rows", "base", "mixup 0.1"])
     assert trials.read(results) == lines
 
 
@@ -147,5 +149,5 @@ def test_skeletons_are_compared_on_the_same_cells(
 
 
 def test_a_preset_is_a_space_of_its_own() -> None:
-    space = SearchSpace(**mnist.preset("mnist")["model"]["init_args"]["space"]["init_args"])
+    space = SearchSpace(**mnist_rows.preset("mnist")["model"]["init_args"]["space"]["init_args"])
     assert space.name == "mnist"

@@ -3,8 +3,8 @@
 One net, found with `configs/mnist.yaml`, is trained on 40,000 images of the training set and
 validated on the other 20,000; the test set is not read. Differences are paired by seed.
 
-    python benchmarks/recipe.py --results recipe.jsonl
-    python benchmarks/recipe.py --results small.jsonl --channels 8 --epochs 20 --rows base "shift 2"
+    python benchmarks/ablation.py --results ablation.jsonl
+    python benchmarks/ablation.py --results small.jsonl --channels 8 --rows base "shift 2"
 
 Results: benchmarks/README.md.
 """
