@@ -170,6 +170,14 @@ class WithinBudget:
             stem=frame.stem,
         )
 
+    def admits(self, space: SearchSpace, architecture: Architecture) -> bool:
+        """Whether the net of an architecture of a space stays within the limits."""
+        retrained = self._retrained(space)
+        return all(
+            self._table(retrained, name).of(architecture) <= limit
+            for name, limit in self._limits.items()
+        )
+
     def _table(self, space: SearchSpace, name: str) -> CostTable:
         size = self.image_size or (ANY_SIZE if name == "parameters" else None)
         known = (self.in_channels, self.num_classes, size)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,6 +15,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from darts_lite import pipeline, reporting
 from darts_lite.architecture import Architecture
 from darts_lite.data import ImageData
+from darts_lite.derivation import Derivation, Strongest, WithinBudget, for_data
 from darts_lite.encoding import any_architecture
 from darts_lite.files import write_text
 from darts_lite.processes import together
@@ -21,7 +23,6 @@ from darts_lite.records import Record
 from darts_lite.resuming import check_data, claimed, resume_point
 from darts_lite.retraining import Retraining
 from darts_lite.run_settings import RunSettings, check_trust
-from darts_lite.search_space import SearchSpace
 from darts_lite.trainers import Trainers
 from darts_lite.trust import random_architectures
 
@@ -171,7 +172,7 @@ class Fit:
         net, retrainer = self._retraining(self.make_retraining, str(found), data)
         pipeline.retrain_and_test(retrainer, net, data, record)
         if self.run.control is not None:
-            controls = self._controls(self.make_retraining, net.architecture, model.space, data)
+            controls = self._controls(self.make_retraining, net.architecture, model, data)
             accuracy = record.summary["test_accuracy"]
             record.stage("control", lambda: pipeline.control(accuracy, controls, data, retrainer))
         return retrainer
@@ -206,11 +207,14 @@ class Fit:
         return net, self.trainers.make(net, part, max_epochs=net.max_epochs, max_steps=-1)
 
     def _controls(
-        self, make: MakeRetraining, found: Architecture, space: SearchSpace, data: ImageData
+        self, make: MakeRetraining, found: Architecture, model: pipeline.Search, data: ImageData
     ) -> Iterator[tuple[Trainer, Retraining, Record]]:
-        """A training for each random architecture, with a seed of its own."""
-        first = int(self.settings["seed_everything"] or 0)
-        drawn = random_architectures(space, self.run.control_nets, Random(first), found)
+        """A training for each random architecture, with a seed of its own; a budget binds them."""
+        first, space = int(self.settings["seed_everything"] or 0), model.space
+        rule: Derivation = getattr(model, "derivation", Strongest())
+        rule = for_data(rule, data.in_channels, data.num_classes, data.image_size)
+        admits = partial(rule.admits, space) if isinstance(rule, WithinBudget) else None
+        drawn = random_architectures(space, self.run.control_nets, Random(first), found, admits)
         for number, architecture in enumerate(drawn):
             self._seed(1 + number)
             logger = self.trainers.beside("controls", str(number))

@@ -1,7 +1,7 @@
 """Whether a found architecture is any good: what searches agree on, and how random ones do."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 from statistics import fmean
 from typing import Any
@@ -69,11 +69,25 @@ def agreement_by_chance(space: SearchSpace, searches: int, random: Random) -> fl
 
 
 def random_architectures(
-    space: SearchSpace, count: int, random: Random, found: Architecture
+    space: SearchSpace,
+    count: int,
+    random: Random,
+    found: Architecture,
+    admits: Callable[[Architecture], bool] | None = None,
 ) -> list[Architecture]:
     """Architectures of a space, drawn uniformly, all different and none of them the found one.
 
     They are fewer than `count` where the space has no more.
+
+    Args:
+        space: Whose architectures.
+        count: How many.
+        random: Draws them.
+        found: The one to leave out.
+        admits: Whether an architecture may be among them; all may when not given.
+
+    Raises:
+        ValueError: if there is none.
     """
     drawn: list[Architecture] = []
     known = [found.cells]
@@ -81,9 +95,14 @@ def random_architectures(
     for _, architecture in zip(range(PATIENCE), candidates, strict=False):
         if len(drawn) == count:
             break
-        if architecture.cells not in known:
+        if architecture.cells not in known and (admits is None or admits(architecture)):
             known.append(architecture.cells)
             drawn.append(architecture)
+    if not drawn:
+        raise ValueError(
+            f"none of {PATIENCE} random architectures is another one within the limits of the "
+            "search's derivation; leave out run.control, or raise the limits"
+        )
     return drawn
 
 

@@ -1,12 +1,15 @@
 """What searches agree on, and ranks among random architectures."""
 
+from functools import partial
 from random import Random
 
 import pytest
 import torch
 
-from darts_lite.derivation import SkipLimit
+from darts_lite.architecture import Architecture
+from darts_lite.derivation import SkipLimit, WithinBudget
 from darts_lite.encoding import Encoding, one_path
+from darts_lite.net import Net
 from darts_lite.search_space import SearchSpace, mnist_space
 from darts_lite.trust import (
     agreement,
@@ -75,6 +78,25 @@ def test_random_architectures_are_others_and_differ() -> None:
     again = random_architectures(SPACE, 20, Random(0), MIXED)
     assert cells == [each.cells for each in again]
     assert all(each.skeleton == SPACE.skeleton for each in drawn)
+
+
+def test_random_architectures_keep_to_a_budget() -> None:
+    space = mnist_space()
+    found = Encoding(space).architecture((0,) * len(Encoding(space).sizes))
+    budget = partial(WithinBudget, in_channels=1, num_classes=10)
+    freely = random_architectures(space, 20, Random(0), found)
+    limit = 25_000
+    rule = budget(limit)
+    bound = random_architectures(space, 20, Random(0), found, partial(rule.admits, space))
+
+    def parameters(architecture: Architecture) -> int:
+        return sum(p.numel() for p in Net(architecture, 1, 10).parameters())
+
+    assert max(map(parameters, freely)) > limit >= max(map(parameters, bound))
+    small = [each for each in freely if parameters(each) <= limit]
+    assert small == bound[: len(small)]
+    with pytest.raises(ValueError, match="none of 10000 random architectures .* raise the limits"):
+        random_architectures(space, 20, Random(0), found, partial(budget(1).admits, space))
 
 
 def test_a_small_space_gives_what_it_has() -> None:
