@@ -1,10 +1,11 @@
 """What a retraining may add to plain training of a net: schedules, mixed and smaller images.
 
-Which of it pays on digits is measured in `benchmarks/recipe.py`.
+Which of it pays on digits is measured in `benchmarks/ablation.py`.
 """
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ WARM_SHARE = 0.1
 """Of all steps, during which the rate of ``warm_cosine`` grows."""
 GROWING_SHARE = 0.5
 """Of all steps, during which images grow where a retraining begins with smaller ones."""
+MOST_SHIFTS = 100
 
 
 def _one_cycle(optimizer: Optimizer, steps: int) -> LRScheduler:
@@ -43,6 +45,49 @@ SCHEDULES: Mapping[str, Callable[[Optimizer, int], LRScheduler]] = {
     "cosine": _cosine,
     "warm_cosine": _warm_cosine,
 }
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings of a retraining, as `darts_lite.retraining.Retraining` documents them.
+
+    Raises:
+        ValueError: if a value is out of range.
+    """
+
+    max_epochs: int
+    schedule: str
+    label_smoothing: float
+    mixup: float
+    smallest_side: float
+    test_shifts: int
+    drop_path: float
+    ema_decay: float
+    auxiliary_weight: float
+    gradient_clip: float
+
+    def __post_init__(self) -> None:
+        for name in ("label_smoothing", "drop_path", "ema_decay"):
+            if not 0 <= (value := getattr(self, name)) < 1:
+                raise ValueError(f"{name} must be at least 0 and below 1, got {value}")
+        if self.max_epochs < 1:
+            raise ValueError(f"max_epochs must be at least 1, got {self.max_epochs}")
+        if not (0 <= self.auxiliary_weight < math.inf and self.gradient_clip >= 0):
+            raise ValueError(
+                "auxiliary_weight and gradient_clip must be at least 0, and the former finite; got "
+                f"{self.auxiliary_weight} and {self.gradient_clip}"
+            )
+        if not (0 <= self.mixup < math.inf and 0 < self.smallest_side <= 1):
+            raise ValueError(
+                "mixup must be at least 0 and finite, and smallest_side above 0 and at most 1; got "
+                f"{self.mixup} and {self.smallest_side}"
+            )
+        if not 0 <= self.test_shifts <= MOST_SHIFTS:
+            raise ValueError(
+                f"test_shifts must be 0 to {MOST_SHIFTS} pixels, got {self.test_shifts}"
+            )
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"unknown schedule {self.schedule!r}; choose from {sorted(SCHEDULES)}")
 
 
 def mixed_up(

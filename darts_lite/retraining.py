@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -20,11 +21,10 @@ from darts_lite.checkpoints import describe_data, read_checkpoint
 from darts_lite.net import Net
 from darts_lite.optimizers import darts_sgd, total_steps, try_optimizer
 from darts_lite.ranks import average_gradients, averaged
-from darts_lite.recipe import SCHEDULES, mean_of_shifts, mixed_up, side_at
+from darts_lite.recipe import SCHEDULES, Recipe, mean_of_shifts, mixed_up, side_at
 from darts_lite.search import ArchitectureSearch
 
 Batch = tuple[Tensor, Tensor]
-MOST_SHIFTS = 100
 
 
 class Retraining(LightningModule):
@@ -81,62 +81,26 @@ class Retraining(LightningModule):
         stem: str | None = None,
     ) -> None:
         super().__init__()
-        shares = {
-            "label_smoothing": label_smoothing,
-            "drop_path": drop_path,
-            "ema_decay": ema_decay,
-        }
-        for name, value in shares.items():
-            if not 0 <= value < 1:
-                raise ValueError(f"{name} must be at least 0 and below 1, got {value}")
-        if max_epochs < 1:
-            raise ValueError(f"max_epochs must be at least 1, got {max_epochs}")
-        if not (0 <= auxiliary_weight < float("inf") and gradient_clip >= 0):
-            raise ValueError(
-                "auxiliary_weight and gradient_clip must be at least 0, and the former finite; got "
-                f"{auxiliary_weight} and {gradient_clip}"
-            )
-        if not (0 <= mixup < float("inf") and 0 < smallest_side <= 1):
-            raise ValueError(
-                "mixup must be at least 0 and finite, and smallest_side above 0 and at most 1; got "
-                f"{mixup} and {smallest_side}"
-            )
-        if not 0 <= test_shifts <= MOST_SHIFTS:
-            raise ValueError(f"test_shifts must be 0 to {MOST_SHIFTS} pixels, got {test_shifts}")
-        if schedule not in SCHEDULES:
-            raise ValueError(f"unknown schedule {schedule!r}; choose from {sorted(SCHEDULES)}")
+        self.recipe = Recipe(
+            max_epochs=max_epochs,
+            schedule=schedule,
+            label_smoothing=label_smoothing,
+            mixup=mixup,
+            smallest_side=smallest_side,
+            test_shifts=test_shifts,
+            drop_path=drop_path,
+            ema_decay=ema_decay,
+            auxiliary_weight=auxiliary_weight,
+            gradient_clip=gradient_clip,
+        )
         try_optimizer("optimizer", optimizer)
         found = resolve_architecture(architecture)
         self.architecture = found.with_skeleton(channels, cells, reductions, stem)
-        self.save_hyperparameters(
-            {
-                "architecture": self.architecture.to_dict(),
-                "in_channels": in_channels,
-                "num_classes": num_classes,
-                "max_epochs": max_epochs,
-                "schedule": schedule,
-                "label_smoothing": label_smoothing,
-                "mixup": mixup,
-                "smallest_side": smallest_side,
-                "test_shifts": test_shifts,
-                "drop_path": drop_path,
-                "ema_decay": ema_decay,
-                "auxiliary_weight": auxiliary_weight,
-                "gradient_clip": gradient_clip,
-            },
-            logger=False,
-        )
+        data = {"in_channels": in_channels, "num_classes": num_classes}
+        values = {"architecture": self.architecture.to_dict(), **data, **asdict(self.recipe)}
+        self.save_hyperparameters(values, logger=False)
         self.max_epochs = max_epochs
         self.optimizer = optimizer
-        self.schedule = SCHEDULES[schedule]
-        self.label_smoothing = label_smoothing
-        self.mixup = mixup
-        self.smallest_side = smallest_side
-        self.test_shifts = test_shifts
-        self.drop_path = drop_path
-        self.ema_decay = ema_decay
-        self.auxiliary_weight = auxiliary_weight
-        self.gradient_clip = gradient_clip
         self.net = Net(self.architecture, in_channels, num_classes, auxiliary_weight > 0)
         if inherit:
             self.net.inherit(_supernet_of(architecture))
@@ -145,9 +109,9 @@ class Retraining(LightningModule):
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalised images ``(B, C, H, W)`` -> the answer's logits ``(B, classes)``."""
-        if self.test_shifts == 0:
+        if self.recipe.test_shifts == 0:
             return self.net(images)
-        return mean_of_shifts(self.net, images, self.test_shifts)
+        return mean_of_shifts(self.net, images, self.recipe.test_shifts)
 
     def on_train_start(self) -> None:
         """Sets the drop-path probability where training goes on in the middle of an epoch."""
@@ -156,7 +120,7 @@ class Retraining(LightningModule):
     def on_train_epoch_start(self) -> None:
         """Raises the drop-path probability linearly over the epochs, as DARTS does."""
         steps = self.current_epoch * self.trainer.num_training_batches
-        self.net.set_drop_path(self.drop_path * steps / total_steps(self.trainer))
+        self.net.set_drop_path(self.recipe.drop_path * steps / total_steps(self.trainer))
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of a batch ``(B, C, H, W)``, ``(B,)``."""
@@ -164,18 +128,20 @@ class Retraining(LightningModule):
         targets = labels
         if (side := self._side(images)) < images.shape[-1]:
             images = interpolate(images, size=(side, side), mode="bilinear", antialias=True)
-        if self.mixup:
-            images, targets = mixed_up(images, labels, self.hparams["num_classes"], self.mixup)
+        if self.recipe.mixup:
+            images, targets = mixed_up(
+                images, labels, self.hparams["num_classes"], self.recipe.mixup
+            )
         logits, auxiliary = self.net.forward_auxiliary(images)
-        loss = cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
+        loss = cross_entropy(logits, targets, label_smoothing=self.recipe.label_smoothing)
         accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
         shown = averaged(loss.detach(), accuracy)
         self.log("retraining/train_loss", shown[0], prog_bar=True)
         self.log("retraining/train_accuracy", shown[1], prog_bar=True)
         self.log("retraining/learning_rate", self._learning_rate())
         if auxiliary is not None:
-            loss = loss + self.auxiliary_weight * cross_entropy(
-                auxiliary, targets, label_smoothing=self.label_smoothing
+            loss = loss + self.recipe.auxiliary_weight * cross_entropy(
+                auxiliary, targets, label_smoothing=self.recipe.label_smoothing
             )
         return loss
 
@@ -199,7 +165,7 @@ class Retraining(LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimizer, and the schedule stepped after every batch."""
         optimizer = self.optimizer(self.net.parameters())
-        schedule = self.schedule(optimizer, total_steps(self.trainer))
+        schedule = SCHEDULES[self.recipe.schedule](optimizer, total_steps(self.trainer))
         scheduler = {"scheduler": schedule, "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
@@ -210,15 +176,15 @@ class Retraining(LightningModule):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         """Clips by the module's own `gradient_clip`."""
-        limit = self.gradient_clip or math.inf
+        limit = self.recipe.gradient_clip or math.inf
         norm = torch.nn.utils.clip_grad_norm_(weights_of(optimizer), limit)
         self.log("retraining/gradient", norm)
 
     def configure_callbacks(self) -> list[Callback]:
         """The averaging of the weights, where it is asked for."""
-        if self.ema_decay == 0:
+        if self.recipe.ema_decay == 0:
             return []
-        return [WeightAveraging(multi_avg_fn=exponential_average(self.ema_decay))]
+        return [WeightAveraging(multi_avg_fn=exponential_average(self.recipe.ema_decay))]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what `test` needs: the model's and the data's settings as plain values."""
@@ -233,7 +199,7 @@ class Retraining(LightningModule):
 
     def _side(self, images: Tensor) -> int:
         progress = self.global_step / total_steps(self.trainer)
-        return side_at(progress, self.smallest_side, images.shape[-1])
+        return side_at(progress, self.recipe.smallest_side, images.shape[-1])
 
     def _evaluate(self, batch: Batch, loss_name: str, accuracy_name: str) -> Tensor:
         images, labels = batch

@@ -62,6 +62,6 @@ def test_the_published_protocol(configs: Path) -> None:
     retraining = make_retraining("DARTS_V1", 3, 10)
     skeleton = retraining.architecture.skeleton
     assert (skeleton.channels, skeleton.cells, retraining.max_epochs) == (36, 20, 600)
-    assert (retraining.auxiliary_weight, retraining.drop_path) == (0.4, 0.2)
+    assert (retraining.recipe.auxiliary_weight, retraining.recipe.drop_path) == (0.4, 0.2)
     assert cli.datamodule.augmentation.describe()["init_args"]["erase"] == 16
     assert sum(p.numel() for p in cli.model.supernet.weights()) == 1_930_618
