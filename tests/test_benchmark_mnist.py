@@ -82,10 +82,12 @@ def test_rows_are_made_once_and_reported(
     config["retraining"] = {"class_path": "darts_lite.Retraining", "init_args": {"max_epochs": 1}}
     config["data"] = {"class_path": "darts_lite.ImageData", "init_args": {"search_batch_size": 100}}
     (tmp_path / "mnist.yaml").write_text(yaml.safe_dump(config))
-    monkeypatch.setattr(mnist, "CONFIGS", tmp_path)
-    monkeypatch.setattr(mnist, "RANDOM_NETS", 1)
-    monkeypatch.setattr(mnist, "SMALL_IMAGES", 500)
-    monkeypatch.setattr(mnist, "SMALL_EPOCHS", 2)
+    monkeypatch.setattr(mnist_rows, "CONFIGS", tmp_path)
+    monkeypatch.setattr(mnist_rows, "SMALL_EPOCHS", 2)
+    for module in (mnist, mnist_rows):
+        monkeypatch.setattr(module, "RANDOM_NETS", 1)
+    for module in (mnist, mnist_report):
+        monkeypatch.setattr(module, "SMALL_IMAGES", 500)
     results, logs = tmp_path / "rows.jsonl", tmp_path / "logs"
     asked = ["--results", str(results), "--logs", str(logs), "--root", digits_root, "--seeds", "1"]
     with pytest.raises(ValueError, match="make the rows of found first"):
