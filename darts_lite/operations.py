@@ -46,6 +46,12 @@ class Zero(Subsample):
         return torch.zeros_like(super().forward(x))
 
 
+def layout(x: Tensor) -> torch.memory_format:
+    """Whether the channels of a pixel, or the pixels of a channel, lie side by side."""
+    channels_last = x.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if channels_last else torch.contiguous_format
+
+
 class FactorizedReduce(nn.Module):
     """Halves a map by two 1x1 convolutions on shifted grids; odd sizes are padded by one.
 
@@ -83,8 +89,7 @@ class _Grids(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
         """``(B, C, H, W)`` with even sides -> twice ``(B, C, H / 2, W / 2)``."""
-        channels_last = x.is_contiguous(memory_format=torch.channels_last)
-        ctx.layout = torch.channels_last if channels_last else torch.contiguous_format
+        ctx.layout = layout(x)
         return x[:, :, ::2, ::2].clone(), x[:, :, 1::2, 1::2].clone()
 
     @staticmethod

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import channel_shuffle, max_pool2d
 
-from darts_lite.operations import find_operation
+from darts_lite.operations import find_operation, layout
 from darts_lite.search_space import SearchSpace
 from darts_lite.skeleton import SKELETONS, CellPlan, cell_inputs
 
@@ -253,9 +253,3 @@ def concatenated(states: Sequence[Tensor]) -> Tensor:
         if state.requires_grad and state.device.type == "cpu":
             state.register_hook(partial(torch.Tensor.contiguous, memory_format=layout(state)))
     return torch.cat([*states], dim=1)
-
-
-def layout(x: Tensor) -> torch.memory_format:
-    """Whether the channels of a pixel, or the pixels of a channel, lie side by side."""
-    channels_last = x.is_contiguous(memory_format=torch.channels_last)
-    return torch.channels_last if channels_last else torch.contiguous_format
