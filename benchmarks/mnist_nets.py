@@ -27,6 +27,7 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import MNIST
 from torchvision.transforms import Compose, Normalize, ToTensor
 
+from darts_lite.allocator import keep_freed_memory
 from darts_lite.costs import multiply_adds
 from darts_lite.data import ImageData
 from darts_lite.datasets import find_root
@@ -150,6 +151,7 @@ def train_separable(
         recipe: The settings of `Retraining` as a configuration has them.
         data: Those of `ImageData`.
     """
+    keep_freed_memory()  # as the command does that trains the searched ones
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(SeparableTraining, "model", skip={"in_channels", "num_classes"})
     parser.add_class_arguments(ImageData, "data")

@@ -6,8 +6,10 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from datetime import date
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -74,10 +76,10 @@ class Runs:
         start = time.monotonic()
         config = self.configuration(row)
         if net == "tutorial":
-            line = train_tutorial(seed, root=self.root)
+            line = alone(train_tutorial, seed, root=self.root)
         elif net == "separable":
             parts = (config[name]["init_args"] for name in ("model", "data"))
-            line = train_separable(seed, *parts)
+            line = alone(train_separable, seed, *parts)
         else:
             summary = self.fit(config)
             names = (
@@ -165,6 +167,13 @@ class Runs:
             (self.logs / name / "version_0" / "summary.json").read_text()
         )
         return summary
+
+
+def alone(train: Callable[..., dict[str, Any]], *args: Any, **settings: Any) -> dict[str, Any]:
+    """What a function returns that runs in a process of its own, as every row does."""
+    threads = (torch.get_num_threads(),)
+    with ProcessPoolExecutor(1, get_context("spawn"), torch.set_num_threads, threads) as process:
+        return process.submit(train, *args, **settings).result()
 
 
 def random_like(space: SearchSpace, size: float, count: int) -> list[Architecture]:

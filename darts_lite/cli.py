@@ -16,6 +16,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+from darts_lite.allocator import keep_freed_memory
 from darts_lite.checkpoints import read_checkpoint, restoring
 from darts_lite.data import ImageData
 from darts_lite.files import check_writable
@@ -227,6 +228,7 @@ def main(args: Sequence[str] | None = None) -> None:
 
     Set the environment variable ``DARTS_LITE_DEBUG`` to see the traceback as well.
     """
+    keep_freed_memory()
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.formatwarning = _one_line

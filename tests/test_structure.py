@@ -6,6 +6,7 @@ from pathlib import Path
 import darts_lite
 
 ORDER = [
+    "allocator",
     "ranks",
     "files",
     "records",

@@ -1,0 +1,35 @@
+"""What a process does with the memory it frees."""
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import resource, sys
+import torch
+from darts_lite.allocator import keep_freed_memory
+
+if sys.argv[1] == "keep":
+    assert keep_freed_memory()
+for _ in range(4):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    maps = [torch.ones(2**21) for _ in range(8)]
+    del maps
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def page_faults(choice: str) -> int:
+    """Of the last of four rounds that fill and free eight maps of 8 MiB."""
+    made = subprocess.run(
+        [sys.executable, "-c", PROGRAM, choice], capture_output=True, text=True, check=True
+    )
+    return int(made.stdout)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
+def test_freed_memory_is_used_again() -> None:
+    pages = 8 * 2**21 * 4 // 4096
+    assert page_faults("leave") > pages / 2
+    assert page_faults("keep") < pages / 100
