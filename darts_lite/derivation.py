@@ -1,20 +1,18 @@
 """From shares to a discrete architecture: the rule of DARTS, and rules with a limit."""
 
-import math
-from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import combinations, product
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Protocol, cast
 
 from torch import Tensor
 
 from darts_lite.architecture import Architecture
+from darts_lite.budget import best_within, least_costs, options_of_node
 from darts_lite.cost_files import kept_costs
 from darts_lite.costs import COSTS, CostTable
 from darts_lite.encoding import any_architecture
-from darts_lite.genotype import Cell, Edge
+from darts_lite.genotype import Cell
 from darts_lite.search_space import SearchSpace
 
 Cells = dict[str, Cell]
@@ -197,43 +195,28 @@ class WithinBudget:
         tables = [self._table(retrained, name) for name in limits]
         budgets = [limit - table.rest for limit, table in zip(limits.values(), tables, strict=True)]
         nodes = [
-            _pareto(
-                _options(space, rows, [table.edges[kind].split(per_node)[node] for table in tables])
+            options_of_node(
+                space, rows, [table.edges[kind].split(per_node)[node] for table in tables]
             )
             for kind in shares
             for per_node in [list(space.edges_per_node)]
             for node, rows in enumerate(shares[kind].detach().cpu().split(per_node))
         ]
-        least = [
-            [min(option.costs[i] for option in options) for i in range(len(tables))]
-            for options in nodes
-        ]
-        chosen = [Option(0.0, (0.0,) * len(tables), ())]
-        for done, options in enumerate(nodes, start=1):
-            needed = [sum(costs[i] for costs in least[done:]) for i in range(len(tables))]
-            merged = [first.joined(second) for first, second in product(chosen, options)]
-            fitting = [
-                option
-                for option in merged
-                if all(
-                    cost + rest <= budget
-                    for cost, rest, budget in zip(option.costs, needed, budgets, strict=True)
-                )
-            ]
-            chosen = _pareto(fitting)
-        if not chosen:
+        if (best := best_within(nodes, budgets)) is None:
             asked = " and ".join(f"{limit:.9g} {name}" for name, limit in limits.items())
+            least = (
+                table.rest + cost for table, cost in zip(tables, least_costs(nodes), strict=True)
+            )
             smallest = " and ".join(
-                f"{table.rest + sum(costs[i] for costs in least):.9g} {name}"
-                for i, (name, table) in enumerate(zip(limits, tables, strict=True))
+                f"{cost:.9g} {name}" for name, cost in zip(limits, least, strict=True)
             )
             raise ValueError(
                 f"no architecture of the space stays within {asked}; the least possible is "
                 f"{smallest}"
             )
-        best = max(chosen, key=lambda option: option.score).nodes
         return {
-            kind: best[i * space.nodes : (i + 1) * space.nodes] for i, kind in enumerate(shares)
+            kind: best.nodes[i * space.nodes : (i + 1) * space.nodes]
+            for i, kind in enumerate(shares)
         }
 
 
@@ -268,57 +251,6 @@ def for_data(
 
 
 DERIVATIONS = (Strongest, SkipLimit, WithinBudget)
-
-
-class Option(NamedTuple):
-    """What some nodes may keep."""
-
-    score: float  # sum of the logarithms of shares
-    costs: tuple[float, ...]
-    nodes: Cell
-
-    def joined(self, other: "Option") -> "Option":
-        """Both."""
-        costs = tuple(a + b for a, b in zip(self.costs, other.costs, strict=True))
-        return Option(self.score + other.score, costs, self.nodes + other.nodes)
-
-
-def _options(space: SearchSpace, shares: Tensor, costs: Sequence[Tensor]) -> list[Option]:
-    """All that one node may keep, from its ``(edges, candidates)``."""
-    kept = len(shares) if space.kept_edges is None else space.kept_edges
-    options = []
-    for sources in combinations(range(len(shares)), kept):
-        choices = [
-            [
-                (name, source, position)
-                for position, name in enumerate(space.candidates)
-                if name != "none" or space.kept_edges is None
-            ]
-            for source in sources
-        ]
-        for edges in product(*choices):
-            score = sum(math.log(max(float(shares[s, p]), 1e-30)) for _, s, p in edges)
-            paid = tuple(sum(float(cost[s, p]) for _, s, p in edges) for cost in costs)
-            node: tuple[Edge, ...] = tuple((name, source) for name, source, _ in edges)
-            options.append(Option(score, paid, (node,)))
-    return options
-
-
-def _pareto(options: Sequence[Option]) -> list[Option]:
-    """Those that no other one beats: none has a better score at no higher costs, two at most."""
-    best: list[Option] = []
-    stairs: list[tuple[float, float]] = []  # their costs, the second falling as the first rises
-    for option in sorted(options, key=lambda option: (-option.score, option.costs)):
-        first, second = (*option.costs, 0.0, 0.0)[:2]
-        step = bisect_right(stairs, (first, math.inf))
-        if step and stairs[step - 1][1] <= second:
-            continue
-        best.append(option)
-        end = step
-        while end < len(stairs) and stairs[end][1] >= second:
-            end += 1
-        stairs[step:end] = [(first, second)]
-    return best
 
 
 def derive(

@@ -38,6 +38,7 @@ ORDER = [
     "weights",
     "costs",
     "cost_files",
+    "budget",
     "derivation",
     "trust",
     "bilevel",
