@@ -29,14 +29,15 @@ VALIDATION_FRACTION = 1 / 3
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a net is trained; the fields are those of `Retraining`, `Augmentation` and SGD."""
+    """How a net is trained; the fields are those of `Retraining`, `Augmentation` and `method`."""
 
-    lr: float = 0.2
-    weight_decay: float = 5e-4
-    batch_size: int = 128
+    method: Literal["AdamW", "SGD"] = "AdamW"
+    lr: float = 0.01
+    weight_decay: float = 0.05
+    batch_size: int = 256
     schedule: Literal["one_cycle", "cosine", "warm_cosine"] = "one_cycle"
     label_smoothing: float = 0.05
-    ema_decay: float = 0.99
+    ema_decay: float = 0.0
     drop_path: float = 0.0
     auxiliary_weight: float = 0.0
     mixup: float = 0.0
@@ -49,7 +50,9 @@ class Recipe:
     erase: int = 0
 
     def optimizer(self, parameters: Any) -> torch.optim.Optimizer:
-        """SGD with Nesterov's momentum."""
+        """AdamW, or SGD with Nesterov's momentum."""
+        if self.method == "AdamW":
+            return torch.optim.AdamW(parameters, self.lr, weight_decay=self.weight_decay)
         return torch.optim.SGD(
             parameters, self.lr, momentum=0.9, weight_decay=self.weight_decay, nesterov=True
         )
@@ -118,7 +121,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=(description or "").splitlines()[0])
     made.add_argument("--results", type=Path, required=True, help="file of finished lines")
     made.add_argument("--seeds", type=int, default=2)
-    made.add_argument("--epochs", type=int, default=6)
+    made.add_argument("--epochs", type=int, default=8)
     made.add_argument("--dataset", default="MNIST")
     made.add_argument("--images", type=int, help="use only so many of the training set")
     made.add_argument("--root", help="data folder")

@@ -134,7 +134,7 @@ def retrain(
         "retrain_rollbacks": rollbacks,
         "validation_accuracy": metrics.get("retraining/validation_accuracy"),
         "params": sum(p.numel() for p in model.net.parameters()),
-        "macs": multiply_adds(model.net, data.image_size, model.hparams["in_channels"]),
+        "macs": multiply_adds(model, data.image_size, model.hparams["in_channels"]),
         "architecture": model.architecture.genotype(),
     }
     trainer.save_checkpoint(directory / "net.ckpt", weights_only=True)

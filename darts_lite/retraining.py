@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import Callback, WeightAveraging
 from lightning.pytorch.cli import OptimizerCallable
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 from torch.optim import Optimizer
 from torchmetrics.classification import MulticlassAccuracy
@@ -45,7 +45,7 @@ class Retraining(LightningModule):
         smallest_side: Share of the images' side to begin with; it grows to 1 by half of the
             training.
         test_shifts: How many pixels images are shifted for the mean of nine answers that is
-            validated, tested and predicted; 0 for the net's own answer.
+            tested, predicted and, in the last epoch, validated; 0 for the net's own answer.
         drop_path: Probability of dropping a branch at the end of training; it grows from 0.
         ema_decay: Decay of the averaged weights that are validated and kept; 0 for none.
         auxiliary_weight: Weight of the auxiliary head's loss; 0 for no such head.
@@ -150,12 +150,19 @@ class Retraining(LightningModule):
         average_gradients(self.net.parameters())
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Loss and accuracy on the validation split."""
-        self._evaluate(batch, "retraining/validation_loss", "retraining/validation_accuracy")
+        """Loss and accuracy on the validation split, before the last epoch of the net alone.
+
+        A mean over shifts, where wanted, would cost as much as a third of the training each time.
+        """
+        epochs = self.trainer.max_epochs or 0
+        watching = self.trainer.state.fn == "fit" and self.current_epoch + 1 < epochs
+        answer = self.net if watching else self
+        names = "retraining/validation_loss", "retraining/validation_accuracy"
+        self._evaluate(answer, batch, *names)
 
     def test_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss and accuracy on the test set; the logits ``(B, classes)`` for whoever looks on."""
-        return self._evaluate(batch, "test/loss", "test/accuracy")
+        return self._evaluate(self, batch, "test/loss", "test/accuracy")
 
     def predict_step(self, batch: Batch, batch_index: int) -> tuple[Tensor, Tensor]:
         """Most probable class and its probability, each ``(B,)``."""
@@ -201,9 +208,11 @@ class Retraining(LightningModule):
         progress = self.global_step / total_steps(self.trainer)
         return side_at(progress, self.recipe.smallest_side, images.shape[-1])
 
-    def _evaluate(self, batch: Batch, loss_name: str, accuracy_name: str) -> Tensor:
+    def _evaluate(
+        self, answer: nn.Module, batch: Batch, loss_name: str, accuracy_name: str
+    ) -> Tensor:
         images, labels = batch
-        logits = self(images)
+        logits = answer(images)
         self.accuracy(logits, labels)
         loss, size = cross_entropy(logits, labels), len(labels)
         self.log(loss_name, loss, batch_size=size, sync_dist=True)
