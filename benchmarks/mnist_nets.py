@@ -170,7 +170,7 @@ def train_separable(
     return {
         "retrain_seconds": round(seconds, 1),
         "params": sum(p.numel() for p in net.parameters()),
-        "macs": int(multiply_adds(net, torch.zeros(1, 1, 28, 28))),
+        "macs": int(multiply_adds(made.model, torch.zeros(1, 1, 28, 28))),
         "validation_accuracy": validated,
         "test_accuracy": tested["test/accuracy"],
         "data_source": made.data.data_source,

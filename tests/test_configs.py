@@ -34,12 +34,13 @@ def test_a_preset_builds_model_data_and_trainer(preset: Path) -> None:
 
 
 def test_the_presets_are_there() -> None:
-    assert {"mnist", "retrain", "fashion_mnist", "cifar10_darts"} <= {p.stem for p in PRESETS}
+    expected = {"mnist", "mnist_small", "mnist_best", "retrain", "fashion_mnist", "cifar10_darts"}
+    assert expected <= {p.stem for p in PRESETS}
 
 
 def test_the_presets_spell_out_the_built_in_space(configs: Path) -> None:
     assert built(configs / "mnist.yaml").model.space == mnist_space()
-    assert built(configs / "fashion_mnist.yaml").model.space == mnist_space(channels=24)
+    assert built(configs / "fashion_mnist.yaml").model.space == mnist_space(channels=32)
 
 
 def test_single_values_can_be_overridden(configs: Path) -> None:

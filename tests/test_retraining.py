@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import seed_everything
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from runs import SMALL, fast_sgd, quiet_trainer
 
 from darts_lite.architecture import ARCHITECTURES, Architecture
@@ -46,6 +46,29 @@ def test_it_learns_and_a_reloaded_net_has_the_same_accuracy(
     assert again.architecture == TINY
     (repeated,) = quiet_trainer().test(again, datamodule=digits, verbose=False)
     assert repeated == metrics
+
+
+def test_the_last_epoch_is_validated_as_the_net_will_be_tested(digits: ImageData) -> None:
+    answers: dict[int, int] = {}
+    model = Retraining(TINY, test_shifts=1)
+
+    class Counted(Callback):
+        def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
+            def count(*_: Any) -> None:
+                answers[module.current_epoch] = answers.get(module.current_epoch, 0) + 1
+
+            self.hook = model.net.register_forward_hook(count)
+
+        def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+            self.hook.remove()
+
+    run = quiet_trainer(
+        max_epochs=3, limit_train_batches=1, limit_val_batches=2, callbacks=[Counted()]
+    )
+    run.fit(model, datamodule=digits)
+    assert answers == {0: 2, 1: 2, 2: 18}
+    run.validate(model, datamodule=digits, verbose=False)
+    assert answers[3] == 18
 
 
 def test_a_checkpoint_holds_plain_values_only(digits: ImageData, tmp_path: Path) -> None:
