@@ -59,12 +59,15 @@ def describe_data(module: LightningModule) -> dict[str, Any]:
     """What a checkpoint keeps of the data a module is trained on, as plain values.
 
     ``data``: class and settings, from which the same data can be built again; ``data_source``:
-    where the images really came from. Empty for a data module that does not tell.
+    where the images really came from; ``image_size``: their side in pixels; ``mean``, ``std``: of
+    their channels. Empty for a data module that does not tell.
     """
     data: Any = getattr(module.trainer, "datamodule", None)
     if not hasattr(data, "describe"):
         return {}
-    return {"data": data.describe(), "data_source": data.data_source}
+    mean, std = (list(values) for values in data.normalization)
+    about = {"data_source": data.data_source, "image_size": data.image_size}
+    return {"data": data.describe(), **about, "mean": mean, "std": std}
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

@@ -224,11 +224,17 @@ def _one_line(message: Warning | str, *_: object, **__: object) -> str:
 
 
 def main(args: Sequence[str] | None = None) -> None:
+    """Runs a command of the LightningCLI; see `guarded` for a user's mistakes."""
+    keep_freed_memory()
+    given = sys.argv[1:] if args is None else args
+    guarded(lambda: DartsCLI(with_checkpoint_settings(given)))
+
+
+def guarded(command: Callable[[], object]) -> None:
     """Runs a command; a user's mistake ends with exit status 2 and one line on standard error.
 
     Set the environment variable ``DARTS_LITE_DEBUG`` to see the traceback as well.
     """
-    keep_freed_memory()
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.formatwarning = _one_line
@@ -236,7 +242,7 @@ def main(args: Sequence[str] | None = None) -> None:
         warnings.filterwarnings("ignore", message)
     try:
         with quiet_events():
-            DartsCLI(with_checkpoint_settings(sys.argv[1:] if args is None else args))
+            command()
     except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, OSError, MisconfigurationException) as error:

@@ -235,6 +235,10 @@ class ImageData(LightningDataModule):
         """The test set, as ``test_dataloader`` gives it."""
         return self.test_dataloader()
 
+    def test_pixels(self, count: int) -> Tensor:
+        """The first images of the test set, pixels of 0 to 1, ``(count, C, H, W)``."""
+        return self._images.test_images[:count].float().div(255)
+
     def prepare(
         self, images: Tensor, part: Part = WHOLE, augmentation: Augmentation | None = None
     ) -> Tensor:

@@ -74,7 +74,7 @@ def depthwise(x: Tensor, weight: Tensor, stride: int = 1, dilation: int = 1) -> 
     """
     if stride == dilation > 1:  # reads one pixel of `stride` only
         x, stride, dilation = x[:, :, ::stride, ::stride], 1, 1
-    if _has_slow_gradients(x, weight, stride, dilation):
+    if torch.is_grad_enabled() and _has_slow_gradients(x, weight, stride, dilation):
         return _Depthwise.apply(x, weight, stride, dilation)
     return _plain(x, weight, stride, dilation)
 

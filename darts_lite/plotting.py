@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from darts_lite.architecture import Architecture
 from darts_lite.files import written_whole
-from darts_lite.genotype import state_name
+from darts_lite.genotype import Edge, state_name
 from darts_lite.layering import Layout, Place, lay_out
 
 DPI = 160
@@ -62,23 +62,71 @@ def draw_architecture(
         architecture: What to draw.
         notes: Stand behind the operations: kind of cell -> nodes -> edges.
     """
+    layouts = _layouts(architecture, notes)
+    return _draw([(f"{kind} cell", layout) for kind, layout in layouts.items()])
+
+
+def draw_comparison(first: Architecture, second: Architecture) -> Figure:
+    """The cells of both, kind by kind; what only one of them has is marked by a star.
+
+    Args:
+        first: Called A.
+        second: Called B.
+    """
+    pair = (first, second)
+    drawn = []
+    for kind in dict.fromkeys([*first.cells, *second.cells]):
+        for letter, each, other in zip("AB", pair, pair[::-1], strict=True):
+            if kind in each.cells:
+                layout = _layouts(each, _stars(each, other))[kind]
+                drawn.append((f"{kind} cell of {letter}", layout))
+    return _draw(drawn)
+
+
+def _stars(architecture: Architecture, other: Architecture) -> dict[str, list[list[str]]]:
+    """A star for each edge that the other one does not have with the same operation."""
+    return {
+        kind: [
+            ["" if edge in edges_of(other, kind, node) else "*" for edge in edges]
+            for node, edges in enumerate(cell)
+        ]
+        for kind, cell in architecture.cells.items()
+    }
+
+
+def edges_of(architecture: Architecture, kind: str, node: int) -> Sequence[Edge]:
+    """Of a node; none where there is no such node."""
+    cell = architecture.cells.get(kind, ())
+    return cell[node] if node < len(cell) else ()
+
+
+def _layouts(
+    architecture: Architecture, notes: Mapping[str, Sequence[Sequence[str]]] | None
+) -> dict[str, Layout]:
     layouts = {}
     for kind, cell in architecture.cells.items():
         labels = [[_shown(name) for name, _ in edges] for edges in cell]
         if notes is not None:
             pairs = zip(labels, notes[kind], strict=True)
             labels = [list(map(" ".join, zip(*pair, strict=True))) for pair in pairs]
+            labels = [[label.strip() for label in of_node] for of_node in labels]
         concat, inputs = architecture.concat[kind], architecture.skeleton.inputs
         layouts[kind] = lay_out(cell, concat, labels, inputs)
-    needed = [sum(_widths(layout)) + sum(_gaps(layout)) for layout in layouts.values()]
+    return layouts
+
+
+def _draw(titled: Sequence[tuple[str, Layout]]) -> Figure:
+    """Layouts one below the other, each under its title."""
+    layouts = [layout for _, layout in titled]
+    needed = [sum(_widths(layout)) + sum(_gaps(layout)) for layout in layouts]
     width = max(WIDTH, 2 * MARGIN + max(needed))
-    extents = [layout.extent for layout in layouts.values()]
+    extents = [layout.extent for layout in layouts]
     height: float = sum(TITLE + top - bottom + MARGIN for bottom, top in extents)
     figure = Figure(figsize=(width, height), dpi=DPI)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
     axes.set_axis_off()
-    for (kind, layout), (bottom, top) in zip(layouts.items(), extents, strict=True):
-        axes.text(MARGIN, height - TITLE / 2, f"{kind} cell", size=12, weight="bold", va="center")
+    for (title, layout), (bottom, top) in zip(titled, extents, strict=True):
+        axes.text(MARGIN, height - TITLE / 2, title, size=12, weight="bold", va="center")
         _draw_layout(axes, layout, width, height - TITLE - top)
         height -= TITLE + top - bottom + MARGIN
     return figure

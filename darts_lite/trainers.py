@@ -19,6 +19,7 @@ from darts_lite.cost_penalty import CostPenalty
 from darts_lite.discretisation import DiscretisationGap
 from darts_lite.explore import Exploration
 from darts_lite.finite import FiniteNumbers
+from darts_lite.history import FOLDER, History
 from darts_lite.overflow import SkippedSteps
 from darts_lite.pipeline import Search
 from darts_lite.processes import NAMES, JointBatch, check_strategy
@@ -140,6 +141,7 @@ class Trainers:
         goes_back = self.run.on_nonfinite == "rollback"
         rollbacks = self.run.max_rollbacks if goes_back else 0
         callbacks += [SkippedSteps(), FiniteNumbers(path, rollbacks)]
+        callbacks.append(History(directory / FOLDER / f"{stage_of(model)}.json"))
         searches = isinstance(model, Search)
         if searches:
             callbacks += [ArchitectureBoard(), DiscretisationGap()]
@@ -162,6 +164,11 @@ def made_trainer(settings: Mapping[str, Any]) -> Trainer:
         return Trainer(**settings)
     except (TypeError, OverflowError) as error:
         raise ValueError(f"trainer: {error}") from error
+
+
+def stage_of(model: LightningModule) -> str:
+    """Which of a run's stages trains a model."""
+    return "search" if isinstance(model, Search) else "retraining"
 
 
 def checkpoint_path(directory: Path, model: LightningModule) -> Path:

@@ -1,0 +1,68 @@
+"""A retrained net as others use it: pixels in, probabilities out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from darts_lite.checkpoints import read_checkpoint, settings_of
+from darts_lite.net import Net
+from darts_lite.recipe import mean_of_shifts
+from darts_lite.retraining import Retraining
+
+
+class Answer(nn.Module):
+    """Normalises pixels, asks a net, and averages over shifts where that was how it was tested.
+
+    Args:
+        net: The trained net.
+        mean, std: Of the channels, of pixels in 0 to 1.
+        test_shifts: See `darts_lite.retraining.Retraining`.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, net: Net, mean: Sequence[float], std: Sequence[float], test_shifts: int = 0
+    ) -> None:
+        super().__init__()
+        self.net = net
+        self.test_shifts = test_shifts
+        self.register_buffer("mean", torch.tensor(list(mean)).view(-1, 1, 1))  # (C, 1, 1)
+        self.register_buffer("std", torch.tensor(list(std)).view(-1, 1, 1))  # (C, 1, 1)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Pixels of 0 to 1, ``(B, C, H, W)`` -> probabilities ``(B, classes)``."""
+        images = (pixels - self.mean) / self.std
+        if self.test_shifts == 0:
+            return self.net(images).softmax(dim=1)
+        return mean_of_shifts(self.net, images, self.test_shifts).exp()
+
+
+def load_answer(path: str | Path) -> tuple[Answer, dict[str, Any]]:
+    """The net of a checkpoint, and what the checkpoint tells about its data.
+
+    Returns:
+        The net, and ``data`` (class and settings), ``image_size``, ``mean``, ``std``.
+
+    Raises:
+        FileNotFoundError, ValueError: if the file is no checkpoint of a retraining, or of a version
+            that did not keep the normalisation.
+    """
+    content = read_checkpoint(path)
+    settings_of(path)
+    if content["model"]["class_path"].rpartition(".")[2] != Retraining.__name__:
+        raise ValueError(f"{path} is the checkpoint of a search; give the run's net.ckpt")
+    about: dict[str, Any] = {
+        name: content.get(name) for name in ("data", "image_size", "mean", "std")
+    }
+    if None in about.values():
+        raise ValueError(
+            f"{path} does not tell the normalisation of its images; retrain with this version"
+        )
+    model = Retraining.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+    answer = Answer(model.net, about["mean"], about["std"], model.recipe.test_shifts)
+    return answer.float().eval(), about

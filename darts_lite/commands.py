@@ -1,0 +1,139 @@
+"""The front door: which verb, and what each of them takes.
+
+Nothing here imports torch, so that ``--help`` and ``--version`` answer at once; a verb's own module
+is imported when it runs. The verbs of the LightningCLI (`darts_lite.cli`) read their own arguments.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module, metadata
+from typing import Any
+
+from darts_lite.presets import with_presets
+
+TRAINING = {
+    "fit": "search, derive, retrain, test and report, as a configuration says",
+    "test": "the accuracy of a retrained net on its test set",
+    "validate": "a search's supernet and its derived net, or a retrained net, on held-out images",
+    "predict": "class and probability of image files, or of a test set",
+}
+"""Verbs with arguments of their own, and what they do."""
+
+
+def _derive(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", nargs="?", help="a search's .ckpt file, of any epoch")
+    parser.add_argument(
+        "--rule",
+        help="what keeps edges and candidates, as in a configuration: Strongest, SkipLimit, "
+        "'{class_path: WithinBudget, init_args: {multiply_adds: 1000000}}'; the search's own when "
+        "not given",
+    )
+    parser.add_argument("--parameters", type=int, help="short for a WithinBudget of parameters")
+    parser.add_argument("--output", help="architecture file to write; else it is printed")
+    parser.add_argument(
+        "--compare",
+        nargs=2,
+        metavar=("A", "B"),
+        help="say how two architectures differ: names, files or checkpoints",
+    )
+    parser.add_argument("--picture", help="with --compare: .png or .svg file to draw both in")
+
+
+def _compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", nargs="+", help="folders of runs, or folders that hold some")
+    parser.add_argument("--architectures", action="store_true", help="show what was found")
+    parser.add_argument("--json", action="store_true", help="print the whole summaries")
+    parser.add_argument(
+        "--tensorboard", metavar="FOLDER", help="write them for TensorBoard's page HPARAMS"
+    )
+
+
+def _plot(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", nargs="+", help="folder of a run; several are drawn by their cost")
+    parser.add_argument(
+        "--what",
+        nargs="+",
+        choices=("cells", "alphas", "animation", "curves", "cost"),
+        help="pictures to draw; all that the run has files for, when not given",
+    )
+    parser.add_argument("--format", choices=("png", "svg"), default="png")
+    parser.add_argument("--output", metavar="FOLDER", help="where to; else into the run's folder")
+
+
+def _export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", help="a run's net.ckpt")
+    parser.add_argument(
+        "--to",
+        nargs="+",
+        choices=("onnx", "pt2", "safetensors", "python"),
+        default=["onnx", "pt2", "safetensors", "python"],
+        help="kinds of files; python is one file of plain torch code with the weights in it",
+    )
+    parser.add_argument("--output", metavar="FOLDER", help="where to; else beside the checkpoint")
+    parser.add_argument(
+        "--images", type=int, default=1000, help="test images to compare each file with the net on"
+    )
+
+
+OWN: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], str]] = {
+    "derive": (
+        "an architecture file from a search's checkpoint, or how two architectures differ",
+        _derive,
+        "deriving",
+    ),
+    "plot": (
+        "cells, history and curves of a run, or the accuracy and cost of several",
+        _plot,
+        "drawing",
+    ),
+    "export": (
+        "a retrained net for other programs, each file compared with it",
+        _export,
+        "exporting",
+    ),
+    "compare": ("runs side by side: accuracy, cost, time, architecture", _compare, "comparing"),
+}
+"""Verbs that are parsed here: what they do, their arguments, and the module whose `run` does it."""
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> Any:
+        """Prints what is wrong on standard error and exits with status 2."""
+        print(f"error: {message} (see {self.prog} --help)", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Of all verbs; those of the LightningCLI take whatever follows."""
+    made = _OneLineParser(
+        prog="darts-lite",
+        description="Finds a small network architecture by gradient descent, and trains it.",
+    )
+    made.add_argument(
+        "--version", action="version", version=f"darts_lite {metadata.version('darts_lite')}"
+    )
+    verbs = made.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, about in TRAINING.items():
+        verbs.add_parser(name, help=about, add_help=False)
+    for name, (about, add_arguments, _) in OWN.items():
+        add_arguments(verbs.add_parser(name, help=about, description=about.capitalize() + "."))
+    return made
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Runs a command; a user's mistake ends with exit status 2 and one line on standard error."""
+    given = sys.argv[1:] if args is None else list(args)
+    front = parser()
+    if given and given[0] in TRAINING:
+        try:
+            given = with_presets(given)
+        except ValueError as error:
+            front.error(str(error))
+        import_module("darts_lite.cli").main(given)
+        return
+    options = front.parse_args(given)
+    module = import_module(f"darts_lite.{OWN[options.verb][2]}")
+    import_module("darts_lite.cli").guarded(lambda: module.run(options))

@@ -1,0 +1,124 @@
+"""`compare`: several runs side by side, in the terminal and as TensorBoard's hyperparameters."""
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from darts_lite.records import SUMMARY, read_summary
+
+Summary = Mapping[str, Any]
+COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
+    "algorithm": ("algorithm", str),
+    "dataset": ("data", str),
+    "train_images": ("images", "{:,}".format),
+    "seed": ("seed", str),
+    "test_accuracy": ("test, %", lambda value: f"{100 * value:.2f}"),
+    "validation_accuracy": ("validation, %", lambda value: f"{100 * value:.2f}"),
+    "params": ("parameters", "{:,}".format),
+    "macs": ("multiply-adds", "{:,}".format),
+    "search_seconds": ("search, s", "{:.0f}".format),
+    "retrain_seconds": ("retraining, s", "{:.0f}".format),
+    "device": ("device", str),
+    "architecture": ("architecture", str),
+}
+"""Entry of a summary -> its heading, and how it is written."""
+FIGURES = tuple(
+    name for name in COLUMNS if name.endswith(("accuracy", "params", "macs", "seconds"))
+)
+SETTINGS = tuple(name for name in COLUMNS if name not in FIGURES)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Prints the runs, best first, and writes them for TensorBoard where that is asked for.
+
+    Raises:
+        ValueError: if there is no run to compare.
+    """
+    runs = sorted(find_runs(options.runs).items(), key=lambda item: _accuracy(item[1]))
+    if options.json:
+        print(json.dumps([{"run": name, **summary} for name, summary in runs]))
+    else:
+        Console().print(table(runs, options.architectures))
+    if options.tensorboard is not None:
+        write_hyperparameters(runs, Path(options.tensorboard))
+        print(f"tensorboard --logdir {options.tensorboard}  # the page HPARAMS")
+
+
+def find_runs(places: Sequence[str]) -> dict[str, Summary]:
+    """The summaries of runs in and below folders, by folder.
+
+    Raises:
+        ValueError: if a folder holds none.
+    """
+    found: dict[str, Summary] = {}
+    for place in places:
+        below = sorted(path.parent for path in Path(place).rglob(SUMMARY))
+        whole = {str(path): read_summary(path) for path in below}
+        whole = {name: summary for name, summary in whole.items() if summary}
+        if not whole:
+            raise ValueError(
+                f"no run in {place}; give folders of runs, which hold a {SUMMARY}, or of several"
+            )
+        found |= whole
+    return found
+
+
+def table(runs: Sequence[tuple[str, Summary]], architectures: bool = False) -> Table:
+    """A row per run, without columns that no run has anything for or all have the same in.
+
+    Args:
+        runs: Folders and summaries.
+        architectures: Whether to show what was found.
+    """
+    made = Table(show_lines=architectures)
+    made.add_column("run", overflow="fold")
+    shown = [
+        name
+        for name in COLUMNS
+        if (name in FIGURES and any(summary.get(name) is not None for _, summary in runs))
+        or (name in SETTINGS and len({str(summary.get(name)) for _, summary in runs}) > 1)
+    ]
+    if not architectures and "architecture" in shown:
+        shown.remove("architecture")
+    for name in shown:
+        made.add_column(
+            COLUMNS[name][0], justify="right" if name in FIGURES else "left", overflow="fold"
+        )
+    shared = os.path.commonpath([folder for folder, _ in runs]) if len(runs) > 1 else ""
+    for folder, summary in runs:
+        name = os.path.relpath(folder, shared) if shared else folder
+        made.add_row(name, *(_cell(name, summary.get(name)) for name in shown))
+    return made
+
+
+def write_hyperparameters(runs: Sequence[tuple[str, Summary]], folder: Path) -> None:
+    """Each run's settings and figures in a TensorBoard log of its own below a folder."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    for name, summary in runs:
+        settings = {key: str(summary[key]) for key in SETTINGS if summary.get(key) is not None}
+        figures = {
+            f"final/{key}": float(summary[key]) for key in FIGURES if summary.get(key) is not None
+        }
+        with SummaryWriter(str(folder / name.strip("/").replace("..", "_"))) as writer:
+            writer.add_hparams({"run": name, **settings}, figures, run_name=".")
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    try:
+        return COLUMNS[name][1](value)
+    except (TypeError, ValueError):  # a summary that somebody changed
+        return str(value)
+
+
+def _accuracy(summary: Summary) -> float:
+    value = summary.get("test_accuracy")
+    return -value if isinstance(value, int | float) else 1.0

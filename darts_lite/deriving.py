@@ -1,0 +1,118 @@
+"""`derive`: an architecture from a search's checkpoint by any rule, and how two of them differ."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+
+from darts_lite.architecture import Architecture
+from darts_lite.checkpoints import read_checkpoint, settings_of
+from darts_lite.derivation import Derivation, WithinBudget, derive, for_data
+from darts_lite.differences import in_words
+from darts_lite.net import Net
+from darts_lite.parts import describe_part
+from darts_lite.plotting import draw_comparison, save
+from darts_lite.retraining import resolve_architecture
+from darts_lite.search import ArchitectureSearch
+
+
+def run(options: argparse.Namespace) -> None:
+    """Does what the arguments ask for.
+
+    Raises:
+        ValueError, FileNotFoundError: if something does not go together, or cannot be read.
+    """
+    if options.compare:
+        first, second = options.compare
+        compare(first, second, options.picture)
+        return
+    if options.checkpoint is None:
+        raise ValueError("derive needs the .ckpt file of a search, or --compare A B")
+    found = architecture_of(options.checkpoint, rule_of(options.rule, options.parameters))
+    if options.output is None:
+        print(found)
+        print(found.genotype())
+    else:
+        found.save(options.output)
+        print(f"{options.output}: {found.genotype()}")
+
+
+def rule_of(text: str | None, parameters: int | None) -> Derivation | None:
+    """The rule that a user has named.
+
+    Args:
+        text: A class of this package, a class path, or both class and settings as YAML.
+        parameters: Of a budget, where no text is given.
+
+    Raises:
+        ValueError: if both are given, or the text names no rule.
+    """
+    if text is not None and parameters is not None:
+        raise ValueError("give either --rule or --parameters, which is short for a WithinBudget")
+    if parameters is not None:
+        return WithinBudget(parameters=parameters)
+    if text is None:
+        return None
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--rule", type=Derivation)
+    try:
+        value: Any = yaml.safe_load(text)
+        described = {"class_path": value} if isinstance(value, str) else dict(value)
+        if "." not in described["class_path"]:
+            described["class_path"] = f"darts_lite.{described['class_path']}"
+        made: Derivation = parser.instantiate(parser.parse_object({"rule": described})).rule
+    except (ArgumentError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"--rule: {text!r} names no rule ({error}); give Strongest, SkipLimit or "
+            "'{class_path: WithinBudget, init_args: {parameters: 20000}}', or a class of your own"
+        ) from error
+    return made
+
+
+def architecture_of(checkpoint: str | Path, rule: Derivation | None = None) -> Architecture:
+    """What a search's checkpoint stands for, by its own rule or another one.
+
+    Raises:
+        FileNotFoundError, ValueError: if the file is none, or holds no shares for a rule.
+    """
+    if rule is None:
+        return resolve_architecture(Path(checkpoint))
+    content = read_checkpoint(checkpoint)
+    settings_of(checkpoint)
+    if content["model"]["class_path"].rpartition(".")[2] != ArchitectureSearch.__name__:
+        raise ValueError(
+            f"{checkpoint} holds no shares of candidates, so no --rule can derive from it; give "
+            "the checkpoint of a differentiable search"
+        )
+    search = ArchitectureSearch.load_from_checkpoint(
+        checkpoint, map_location="cpu", weights_only=True
+    )
+    known = {name: search.hparams[name] for name in ("in_channels", "num_classes")}
+    rule = for_data(rule, **known, image_size=content.get("image_size"))
+    found_by = {
+        "algorithm": search.algorithm,
+        "architecture_steps": int(search.architecture_steps),
+        "derivation": describe_part(rule),
+    }
+    return derive(search.space, search.shares(), found_by, rule)
+
+
+def compare(first: str, second: str, picture: str | None) -> None:
+    """Prints how two architectures differ, and draws both."""
+    pair = tuple(resolve_architecture(each) for each in (first, second))
+    for letter, name, each in zip("AB", (first, second), pair, strict=True):
+        print(f"{letter}: {name}: {_parameters(each):,} parameters")
+    lines = list(in_words(*pair))
+    print("\n".join(lines) if lines else "They are the same.")
+    if picture is not None:
+        save(draw_comparison(*pair), picture)
+        print(f"Drawn in {picture}")
+
+
+def _parameters(architecture: Architecture) -> int:
+    with torch.device("meta"):
+        net = Net(architecture, 1, 10)
+    return sum(parameter.numel() for parameter in net.parameters())

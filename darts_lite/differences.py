@@ -1,0 +1,85 @@
+"""How two architectures differ, edge by edge, in words."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+
+from darts_lite.architecture import Architecture
+from darts_lite.genotype import Cell, state_name
+
+Reads = tuple[int, int]
+"""A node and the state that it reads."""
+
+
+@dataclass(frozen=True)
+class CellDifference:
+    """Two cells of one kind.
+
+    Args:
+        same: Edges that both have, with the same operation.
+        changed: Edges that both have: the first one's operations and the second one's.
+        only: Edges that only the first one has, and those that only the second one has.
+    """
+
+    same: Mapping[Reads, list[str]]
+    changed: Mapping[Reads, tuple[list[str], list[str]]]
+    only: tuple[Mapping[Reads, list[str]], Mapping[Reads, list[str]]]
+
+
+def cell_difference(first: Cell, second: Cell) -> CellDifference:
+    """Compares two cells; a node may read a state by several operations."""
+    ours, theirs = _edges(first), _edges(second)
+    shared = ours.keys() & theirs.keys()
+    return CellDifference(
+        {edge: ours[edge] for edge in ours if edge in shared and ours[edge] == theirs[edge]},
+        {
+            edge: (ours[edge], theirs[edge])
+            for edge in ours
+            if edge in shared and ours[edge] != theirs[edge]
+        },
+        (
+            {edge: names for edge, names in ours.items() if edge not in shared},
+            {edge: names for edge, names in theirs.items() if edge not in shared},
+        ),
+    )
+
+
+def _edges(cell: Cell) -> dict[Reads, list[str]]:
+    found: dict[Reads, list[str]] = {}
+    for node, edges in enumerate(cell):
+        for name, source in edges:
+            found.setdefault((node, source), []).append(name)
+    return {edge: sorted(names) for edge, names in sorted(found.items())}
+
+
+def in_words(first: Architecture, second: Architecture) -> Iterator[str]:
+    """Lines that tell how B, the second one, differs from A; none where they are the same."""
+    for field in fields(first.skeleton):
+        a, b = (getattr(each.skeleton, field.name) for each in (first, second))
+        if a != b:
+            yield f"skeleton: {field.name} is {a} in A, {b} in B"
+    for kind in dict.fromkeys([*first.cells, *second.cells]):
+        if kind not in first.cells or kind not in second.cells:
+            yield f"{kind} cell: only in {'A' if kind in first.cells else 'B'}"
+            continue
+        yield from _cell_in_words(kind, first, second)
+
+
+def _cell_in_words(kind: str, first: Architecture, second: Architecture) -> Iterator[str]:
+    found = cell_difference(first.cells[kind], second.cells[kind])
+    if first.concat[kind] != second.concat[kind]:
+        yield f"{kind} cell: the output is {first.concat[kind]} in A, {second.concat[kind]} in B"
+    if not (found.changed or any(found.only)):
+        return
+    edges = len(found.same) + len(found.changed) + len(found.only[0])
+    yield f"{kind} cell: {len(found.same)} of {edges} edges of A are in B with the same operation"
+    inputs = first.skeleton.inputs
+
+    def reads(edge: Reads) -> str:
+        node, source = edge
+        return f"  node {node} reads {state_name(source, inputs)} through"
+
+    for edge, (a, b) in found.changed.items():
+        yield f"{reads(edge)} {' and '.join(a)} in A, {' and '.join(b)} in B"
+    for which, only in zip("AB", found.only, strict=True):
+        for edge, names in only.items():
+            yield f"{reads(edge)} {' and '.join(names)} in {which} only"

@@ -1,0 +1,320 @@
+"""A trained net as one file of plain torch code, which needs this package no more.
+
+The modules of the net are printed as the calls that build them, cell by cell; the weights follow as
+text. What a user's own operation does is not known here, so such a net is refused.
+"""
+
+import base64
+import io
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from darts_lite.net import Cell, Net
+from darts_lite.operations import FactorizedReduce, Subsample, Zero
+from darts_lite.skeleton import CellsBetweenBlocks, ResidualReduction, TwoInputs
+
+LINE = 96
+SEQUENCE = "nn.Sequential("
+HELPERS = {
+    FactorizedReduce: '''
+class FactorizedReduce(nn.Module):
+    """Halves a map by two 1x1 convolutions on grids that are shifted by one pixel."""
+
+    def __init__(self, in_channels, out_channels, affine=True):
+        super().__init__()
+        self.even = nn.Conv2d(in_channels, out_channels // 2, 1, bias=False)
+        self.odd = nn.Conv2d(in_channels, out_channels - out_channels // 2, 1, bias=False)
+        self.norm = nn.BatchNorm2d(out_channels, affine=affine)
+
+    def forward(self, x):
+        x = F.pad(torch.relu(x), (0, x.shape[3] % 2, 0, x.shape[2] % 2))
+        halves = self.even(x[:, :, ::2, ::2]), self.odd(x[:, :, 1::2, 1::2])
+        return self.norm(torch.cat(halves, dim=1))
+''',
+    Subsample: '''
+class Subsample(nn.Module):
+    """Every stride-th pixel."""
+
+    def __init__(self, stride):
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x):
+        return x[:, :, :: self.stride, :: self.stride]
+''',
+    Zero: '''
+class Zero(nn.Module):
+    """No connection."""
+
+    def __init__(self, stride):
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x):
+        return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])
+''',
+}
+"""Plain code of the modules that torch does not have."""
+
+
+def ejected(
+    net: Net,
+    about: str,
+    mean: Sequence[float],
+    std: Sequence[float],
+    image_size: int,
+    test_shifts: int = 0,
+) -> str:
+    """The text of a Python file that holds a net, its weights and its normalisation.
+
+    ``load()`` of the file returns a module that maps pixels of 0 to 1, ``(B, C, H, W)``, to
+    probabilities ``(B, classes)``.
+
+    Args:
+        net: As it is after its training.
+        about: What the file says of itself.
+        mean, std: Of the channels.
+        image_size: Of the images it was trained on, in pixels.
+        test_shifts: See `darts_lite.retraining.Retraining`.
+
+    Raises:
+        ValueError: if an operation is not one of this package or of torch.
+    """
+    renamed: dict[str, str] = {}
+    cells = [_cell(index, cell, renamed) for index, cell in enumerate(net.skeleton.cells)]
+    body = _net(net, renamed)
+    used = {type(module) for module in net.modules()}
+    helpers = [text for kind, text in HELPERS.items() if kind in used]
+    answer = _answer(mean, std, test_shifts)
+    weights = _weights(net, renamed)
+    head = f'''"""{about}
+
+    net = load()
+    probabilities = net(images)  # pixels from 0 to 1, (B, {len(mean)}, {image_size}, {image_size})
+
+Made by darts_lite, and needs nothing but torch.
+"""
+
+import base64
+import io
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+'''
+    parts = [head, *helpers, *cells, body, answer, weights]
+    return "\n\n".join(part.strip("\n") + "\n" for part in parts)
+
+
+def _cell(index: int, cell: Cell, renamed: dict[str, str]) -> str:
+    """A class for one cell, its states and edges by name."""
+    old, new = f"skeleton.cells.{index}", f"cell{index}"
+    two = isinstance(cell.inputs, TwoInputs)
+    inputs = ["before_last", "last"] if two else ["last"]
+    built, flow = [], []
+    if two:
+        for state, name in enumerate(inputs):
+            built.append((name, expression(getattr(cell.inputs, name))))
+            renamed[f"{old}.inputs.{name}"] = f"{new}.{name}"
+            flow.append(f"s{state} = self.{name}({name})")
+    else:
+        flow.append("s0 = last")
+    nodes: Any = cell.nodes
+    for node, module in enumerate(nodes):
+        terms = []
+        for edge, (operation, (kept, source)) in enumerate(
+            zip(module.operations, module.kept, strict=True)
+        ):
+            name = f"s{node + len(inputs)}_from_s{source}"
+            if sum(other == source for _, other in module.kept) > 1:
+                name += f"_{edge}"
+            if isinstance(operation, nn.Identity):
+                terms.append(f"s{source}")
+                continue
+            built.append((f"{name}", f"{expression(operation)}  # {kept}"))
+            renamed[f"{old}.nodes.{node}.operations.{edge}"] = f"{new}.{name}"
+            terms.append(f"self.{name}(s{source})")
+        flow.append(f"s{node + len(inputs)} = {' + '.join(terms)}")
+    output = ", ".join(f"s{state}" for state in cell.concat)
+    flow.append(
+        f"return torch.cat([{output}], dim=1)" if len(cell.concat) > 1 else f"return {output}"
+    )
+    return _class(f"Cell{index}", f"Cell {index}: {cell.kind}.", built, ", ".join(inputs), flow)
+
+
+def _net(net: Net, renamed: dict[str, str]) -> str:
+    frame = net.skeleton
+    built = [("stem", expression(frame.stem))]
+    renamed["skeleton.stem"] = "stem"
+    flow = ["x = self.stem(images)"]
+    residual = isinstance(frame, CellsBetweenBlocks)
+    if not residual:
+        flow.append("before_last = last = x")
+    for index in range(len(frame.cells)):
+        if residual and str(index) in frame.reductions:
+            block: ResidualReduction = frame.reductions[str(index)]
+            for part in ("convolutions", "shortcut"):
+                built.append((f"{part}{index}", expression(getattr(block, part))))
+                renamed[f"skeleton.reductions.{index}.{part}"] = f"{part}{index}"
+            flow.append(f"x = self.convolutions{index}(x) + self.shortcut{index}(x)")
+        built.append((f"cell{index}", f"Cell{index}()"))
+        if residual:
+            flow.append(f"x = self.cell{index}(x)")
+        else:
+            flow.append(f"before_last, last = last, self.cell{index}(before_last, last)")
+    if residual:
+        built.append(("norm", expression(frame.norm)))
+        renamed["skeleton.norm"] = "norm"
+        flow.append("x = torch.relu(self.norm(x))")
+    else:
+        flow.append("x = last")
+    built.append(("classifier", expression(frame.classifier)))
+    renamed["skeleton.classifier"] = "classifier"
+    flow.append("return self.classifier(x.mean(dim=(2, 3)))")
+    told = "The network: normalised images -> logits."
+    return _class("Net", told, built, "images", flow)
+
+
+def _class(
+    name: str, told: str, built: Sequence[tuple[str, str]], takes: str, flow: Sequence[str]
+) -> str:
+    lines = [f"class {name}(nn.Module):", f'    """{told}"""', "", "    def __init__(self):"]
+    lines.append("        super().__init__()")
+    for attribute, value in built:
+        lines += _assignment(f"self.{attribute}", value)
+    lines += ["", f"    def forward(self, {takes}):", *(f"        {line}" for line in flow)]
+    return "\n".join(lines)
+
+
+def _assignment(target: str, value: str) -> Iterator[str]:
+    code, _, comment = value.partition("  # ")
+    if comment:
+        yield f"        # {comment}"
+    yield from _broken(f"        {target} = ", code, "")
+
+
+def _broken(start: str, code: str, end: str) -> Iterator[str]:
+    """A line, or a sequence with each of its parts on a line of its own."""
+    if len(start + code + end) <= LINE or not code.startswith(SEQUENCE):
+        yield start + code + end
+        return
+    indent = " " * (len(start) - len(start.lstrip()))
+    yield start + SEQUENCE
+    for part in _parts(code.removeprefix(SEQUENCE).removesuffix(")")):
+        yield from _broken(f"{indent}    ", part, ",")
+    yield f"{indent}){end}"
+
+
+def _parts(text: str) -> Iterator[str]:
+    """The arguments of a call, as texts."""
+    depth, start = 0, 0
+    for position, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if letter == "," and depth == 0:
+            yield text[start:position].strip()
+            start = position + 1
+    yield text[start:].strip()
+
+
+def expression(module: nn.Module) -> str:
+    """The call that builds a module.
+
+    Raises:
+        ValueError: if it is neither torch's nor this package's.
+    """
+    match module:
+        case nn.Sequential():
+            return f"{SEQUENCE}{', '.join(map(expression, module))})"
+        case FactorizedReduce():
+            sizes = module.even.in_channels, module.norm.num_features
+            return _call("FactorizedReduce", sizes, affine=(module.norm.affine, True))
+        case nn.Conv2d():
+            return _call(
+                "nn.Conv2d",
+                (module.in_channels, module.out_channels, module.kernel_size[0]),
+                stride=(module.stride[0], 1),
+                padding=(module.padding[0], 0),
+                dilation=(module.dilation[0], 1),
+                groups=(module.groups, 1),
+                bias=(module.bias is not None, True),
+            )
+        case nn.BatchNorm2d():
+            return _call("nn.BatchNorm2d", (module.num_features,), affine=(module.affine, True))
+        case nn.MaxPool2d():
+            window = module.kernel_size, module.stride
+            return _call("nn.MaxPool2d", window, padding=(module.padding, 0))
+        case nn.AvgPool2d():
+            return _call(
+                "nn.AvgPool2d",
+                (module.kernel_size, module.stride),
+                padding=(module.padding, 0),
+                ceil_mode=(module.ceil_mode, False),
+                count_include_pad=(module.count_include_pad, True),
+            )
+        case nn.Linear():
+            return _call("nn.Linear", (module.in_features, module.out_features))
+        case nn.ReLU() | nn.Identity():
+            return f"nn.{type(module).__name__}()"
+        case Subsample():
+            return _call(type(module).__name__, (module.stride,))
+    raise ValueError(
+        f"{type(module).__module__}.{type(module).__qualname__} is an operation of your own, whose "
+        "code a standalone file does not know; export to another format"
+    )
+
+
+def _call(name: str, values: Sequence[object], **settings: tuple[object, object]) -> str:
+    """A call with the settings that differ from what is usual."""
+    told = [str(value) for value in values]
+    told += [f"{key}={value}" for key, (value, usual) in settings.items() if value != usual]
+    return f"{name}({', '.join(told)})"
+
+
+def _answer(mean: Sequence[float], std: Sequence[float], shifts: int) -> str:
+    mean_of_shifts = f"""
+        padded = F.pad(images, ({shifts},) * 4, mode="replicate")
+        height, width = images.shape[2:]
+        offsets = (0, {shifts}, {2 * shifts})
+        views = [padded[:, :, y : y + height, x : x + width] for y in offsets for x in offsets]
+        return torch.stack([self.net(view).softmax(dim=1) for view in views]).mean(dim=0)"""
+    alone = "\n        return self.net(images).softmax(dim=1)"
+    told = "the mean over nine shifts of the images" if shifts else "of the network"
+    return f'''
+class Answer(nn.Module):
+    """Pixels from 0 to 1 -> probabilities, {told}."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = Net()
+        self.register_buffer("mean", torch.tensor({list(mean)}).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor({list(std)}).view(-1, 1, 1), persistent=False)
+
+    def forward(self, pixels):
+        images = (pixels - self.mean) / self.std{mean_of_shifts if shifts else alone}
+
+
+def load():
+    """The trained network, ready to answer."""
+    answer = Answer()
+    content = io.BytesIO(base64.b64decode(WEIGHTS))
+    answer.net.load_state_dict(torch.load(content, weights_only=True))
+    return answer.eval()
+'''
+
+
+def _weights(net: Net, renamed: dict[str, str]) -> str:
+    """The weights as text, by the names of the file."""
+    state = {}
+    for name, value in net.state_dict().items():
+        for old, new in renamed.items():
+            if name.startswith(f"{old}."):
+                plain = value.detach().cpu().clone(memory_format=torch.contiguous_format)
+                state[new + name.removeprefix(old)] = plain
+    content = io.BytesIO()
+    torch.save(state, content)
+    text = "\n".join(textwrap.wrap(base64.b64encode(content.getvalue()).decode(), LINE))
+    return f'WEIGHTS = """\n{text}\n"""\n'

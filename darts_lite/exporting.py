@@ -1,0 +1,192 @@
+"""`export`: a retrained net for other programs, each file tried after it is written."""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from darts_lite.answer import Answer, load_answer
+from darts_lite.data import ImageData
+from darts_lite.ejecting import ejected
+from darts_lite.files import write_text
+from darts_lite.weights import load_weights, save_weights
+
+TOLERANCE = 1e-4
+"""Largest difference of a probability between the written file and the net."""
+BATCH = 100
+
+About = Mapping[str, Any]
+
+
+class Format(NamedTuple):
+    """A kind of file.
+
+    Args:
+        ending: Of the file's name.
+        write: Writes the file; gets the net, what is known about it, and an image.
+        answer: Asks the file in its own runtime: pixels ``(B, C, H, W)`` -> ``(B, classes)``.
+        extra: What to install besides, of this package's extras.
+    """
+
+    ending: str
+    write: Callable[[Answer, About, Tensor, Path], None]
+    answer: Callable[[Path, Tensor], Tensor]
+    extra: str | None = None
+
+
+def run(options: argparse.Namespace) -> None:
+    """Writes the files that are asked for, and compares each with the net.
+
+    Raises:
+        ValueError, FileNotFoundError: if the checkpoint cannot be used, a package is missing, or a
+            file does not answer as the net does, which is deleted then.
+    """
+    net, about = load_answer(options.checkpoint)
+    pixels = pixels_of_test(about, options.images)
+    folder = Path(options.output or Path(options.checkpoint).parent)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in options.to:
+        path = folder / f"net{FORMATS[name].ending}"
+        difference = export(name, net, about, pixels, path)
+        print(f"{path}: {len(pixels):,} test images, same classes, within {difference:.1e}")
+
+
+def export(name: str, net: Answer, about: About, pixels: Tensor, path: Path) -> float:
+    """Writes a file and asks it; returns the largest difference of a probability.
+
+    Args:
+        name: One of `FORMATS`.
+        net: What is exported.
+        about: See `load_answer`.
+        pixels: Images to compare on, of 0 to 1, ``(N, C, H, W)``.
+        path: Of the file.
+
+    Raises:
+        ValueError: if a package is missing, or the answers differ.
+    """
+    made = FORMATS[name]
+    with torch.no_grad():
+        expected = torch.cat([net(batch) for batch in pixels.split(BATCH)])
+    try:
+        made.write(net, about, pixels[:2], path)
+        answers = made.answer(path, pixels)
+    except ImportError as error:
+        raise ValueError(
+            f"{name} needs packages that are not installed ({error}); "
+            f"pip install 'darts_lite[{made.extra}]'"
+        ) from error
+    difference = float((answers - expected).abs().max())
+    others = int((answers.argmax(dim=1) != expected.argmax(dim=1)).sum())
+    if others or not difference <= TOLERANCE:
+        path.unlink()
+        raise ValueError(
+            f"{path} does not answer as the net does, and was deleted: {others} of {len(pixels)} "
+            f"images in another class, probabilities up to {difference:.1e} away"
+        )
+    return difference
+
+
+def pixels_of_test(about: About, count: int) -> Tensor:
+    """The first images of the test set that a net belongs to, pixels of 0 to 1."""
+    settings = about["data"]["init_args"]
+    names = ("dataset", "root", "image_size", "download_seconds")
+    data = ImageData(**{name: settings[name] for name in names if name in settings})
+    data.setup("test")
+    return data.test_pixels(count)
+
+
+# ---------------------------------------------------------------------- the formats
+
+
+def _write_onnx(net: Answer, about: About, pixels: Tensor, path: Path) -> None:
+    import_module("onnxscript")
+    batch = torch.export.Dim("batch")
+    torch.onnx.export(
+        net,
+        (pixels,),
+        path,
+        input_names=["pixels"],
+        output_names=["probabilities"],
+        dynamic_shapes={"pixels": {0: batch}},
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+
+
+def _answer_onnx(path: Path, pixels: Tensor) -> Tensor:
+    session = import_module("onnxruntime").InferenceSession(path)
+    answers = [session.run(None, {"pixels": b.numpy()})[0] for b in pixels.split(BATCH)]
+    return torch.cat([torch.from_numpy(answer) for answer in answers])
+
+
+def _write_pt2(net: Answer, about: About, pixels: Tensor, path: Path) -> None:
+    shapes = {"pixels": {0: torch.export.Dim("batch")}}
+    plain = deepcopy(net).to(memory_format=torch.contiguous_format)  # the file knows no other
+    torch.export.save(torch.export.export(plain, (pixels,), dynamic_shapes=shapes), path)
+
+
+def _answer_pt2(path: Path, pixels: Tensor) -> Tensor:
+    loaded = torch.export.load(path).module()
+    with torch.no_grad():
+        return torch.cat([loaded(batch) for batch in pixels.split(BATCH)])
+
+
+def _write_safetensors(net: Answer, about: About, pixels: Tensor, path: Path) -> None:
+    known = {name: about[name] for name in ("image_size", "mean", "std")}
+    classes = net.net.skeleton.classifier.out_features
+    sizes = {"in_channels": pixels.shape[1], "num_classes": classes}
+    save_weights(net.net, path, known | sizes | {"test_shifts": net.test_shifts})
+
+
+def _answer_safetensors(path: Path, pixels: Tensor) -> Tensor:
+    net, about = load_weights(path)
+    loaded = Answer(net, about["mean"], about["std"], about["test_shifts"]).eval()
+    with torch.no_grad():
+        return torch.cat([loaded(batch) for batch in pixels.split(BATCH)])
+
+
+def _write_python(net: Answer, about: About, pixels: Tensor, path: Path) -> None:
+    data = about["data"]["init_args"]["dataset"]
+    told = f"A network that was found for {Path(data).name}, with its weights."
+    values = about["mean"], about["std"], about["image_size"], net.test_shifts
+    write_text(path, ejected(net.net, told, *values))
+
+
+IN_A_FRESH_INTERPRETER = """
+import runpy, sys, torch
+load = runpy.run_path(sys.argv[1])["load"]
+pixels = torch.load(sys.argv[2], weights_only=True)
+net = load()
+with torch.no_grad():
+    torch.save(torch.cat([net(batch) for batch in pixels.split(100)]), sys.argv[3])
+"""
+
+
+def _answer_python(path: Path, pixels: Tensor) -> Tensor:
+    with tempfile.TemporaryDirectory() as folder:
+        given, answers = Path(folder) / "pixels.pt", Path(folder) / "answers.pt"
+        torch.save(pixels.clone(), given)
+        words = [str(path.resolve()), str(given), str(answers)]
+        command = [sys.executable, "-I", "-c", IN_A_FRESH_INTERPRETER, *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ValueError(f"{path} cannot be run: {done.stderr.strip().splitlines()[-1]}")
+        return torch.as_tensor(torch.load(answers, weights_only=True))
+
+
+FORMATS: Mapping[str, Format] = {
+    "onnx": Format(".onnx", _write_onnx, _answer_onnx, "onnx"),
+    "pt2": Format(".pt2", _write_pt2, _answer_pt2),
+    "safetensors": Format(".safetensors", _write_safetensors, _answer_safetensors),
+    "python": Format(".py", _write_python, _answer_python),
+}
+"""Kinds of files by their name on the command line."""

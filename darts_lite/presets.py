@@ -1,0 +1,55 @@
+"""The configurations that come with the package, by name."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+FLAGS = ("--config", "-c")
+PLACES = (Path(__file__).parent / "configs", Path(__file__).parents[1] / "configs")
+"""In an installed package, and beside it in a checkout."""
+
+
+def folder() -> Path:
+    """Where the presets are.
+
+    Raises:
+        FileNotFoundError: if the package was installed without them.
+    """
+    for place in PLACES:
+        if (place / "mnist.yaml").is_file():
+            return place
+    raise FileNotFoundError(f"no presets in {PLACES[0]}; install the package again")
+
+
+def names() -> list[str]:
+    """Of all presets; those of a subfolder have its name in front: ``algorithms/gdas``."""
+    found = folder().rglob("*.yaml")
+    return sorted(path.relative_to(folder()).with_suffix("").as_posix() for path in found)
+
+
+def with_presets(args: Sequence[str]) -> list[str]:
+    """Arguments in which the name of a preset stands for its path, where there is no such file.
+
+    Raises:
+        ValueError: if a configuration is neither a file nor a preset.
+    """
+    found, is_value = [], False
+    for word in args:
+        flag, equals, value = word.partition("=")
+        if is_value:
+            word = _path_of(word)
+        elif equals and flag in FLAGS:
+            word = f"{flag}={_path_of(value)}"
+        is_value = word in FLAGS and not is_value
+        found.append(word)
+    return found
+
+
+def _path_of(config: str) -> str:
+    is_text = any(mark in config for mark in "\n:{")  # settings themselves, as YAML
+    if is_text or Path(config).exists() or Path(config).suffix:
+        return config  # the parser says what is wrong with it
+    if config in names():
+        return str(folder() / f"{config}.yaml")
+    raise ValueError(
+        f"--config: {config!r} is neither a file nor a preset; presets: {', '.join(names())}"
+    )

@@ -1,0 +1,42 @@
+"""A retrained net as others use it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from runs import Finished, one_line
+
+from darts_lite.answer import Answer, load_answer
+from darts_lite.data import ImageData
+from darts_lite.recipe import mean_of_shifts
+from darts_lite.retraining import Retraining
+
+
+def test_it_answers_pixels_as_the_net_answers_normalised_images(
+    finished: Finished, digits: ImageData
+) -> None:
+    path = finished.directory / "net.ckpt"
+    answer, about = load_answer(path)
+    assert (about["image_size"], about["mean"], about["std"]) == (28, [0.1307], [0.3081])
+    digits.setup("test")
+    pixels = digits.test_pixels(50)
+    net = Retraining.load_from_checkpoint(path, weights_only=True).eval().net
+    normal = digits.normalize(pixels)
+    with torch.no_grad():
+        torch.testing.assert_close(answer(pixels), net(normal).softmax(dim=1))
+        shifted = Answer(net, about["mean"], about["std"], test_shifts=1).eval()
+        torch.testing.assert_close(shifted(pixels), mean_of_shifts(net, normal, 1).exp())
+
+
+def test_it_needs_a_retrained_net_that_tells_its_normalisation(
+    finished: Finished, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError) as caught:
+        load_answer(finished.directory / "checkpoints" / "last.ckpt")
+    one_line(caught, "checkpoint of a search", "net.ckpt")
+    content = torch.load(finished.directory / "net.ckpt", weights_only=True)
+    del content["mean"]
+    torch.save(content, tmp_path / "old.ckpt")
+    with pytest.raises(ValueError) as caught:
+        load_answer(tmp_path / "old.ckpt")
+    one_line(caught, "old.ckpt", "normalisation")

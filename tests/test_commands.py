@@ -1,0 +1,56 @@
+"""The front door."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from darts_lite.commands import OWN, TRAINING, main
+
+LIGHT = """
+import sys
+from darts_lite.commands import main
+try:
+    main(sys.argv[1:])
+except SystemExit as end:
+    assert not end.code, end.code
+heavy = {"torch", "lightning", "matplotlib"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], *([name, "--help"] for name in OWN)])
+def test_help_and_version_need_no_torch(words: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-c", LIGHT, *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (version("darts_lite") if words == ["--version"] else "usage: darts-lite") in done.stdout
+
+
+def test_the_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = capsys.readouterr().out
+    assert all(f"\n    {verb} " in said for verb in (*TRAINING, *OWN))
+
+
+@pytest.mark.parametrize("words", [[], ["search"], ["derive", "--rull", "x"], ["compare"]])
+def test_mistakes_are_one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1 and "--help" in said
+
+
+def test_a_preset_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", "minst"])
+    assert "mnist_small" in capsys.readouterr().err
+
+
+def test_the_verbs_of_training_read_their_own_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["fit", "--config", "mnist", "--print_config"])
+    assert not stopped.value.code
+    assert "name: mnist" in capsys.readouterr().out

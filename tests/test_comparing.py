@@ -1,0 +1,72 @@
+"""`compare`: runs side by side."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from runs import Finished
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from darts_lite.commands import main
+from darts_lite.comparing import find_runs, table
+
+
+@pytest.fixture
+def runs(finished: Finished, tmp_path: Path) -> Path:
+    """The summary of a real run, and of one that went otherwise."""
+    for name, changes in (("first", {}), ("second", {"test_accuracy": 0.999, "seed": 4})):
+        folder = tmp_path / name / "version_0"
+        folder.mkdir(parents=True)
+        summary = finished.summary | changes
+        (folder / "summary.json").write_text(json.dumps(summary))
+    return tmp_path
+
+
+def test_the_best_run_comes_first(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["compare", str(runs), "--json"])
+    first, second = json.loads(capsys.readouterr().out)
+    assert first["run"].endswith("second/version_0") and first["test_accuracy"] == 0.999
+    assert second["run"].endswith("first/version_0")
+
+
+def test_the_table_shows_what_differs_and_every_figure(runs: Path, finished: Finished) -> None:
+    made = table(list(find_runs([str(runs)]).items()))
+    headings = [column.header for column in made.columns]
+    assert "seed" in headings and "data" not in headings  # all have the same data
+    assert {"test, %", "parameters", "multiply-adds", "search, s"} <= set(headings)
+    console = Console(width=300, record=True, file=io.StringIO())
+    console.print(made)
+    text = console.export_text()
+    assert "99.90" in text and f"{finished.summary['params']:,}" in text
+
+
+def test_a_search_alone_has_no_accuracy(runs: Path) -> None:
+    (runs / "third").mkdir()
+    (runs / "third" / "summary.json").write_text('{"algorithm": "DARTS", "search_seconds": 3}')
+    found = find_runs([str(runs)])
+    assert len(found) == 3
+    assert table(list(found.items())).row_count == 3
+
+
+def test_tensorboard_gets_settings_and_figures(runs: Path, tmp_path: Path) -> None:
+    board = tmp_path / "board"
+    main(["compare", str(runs), "--tensorboard", str(board)])
+    logs = {path.parent for path in board.rglob("events*")}
+    assert len(logs) == 2
+    for log in logs:
+        events = EventAccumulator(str(log))
+        events.Reload()
+        assert "final/test_accuracy" in events.Tags()["scalars"]
+
+
+def test_a_folder_without_runs_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["compare", str(tmp_path)])
+    said = capsys.readouterr().err
+    assert str(tmp_path) in said and "summary.json" in said and said.count("\n") == 1
+    shutil.rmtree(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["compare", str(tmp_path)])

@@ -1,0 +1,91 @@
+"""`derive` from real checkpoints."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from runs import Finished, one_line
+
+from darts_lite.architecture import Architecture
+from darts_lite.commands import main
+from darts_lite.derivation import SkipLimit, Strongest, WithinBudget
+from darts_lite.deriving import architecture_of, rule_of
+
+
+def size(architecture: Architecture) -> int:
+    from darts_lite.net import Net
+
+    with torch.device("meta"):
+        return sum(p.numel() for p in Net(architecture, 1, 10).parameters())
+
+
+def test_without_a_rule_it_is_what_the_search_stands_for(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    last = finished.directory / "checkpoints" / "last.ckpt"
+    found = Architecture.load(finished.directory / "architecture.json")
+    main(["derive", str(last), "--output", str(tmp_path / "again.json")])
+    assert Architecture.load(tmp_path / "again.json").cells == found.cells
+    assert found.genotype() in capsys.readouterr().out
+    main(["derive", str(last)])
+    assert f"{found}\n{found.genotype()}" in capsys.readouterr().out
+
+
+def test_another_rule_derives_from_the_same_shares(finished: Finished) -> None:
+    last = finished.directory / "checkpoints" / "last.ckpt"
+    assert architecture_of(last, Strongest()).cells == architecture_of(last).cells
+    limit = size(architecture_of(last)) - 1
+    small = architecture_of(last, WithinBudget(parameters=limit))
+    assert size(small) <= limit
+    assert small.found_by["derivation"]["init_args"]["parameters"] == limit
+    macs = architecture_of(last, WithinBudget(multiply_adds=10**9))  # knows the size of the images
+    assert macs.cells == architecture_of(last).cells
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("Strongest", Strongest()),
+        ("darts_lite.SkipLimit", SkipLimit()),
+        ("{class_path: SkipLimit, init_args: {limit: 1}}", SkipLimit(1)),
+    ],
+)
+def test_a_rule_is_named_as_in_a_configuration(text: str, rule: object) -> None:
+    assert rule_of(text, None) == rule
+    assert rule_of(None, 20_000) == WithinBudget(parameters=20_000)
+    assert rule_of(None, None) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["Weakest", "os.system", "{class_path: SkipLimit, x: 1}", "[", "3"]
+)
+def test_what_is_no_rule_is_refused_in_one_line(
+    text: str, finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["derive", str(finished.directory / "checkpoints/last.ckpt"), "--rule", text])
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert "--rule" in said and "Strongest" in said and said.count("\n") == 1
+
+
+def test_a_nets_checkpoint_has_an_architecture_but_no_shares(finished: Finished) -> None:
+    net = finished.directory / "net.ckpt"
+    assert architecture_of(net).cells == architecture_of(net.parent / "architecture.json").cells
+    with pytest.raises(ValueError) as caught:
+        architecture_of(net, Strongest())
+    one_line(caught, "net.ckpt holds no shares")
+
+
+def test_two_are_compared_in_words_and_drawn(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = str(finished.directory / "architecture.json")
+    main(["derive", "--compare", found, found])
+    assert "They are the same." in capsys.readouterr().out
+    for ending in (".png", ".svg"):
+        picture = tmp_path / f"both{ending}"
+        main(["derive", "--compare", "DARTS_V1", "DARTS_V2", "--picture", str(picture)])
+        said = capsys.readouterr().out
+        assert "A: DARTS_V1" in said and "node 3 reads" in said
+        assert picture.stat().st_size > 10_000

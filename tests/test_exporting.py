@@ -1,0 +1,37 @@
+"""Files for other programs, each asked in its own runtime."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from runs import Finished
+
+from darts_lite.answer import load_answer
+from darts_lite.commands import main
+from darts_lite.exporting import FORMATS, export, pixels_of_test
+
+READY = ("onnx", "pt2", "safetensors", "python")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("name", READY)
+def test_each_file_answers_as_the_net_does(
+    name: str, finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--to", name, "--output", str(tmp_path), "--images", "1000"]
+    main(["export", str(finished.directory / "net.ckpt"), *words])
+    (path,) = tmp_path.iterdir()
+    assert path.name == f"net{FORMATS[name].ending}"
+    assert "1,000 test images, same classes" in capsys.readouterr().out
+
+
+def test_a_file_that_answers_otherwise_is_deleted(finished: Finished, tmp_path: Path) -> None:
+    net, about = load_answer(finished.directory / "net.ckpt")
+    pixels = pixels_of_test(about, 20)
+    path = tmp_path / "net.safetensors"
+    wrong = {**about, "mean": [0.5]}  # what the file tells, and not what the net does
+    with pytest.raises(ValueError, match=r"does not answer as the net does, and was deleted"):
+        export("safetensors", net, wrong, pixels, path)
+    assert not path.exists()
+    assert export("safetensors", net, about, pixels, path) == 0.0
+    assert torch.isfinite(pixels).all()

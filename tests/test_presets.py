@@ -1,0 +1,37 @@
+"""Presets by name."""
+
+import os
+from pathlib import Path
+
+import pytest
+from runs import one_line
+
+from darts_lite.presets import folder, names, with_presets
+
+
+def test_every_preset_has_a_name(configs: Path) -> None:
+    assert folder() == configs
+    assert {"mnist", "mnist_small", "retrain", "algorithms/gdas"} <= set(names())
+    assert len(names()) == len(list(configs.rglob("*.yaml")))
+
+
+def test_a_name_stands_for_a_path(configs: Path) -> None:
+    mnist, gdas = str(configs / "mnist.yaml"), str(configs / "algorithms" / "gdas.yaml")
+    assert with_presets(["fit", "--config", "mnist"]) == ["fit", "--config", mnist]
+    given = ["fit", "--config=mnist", "-c", "algorithms/gdas", "--run.name", "mnist"]
+    assert with_presets(given) == ["fit", f"--config={mnist}", "-c", gdas, "--run.name", "mnist"]
+
+
+def test_files_and_settings_stay_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mnist").write_text("run: {name: mine}")
+    for config in ("mnist", "absent.yaml", f"some{os.sep}absent.yaml", "run: {name: mine}"):
+        assert with_presets(["fit", "--config", config]) == ["fit", "--config", config]
+
+
+def test_an_unknown_name_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ValueError) as caught:
+        with_presets(["fit", "--config", "minst"])
+    one_line(caught, "'minst' is neither a file nor a preset", "mnist_small", "algorithms/gdas")
