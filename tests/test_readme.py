@@ -8,9 +8,11 @@ import pytest
 from runs import SMALL, quiet_trainer
 
 from darts_lite.cli import DartsCLI
+from darts_lite.commands import OWN, parser
 from darts_lite.data import ImageData
 from darts_lite.derivation import derive
 from darts_lite.parsing import with_checkpoint_settings
+from darts_lite.presets import with_presets
 from darts_lite.retraining import Retraining
 from darts_lite.search import ArchitectureSearch
 
@@ -48,8 +50,11 @@ def test_a_command_parses(command: str, checkpoint: str, monkeypatch: pytest.Mon
     monkeypatch.chdir(ROOT)
     words = shlex.split(command)
     arguments = words[words.index("darts_lite") + 1 :]
+    if arguments[0] in OWN:
+        parser().parse_args(arguments)
+        return
     arguments = [checkpoint if word.endswith(".ckpt") else word for word in arguments]
-    ParseOnly(with_checkpoint_settings(arguments))
+    ParseOnly(with_checkpoint_settings(with_presets(arguments)))
 
 
 def test_the_two_commands_that_set_everything_up() -> None:
