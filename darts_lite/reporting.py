@@ -45,6 +45,11 @@ def describe_start(
         weights = sum(p.numel() for p in model.supernet.weights())
         alphas = sum(a.numel() for a in model.mixture.parameters())
         print(f"Supernet:  {weights:,} parameters and {alphas:,} alphas, space {model.space.name}")
+        if trainer.max_epochs is not None and 0 <= trainer.max_epochs <= model.warmup_epochs:
+            print(
+                f"Warning: model.warmup_epochs is {model.warmup_epochs} and trainer.max_epochs "
+                f"{trainer.max_epochs}, so the alphas are never moved; change one of them"
+            )
     if isinstance(model, Exploration):
         choices = math.prod(model.encoding.sizes)
         print(f"Space:     {model.space.name}, {choices:,} architectures")

@@ -119,9 +119,9 @@ class EigenvalueMonitor(Callback):
     """Stops a search whose optimum grows sharp, and goes back (R-DARTS, 1909.09656, section 4).
 
     The dominant eigenvalue of the Hessian of the validation loss in the architecture parameters is
-    taken at the end of each epoch. When its mean over the last epochs has grown by more than a
-    factor since as many epochs ago, the parameters go back to where they were then, and the search
-    ends: discretising from a sharp optimum loses much.
+    taken at the end of each epoch. When the mean of its size over the last epochs has grown by more
+    than a factor since as many epochs ago, the parameters go back to where they were then, and the
+    search ends: discretising from a sharp optimum loses much.
 
     Args:
         factor: Largest growth of the mean; 1 / 0.75 as published.
@@ -177,7 +177,7 @@ class EigenvalueMonitor(Callback):
 
     def _mean(self, ago: int) -> float:
         end = len(self.eigenvalues) - ago
-        return sum(self.eigenvalues[end - self.window : end]) / self.window
+        return sum(map(abs, self.eigenvalues[end - self.window : end])) / self.window
 
     def state_dict(self) -> dict[str, Any]:
         """All eigenvalues so far, and the parameters to go back to."""

@@ -32,7 +32,7 @@ NAMES = {
 }
 QUICK = [
     *("--trainer.max_epochs", "2", "--trainer.accelerator", "cpu", "--retraining", "null"),
-    *("--data.search_batches_per_epoch", "3", "--data.search_batch_size", "8"),
+    *("--data.search_batches_per_epoch", "4", "--data.search_batch_size", "8"),
     *("--model.space.channels", "4", "--model.space.cells", "2"),
     *("--model.space.reductions", "[1]"),
 ]
@@ -63,7 +63,7 @@ def test_an_overlay_searches_real_digits(
     extra = SHARED if explores else EXTRA.get(overlay.stem, [])
     summary = searched(tmp_path, digits_root, "--config", str(overlay), *extra)
     assert summary["algorithm"] == NAMES[overlay.stem]
-    assert summary["evaluations" if explores else "architecture_steps"] == (3 if explores else 5)
+    assert summary["evaluations" if explores else "architecture_steps"] == (3 if explores else 2)
     assert str(summary["architecture"]).startswith("Genotype(")
     source = overlay.read_text().splitlines()[0]
     assert source.startswith("# ") and "arXiv" in overlay.read_text()

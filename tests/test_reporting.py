@@ -4,8 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from runs import SMALL, quiet_trainer
 
-from darts_lite.reporting import report
+from darts_lite.data import ImageData
+from darts_lite.reporting import describe_start, report
+from darts_lite.search import ArchitectureSearch
 
 SUMMARY: dict[str, Any] = {
     "architecture": "Genotype(normal=[('conv_3x3', 0)])",
@@ -26,3 +29,19 @@ def test_the_report_shows_the_figures_and_the_files(
     for text in ("12,345", "678,901", "99.51 %", "12 s", "summary.json", str(tmp_path)):
         assert text in out
     assert out.splitlines()[-1].startswith("Files in ")
+
+
+@pytest.mark.parametrize(("warmup", "warned"), [(0.5, False), (1.0, True), (1.5, True)])
+def test_a_search_that_never_moves_its_alphas_says_so(
+    warmup: float,
+    warned: bool,
+    digits: ImageData,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    digits.setup("fit")
+    search = ArchitectureSearch(SMALL, warmup_epochs=warmup)
+    describe_start(quiet_trainer(max_epochs=1), search, digits, tmp_path)
+    said = capsys.readouterr().out
+    assert ("the alphas are never moved" in said) == warned
+    assert "warmup_epochs" in said or not warned
