@@ -14,14 +14,17 @@ if sys.argv[1] == "keep":
     assert keep_freed_memory()
 for _ in range(4):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    maps = [torch.ones(2**21) for _ in range(8)]
+    maps = [torch.ones(10 * 2**20) for _ in range(4)]
     del maps
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
 def page_faults(choice: str) -> int:
-    """Of the last of four rounds that fill and free eight maps of 8 MiB."""
+    """Of the last of four rounds that fill and free four maps of 40 MiB.
+
+    Blocks of more than 32 MiB always go back to the system where nothing is set.
+    """
     made = subprocess.run(
         [sys.executable, "-c", PROGRAM, choice], capture_output=True, text=True, check=True
     )
@@ -30,6 +33,4 @@ def page_faults(choice: str) -> int:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
 def test_freed_memory_is_used_again() -> None:
-    pages = 8 * 2**21 * 4 // 4096
-    assert page_faults("leave") > pages / 2
-    assert page_faults("keep") < pages / 100
+    assert page_faults("keep") < page_faults("leave") / 4
