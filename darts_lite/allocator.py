@@ -14,7 +14,7 @@ def keep_freed_memory() -> bool:
 
     Every training step frees all of its maps and needs as many again. By default glibc gives
     blocks of this size back to the system, which has to clear each page anew before the next step
-    may write to it. The process never holds more than it has needed at one time.
+    may write to it. The process then holds hardly more than it has needed at one time.
 
     Only where glibc allocates there is something to set: elsewhere this does nothing.
     """

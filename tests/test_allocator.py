@@ -12,7 +12,7 @@ from darts_lite.allocator import keep_freed_memory
 
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
-for _ in range(4):
+for _ in range(12):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     maps = [torch.ones(10 * 2**20) for _ in range(4)]
     del maps
@@ -21,9 +21,10 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def page_faults(choice: str) -> int:
-    """Of the last of four rounds that fill and free four maps of 40 MiB.
+    """Of the last of twelve rounds that fill and free four maps of 40 MiB.
 
-    Blocks of more than 32 MiB always go back to the system where nothing is set.
+    Blocks of more than 32 MiB always go back to the system where nothing is set; where they are
+    kept, it takes some rounds until every block has found a place that fits.
     """
     made = subprocess.run(
         [sys.executable, "-c", PROGRAM, choice], capture_output=True, text=True, check=True
