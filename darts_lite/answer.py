@@ -46,7 +46,7 @@ def load_answer(path: str | Path) -> tuple[Answer, dict[str, Any]]:
     """The net of a checkpoint, and what the checkpoint tells about its data.
 
     Returns:
-        The net, and ``data`` (class and settings), ``image_size``, ``mean``, ``std``.
+        The net, and what `darts_lite.checkpoints.describe_data` has put into the checkpoint.
 
     Raises:
         FileNotFoundError, ValueError: if the file is no checkpoint of a retraining, or of a version
@@ -57,7 +57,7 @@ def load_answer(path: str | Path) -> tuple[Answer, dict[str, Any]]:
     if content["model"]["class_path"].rpartition(".")[2] != Retraining.__name__:
         raise ValueError(f"{path} is the checkpoint of a search; give the run's net.ckpt")
     about: dict[str, Any] = {
-        name: content.get(name) for name in ("data", "image_size", "mean", "std")
+        name: content.get(name) for name in ("data", "data_source", "image_size", "mean", "std")
     }
     if None in about.values():
         raise ValueError(

@@ -16,7 +16,7 @@ TRAINING = {
     "fit": "search, derive, retrain, test and report, as a configuration says",
     "test": "the accuracy of a retrained net on its test set",
     "validate": "a search's supernet and its derived net, or a retrained net, on held-out images",
-    "predict": "class and probability of image files, or of a test set",
+    "predict": "class and probability of each image of a test set",
 }
 """Verbs with arguments of their own, and what they do."""
 

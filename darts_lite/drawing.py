@@ -76,9 +76,14 @@ def _animation(directory: Path, path: Path) -> None:
     animate(_search(directory), path)
 
 
+def _cost(directory: Path, path: Path) -> None:
+    save(draw_costs(find_runs([str(directory)])), path)
+
+
 DRAWINGS: Mapping[str, Draw] = {
     "cells": _cells,
     "alphas": _alphas,
     "animation": _animation,
     "curves": _curves,
+    "cost": _cost,
 }

@@ -141,10 +141,9 @@ def _answer_pt2(path: Path, pixels: Tensor) -> Tensor:
 
 
 def _write_safetensors(net: Answer, about: About, pixels: Tensor, path: Path) -> None:
-    known = {name: about[name] for name in ("image_size", "mean", "std")}
     classes = net.net.skeleton.classifier.out_features
     sizes = {"in_channels": pixels.shape[1], "num_classes": classes}
-    save_weights(net.net, path, known | sizes | {"test_shifts": net.test_shifts})
+    save_weights(net.net, path, {**about, **sizes, "test_shifts": net.test_shifts})
 
 
 def _answer_safetensors(path: Path, pixels: Tensor) -> Tensor:

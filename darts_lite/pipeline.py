@@ -139,21 +139,14 @@ def retrain(
     }
     trainer.save_checkpoint(directory / "net.ckpt", weights_only=True)
     if trainer.is_global_zero:
-        save_weights(model.net, directory / "net.safetensors", _about(model, data))
+        save_weights(model.net, directory / "net.safetensors", _about(model))
     return results
 
 
-def _about(model: Retraining, data: ImageData) -> dict[str, Any]:
+def _about(model: Retraining) -> dict[str, Any]:
     """What a net expects of the images it is shown."""
-    mean, std = data.normalization
-    return {
-        "in_channels": model.hparams["in_channels"],
-        "num_classes": model.hparams["num_classes"],
-        "image_size": data.image_size,
-        "mean": mean,
-        "std": std,
-        **describe_data(model),
-    }
+    names = ("in_channels", "num_classes", "test_shifts")
+    return {**{name: model.hparams[name] for name in names}, **describe_data(model)}
 
 
 def test(trainer: Trainer, model: Retraining, data: ImageData, directory: Path) -> dict[str, Any]:

@@ -87,14 +87,14 @@ def _stars(architecture: Architecture, other: Architecture) -> dict[str, list[li
     """A star for each edge that the other one does not have with the same operation."""
     return {
         kind: [
-            ["" if edge in edges_of(other, kind, node) else "*" for edge in edges]
+            ["" if edge in _edges_of(other, kind, node) else "*" for edge in edges]
             for node, edges in enumerate(cell)
         ]
         for kind, cell in architecture.cells.items()
     }
 
 
-def edges_of(architecture: Architecture, kind: str, node: int) -> Sequence[Edge]:
+def _edges_of(architecture: Architecture, kind: str, node: int) -> Sequence[Edge]:
     """Of a node; none where there is no such node."""
     cell = architecture.cells.get(kind, ())
     return cell[node] if node < len(cell) else ()

@@ -27,9 +27,13 @@ def test_a_run_is_drawn_from_its_files_alone(
 
 
 def test_vector_graphics_and_a_choice(finished: Finished, tmp_path: Path) -> None:
-    chosen = ["--what", "curves", "alphas", "--format", "svg", "--output", str(tmp_path)]
+    chosen = ["--what", "curves", "cost", "alphas", "--format", "svg", "--output", str(tmp_path)]
     main(["plot", str(finished.directory), *chosen])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["alphas.svg", "curves.svg"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "alphas.svg",
+        "cost.svg",
+        "curves.svg",
+    ]
     assert "<svg" in (tmp_path / "curves.svg").read_text()
 
 
