@@ -36,11 +36,11 @@ class Architecture:
     Args:
         cells: ``"normal"``, ``"reduce"`` -> nodes -> edges ``(operation, source)``. A source is the
             index of an earlier state: 0 and 1 are the cell's inputs, node ``i`` is ``2 + i``; in
-            the residual wiring 0 is the only input and node ``i`` is ``1 + i``.
+            a wiring of one input 0 is that, and node ``i`` is ``1 + i``.
             Operations are named as in `darts_lite.operations.OPERATIONS`, or ``module.Name``, which
             is looked up only when a net is built.
         concat: Kind -> states whose concatenation is the cell's output; if not given, all nodes,
-            or in the residual wiring the last.
+            or the last, as the wiring has it.
         skeleton: Each of its `kinds` needs a cell.
         space: Name of the search space.
         found_by: How it was found (algorithm, seed, steps, ...), as plain JSON values.
@@ -188,9 +188,9 @@ class Architecture:
     def genotype(self) -> str:
         """The cells as ``Genotype(normal=[('sep_conv_3x3', 1), ...], ...)``, as DARTS prints it.
 
-        In the residual wiring as NAS-Bench-201 does: ``|nor_conv_3x3~0|+|none~0|skip_connect~1|``.
+        Cells of one input as NAS-Bench-201 does: ``|nor_conv_3x3~0|+|none~0|skip_connect~1|``.
         """
-        if self.skeleton.wiring == "residual":
+        if self.skeleton.inputs == 1:
             return write_cell(self.cells["normal"])
         return write_genotype(self.cells, self.concat)
 

@@ -126,9 +126,8 @@ def _cell(index: int, cell: Cell, renamed: dict[str, str]) -> str:
     nodes: Any = cell.nodes
     for node, module in enumerate(nodes):
         terms = []
-        for edge, (operation, (kept, source)) in enumerate(
-            zip(module.operations, module.kept, strict=True)
-        ):
+        for edge in module.adding:
+            operation, (kept, source) = module.operations[edge], module.kept[edge]
             name = f"s{node + len(inputs)}_from_s{source}"
             if sum(other == source for _, other in module.kept) > 1:
                 name += f"_{edge}"
@@ -151,22 +150,24 @@ def _net(net: Net, renamed: dict[str, str]) -> str:
     built = [("stem", expression(frame.stem))]
     renamed["skeleton.stem"] = "stem"
     flow = ["x = self.stem(images)"]
-    residual = isinstance(frame, CellsBetweenBlocks)
-    if not residual:
+    one_input = isinstance(frame, CellsBetweenBlocks)
+    if not one_input:
         flow.append("before_last = last = x")
     for index in range(len(frame.cells)):
-        if residual and str(index) in frame.reductions:
-            block: ResidualReduction = frame.reductions[str(index)]
-            for part in ("convolutions", "shortcut"):
-                built.append((f"{part}{index}", expression(getattr(block, part))))
-                renamed[f"skeleton.reductions.{index}.{part}"] = f"{part}{index}"
-            flow.append(f"x = self.convolutions{index}(x) + self.shortcut{index}(x)")
+        if one_input and str(index) in frame.reductions:
+            block, old = frame.reductions[str(index)], f"skeleton.reductions.{index}"
+            residual = isinstance(block, ResidualReduction)
+            parts = dict(block.named_children()) if residual else {"reduction": block}
+            for part, module in parts.items():
+                built.append((f"{part}{index}", expression(module)))
+                renamed[f"{old}.{part}" if residual else old] = f"{part}{index}"
+            flow.append("x = " + " + ".join(f"self.{part}{index}(x)" for part in parts))
         built.append((f"cell{index}", f"Cell{index}()"))
-        if residual:
+        if one_input:
             flow.append(f"x = self.cell{index}(x)")
         else:
             flow.append(f"before_last, last = last, self.cell{index}(before_last, last)")
-    if residual:
+    if one_input:
         built.append(("norm", expression(frame.norm)))
         renamed["skeleton.norm"] = "norm"
         flow.append("x = torch.relu(self.norm(x))")

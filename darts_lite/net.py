@@ -62,15 +62,18 @@ class Node(nn.Module):
             find_operation(name)(plan.channels, plan.stride(source), True) for name, source in edges
         )
         self.drop_path = DropPath()
+        adding = [place for place, (name, _) in enumerate(edges) if name != "none"]
+        self.adding = adding or [0]  # zeros cost as much as another map does
 
     def forward(self, states: Sequence[State]) -> Tensor:
         """Earlier states -> the map of a state, ``(B, C, H, W)``."""
-        return sum_of(
-            states[source].plain
-            if isinstance(operation, nn.Identity)
-            else self.drop_path(states[source].through(operation))
-            for operation, (_, source) in zip(self.operations, self.kept, strict=True)
-        )
+        return sum_of(self._through(place, states) for place in self.adding)
+
+    def _through(self, place: int, states: Sequence[State]) -> Tensor:
+        operation, (_, source) = self.operations[place], self.kept[place]
+        if isinstance(operation, nn.Identity):
+            return states[source].plain
+        return self.drop_path(states[source].through(operation))
 
 
 class Cell(nn.Module):

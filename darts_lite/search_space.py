@@ -26,9 +26,11 @@ class Wiring:
 WIRINGS: Mapping[str, Wiring] = {
     "darts": Wiring(inputs=2, reducing_cells=True, concatenates=True),
     "residual": Wiring(inputs=1, reducing_cells=False, concatenates=False),
+    "separable": Wiring(inputs=1, reducing_cells=False, concatenates=False),
 }
 """``darts``: arXiv 1806.09055, section 2.1. ``residual``: NAS-Bench-201 (arXiv 2001.00326, section
-2.1), where each cell reads the one before it and residual blocks halve the maps between cells."""
+2.1), where each cell reads the one before it and residual blocks halve the maps between cells.
+``separable``: the same, with a separable convolution in the place of each residual block."""
 
 LARGEST = 10_000
 """Most cells, nodes or channels that can be asked for: above it is a slip, not a network."""
@@ -47,8 +49,8 @@ class SkeletonSettings:
         cells: Number of stacked cells.
         reductions: Indices of the cells that halve the map, or before which it is halved, as the
             wiring has it; none given: at one and two thirds.
-        stem: A name in `darts_lite.operations.STEMS`. In the residual wiring it decides about the
-            channels of the first cells.
+        stem: A name in `darts_lite.operations.STEMS`. In a wiring of one input it decides about
+            the channels of the first cells.
         wiring: A name in `WIRINGS`.
 
     Raises:

@@ -3,17 +3,25 @@
 In DARTS' wiring (arXiv 1806.09055, section 3.1.1 and appendix A.1) every cell reads the two cells
 before it, and reducing cells double the channels; in the residual one (NAS-Bench-201, arXiv
 2001.00326, section 2.1) a cell reads the one before it, and residual blocks between cells double
-the channels. Global pooling and a linear layer end the net.
+the channels, or separable convolutions in the wiring of that name. Global pooling and a linear
+layer end the net.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from darts_lite.operations import STEMS, FactorizedReduce, of_rectified, relu_conv_norm
+from darts_lite.operations import (
+    STEMS,
+    FactorizedReduce,
+    depthwise_separable,
+    of_rectified,
+    relu_conv_norm,
+)
 from darts_lite.search_space import SkeletonSettings
 
 
@@ -149,13 +157,15 @@ class StackedCells(nn.Module):
 
 
 class CellsBetweenBlocks(nn.Module):
-    """NAS-Bench-201's skeleton: residual blocks halve the maps between cells.
+    """NAS-Bench-201's skeleton: blocks between cells halve the maps and double the channels.
 
-    Args, Raises: As `StackedCells`; there is no auxiliary head.
+    Args, Raises: As `StackedCells`, behind what makes such a block for a number of channels; there
+    is no auxiliary head.
     """
 
     def __init__(
         self,
+        make_reduction: Callable[[int], nn.Module],
         settings: SkeletonSettings,
         build_cell: Callable[[CellPlan], nn.Module],
         in_channels: int,
@@ -164,13 +174,15 @@ class CellsBetweenBlocks(nn.Module):
     ) -> None:
         super().__init__()
         if auxiliary:
-            raise ValueError("the residual wiring has no auxiliary head; set auxiliary_weight to 0")
+            raise ValueError(
+                f"the {settings.wiring} wiring has no auxiliary head; set auxiliary_weight to 0"
+            )
         self.stem, channels = STEMS[settings.stem](in_channels, settings.channels)
         self.cells = nn.ModuleList()
         self.reductions = nn.ModuleDict()  # by the index of the cell behind
         for index in range(settings.cells):
             if index in settings.reduction_cells:
-                self.reductions[str(index)] = ResidualReduction(channels)
+                self.reductions[str(index)] = make_reduction(channels)
                 channels *= 2
             self.cells.append(
                 build_cell(CellPlan(index, settings.kind(index), (channels,), False, channels))
@@ -209,9 +221,17 @@ class ResidualReduction(nn.Module):
         return self.convolutions(x) + self.shortcut(x)
 
 
+def separable_reduction(channels: int) -> nn.Module:
+    """``(B, C, H, W)`` -> ``(B, 2 C, ceil(H / 2), ceil(W / 2))``: ReLU, depthwise, 1x1, norm."""
+    rectifier, depthwise, _, _ = depthwise_separable(channels, 3, 2, 1, affine=True)
+    pointwise = nn.Conv2d(channels, 2 * channels, 1, bias=False)
+    return nn.Sequential(rectifier, depthwise, pointwise, nn.BatchNorm2d(2 * channels))
+
+
 SKELETONS: Mapping[str, Callable[..., Any]] = {
     "darts": StackedCells,
-    "residual": CellsBetweenBlocks,
+    "residual": partial(CellsBetweenBlocks, ResidualReduction),
+    "separable": partial(CellsBetweenBlocks, separable_reduction),
 }
 """By `darts_lite.search_space.WIRINGS`; all have stem, cells, classifier and `forward` alike."""
 

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,8 +44,8 @@ def trained_like(architecture: Architecture) -> Net:
     return net.eval()
 
 
-def of_cell(text: str) -> Architecture:
-    space = nasbench201_space(channels=4, cells=3)
+def of_cell(text: str, wiring: str = "residual") -> Architecture:
+    space = replace(nasbench201_space(channels=4, cells=3), wiring=wiring)
     return Architecture({"normal": read_string(text)}, {}, space.skeleton, space.name)
 
 
@@ -58,6 +59,8 @@ KINDS = {
         channels=4, cells=3, stem="conv3x3_twice_stride2"
     ),
     "residual": of_cell(CELL),
+    "separable": of_cell(CELL, "separable"),
+    "cut off": of_cell("|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"),
 }
 
 

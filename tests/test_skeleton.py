@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from darts_lite.search_space import SkeletonSettings
 from darts_lite.skeleton import (
+    SKELETONS,
     AuxiliaryHead,
     CellPlan,
-    CellsBetweenBlocks,
     StackedCells,
     overlapping_average_2x2,
 )
@@ -72,8 +72,9 @@ def test_any_map_becomes_2x2(size: tuple[int, int]) -> None:
     assert AuxiliaryHead(3, 5).eval()(torch.randn(2, 3, *size)).shape == (2, 5)
 
 
-def test_residual_blocks_stand_between_cells() -> None:
-    settings = SkeletonSettings(4, 5, stem="conv3x3_narrow", wiring="residual")
+@pytest.mark.parametrize("wiring", ["residual", "separable"])
+def test_blocks_stand_between_cells(wiring: str) -> None:
+    settings = SkeletonSettings(4, 5, stem="conv3x3_narrow", wiring=wiring)
 
     class Passing(nn.Module):
         def __init__(self, plan: CellPlan) -> None:
@@ -85,11 +86,11 @@ def test_residual_blocks_stand_between_cells() -> None:
             assert x.shape[1] == self.plan.channels and self.plan.kind == "normal"
             return x
 
-    skeleton = CellsBetweenBlocks(settings, Passing, in_channels=3, num_classes=7)
+    skeleton = SKELETONS[wiring](settings, Passing, in_channels=3, num_classes=7)
     plans: list[Any] = [cell.plan for cell in skeleton.cells]
     assert [plan.channels for plan in plans] == [4, 8, 8, 16, 16]
     assert list(skeleton.reductions) == ["1", "3"]
     for size in (8, 9, 13):
         assert skeleton(torch.randn(2, 3, size, size))[0].shape == (2, 7)
     with pytest.raises(ValueError, match="no auxiliary head"):
-        CellsBetweenBlocks(settings, Passing, 3, 7, auxiliary=True)
+        SKELETONS[wiring](settings, Passing, 3, 7, auxiliary=True)
