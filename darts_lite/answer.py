@@ -12,6 +12,8 @@ from darts_lite.net import Net
 from darts_lite.recipe import mean_of_shifts
 from darts_lite.retraining import Retraining
 
+HEADER = "image,class,probability"
+
 
 class Answer(nn.Module):
     """Normalises pixels, asks a net, and averages over shifts where that was how it was tested.
@@ -42,6 +44,16 @@ class Answer(nn.Module):
         return mean_of_shifts(self.net, images, self.test_shifts).exp()
 
 
+def line_of(image: object, label: object, probability: float) -> str:
+    """One answer as a comma-separated line; see `HEADER`."""
+    return f"{_quoted(image)},{_quoted(label)},{probability:.6f}"
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return '"' + text.replace('"', '""') + '"' if set(text) & set(',"\n') else text
+
+
 def load_answer(path: str | Path) -> tuple[Answer, dict[str, Any]]:
     """The net of a checkpoint, and what the checkpoint tells about its data.
 
@@ -63,6 +75,7 @@ def load_answer(path: str | Path) -> tuple[Answer, dict[str, Any]]:
         raise ValueError(
             f"{path} does not tell the normalisation of its images; retrain with this version"
         )
+    about |= {name: content.get(name) for name in ("class_names", "figure")}
     model = Retraining.load_from_checkpoint(path, map_location="cpu", weights_only=True)
     answer = Answer(model.net, about["mean"], about["std"], model.recipe.test_shifts)
     return answer.float().eval(), about

@@ -60,13 +60,15 @@ def describe_data(module: LightningModule) -> dict[str, Any]:
 
     ``data``: class and settings, from which the same data can be built again; ``data_source``:
     where the images really came from; ``image_size``: their side in pixels; ``mean``, ``std``: of
-    their channels. Empty for a data module that does not tell.
+    their channels; ``class_names``, or None; ``figure``: see
+    `darts_lite.image_files.figure_share`. Empty for a data module that does not tell.
     """
     data: Any = getattr(module.trainer, "datamodule", None)
     if not hasattr(data, "describe"):
         return {}
     mean, std = (list(values) for values in data.normalization)
     about = {"data_source": data.data_source, "image_size": data.image_size}
+    about |= {"class_names": data.class_names and list(data.class_names), "figure": data.figure}
     return {"data": data.describe(), **about, "mean": mean, "std": std}
 
 

@@ -17,6 +17,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from darts_lite.allocator import keep_freed_memory
+from darts_lite.answer import HEADER, line_of
 from darts_lite.checkpoints import read_checkpoint, restoring
 from darts_lite.data import ImageData
 from darts_lite.files import check_writable
@@ -169,13 +170,14 @@ class DartsCLI(LightningCLI):
         return_predictions: bool | None = None,
     ) -> None:
         """Prints class and probability of each test image as comma-separated lines."""
-        print("image,class,probability")
+        print(HEADER)
         with advising(self.trainer, model, datamodule):
             batches = self.trainer.predict(model, None, datamodule, True, ckpt_path, True) or []
         classes = torch.cat([batch[0] for batch in batches]).tolist()
         probabilities = torch.cat([batch[1] for batch in batches]).tolist()
+        names = datamodule.class_names
         for index, (label, share) in enumerate(zip(classes, probabilities, strict=True)):
-            print(f"{index},{label},{share:.6f}")
+            print(line_of(index, names[label] if names else label, share))
 
     # ------------------------------------------------------------------ helpers
 

@@ -16,7 +16,6 @@ TRAINING = {
     "fit": "search, derive, retrain, test and report, as a configuration says",
     "test": "the accuracy of a retrained net on its test set",
     "validate": "a search's supernet and its derived net, or a retrained net, on held-out images",
-    "predict": "class and probability of each image of a test set",
 }
 """Verbs with arguments of their own, and what they do."""
 
@@ -61,6 +60,20 @@ def _plot(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", metavar="FOLDER", help="where to; else into the run's folder")
 
 
+def _predict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--ckpt_path", required=True, help="a run's net.ckpt")
+    parser.add_argument(
+        "--images",
+        nargs="+",
+        metavar="PATH",
+        help="image files and folders of them, of any size and mode; without it the test set that "
+        "the net belongs to is predicted, and settings of the groups data and trainer may follow",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="with --images: print all probabilities, as JSON"
+    )
+
+
 def _export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", help="a run's net.ckpt")
     parser.add_argument(
@@ -82,6 +95,7 @@ OWN: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], str]] = {
         _derive,
         "deriving",
     ),
+    "predict": ("class and probability of images", _predict, "predicting"),
     "plot": (
         "cells, history and curves of a run, or the accuracy and cost of several",
         _plot,
@@ -127,7 +141,8 @@ def main(args: Sequence[str] | None = None) -> None:
     """Runs a command; a user's mistake ends with exit status 2 and one line on standard error."""
     given = sys.argv[1:] if args is None else list(args)
     front = parser()
-    if given and given[0] in TRAINING:
+    own = {word.partition("=")[0] for word in given} & {"--images", "--help", "-h"}
+    if given and (given[0] in TRAINING or (given[0] == "predict" and not own)):
         try:
             given = with_presets(given)
         except ValueError as error:

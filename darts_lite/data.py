@@ -5,7 +5,7 @@ Every batch is made there by a handful of tensor operations; there are no worker
 
 import zlib
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from darts_lite.datasets import (
     named_source,
     stratified_order,
 )
+from darts_lite.image_files import figure_share
 from darts_lite.image_folders import folder_source
 from darts_lite.ranks import Part
 
@@ -30,6 +31,9 @@ LARGEST_IMAGE = 1024
 """Most pixels of a side."""
 MOST_IMAGES = 10_000_000
 """Largest epoch that can be asked for; its order is drawn as a whole."""
+
+SAMPLE = 5000
+"""Training images that tell what the others are like."""
 
 
 class ImageData(LightningDataModule):
@@ -162,6 +166,16 @@ class ImageData(LightningDataModule):
         if self._source.mean is not None and self._source.std is not None:
             return self._source.mean, self._source.std
         return measured(self._images.train_images)
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """In the order of the labels; None where these are the names."""
+        return self._source.class_names
+
+    @cached_property
+    def figure(self) -> float | None:
+        """How much of a side the training images' figures take, where they have any."""
+        return figure_share(self._images.train_images[:SAMPLE].cpu())
 
     @property
     def data_source(self) -> str:

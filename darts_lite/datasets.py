@@ -56,6 +56,7 @@ class DataSpec:
 
     ``mean`` and ``std`` are per channel, of pixels in 0..1. ``files`` and ``archives`` (with their
     md5) are relative to the root. ``fingerprint`` is the first ten training labels, where known.
+    ``class_names`` are in the order of the labels; None where these are the names.
     """
 
     torchvision: Callable[..., Any]
@@ -70,6 +71,7 @@ class DataSpec:
     urls: tuple[str, ...]
     fingerprint: str = ""
     transposed: bool = False
+    class_names: tuple[str, ...] | None = None
 
 
 class Source(NamedTuple):
@@ -83,13 +85,15 @@ class Source(NamedTuple):
     std: tuple[float, ...] | None
     load: Callable[[Path, float], LoadedImages]
     """Of the data folder and the seconds to wait for a download."""
+    class_names: tuple[str, ...] | None = None
+    """See `DataSpec`."""
 
 
 def named_source(name: str) -> Source:
     """The data set of this name; ValueError for an unknown one."""
     spec = find_spec(name)
     shape = (spec.channels, spec.size, spec.classes)
-    return Source(*shape, spec.mean, spec.std, partial(load, name))
+    return Source(*shape, spec.mean, spec.std, partial(load, name), spec.class_names)
 
 
 def find_root(root: str | None) -> Path:
@@ -262,7 +266,9 @@ def _cifar_files(kind: Any) -> dict[str, str]:
     return {f"{kind.base_folder}/{file}": md5 for file, md5 in listed}
 
 
-def _idx_spec(kind: Any, mean: float, std: float, fingerprint: str = "") -> DataSpec:
+def _idx_spec(
+    kind: Any, mean: float, std: float, fingerprint: str = "", named: bool = False
+) -> DataSpec:
     """A data set in MNIST's layout: four idx files, each gzipped on every mirror."""
     folder = f"{kind.__name__}/raw"
     return DataSpec(
@@ -277,6 +283,7 @@ def _idx_spec(kind: Any, mean: float, std: float, fingerprint: str = "") -> Data
         archives={f"{folder}/{file}": md5 for file, md5 in kind.resources},
         urls=tuple(mirror + kind.resources[0][0] for mirror in kind.mirrors),
         fingerprint=fingerprint,
+        class_names=tuple(kind.classes) if named else None,
     )
 
 
@@ -292,8 +299,8 @@ _QMNIST_RESOURCES = QMNIST.resources["train"] + QMNIST.resources["test"]
 
 DATASETS: Mapping[str, DataSpec] = {
     "MNIST": _MNIST,
-    "FashionMNIST": _idx_spec(FashionMNIST, 0.2860, 0.3530, fingerprint="9003027255"),
-    "KMNIST": _idx_spec(KMNIST, 0.1918, 0.3483),
+    "FashionMNIST": _idx_spec(FashionMNIST, 0.2860, 0.3530, fingerprint="9003027255", named=True),
+    "KMNIST": _idx_spec(KMNIST, 0.1918, 0.3483, named=True),
     "EMNIST": replace(
         _MNIST,
         torchvision=partial(EMNIST, split="digits"),

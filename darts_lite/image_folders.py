@@ -10,12 +10,13 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.datasets import ImageFolder
 from torchvision.transforms.functional import pil_to_tensor
 
 from darts_lite.datasets import LoadedImages, Source, stratified_order
+from darts_lite.image_files import decoded, opened
 
 LARGEST_SIDE = 64
 """Pixels to which larger images are reduced where no size is given."""
@@ -63,6 +64,7 @@ def folder_source(folder: Path, size: int | None = None) -> Source:
         mean=None,
         std=None,
         load=partial(_load, parts, channels, side, str(folder)),
+        class_names=tuple(training.classes),
     )
 
 
@@ -85,15 +87,8 @@ def _held_out(files: Sequence[File]) -> tuple[list[File], list[File]]:
 
 def _header(path: str) -> tuple[int, bool]:
     """Shorter side in pixels, and whether the image is grey."""
-    with _opened(path) as image:
+    with opened(path) as image:
         return min(image.size), image.mode in ("1", "L", "LA", "I", "I;16", "F")
-
-
-def _opened(path: str) -> Image.Image:
-    try:
-        return Image.open(path)
-    except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f"{path} is no image that can be read ({error}); delete it") from None
 
 
 def _load(
@@ -116,11 +111,8 @@ def _load(
 
 def _pixels(path: str, channels: int, side: int) -> Tensor:
     """uint8 ``(channels, side, side)``."""
-    with _opened(path) as image:
-        try:
-            image = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
-        except OSError as error:
-            raise ValueError(f"{path} is damaged ({error}); replace or delete it") from None
+    with opened(path) as file:
+        image = decoded(file, path, "L" if channels == 1 else "RGB")
         if image.size != (side, side):
             image = ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)
         return pil_to_tensor(image)

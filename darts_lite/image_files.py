@@ -1,0 +1,209 @@
+"""Any picture as a net expects it: its channels, its size, light on dark where it learnt that."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+from torchvision.transforms.functional import pil_to_tensor
+
+PLAIN = 0.75
+"""Part of an image's border that has one colour where something is drawn on a background."""
+FAINT = 0.1
+"""Distance from that colour, in each channel of 0 to 1, below which it is the same."""
+INK = 0.3
+"""Grey of 0 to 1 above which a pixel belongs to what is drawn."""
+
+
+class Expected(NamedTuple):
+    """What a net's own images are like.
+
+    Args:
+        channels: 1 or 3.
+        size: Height and width.
+        figure: Of images that show something light on black: how much of a side it takes, of 0 to
+            1. None for others.
+    """
+
+    channels: int
+    size: int
+    figure: float | None
+
+
+def figure_share(images: Tensor) -> float | None:
+    """How much of an image's side the longer side of what it shows takes, in the median.
+
+    Args:
+        images: uint8, ``(N, C, H, W)``.
+
+    Returns:
+        None if they are not grey, or do not show something light on black.
+    """
+    if images.shape[1] != 1:
+        return None
+    grey = images.squeeze(1).float() / 255  # (N, H, W)
+    border = torch.cat([grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]], dim=1)
+    if border.median() >= FAINT:
+        return None
+    ink = grey > INK
+    longer = torch.maximum(_extent(ink.any(dim=2)), _extent(ink.any(dim=1)))  # (N,)
+    return float(longer.float().median() / images.shape[-1])
+
+
+def _extent(flags: Tensor) -> Tensor:
+    """How far the first and the last one that is set lie apart: ``(N, L)`` -> ``(N,)``."""
+    places = torch.arange(flags.shape[1], device=flags.device)
+    last = torch.where(flags, places, -1).amax(dim=1)
+    return (last - torch.where(flags, places, flags.shape[1]).amin(dim=1) + 1).clamp_min(0)
+
+
+def opened(path: str | Path) -> Image.Image:
+    """An image whose header has been read.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    try:
+        return Image.open(path)
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path} is no image that can be read ({error}); delete it") from None
+
+
+def decoded(image: Image.Image, path: str | Path, mode: str) -> Image.Image:
+    """The pixels of an opened image, upright, in a mode of Pillow's.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    try:
+        return ImageOps.exif_transpose(image).convert(mode)
+    except OSError as error:
+        raise ValueError(f"{path} is damaged ({error}); replace or delete it") from None
+
+
+def files_in(paths: Iterable[str | Path]) -> Iterator[Path]:
+    """The files that are named, and of folders all images inside, in the order of their names.
+
+    Raises:
+        ValueError: if there is no such file, or no image in a folder.
+    """
+    endings = set(Image.registered_extensions())
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in endings)
+            if not inside:
+                raise ValueError(f"{path} holds no images; name a folder that does, or files")
+            yield from inside
+        elif path.is_file():
+            yield path
+        else:
+            raise ValueError(f"no image at {path}; name image files or folders of them")
+
+
+def as_expected(path: Path, expected: Expected) -> Tensor:
+    """An image file as a net's input before its normalisation.
+
+    An image that is not square is filled up with the colour of its border. For a net of grey images
+    it becomes grey. Where the net's images show something light on black, and this one something on
+    a background of one colour, whichever, then what differs from the background becomes light, and
+    as large as it is there.
+
+    Args:
+        path: Of any mode and size; what is transparent counts as white.
+        expected: What the net knows.
+
+    Returns:
+        Pixels of 0 to 1, ``(channels, size, size)``.
+
+    Raises:
+        ValueError: if it cannot be read.
+    """
+    with opened(path) as image:
+        deep = image.mode in ("I", "I;16", "I;16B", "I;16L", "F")
+        wide = decoded(image, path, "F" if deep else "RGBA")
+    pixels = _of_many_bits(wide) if deep else _on_white(wide)  # (3, H, W)
+    background, plain = _background(pixels)
+    right_size = pixels.shape[1:] == (expected.size, expected.size)
+    if expected.channels == 1:
+        drawn = expected.figure is not None and plain
+        pixels = _distance(pixels, background) if drawn else _grey(pixels)
+        if drawn and not right_size:
+            pixels = _cut_out(pixels, expected)
+        background, _ = _background(pixels)
+    square = _in_the_middle(pixels, max(pixels.shape[1:]), background)
+    return _resized(square, expected.size)
+
+
+def _of_many_bits(image: Image.Image) -> Tensor:
+    values = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.float32)
+    grey = values.view(image.height, image.width)
+    largest = next(most for most in (1, 255, 65535, float(grey.max())) if grey.max() <= most)
+    return (grey / largest).clamp(0, 1).expand(3, -1, -1)
+
+
+def _on_white(image: Image.Image) -> Tensor:
+    white = Image.new("RGBA", image.size, "white")
+    return pil_to_tensor(Image.alpha_composite(white, image).convert("RGB")).float() / 255
+
+
+def _background(pixels: Tensor) -> tuple[Tensor, bool]:
+    """The colour of the border of ``(C, H, W)``, ``(C, 1, 1)``, and whether it is one."""
+    sides = pixels[:, 0], pixels[:, -1], pixels[:, :, 0], pixels[:, :, -1]
+    border = torch.cat(sides, dim=1)  # (C, count)
+    colour = border.median(dim=1, keepdim=True).values
+    same = ((border - colour).abs() < FAINT).all(dim=0)
+    return colour.unsqueeze(2), bool(same.float().mean() >= PLAIN)
+
+
+def _grey(pixels: Tensor) -> Tensor:
+    """``(3, H, W)`` -> ``(1, H, W)``, as ITU-R 601-2 and Pillow weigh the colours."""
+    red, green, blue = pixels
+    return (0.299 * red + 0.587 * green + 0.114 * blue).unsqueeze(0)
+
+
+def _distance(pixels: Tensor, background: Tensor) -> Tensor:
+    """``(3, H, W)`` -> ``(1, H, W)``: how far each pixel is from the background, 1 at the most."""
+    distance = (pixels - background).square().sum(dim=0, keepdim=True).sqrt()
+    most = distance.max()
+    return distance / most if most > FAINT else torch.zeros_like(distance)
+
+
+def _cut_out(pixels: Tensor, expected: Expected) -> Tensor:
+    """What is drawn, ``(1, H, W)``, on a black square that leaves it its share.
+
+    Its centre of mass lies in the middle, as in MNIST, as far as nothing is cut off.
+    """
+    rows, columns = ((pixels[0] > INK).any(dim=side).nonzero().flatten() for side in (1, 0))
+    if not len(rows) or not expected.figure:
+        return pixels
+    figure = pixels[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    height, width = figure.shape[1:]
+    side = max(height, width, round(max(height, width) / expected.figure))
+    mass = figure[0] / figure.sum()
+    whole = figure.new_zeros(1, side, side)
+    top, left = (
+        min(max(round(side / 2 - float(shares @ (torch.arange(extent) + 0.5))), 0), side - extent)
+        for shares, extent in ((mass.sum(dim=1), height), (mass.sum(dim=0), width))
+    )
+    whole[:, top : top + height, left : left + width] = figure
+    return whole
+
+
+def _in_the_middle(pixels: Tensor, side: int, background: Tensor) -> Tensor:
+    """``(C, H, W)`` -> ``(C, side, side)``."""
+    channels, height, width = pixels.shape
+    whole = background.expand(channels, side, side).clone()
+    top, left = (side - height) // 2, (side - width) // 2
+    whole[:, top : top + height, left : left + width] = pixels
+    return whole
+
+
+def _resized(pixels: Tensor, size: int) -> Tensor:
+    if pixels.shape[-1] == size:
+        return pixels
+    resized = torch.nn.functional.interpolate(
+        pixels.unsqueeze(0), (size, size), mode="bilinear", antialias=True
+    )
+    return resized.squeeze(0).clamp(0, 1)
