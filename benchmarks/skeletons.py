@@ -1,7 +1,7 @@
-"""Where to reduce, how many cells, which stem: skeletons of about equal size, compared.
+"""Where to reduce, how many cells, how they are joined, which stem: skeletons compared.
 
-The outer search: in each skeleton, the same random cells of the preset's candidates are trained for
-a few epochs, and validated on images that were not trained on. Two epochs' seconds tell the price.
+The outer search: cells made by hand of the preset's candidates are trained for a few epochs in each
+skeleton of about the preset's size, and validated on images that were not trained on.
 
     python benchmarks/skeletons.py --results skeletons.jsonl
 
@@ -10,44 +10,80 @@ Results: benchmarks/README.md.
 
 from collections.abc import Sequence
 from functools import partial
-from random import Random
 from typing import Any
 
 from mnist_nets import SeparableTraining
 from search_step import table
 from trials import MakeNet, Recipe, fill, means, parser
 
-from darts_lite import Architecture, Retraining
-from darts_lite.encoding import any_architecture
-from darts_lite.search_space import mnist_space
-from darts_lite.trust import random_architectures
+from darts_lite import Architecture, Retraining, SkeletonSettings
+from darts_lite.genotype import Cell
 
-SKELETONS: dict[str, dict[str, Any]] = {
-    "16, 3 cells, 0 reduces": {"channels": 16, "cells": 3, "reductions": (0,)},
-    "16, 3 cells, 1 reduces": {"channels": 16, "cells": 3, "reductions": (1,)},
-    "16, 4 cells, 1 reduces": {"channels": 16, "cells": 4, "reductions": (1,)},
-    "16, 4 cells, 2 reduces": {"channels": 16, "cells": 4, "reductions": (2,)},
-    "14, 4 cells, 0 reduces": {"channels": 14, "cells": 4, "reductions": (0,)},
-    "12, 4 cells, 1 and 3 reduce": {"channels": 12, "cells": 4, "reductions": (1, 3)},
-    "8, 4 cells, 0 and 2 reduce, twice": {
-        "channels": 8,
-        "cells": 4,
-        "reductions": (0, 2),
-        "stem": "conv3x3_narrow",
-    },
-    "16, 3 cells, 0 reduces, twice": {
-        "channels": 16,
-        "cells": 3,
-        "reductions": (0,),
-        "stem": "conv3x3_twice_stride2",
-    },
+CHAIN: Cell = (
+    (("dw_conv_3x3", 0),),
+    (("dw_conv_5x5", 1),),
+    (("max_pool_3x3", 1), ("dw_conv_5x5", 2)),
+)
+FOUR: Cell = (
+    (("dw_conv_3x3", 0),),
+    (("dw_conv_3x3", 1),),
+    (("dw_conv_3x3", 2),),
+    (("dw_conv_3x3", 3),),
+)
+SHORTCUTS: Cell = (
+    (("dw_conv_3x3", 0),),
+    (("skip_connect", 0), ("dw_conv_3x3", 1)),
+    (("skip_connect", 1), ("dw_conv_3x3", 2)),
+)
+DENSE: Cell = (
+    (("dw_conv_3x3", 0),),
+    (("dw_conv_3x3", 0), ("dw_conv_3x3", 1)),
+    (("skip_connect", 0), ("dw_conv_3x3", 1), ("dw_conv_3x3", 2)),
+)
+TWO: Cell = SHORTCUTS[:2]
+OF_TWO_INPUTS: dict[str, Cell] = {
+    "chain": ((("dw_conv_5x5", 1),), (("dw_conv_5x5", 2),)),
+    "two edges a node": (
+        (("dw_conv_5x5", 0), ("dw_conv_5x5", 1)),
+        (("dw_conv_5x5", 1), ("max_pool_3x3", 2)),
+    ),
 }
-RANDOM_CELLS = 3
+"""Cells that also read the cell before the last one, as in DARTS."""
 
 
-def searched(architecture: Architecture, skeleton: dict[str, Any]) -> MakeNet:
-    """The net of an architecture in a skeleton."""
-    return lambda recipe: recipe.retraining(partial(Retraining, architecture), **skeleton)
+def joined(cell: Cell, channels: int, cells: int, reductions: Sequence[int], stem: str) -> Any:
+    """An architecture in which a cell reads the one before it."""
+    skeleton = SkeletonSettings(channels, cells, tuple(reductions), stem, "separable")
+    return Architecture({"normal": cell}, {}, skeleton, "mnist")
+
+
+def of_darts(cell: str, channels: int, cells: int) -> Any:
+    """An architecture in DARTS' wiring, its second cell reducing."""
+    skeleton = SkeletonSettings(channels, cells, (1,), "conv3x3_narrow_stride2")
+    both = dict.fromkeys(("normal", "reduce"), OF_TWO_INPUTS[cell])
+    return Architecture(both, {}, skeleton, "mnist")
+
+
+HALF, WHOLE = "conv3x3_narrow_stride2", "conv3x3_narrow"
+NETS: dict[str, Architecture] = {
+    "DARTS' wiring, 16, 4 cells: two edges a node": of_darts("two edges a node", 16, 4),
+    "DARTS' wiring, 16, 4 cells: chain": of_darts("chain", 16, 4),
+    "DARTS' wiring, 24, 3 cells: chain": of_darts("chain", 24, 3),
+    "32, 2 cells, 1 reduces: chain of three": joined(CHAIN, 32, 2, [1], HALF),
+    "32, 2 cells, 1 reduces: chain of four": joined(FOUR, 32, 2, [1], HALF),
+    "32, 2 cells, 1 reduces: dense": joined(DENSE, 32, 2, [1], HALF),
+    "40, 2 cells, 1 reduces: shortcuts": joined(SHORTCUTS, 40, 2, [1], HALF),
+    "48, 2 cells, 1 reduces: two": joined(TWO, 48, 2, [1], HALF),
+    "24, 3 cells, 1 reduces: chain of three": joined(CHAIN, 24, 3, [1], HALF),
+    "24 on the whole map, 2 cells, both reduce: two": joined(TWO, 24, 2, [0, 1], WHOLE),
+    "20 on the whole map, 2 cells, both reduce: shortcuts": joined(SHORTCUTS, 20, 2, [0, 1], WHOLE),
+    "16 on the whole map, 4 cells, 0 and 2 reduce: two": joined(TWO, 16, 4, [0, 2], WHOLE),
+}
+
+
+def searched(architecture: Architecture) -> MakeNet:
+    """The net of an architecture."""
+    return lambda recipe: recipe.retraining(partial(Retraining, architecture))
 
 
 def separable(recipe: Recipe) -> Retraining:
@@ -58,18 +94,8 @@ def separable(recipe: Recipe) -> Retraining:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Trains what is missing, then prints what is known."""
     options = parser(__doc__).parse_args(arguments)
-    space = mnist_space()
-    cells = random_architectures(space, RANDOM_CELLS, Random(0), any_architecture(space))
-    trials: dict[str, tuple[MakeNet, Recipe, int]] = {
-        "separable": (separable, Recipe(), options.epochs)
-    }
-    for number, architecture in enumerate(cells):
-        for name, skeleton in SKELETONS.items():
-            make = searched(architecture, {"stem": "conv3x3_stride2", **skeleton})
-            trials[f"{name} | {number}"] = (make, Recipe(), options.epochs)
-    lines = fill(trials, options)
-    for line in lines:
-        line["name"] = line["name"].partition(" | ")[0]
+    makers = {"separable, by hand": separable} | {k: searched(net) for k, net in NETS.items()}
+    lines = fill({name: (make, Recipe(), options.epochs) for name, make in makers.items()}, options)
     accuracy, loss, params, macs, seconds = (
         means(lines, key)
         for key in ("validation_accuracy", "validation_loss", "params", "macs", "seconds")

@@ -252,21 +252,26 @@ def darts_space(channels: int = 16, cells: int = 8, nodes: int = 4) -> SearchSpa
     return SearchSpace(candidates, nodes=nodes, channels=channels, cells=cells, name="darts")
 
 
-def mnist_space(channels: int = 16) -> SearchSpace:
-    """A small space for digits: two nodes, and single convolutions instead of DARTS' doubled ones.
+def mnist_space(channels: int = 32) -> SearchSpace:
+    """A small space for digits: three nodes, each of which sums what any earlier state gives it.
 
-    The stem halves the map at once, so that the cells work on 14x14 and below. With 16 channels no
-    architecture has more than 35,898 parameters (one input channel, 10 classes).
+    The stem halves the map at once, so that the first cell works on 14x14 and the second on 7x7,
+    with single separable convolutions instead of DARTS' doubled ones. A cell reads the one before
+    it only, and no edge needs a 1x1 convolution to fit: on a CPU such nets take two thirds of the
+    time of DARTS' wiring. With 32 channels no architecture has more than 49,866 parameters (one
+    input channel, 10 classes).
     """
     candidates = ("none", "max_pool_3x3", "skip_connect", "dw_conv_3x3", "dw_conv_5x5")
     return SearchSpace(
         candidates,
-        nodes=2,
+        nodes=3,
+        kept_edges=None,
         channels=channels,
-        cells=4,
+        cells=2,
         reductions=(1,),
         stem="conv3x3_narrow_stride2",
         name="mnist",
+        wiring="separable",
     )
 
 

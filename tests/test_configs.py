@@ -40,14 +40,14 @@ def test_the_presets_are_there() -> None:
 
 def test_the_presets_spell_out_the_built_in_space(configs: Path) -> None:
     assert built(configs / "mnist.yaml").model.space == mnist_space()
-    assert built(configs / "fashion_mnist.yaml").model.space == mnist_space(channels=32)
+    assert built(configs / "fashion_mnist.yaml").model.space == mnist_space(channels=64)
 
 
 def test_single_values_can_be_overridden(configs: Path) -> None:
     path = str(configs / "mnist.yaml")
-    changes = ["--model.space.channels=8", "--model.space.reductions=[2]", "--data.batch_size=32"]
+    changes = ["--model.space.channels=8", "--model.space.reductions=[0]", "--data.batch_size=32"]
     cli = WithoutRunning(["fit", "--config", path, *changes, "--retraining.max_epochs=3"])
-    assert (cli.model.space.channels, cli.model.space.reductions) == (8, (2,))
+    assert (cli.model.space.channels, cli.model.space.reductions) == (8, (0,))
     assert cli.model.space.candidates == mnist_space().candidates
     assert cli.datamodule.hparams["batch_size"] == 32
     assert cli.config["fit"]["retraining"]["init_args"]["max_epochs"] == 3

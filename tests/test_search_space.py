@@ -19,9 +19,9 @@ def test_the_published_space() -> None:
 
 def test_the_largest_architecture_of_the_small_space() -> None:
     space = mnist_space()
-    cell = ((("dw_conv_5x5", 0), ("dw_conv_5x5", 1)),) * 2
-    largest = Architecture({"normal": cell, "reduce": cell}, {}, space.skeleton)
-    assert sum(p.numel() for p in Net(largest, 1, 10).parameters()) == 35_898
+    cell = tuple(tuple(("dw_conv_5x5", source) for source in range(1 + node)) for node in range(3))
+    largest = Architecture({"normal": cell}, {}, space.skeleton)
+    assert sum(p.numel() for p in Net(largest, 1, 10).parameters()) == 49_866
 
 
 @pytest.mark.parametrize(
