@@ -43,6 +43,9 @@ PUBLISHED = (
 )
 """MNIST's cells as https://github.com/khanrc/pt.darts reports them."""
 
+SKELETON = ("channels", "cells", "reductions", "stem")
+"""Settings of a retraining that change the skeleton."""
+
 Row = tuple[str, int, int | None]
 """Net, seed, images of the training set."""
 
@@ -51,6 +54,14 @@ def preset(name: str) -> dict[str, Any]:
     """A configuration of this project."""
     content: dict[str, Any] = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
     return content
+
+
+def retrained_space() -> SearchSpace:
+    """The main job's space, in the skeleton that it retrains."""
+    config = preset("mnist")
+    space = dict(config["model"]["init_args"]["space"]["init_args"])
+    settings = config["retraining"]["init_args"]
+    return SearchSpace(**space | {name: settings[name] for name in SKELETON if name in settings})
 
 
 class Runs:
@@ -106,6 +117,9 @@ class Runs:
         config["retraining"] = None
         config["trainer"]["max_epochs"] = None  # the model's
         config["trainer"].pop("callbacks", None)
+        if net != "found":  # each has a skeleton of its own
+            for name in SKELETON:
+                model["init_args"].pop(name, None)
         if net not in ("tutorial", "separable"):
             model["init_args"]["architecture"] = str(self.architecture(row))
         return config | {"model": model}
@@ -117,7 +131,7 @@ class Runs:
             return self.folder(("found", seed, None)) / "architecture.json"
         path = self.logs / "architectures" / f"{net.replace(' ', '_')}.json"
         if not path.exists():
-            space = SearchSpace(**preset("mnist")["model"]["init_args"]["space"]["init_args"])
+            space = retrained_space()
             size = self.found_size()
             if net == "published":
                 published_like(space, size).save(path)

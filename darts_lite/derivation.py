@@ -17,6 +17,7 @@ from darts_lite.search_space import SearchSpace
 
 Cells = dict[str, Cell]
 ANY_SIZE = 32
+LEAST = "least_parameters"
 
 
 class Derivation(Protocol):
@@ -113,10 +114,13 @@ class WithinBudget:
             number of parameters is the same for images of any size.
         channels, cells, reductions, stem: Of the net that is retrained, where that differs from the
             supernet, as in `Retraining`.
+        least_parameters: Least parameters, so that a short search does not come out at skip
+            connections and poolings alone; None sets no limit.
 
     Raises:
         ValueError: if a limit is not above 0, if three are set, if a latency has no table, or, when
-            deriving, if the data are not known or no architecture of the space is small enough.
+            deriving, if the data are not known or no architecture of the space is within the
+            limits.
     """
 
     parameters: int | None = None
@@ -130,11 +134,17 @@ class WithinBudget:
     cells: int | None = None
     reductions: tuple[int, ...] | None = None
     stem: str | None = None
+    least_parameters: int | None = None
 
     def __post_init__(self) -> None:
         for name, limit in self._limits.items():
             if not limit > 0:
                 raise ValueError(f"a budget of {name} must be above 0, got {limit}")
+        if self.parameters and self.least_parameters and self.least_parameters > self.parameters:
+            raise ValueError(
+                f"no net has at least {self.least_parameters} and at most {self.parameters} "
+                "parameters; lower least_parameters"
+            )
         if len(self._limits) > 2:
             raise ValueError("a budget takes two limits at most, got three; leave one out")
         if self.latency is not None and self.latency_table is None:
@@ -144,6 +154,7 @@ class WithinBudget:
     def _limits(self) -> dict[str, float]:
         limits = {
             "parameters": self.parameters,
+            LEAST: self.least_parameters,
             "multiply_adds": self.multiply_adds,
             "latency": self.latency,
         }
@@ -172,11 +183,15 @@ class WithinBudget:
         """Whether the net of an architecture of a space stays within the limits."""
         retrained = self._retrained(space)
         return all(
-            self._table(retrained, name).of(architecture) <= limit
+            self._table(retrained, name).of(architecture) <= _upper(name, limit)
             for name, limit in self._limits.items()
         )
 
     def _table(self, space: SearchSpace, name: str) -> CostTable:
+        """What a limit counts; a least number negated, so that every limit is an upper one."""
+        if name == LEAST:
+            counted = self._table(space, "parameters")
+            return CostTable(space, {k: -v for k, v in counted.edges.items()}, -counted.rest)
         size = self.image_size or (ANY_SIZE if name == "parameters" else None)
         known = (self.in_channels, self.num_classes, size)
         if None in known:
@@ -193,7 +208,10 @@ class WithinBudget:
         """See `Derivation`."""
         limits, retrained = self._limits, self._retrained(space)
         tables = [self._table(retrained, name) for name in limits]
-        budgets = [limit - table.rest for limit, table in zip(limits.values(), tables, strict=True)]
+        budgets = [
+            _upper(name, limit) - table.rest
+            for (name, limit), table in zip(limits.items(), tables, strict=True)
+        ]
         nodes = [
             options_of_node(
                 space, rows, [table.edges[kind].split(per_node)[node] for table in tables]
@@ -203,21 +221,30 @@ class WithinBudget:
             for node, rows in enumerate(shares[kind].detach().cpu().split(per_node))
         ]
         if (best := best_within(nodes, budgets)) is None:
-            asked = " and ".join(f"{limit:.9g} {name}" for name, limit in limits.items())
-            least = (
-                table.rest + cost for table, cost in zip(tables, least_costs(nodes), strict=True)
+            asked = " and ".join(
+                f"{'at least' if name == LEAST else 'at most'} {limit:.9g} {_counts(name)}"
+                for name, limit in limits.items()
             )
-            smallest = " and ".join(
-                f"{cost:.9g} {name}" for name, cost in zip(limits, least, strict=True)
+            extremes = " and ".join(
+                f"{abs(table.rest + cost):.9g} {_counts(name)} at "
+                f"{'most' if name == LEAST else 'least'}"
+                for name, table, cost in zip(limits, tables, least_costs(nodes), strict=True)
             )
-            raise ValueError(
-                f"no architecture of the space stays within {asked}; the least possible is "
-                f"{smallest}"
-            )
+            raise ValueError(f"no architecture of the space has {asked}; it has {extremes}")
         return {
             kind: best.nodes[i * space.nodes : (i + 1) * space.nodes]
             for i, kind in enumerate(shares)
         }
+
+
+def _counts(name: str) -> str:
+    """What a limit is a limit of."""
+    return "parameters" if name == LEAST else name
+
+
+def _upper(name: str, limit: float) -> float:
+    """The limit for what `WithinBudget._table` counts."""
+    return -limit if name == LEAST else limit
 
 
 @lru_cache

@@ -18,7 +18,7 @@ import trials
 import yaml
 from runs import QUICK
 
-from darts_lite import Architecture, SearchSpace
+from darts_lite import Architecture
 from darts_lite.net import Net
 from darts_lite.search_space import mnist_space
 
@@ -29,7 +29,7 @@ def size(architecture: Architecture) -> int:
 
 
 def test_random_nets_are_of_like_size_and_always_the_same() -> None:
-    space = mnist_space()
+    space = mnist_space(channels=32)
     drawn = mnist_rows.random_like(space, 28_000, 5)
     assert len(drawn) == 5 and drawn == mnist_rows.random_like(space, 28_000, 5)
     assert all(abs(size(each) / 28_000 - 1) <= mnist_rows.LIKE for each in drawn)
@@ -38,7 +38,7 @@ def test_random_nets_are_of_like_size_and_always_the_same() -> None:
 
 
 def test_the_published_cells_come_as_near_as_channels_allow() -> None:
-    space = mnist_space()
+    space = mnist_space(channels=32)
     made = mnist_rows.published_like(space, 30_000)
     assert made.cells["normal"][3] == (("sep_conv_5x5", 4), ("dil_conv_5x5", 3))
     assert made.skeleton.reduction_cells == space.skeleton.reduction_cells
@@ -151,5 +151,4 @@ def test_skeletons_are_compared_with_the_net_by_hand(
 
 
 def test_a_preset_is_a_space_of_its_own() -> None:
-    space = SearchSpace(**mnist_rows.preset("mnist")["model"]["init_args"]["space"]["init_args"])
-    assert space.name == "mnist"
+    assert mnist_rows.retrained_space() == mnist_space(channels=32)

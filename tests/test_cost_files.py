@@ -82,7 +82,7 @@ def test_a_budget_of_latency_is_kept(tmp_path: Path) -> None:
         cells = rule(space, shares)
         assert len([edge for node in cells["normal"] for edge in node]) == 4
         assert costs.of(Architecture(cells, skeleton=space.skeleton)) <= limit
-    with pytest.raises(ValueError, match="no architecture of the space stays within"):
+    with pytest.raises(ValueError, match="no architecture of the space has at most"):
         WithinBudget(None, None, smallest * 0.9, str(path), 28, 1, 10)(space, shares)
 
 

@@ -128,9 +128,35 @@ def test_a_budget_is_kept_and_nothing_better_fits(space: SearchSpace) -> None:
 
 def test_a_budget_below_everything_is_refused() -> None:
     with pytest.raises(
-        ValueError, match="within 10 parameters; the least possible is [0-9]+ parameters"
+        ValueError, match="has at most 10 parameters; it has [0-9]+ parameters at least"
     ):
         budget(parameters=10)(SMALL_SPACES[0], random_shares(SMALL_SPACES[0], 0))
+
+
+@pytest.mark.parametrize("space", SMALL_SPACES, ids=lambda space: space.name)
+def test_the_best_choice_of_at_least_so_many_parameters(space: SearchSpace) -> None:
+    encoding = Encoding(space)
+    every = [encoding.architecture(point) for point in product(*map(range, encoding.sizes))]
+    with torch.device("meta"):
+        sizes = [sum(p.numel() for p in Net(each, 1, 10).parameters()) for each in every]
+    low, high = sorted(sizes)[len(sizes) // 2], sorted(sizes)[-len(sizes) // 8]
+    for seed in range(3):
+        shares = random_shares(space, seed)
+        rule = budget(parameters=high, least_parameters=low)
+        found = derive(space, shares, {}, rule)
+        inside = [each for each, size in zip(every, sizes, strict=True) if low <= size <= high]
+        assert found.cells in [each.cells for each in inside]
+        best = max(score(space, shares, each) for each in inside)
+        assert score(space, shares, found) == pytest.approx(best, abs=1e-4)
+        admitted = [rule.admits(space, each) for each in every]
+        assert admitted == [low <= size <= high for size in sizes]
+
+
+def test_a_least_size_that_nothing_has() -> None:
+    with pytest.raises(ValueError, match="at least 1000000 parameters; it has .* at most"):
+        budget(least_parameters=10**6)(SMALL_SPACES[0], random_shares(SMALL_SPACES[0], 0))
+    with pytest.raises(ValueError, match="no net has at least 20 and at most 10 parameters"):
+        budget(parameters=10, least_parameters=20)
 
 
 def test_a_budget_can_be_that_of_a_larger_net_than_the_supernet() -> None:

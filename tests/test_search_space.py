@@ -18,7 +18,7 @@ def test_the_published_space() -> None:
 
 
 def test_the_largest_architecture_of_the_small_space() -> None:
-    space = mnist_space()
+    space = mnist_space(channels=32)
     cell = tuple(tuple(("dw_conv_5x5", source) for source in range(1 + node)) for node in range(3))
     largest = Architecture({"normal": cell}, {}, space.skeleton)
     assert sum(p.numel() for p in Net(largest, 1, 10).parameters()) == 49_866
