@@ -1,3 +1,4 @@
+from .answer import Answer, load_answer
 from .architecture import ARCHITECTURES, Architecture
 from .augmentation import Augmentation
 from .bilevel import FirstOrder, SecondOrder
@@ -30,6 +31,8 @@ from .supernet import Literal, Supernet
 __all__ = [
     "ARCHITECTURES",
     "OPERATIONS",
+    "Answer",
+    "load_answer",
     "Architecture",
     "ArchitectureSearch",
     "Augmentation",

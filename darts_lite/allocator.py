@@ -23,3 +23,11 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     settings = {M_TRIM_THRESHOLD: NEVER, M_MMAP_THRESHOLD: HEAP}
     return mallopt is not None and all(mallopt(name, value) for name, value in settings.items())
+
+
+def give_back_memory() -> None:
+    """Gives all that is free in the process back to the system, where glibc allocates."""
+    if sys.platform.startswith("linux"):
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)

@@ -57,6 +57,9 @@ def _quoted(value: object) -> str:
 def load_answer(path: str | Path) -> tuple[Answer, dict[str, Any]]:
     """The net of a checkpoint, and what the checkpoint tells about its data.
 
+    Args:
+        path: A run's ``net.ckpt``.
+
     Returns:
         The net, and what `darts_lite.checkpoints.describe_data` has put into the checkpoint.
 

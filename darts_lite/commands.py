@@ -60,6 +60,10 @@ def _plot(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", metavar="FOLDER", help="where to; else into the run's folder")
 
 
+def _plan(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", help="file or preset; all arguments of fit may follow")
+
+
 def _predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ckpt_path", required=True, help="a run's net.ckpt")
     parser.add_argument(
@@ -95,6 +99,11 @@ OWN: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], str]] = {
         _derive,
         "deriving",
     ),
+    "plan": (
+        "what fit will take on this machine with the same arguments: time and memory, measured",
+        _plan,
+        "planning",
+    ),
     "predict": ("class and probability of images", _predict, "predicting"),
     "plot": (
         "cells, history and curves of a run, or the accuracy and cost of several",
@@ -109,6 +118,9 @@ OWN: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], str]] = {
     "compare": ("runs side by side: accuracy, cost, time, architecture", _compare, "comparing"),
 }
 """Verbs that are parsed here: what they do, their arguments, and the module whose `run` does it."""
+
+PASSED_ON = {"plan": "planning", "predict": "cli"}
+"""Of these, those that may have a configuration, and the module whose `main` reads it then."""
 
 
 class _OneLineParser(argparse.ArgumentParser):
@@ -141,13 +153,15 @@ def main(args: Sequence[str] | None = None) -> None:
     """Runs a command; a user's mistake ends with exit status 2 and one line on standard error."""
     given = sys.argv[1:] if args is None else list(args)
     front = parser()
-    own = {word.partition("=")[0] for word in given} & {"--images", "--help", "-h"}
-    if given and (given[0] in TRAINING or (given[0] == "predict" and not own)):
+    words = {word.partition("=")[0] for word in given}
+    verb = given[0] if given else ""
+    parsed_here = verb in OWN and (verb not in PASSED_ON or words & {"--images", "--help", "-h"})
+    if verb in TRAINING or (verb in OWN and not parsed_here):
         try:
             given = with_presets(given)
         except ValueError as error:
             front.error(str(error))
-        import_module("darts_lite.cli").main(given)
+        import_module(f"darts_lite.{PASSED_ON.get(verb, 'cli')}").main(given)
         return
     options = front.parse_args(given)
     module = import_module(f"darts_lite.{OWN[options.verb][2]}")

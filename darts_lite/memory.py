@@ -98,7 +98,7 @@ def _advice(trainer: Trainer, model: LightningModule, data: ImageData, evaluatin
         images = torch.zeros(size, *shape, dtype=dtype, device=device)
         labels = torch.zeros(size, dtype=torch.long, device=device)
         with trainer.precision_plugin.forward_context():
-            _passes(model, images, labels, evaluating)
+            passes(model, images, labels, evaluating)
 
     found = largest_fit(size, attempt)
     if found is None:
@@ -106,10 +106,10 @@ def _advice(trainer: Trainer, model: LightningModule, data: ImageData, evaluatin
     return f"{start}to {found}, which was tried and fits"
 
 
-def _passes(
+def passes(
     model: ArchitectureSearch | Retraining, images: Tensor, labels: Tensor, evaluating: bool
 ) -> None:
-    """What takes the memory of a step."""
+    """What takes the memory of a step; its results are thrown away."""
     model.train(not evaluating)
     if evaluating:
         with torch.no_grad():

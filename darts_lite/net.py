@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from darts_lite.architecture import Architecture
+from darts_lite.checkpoints import CHANGED, read_checkpoint
 from darts_lite.operations import begins_with_relu, find_operation, of_rectified
 from darts_lite.ranks import own_part
 from darts_lite.search_space import SearchSpace
@@ -124,6 +126,34 @@ class Net(nn.Module):
             auxiliary,
         )
         self.architecture = architecture
+
+    @classmethod
+    def from_run(cls, path: str | Path) -> "Net":
+        """The trained net of a run, for normalised images; `darts_lite.load_answer` takes pixels.
+
+        Args:
+            path: The run's folder, or its ``net.ckpt``.
+
+        Raises:
+            FileNotFoundError, ValueError: if there is none, or it cannot be read.
+        """
+        file = Path(path) / "net.ckpt" if Path(path).is_dir() else Path(path)
+        content = read_checkpoint(file)
+        settings = content["model"]["init_args"]
+        weights = {
+            name.removeprefix("net."): value
+            for name, value in content["state_dict"].items()
+            if name.startswith("net.") and "auxiliary_head" not in name
+        }
+        if "architecture" not in settings or not weights:
+            raise ValueError(f"{file} is the checkpoint of a search; give the run's net.ckpt")
+        architecture = Architecture.from_dict(settings["architecture"])
+        net = cls(architecture, settings["in_channels"], settings["num_classes"])
+        try:
+            net.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ValueError(f"{file} does not fit its own architecture; {CHANGED}") from error
+        return net.to(memory_format=torch.channels_last).eval()
 
     def forward(self, images: Tensor) -> Tensor:
         """``(B, C, H, W)`` -> logits ``(B, classes)``."""

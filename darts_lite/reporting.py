@@ -34,7 +34,7 @@ def describe_start(
         "train_images": sizes["weights"] + sizes["alphas"],
         "validation_images": sizes["validation"],
         "test_images": sizes["test"],
-        "device": _device_name(trainer),
+        "device": device_name(trainer),
         "precision": str(trainer.precision),
         "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
     }
@@ -105,10 +105,11 @@ def log_hyperparameters(
                 logger.save()
 
 
-def _device_name(trainer: Trainer) -> str:
+def device_name(trainer: Trainer) -> str:
+    """What a trainer computes on."""
     device = trainer.strategy.root_device
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+        return torch.cuda.getdevice_name(device)
     return f"{device.type}, {torch.get_num_threads()} threads"
 
 

@@ -1,0 +1,74 @@
+"""How much memory there is, and how much was used at most."""
+
+import resource
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from darts_lite.allocator import give_back_memory
+from darts_lite.memory import about_memory
+
+MARGIN = 0.85
+"""Part of what is free that may be planned with: what else runs wants some as well."""
+VISIBLE = 32 * 2**20
+"""Bytes above which a growth is more than noise."""
+
+
+def available(device: torch.device) -> int:
+    """Bytes that a program may still take."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    free = _field("/proc/meminfo", "MemAvailable:") * 1024
+    limit, used = (_number(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
+    return min(free, limit - used) if limit else free
+
+
+def peak(device: torch.device) -> int:
+    """Most bytes that this process has had at once on a device."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_reserved(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def largest_batch(
+    attempt: Callable[[int], None], size: int, most: int, device: torch.device
+) -> int:
+    """How many images fit at once.
+
+    On a GPU each size is tried. On a processor the memory of one image follows from two sizes, and
+    the rest is reckoned: to fill a machine's memory would halt whatever else runs on it.
+
+    Args:
+        attempt: Takes the memory of a step with so many images.
+        size: With which to begin.
+        most: Where to end: there are no more images.
+        device: Where it is tried.
+    """
+    free, before, known = available(device), peak(device), 0.0
+    size = min(size, most)
+    while size < most:
+        give_back_memory()  # else a larger batch may come to lie beside what the last one left
+        try:
+            attempt(2 * size)
+        except (RuntimeError, MemoryError) as error:
+            if not about_memory(error):
+                raise
+            return size
+        after = peak(device)
+        if device.type == "cpu" and known and after - before > VISIBLE:
+            return min(most, int(MARGIN * free / ((after - before) / size)))
+        known, before, size = float(after - before > VISIBLE), after, 2 * size
+    return most
+
+
+def _field(path: str, name: str) -> int:
+    lines = Path(path).read_text().splitlines() if Path(path).exists() else []
+    return next((int(line.split()[1]) for line in lines if line.startswith(name)), 0)
+
+
+def _number(path: str) -> int:
+    text = Path(path).read_text().strip() if Path(path).exists() else ""
+    return int(text) if text.isdigit() else 0
