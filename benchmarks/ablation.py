@@ -1,10 +1,10 @@
 """The retraining recipe: one choice after the other is changed, and the validation accuracy taken.
 
-One net, once found with `configs/mnist.yaml`, is trained on 40,000 images of the training set and
-validated on the other 20,000; the test set is not read. Differences are paired by seed.
+One net, whose cell `configs/mnist.yaml` has found, is trained on 40,000 images of the training set
+and validated on the other 20,000; the test set is not read. Differences are paired by seed.
 
     python benchmarks/ablation.py --results ablation.jsonl
-    python benchmarks/ablation.py --results small.jsonl --channels 8 --rows base "shift 2"
+    python benchmarks/ablation.py --results small.jsonl --channels 16 --rows base "shift 2"
 
 Results: benchmarks/README.md.
 """
@@ -12,12 +12,10 @@ Results: benchmarks/README.md.
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 from search_step import table
+from skeletons import CHAIN, HALF, joined, searched
 from trials import MakeNet, Recipe, fill, parser
-
-from darts_lite import Architecture, Retraining
 
 BASE = Recipe()
 SGD = replace(BASE, method="SGD", lr=0.6, weight_decay=5e-4)
@@ -53,40 +51,18 @@ ROWS = {
     "from side 0.7": replace(BASE, smallest_side=0.7),
     "test shifts 1": replace(BASE, test_shifts=1),
 }
-CELLS = {
-    "normal": [
-        [["dw_conv_5x5", 0], ["dw_conv_5x5", 1]],
-        [["dw_conv_5x5", 1], ["max_pool_3x3", 2]],
-    ],
-    "reduce": [
-        [["max_pool_3x3", 0], ["max_pool_3x3", 1]],
-        [["dw_conv_5x5", 1], ["dw_conv_5x5", 2]],
-    ],
-}
-"""What `configs/mnist.yaml` once found with seed 0."""
-SKELETON = {"stem": "conv3x3_narrow_stride2", "channels": 16, "cells": 4, "reductions": [1]}
 
 
 def the_net(channels: int) -> MakeNet:
-    """What all rows train."""
-    content = {
-        "format": "darts_lite/architecture",
-        "version": 1,
-        "space": "mnist",
-        "found_by": {},
-        "cells": CELLS,
-        "concat": {"normal": [2, 3], "reduce": [2, 3]},
-        "skeleton": SKELETON,
-    }
-    architecture = Architecture.from_dict(content)
-    return lambda recipe: recipe.retraining(partial(Retraining, architecture, channels=channels))
+    """What all rows train: a cell that `configs/mnist.yaml` has found."""
+    return searched(joined(CHAIN, channels, 2, [1], HALF))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Trains what is missing, then prints what is known."""
     made = parser(__doc__)
     made.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW")
-    made.add_argument("--channels", type=int, default=16, help="of the net")
+    made.add_argument("--channels", type=int, default=32, help="of the net")
     options = made.parse_args(arguments)
     net = the_net(options.channels)
     lines = fill({name: (net, ROWS[name], options.epochs) for name in options.rows}, options)

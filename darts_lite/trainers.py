@@ -11,7 +11,7 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, Timer
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
 from darts_lite.callbacks import ArchitectureBoard, PlainProgress, ProgressBar
@@ -96,10 +96,12 @@ class Trainers:
         own = self.settings["logger"]
         if self.verb != "fit":
             settings |= {"logger": False, "enable_checkpointing": False}
-        elif part is not None:
-            settings["logger"] = part if own is not False else False
+        elif own is False:
+            settings["logger"] = False
         else:
-            settings["logger"] = self.logger if own in (None, True) else own
+            beside = [own] if isinstance(own, Logger) else own
+            theirs = beside if part is None and isinstance(beside, list) else []
+            settings["logger"] = [part or self.logger, *theirs]
         callbacks = settings["callbacks"] or []
         callbacks = [callbacks] if isinstance(callbacks, Callback) else callbacks
         callbacks = [callback for callback in callbacks if serves(callback, model)]

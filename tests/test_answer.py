@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs import Finished, one_line
+from runs import Finished, one_line, quiet_trainer
 
 from darts_lite.answer import Answer, load_answer
+from darts_lite.architecture import Architecture
 from darts_lite.data import ImageData
+from darts_lite.net import Net
 from darts_lite.recipe import mean_of_shifts
 from darts_lite.retraining import Retraining
 
@@ -40,3 +42,39 @@ def test_it_needs_a_retrained_net_that_tells_its_normalisation(
     with pytest.raises(ValueError) as caught:
         load_answer(tmp_path / "old.ckpt")
     one_line(caught, "old.ckpt", "normalisation")
+
+
+def test_a_net_comes_back_from_its_run(finished: Finished, digits: ImageData) -> None:
+    directory = finished.directory
+    kept = Retraining.load_from_checkpoint(directory / "net.ckpt", weights_only=True).eval().net
+    digits.setup("test")
+    normal = digits.normalize(digits.test_pixels(20))
+    for path in (directory, str(directory / "net.ckpt")):
+        net = Net.from_run(path)
+        assert not net.training and net.architecture == kept.architecture
+        with torch.no_grad():
+            assert torch.equal(net(normal), kept(normal))
+
+
+def test_a_net_that_was_trained_with_a_second_head_comes_back_without(
+    digits: ImageData, tmp_path: Path
+) -> None:
+    run = quiet_trainer(max_steps=1, limit_val_batches=0)
+    architecture = Architecture.of("DARTS_V1").with_skeleton(channels=2, cells=3)
+    run.fit(Retraining(architecture, auxiliary_weight=0.4), datamodule=digits)
+    run.save_checkpoint(tmp_path / "net.ckpt", weights_only=True)
+    assert Net.from_run(tmp_path).skeleton.auxiliary_head is None
+
+
+def test_what_no_net_comes_back_from(finished: Finished, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no checkpoint at"):
+        Net.from_run(tmp_path)
+    with pytest.raises(ValueError) as caught:
+        Net.from_run(finished.directory / "checkpoints" / "last.ckpt")
+    one_line(caught, "checkpoint of a search", "net.ckpt")
+    content = torch.load(finished.directory / "net.ckpt", weights_only=True)
+    content["model"]["init_args"]["num_classes"] = 3
+    torch.save(content, tmp_path / "net.ckpt")
+    with pytest.raises(ValueError) as caught:
+        Net.from_run(tmp_path)
+    one_line(caught, "does not fit", "intact")

@@ -236,6 +236,7 @@ def test_loggers_and_callbacks_of_ones_own_in_double_precision(
     assert summary["macs"] > 10_000
     assert list((tmp_path / "csv").rglob("metrics.csv"))
     assert list((tmp_path / "board").rglob("events.out.tfevents.*"))
+    assert list((tmp_path / "quick").rglob("events.out.tfevents.*"))
 
 
 def test_a_folder_that_is_a_file(
