@@ -30,6 +30,12 @@ FOUR: Cell = (
     (("dw_conv_3x3", 2),),
     (("dw_conv_3x3", 3),),
 )
+EASED: Cell = (
+    FOUR[0],
+    (("skip_connect", 0), ("dw_conv_3x3", 1)),
+    FOUR[2],
+    (("skip_connect", 2), ("dw_conv_3x3", 3)),
+)
 SHORTCUTS: Cell = (
     (("dw_conv_3x3", 0),),
     (("skip_connect", 0), ("dw_conv_3x3", 1)),
@@ -71,6 +77,7 @@ NETS: dict[str, Architecture] = {
     "DARTS' wiring, 24, 3 cells: chain": of_darts("chain", 24, 3),
     "32, 2 cells, 1 reduces: chain of three": joined(CHAIN, 32, 2, [1], HALF),
     "32, 2 cells, 1 reduces: chain of four": joined(FOUR, 32, 2, [1], HALF),
+    "32, 2 cells, 1 reduces: chain of four, two shortcuts": joined(EASED, 32, 2, [1], HALF),
     "32, 2 cells, 1 reduces: dense": joined(DENSE, 32, 2, [1], HALF),
     "40, 2 cells, 1 reduces: shortcuts": joined(SHORTCUTS, 40, 2, [1], HALF),
     "48, 2 cells, 1 reduces: two": joined(TWO, 48, 2, [1], HALF),

@@ -4,6 +4,7 @@ from .augmentation import Augmentation
 from .bilevel import FirstOrder, SecondOrder
 from .cost_penalty import CostPenalty
 from .data import ImageData
+from .datasets import LoadedImages, Source
 from .derivation import SkipLimit, Strongest, WithinBudget, derive
 from .discretisation import DiscretisationGap
 from .evaluators import FromScratch, SharedWeights, TableLookup
@@ -60,6 +61,7 @@ __all__ = [
     "GumbelMax",
     "ImageData",
     "Literal",
+    "LoadedImages",
     "Net",
     "Retraining",
     "Sampled",
@@ -67,6 +69,7 @@ __all__ = [
     "SecondOrder",
     "Sigmoid",
     "SkeletonSettings",
+    "Source",
     "Softmax",
     "Supernet",
     "ZeroOne",

@@ -85,7 +85,7 @@ class ImageData(LightningDataModule):
         image_size: int | None = None,
     ) -> None:
         super().__init__()
-        self._source = find_source(dataset, image_size)
+        self._source = self.source(dataset, image_size)
         settings: dict[str, Any] = {
             "dataset": str(Path(dataset).resolve()) if is_folder(dataset) else dataset,
             "root": root,
@@ -134,6 +134,17 @@ class ImageData(LightningDataModule):
         self.splits: dict[str, Tensor] = {}
         self._mean = self._std = torch.empty(0)  # (C, 1, 1) each, once the images are known
         self._loaded: LoadedImages | None = None
+
+    def source(self, dataset: str, image_size: int | None) -> Source:
+        """What is known of the images before they are read; data of your own replace this method.
+
+        Args:
+            dataset, image_size: As the class was given them.
+
+        Raises:
+            ValueError: if they are not known.
+        """
+        return find_source(dataset, image_size)
 
     def describe(self) -> dict[str, Any]:
         """Class and arguments as plain values, from which a parser builds the same data again."""

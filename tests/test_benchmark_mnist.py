@@ -33,7 +33,7 @@ def test_random_nets_are_of_like_size_and_always_the_same() -> None:
     drawn = mnist_rows.random_like(space, 28_000, 5)
     assert len(drawn) == 5 and drawn == mnist_rows.random_like(space, 28_000, 5)
     assert all(abs(size(each) / 28_000 - 1) <= mnist_rows.LIKE for each in drawn)
-    with pytest.raises(ValueError, match="only 0 of 2000 random nets have about 90000 weights"):
+    with pytest.raises(ValueError, match="only 0 of [0-9]+ random nets have about 90000 weights"):
         mnist_rows.random_like(space, 90_000, 5)
 
 

@@ -1,7 +1,10 @@
 """The README's commands parse and its links lead somewhere."""
 
+import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,10 +21,17 @@ from darts_lite.search import ArchitectureSearch
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
+
+
+def blocks_of(language: str) -> list[str]:
+    """What stands in fences of a language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+BLOCKS = blocks_of("sh")
 LINES = [line for block in BLOCKS for line in block.replace("\\\n", " ").splitlines()]
 COMMANDS = [part.strip() for line in LINES for part in line.split("#")[0].split("&&")]
-OURS = sorted({c for c in COMMANDS if "python -m darts_lite" in c})
+OURS = sorted({c for c in COMMANDS if "python -m darts_lite" in c and "my_parts" not in c})
 
 
 class ParseOnly(DartsCLI):
@@ -80,7 +90,22 @@ def test_the_library_example_runs(
     found_digits: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert blocks
-    for block in blocks:
+    examples = [block for block in blocks_of("python") if not block.startswith("# my_parts.py")]
+    assert examples
+    for block in examples:
         exec(compile(block, "README.md", "exec"), {})
+
+
+def test_the_example_of_own_parts_runs(tmp_path: Path) -> None:
+    (own,) = [block for block in blocks_of("python") if block.startswith("# my_parts.py")]
+    (settings,) = blocks_of("yaml")
+    (tmp_path / "my_parts.py").write_text(own)
+    (tmp_path / "my_parts.yaml").write_text(settings)
+    for command in [command for command in COMMANDS if "my_parts" in command]:
+        words = [sys.executable, *shlex.split(command)[1:]]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "logs" / "mine" / "version_0" / "summary.json").read_text())
+    assert "Sharp" in summary["algorithm"] and summary["data_source"] == "drawn"
+    assert summary["test_accuracy"] > 0.9
+    assert json.loads(done.stdout.splitlines()[-1])["test/accuracy"] == summary["test_accuracy"]
