@@ -11,7 +11,7 @@ import pytest
 from runs import SMALL, quiet_trainer
 
 from darts_lite.cli import DartsCLI
-from darts_lite.commands import OWN, parser
+from darts_lite.commands import OWN, TRAINING, parser
 from darts_lite.data import ImageData
 from darts_lite.derivation import derive
 from darts_lite.parsing import with_checkpoint_settings
@@ -80,8 +80,20 @@ def test_links_lead_somewhere() -> None:
         assert (ROOT / target).exists(), target
 
 
+def test_lines_about_what_goes_wrong_are_those_of_the_program() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "darts_lite").glob("*.py"))
+    said = re.sub(r"\{[^{}]*\}", "…", re.sub(r'"\s*\n\s*f?"', "", sources))
+    table = README.split("## When something goes wrong")[1].split("## ")[0]
+    rows = [row.split(" | ")[0].removeprefix("| ") for row in table.splitlines() if "| `" in row]
+    assert len(rows) > 10
+    for row in rows:
+        for line in re.findall(r"`` (.+?) ``|`([^`]+)`", row):
+            for part in filter(None, map(str.strip, "".join(line).split("…"))):
+                assert part in said, part
+
+
 def test_every_verb_is_shown() -> None:
-    for verb in ("fit", "test", "validate", "predict"):
+    for verb in (*TRAINING, *OWN):
         assert any(f"darts_lite {verb}" in command for command in OURS), verb
 
 
