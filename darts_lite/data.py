@@ -15,20 +15,11 @@ from torch import Tensor
 
 from darts_lite.augmentation import WHOLE, Augmentation
 from darts_lite.batches import Batches, PairedBatches
-from darts_lite.datasets import (
-    DATASETS,
-    LoadedImages,
-    Source,
-    find_root,
-    named_source,
-    stratified_order,
-)
+from darts_lite.datasets import LoadedImages, Source, find_root, stratified_order
 from darts_lite.image_files import figure_share
-from darts_lite.image_folders import folder_source
 from darts_lite.ranks import Part
+from darts_lite.sources import find_source, is_folder
 
-LARGEST_IMAGE = 1024
-"""Most pixels of a side."""
 MOST_IMAGES = 10_000_000
 """Largest epoch that can be asked for; its order is drawn as a whole."""
 
@@ -315,30 +306,6 @@ class ImageData(LightningDataModule):
             batches.epoch = lambda: trainer.current_epoch
             batches.part = Part(trainer.global_rank, trainer.world_size)
         return batches
-
-
-def find_source(dataset: str, image_size: int | None = None) -> Source:
-    """What a name or the path of a folder stands for.
-
-    Raises:
-        ValueError: if it is neither, or the size does not fit.
-    """
-    if image_size is not None and not 1 <= image_size <= LARGEST_IMAGE:
-        raise ValueError(f"image_size must be 1 to {LARGEST_IMAGE} pixels, got {image_size}")
-    if is_folder(dataset):
-        return folder_source(Path(dataset), image_size)
-    source = named_source(dataset)
-    if image_size not in (None, source.size):
-        raise ValueError(
-            f"images of {dataset} have {source.size} pixels a side, and image_size is for images "
-            "in folders; leave it out"
-        )
-    return source
-
-
-def is_folder(dataset: str) -> bool:
-    """Whether this is a folder of images and not the name of a data set."""
-    return dataset not in DATASETS and Path(dataset).is_dir()
 
 
 def measured(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:

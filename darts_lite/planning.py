@@ -9,11 +9,11 @@ import math
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -72,7 +72,7 @@ class Clock(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begins an epoch."""
-        self.lengths["train"] = len(trainer.train_dataloader)
+        self.lengths["train"] = len(cast(Sized, trainer.train_dataloader))
         if self.steps:
             self.between = max(0.0, self._since_last())
         self.steps.append([])
@@ -84,7 +84,7 @@ class Clock(Callback):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begins a validation, unless it only tries whether one is possible."""
-        self.lengths["validation"] = len(trainer.val_dataloaders)
+        self.lengths["validation"] = len(cast(Sized, trainer.val_dataloaders))
         if self.steps:
             self.validations.append([])
         self._last = time.monotonic()
@@ -99,7 +99,7 @@ class Clock(Callback):
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begins the test."""
-        self.lengths["test"] = len(trainer.test_dataloaders)
+        self.lengths["test"] = len(cast(Sized, trainer.test_dataloaders))
         self._last = time.monotonic()
 
     def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
@@ -240,9 +240,15 @@ class Planner:
         return staged("retraining", sizes, clock, epochs, 0.0, once, times)
 
     def _trainer(self, model: LightningModule) -> Trainer:
-        limits = {"limit_train_batches": STEPS, "limit_val_batches": BATCHES}
-        lengths = {"max_epochs": 2, "max_steps": -1, "enable_progress_bar": False}
-        return self.trainers.make(model, **limits, limit_test_batches=BATCHES, **lengths)
+        return self.trainers.make(
+            model,
+            limit_train_batches=STEPS,
+            limit_val_batches=BATCHES,
+            limit_test_batches=BATCHES,
+            max_epochs=2,
+            max_steps=-1,
+            enable_progress_bar=False,
+        )
 
     def _with_largest_batch(self, stage: Stage, model: Measurable, device: torch.device) -> Stage:
         model.to(device)

@@ -109,7 +109,7 @@ def device_name(trainer: Trainer) -> str:
     """What a trainer computes on."""
     device = trainer.strategy.root_device
     if device.type == "cuda":
-        return torch.cuda.getdevice_name(device)
+        return torch.cuda.get_device_name(device)
     return f"{device.type}, {torch.get_num_threads()} threads"
 
 
