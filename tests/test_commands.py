@@ -6,7 +6,8 @@ from importlib.metadata import version
 
 import pytest
 
-from darts_lite.commands import OWN, TRAINING, main
+from darts_lite.commands import main
+from darts_lite.verbs import OWN, TRAINING
 
 LIGHT = """
 import sys
@@ -31,7 +32,7 @@ def test_the_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     said = capsys.readouterr().out
-    assert all(f"\n    {verb} " in said for verb in (*TRAINING, *OWN))
+    assert all(f"\n    {verb}" in said for verb in (*TRAINING, *OWN))
 
 
 @pytest.mark.parametrize("words", [[], ["search"], ["derive", "--rull", "x"], ["compare"]])

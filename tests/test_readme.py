@@ -11,13 +11,14 @@ import pytest
 from runs import SMALL, quiet_trainer
 
 from darts_lite.cli import DartsCLI
-from darts_lite.commands import OWN, TRAINING, parser
+from darts_lite.commands import parser
 from darts_lite.data import ImageData
 from darts_lite.derivation import derive
 from darts_lite.parsing import with_checkpoint_settings
 from darts_lite.presets import with_presets
 from darts_lite.retraining import Retraining
 from darts_lite.search import ArchitectureSearch
+from darts_lite.verbs import OWN, TRAINING
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -83,7 +83,10 @@ ORDER = [
     "fitting",
     "parsing",
     "answer",
+    "presets",
     "cli",
+    "verbs",
+    "completion",
     "plan_report",
     "planning",
     "differences",
@@ -93,7 +96,6 @@ ORDER = [
     "ejecting",
     "predicting",
     "exporting",
-    "presets",
     "commands",
     "__main__",
 ]
