@@ -1,0 +1,33 @@
+"""The API pages, made by the README's command."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import darts_lite
+
+FOLDER = Path(darts_lite.__file__).parent
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("docs")
+    modules = sorted(map(str, FOLDER.glob("*.py")))
+    command = [sys.executable, "-m", "pdoc", *modules, "-o", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Warn" not in done.stderr, done.stderr
+    return folder
+
+
+def test_every_module_has_a_page(pages: Path) -> None:
+    found = {path.stem for path in (pages / "darts_lite").glob("*.html")}
+    assert found >= {path.stem for path in FOLDER.glob("*.py")} - {"__init__"}
+
+
+def test_every_public_name_stands_on_the_first_page(pages: Path) -> None:
+    page = (pages / "darts_lite.html").read_text()
+    for name in darts_lite.__all__:
+        assert f'id="{name}"' in page, name
