@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 
+import darts_lite
+
 PACKAGE = "darts_lite."
 KINDS: Mapping[str, type] = {
     "state_dict": Mapping,
@@ -191,8 +193,10 @@ def settings_of(path: str | Path, trusted: Collection[str] = ()) -> dict[str, An
 def _check_arguments(path: str | Path, class_path: str, arguments: Any) -> None:
     """Whether a class of this package takes what a checkpoint gives it."""
     module, _, name = class_path.rpartition(".")
-    named = getattr(sys.modules.get(module), name, None)
-    if not isinstance(named, type):
+    # What is public is imported if it was not yet; a file must not have anything else imported.
+    place = darts_lite if name in darts_lite.__all__ else sys.modules.get(module)
+    named = getattr(place, name, None)
+    if not isinstance(named, type) or module not in ("darts_lite", named.__module__):
         raise ValueError(f"{path} names {short(class_path)}, which is no class here; {CHANGED}")
     if not isinstance(arguments, Mapping):
         raise ValueError(f"{path}: settings of {name} are {short(arguments)}; {CHANGED}")

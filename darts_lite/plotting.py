@@ -155,11 +155,7 @@ def draw_shares(
             f"shares must have one row for each edge of a cell ({first_ends}, ...) and "
             f"{len(candidates)} columns, one for each candidate; got shape {values.shape}"
         )
-    edges = [
-        f"${state_name(source, inputs)}$ \N{RIGHTWARDS ARROW} {node}"
-        for node in range(node_ends.index(len(values)) + 1)
-        for source in range(inputs + node)
-    ]
+    edges = edge_names(len(values), inputs)
     height, width = 0.3 * len(edges), 0.75 * len(candidates)
     left, below, above = 1.0, 0.95, 0.4
     full_width, full_height = left + width + MARGIN, below + height + above
@@ -180,6 +176,16 @@ def draw_shares(
         axes.axhline(end - 0.5, color="black", linewidth=0.8)
     axes.set_title(title, size=11, loc="left")
     return figure
+
+
+def edge_names(count: int, inputs: int) -> list[str]:
+    """The edges of a whole cell, in cell order: where each begins and ends."""
+    nodes = list(accumulate(range(inputs, inputs + count))).index(count) + 1
+    return [
+        f"${state_name(source, inputs)}$ \N{RIGHTWARDS ARROW} {node}"
+        for node in range(nodes)
+        for source in range(inputs + node)
+    ]
 
 
 def save(figure: Figure, path: str | Path) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from darts_lite.files import written_whole
 from darts_lite.history import Moment, Told
-from darts_lite.plotting import draw_shares
+from darts_lite.plotting import draw_shares, edge_names
 
 DPI = 130
 MOST_FRAMES = 6
@@ -101,6 +101,8 @@ def draw_film(search: Told) -> Figure:
             )
             axes.set_yticks([])
             axes.set_xticks(range(len(names)), names, rotation=90, size=7)
+        edges = edge_names(rows[row], search.inputs)
+        panels[row, 0].set_yticks(range(len(edges)), edges, size=7)
         panels[row, 0].set_ylabel(f"{kind} cell")
     for axes, frame in zip(panels[0], frames, strict=True):
         axes.set_title(f"step {frame.step}", size=9)

@@ -1,5 +1,7 @@
 """A retrained net as others use it."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,14 @@ def test_a_net_comes_back_from_its_run(finished: Finished, digits: ImageData) ->
         assert not net.training and net.architecture == kept.architecture
         with torch.no_grad():
             assert torch.equal(net(normal), kept(normal))
+
+
+@pytest.mark.parametrize("reader", ["Net.from_run", "load_answer"])
+def test_a_fresh_interpreter_needs_no_other_import(reader: str, finished: Finished) -> None:
+    path = finished.directory / "net.ckpt"
+    lines = f"import darts_lite; darts_lite.{reader}({str(path)!r})"
+    done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_net_that_was_trained_with_a_second_head_comes_back_without(

@@ -36,7 +36,7 @@ def test_the_table_shows_what_differs_and_every_figure(runs: Path, finished: Fin
     made = table(list(find_runs([str(runs)]).items()))
     headings = [column.header for column in made.columns]
     assert "seed" in headings and "data" not in headings  # all have the same data
-    assert {"test, %", "parameters", "multiply-adds", "search, s"} <= set(headings)
+    assert {"test\n%", "weights", "mult-adds\nmillions", "search\ns"} <= set(headings)
     console = Console(width=300, record=True, file=io.StringIO())
     console.print(made)
     text = console.export_text()
