@@ -5,8 +5,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from copy import deepcopy
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -140,6 +142,25 @@ def _answer_pt2(path: Path, pixels: Tensor) -> Tensor:
         return torch.cat([loaded(batch) for batch in pixels.split(BATCH)])
 
 
+def _write_litert(net: Answer, about: About, pixels: Tensor, path: Path) -> None:
+    converter = import_module("litert_torch")
+    plain = deepcopy(net).to(memory_format=torch.contiguous_format)
+    with redirect_stdout(StringIO()):  # it tells every pass
+        converter.convert(plain, (pixels[:1],)).export(str(path))
+
+
+def _answer_litert(path: Path, pixels: Tensor) -> Tensor:
+    interpreter = import_module("ai_edge_litert.interpreter").Interpreter(str(path))
+    interpreter.allocate_tensors()
+    (given,), (answered,) = interpreter.get_input_details(), interpreter.get_output_details()
+    answers = []
+    for image in pixels.split(1):
+        interpreter.set_tensor(given["index"], image.numpy())
+        interpreter.invoke()
+        answers.append(torch.from_numpy(interpreter.get_tensor(answered["index"])))
+    return torch.cat(answers)
+
+
 def _write_safetensors(net: Answer, about: About, pixels: Tensor, path: Path) -> None:
     classes = net.net.skeleton.classifier.out_features
     sizes = {"in_channels": pixels.shape[1], "num_classes": classes}
@@ -184,6 +205,7 @@ def _answer_python(path: Path, pixels: Tensor) -> Tensor:
 
 FORMATS: Mapping[str, Format] = {
     "onnx": Format(".onnx", _write_onnx, _answer_onnx, "onnx"),
+    "litert": Format(".tflite", _write_litert, _answer_litert, "tensorflow"),
     "pt2": Format(".pt2", _write_pt2, _answer_pt2),
     "safetensors": Format(".safetensors", _write_safetensors, _answer_safetensors),
     "python": Format(".py", _write_python, _answer_python),

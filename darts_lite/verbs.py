@@ -74,9 +74,10 @@ def _export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to",
         nargs="+",
-        choices=("onnx", "pt2", "safetensors", "python"),
-        default=["onnx", "pt2", "safetensors", "python"],
-        help="kinds of files; python is one file of plain torch code with the weights in it",
+        choices=("pt2", "safetensors", "python", "onnx", "litert"),
+        default=["pt2", "safetensors", "python"],
+        help="kinds of files; python is one file of plain torch code with the weights in it; onnx "
+        "and litert need the extras onnx and tensorflow; the first three when not given",
     )
     parser.add_argument("--output", metavar="FOLDER", help="where to; else beside the checkpoint")
     parser.add_argument(
