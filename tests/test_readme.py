@@ -1,13 +1,18 @@
 """The README's commands parse and its links lead somewhere."""
 
 import json
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
+import venv
 from pathlib import Path
 
 import pytest
+from pictures import write_pictures
 from runs import SMALL, quiet_trainer
 
 from darts_lite.cli import DartsCLI
@@ -29,6 +34,8 @@ def blocks_of(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
+MARKED = r"(<!-- parsed only: .+ -->\n)?```(\w+)\n(.*?)```"
+"""A block, its language, and whether its commands are not to be run."""
 BLOCKS = blocks_of("sh")
 LINES = [line for block in BLOCKS for line in block.replace("\\\n", " ").splitlines()]
 COMMANDS = [part.strip() for line in LINES for part in line.split("#")[0].split("&&")]
@@ -122,3 +129,36 @@ def test_the_example_of_own_parts_runs(tmp_path: Path) -> None:
     assert "Sharp" in summary["algorithm"] and summary["data_source"] == "drawn"
     assert summary["test_accuracy"] > 0.9
     assert json.loads(done.stdout.splitlines()[-1])["test/accuracy"] == summary["test_accuracy"]
+
+
+@pytest.mark.slow
+def test_every_command_works_as_printed_in_order_in_a_fresh_environment(digits_root: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        checkout, environment = Path(folder) / "checkout", Path(folder) / "environment"
+        for name in subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines():
+            (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, checkout / name)
+        venv.create(environment, with_pip=True)
+        write_pictures(ImageData(root=digits_root), checkout / "photos", 10)
+        settings = {
+            **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+            "PATH": f"{environment / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "DARTS_LITE_DATA": digits_root,
+        }
+        for marked, language, block in re.findall(MARKED, README, flags=re.DOTALL):
+            written = re.match(r"# (\S+\.\w+)\n", block)
+            if written:
+                (checkout / written[1]).write_text(block)
+            elif not marked:
+                command = ["bash", "-euxo", "pipefail"] if language == "sh" else ["python"]
+                done = subprocess.run(
+                    [*command, "-c", block],
+                    cwd=checkout,
+                    env=settings,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+                assert done.returncode == 0, f"{block}\n{done.stdout[-5000:]}"
+        left = {path.name for path in (checkout / "logs" / "mnist" / "version_0").iterdir()}
+        assert left >= {"net.ckpt", "net.onnx", "net.py", "animation.gif", "summary.json"}
