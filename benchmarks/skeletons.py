@@ -4,6 +4,10 @@ The outer search: cells made by hand of the preset's candidates are trained for 
 skeleton of about the preset's size, and validated on images that were not trained on.
 
     python benchmarks/skeletons.py --results skeletons.jsonl
+    python benchmarks/skeletons.py --results large.jsonl --large --seeds 1
+
+With ``--large``, skeletons of up to 300,000 parameters with more augmentation, each for about the
+same time instead of the same number of epochs.
 
 Results: benchmarks/README.md.
 """
@@ -87,6 +91,21 @@ NETS: dict[str, Architecture] = {
     "16 on the whole map, 4 cells, 0 and 2 reduce: two": joined(TWO, 16, 4, [0, 2], WHOLE),
 }
 
+LARGE: dict[str, tuple[Architecture, int]] = {
+    "64, 3 cells, 1 reduces: dense": (joined(DENSE, 64, 3, [1], HALF), 12),
+    "96, 2 cells, 1 reduces: shortcuts": (joined(SHORTCUTS, 96, 2, [1], HALF), 14),
+    "32 on the whole map, 3 cells, 0 and 1 reduce: dense": (
+        joined(DENSE, 32, 3, [0, 1], WHOLE),
+        11,
+    ),
+    "40 on the whole map, 4 cells, 0 and 2 reduce: dense": (
+        joined(DENSE, 40, 4, [0, 2], WHOLE),
+        6,
+    ),
+}
+"""Nets, and epochs that take about as long."""
+STRONGER = Recipe(shift=2, rotation=10.0, scale=0.1, elastic=0.4, test_shifts=1)
+
 
 def searched(architecture: Architecture) -> MakeNet:
     """The net of an architecture."""
@@ -100,9 +119,15 @@ def separable(recipe: Recipe) -> Retraining:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Trains what is missing, then prints what is known."""
-    options = parser(__doc__).parse_args(arguments)
-    makers = {"separable, by hand": separable} | {k: searched(net) for k, net in NETS.items()}
-    lines = fill({name: (make, Recipe(), options.epochs) for name, make in makers.items()}, options)
+    made = parser(__doc__)
+    made.add_argument("--large", action="store_true", help="skeletons of mnist_best's size")
+    options = made.parse_args(arguments)
+    if options.large:
+        trials = {k: (searched(net), STRONGER, epochs) for k, (net, epochs) in LARGE.items()}
+    else:
+        makers = {"separable, by hand": separable} | {k: searched(net) for k, net in NETS.items()}
+        trials = {name: (make, Recipe(), options.epochs) for name, make in makers.items()}
+    lines = fill(trials, options)
     accuracy, loss, params, macs, seconds = (
         means(lines, key)
         for key in ("validation_accuracy", "validation_loss", "params", "macs", "seconds")
