@@ -1,6 +1,7 @@
 """What a run writes for people while it goes on."""
 
 import time
+from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, RichProgressBar
@@ -20,12 +21,23 @@ def tensorboard(trainer: Trainer) -> SummaryWriter | None:
 
 
 class ArchitectureBoard(Callback):
-    """Shows the shares of all candidates and the derived cells in TensorBoard, every epoch."""
+    """Shows the shares of all candidates and the derived cells in TensorBoard, every epoch.
+
+    How decided the alphas are is logged as often as losses are, beside what validations log of it.
+    """
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Shows where the search starts; one that goes on has shown it before."""
         if trainer.global_step == 0:
             self._show(trainer, pl_module)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Logs how decided the alphas are."""
+        due = (batch_idx + 1) % trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
+        if due and isinstance(pl_module, ArchitectureSearch):
+            pl_module.log_dict({f"alphas/{k}": v for k, v in pl_module.diagnostics().items()})
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Shows how far it has come."""

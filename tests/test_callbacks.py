@@ -37,6 +37,8 @@ def test_the_board_shows_shares_cells_and_genotype_of_every_epoch(
         for value in ("loss", "accuracy", "learning_rate"):
             assert f"search/{split}_{value}" in scalars
     assert {"alphas/entropy", "alphas/skip_share", "alphas/median_top2_margin"} <= scalars
+    steps = [event.step for event in events.Scalars("alphas/drift")]
+    assert len(steps) > len(set(steps)) or len(steps) > 2  # also between validations
 
 
 def test_plain_progress_prints_a_line_per_epoch(

@@ -85,7 +85,7 @@ def test_random_architectures_keep_to_a_budget() -> None:
     found = Encoding(space).architecture((0,) * len(Encoding(space).sizes))
     budget = partial(WithinBudget, in_channels=1, num_classes=10)
     freely = random_architectures(space, 20, Random(0), found)
-    limit = 25_000
+    limit = 12_000
     rule = budget(limit)
     bound = random_architectures(space, 20, Random(0), found, partial(rule.admits, space))
 
