@@ -101,8 +101,28 @@ def log_hyperparameters(
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
             with halting(Path(logger.log_dir)):
-                logger.log_hyperparams(seed | dict(settings), metrics)
+                logger.log_hyperparams(seed | named_briefly(settings), metrics)
                 logger.save()
+
+
+def named_briefly(settings: Any) -> Any:
+    """Settings without the levels ``class_path`` and ``init_args``, as columns want them.
+
+    A class stands as ``class`` among its arguments, or alone where it has none.
+    """
+    if isinstance(settings, list):
+        return [named_briefly(setting) for setting in settings]
+    if not isinstance(settings, Mapping):
+        return settings
+    inside = dict(settings)
+    if "class_path" in inside:
+        name = str(inside.pop("class_path")).rpartition(".")[2]
+        arguments = inside.pop("init_args", None)
+        inside |= arguments if isinstance(arguments, Mapping) else {}
+        if not inside:
+            return name
+        inside = {"class": name, **inside}
+    return {key: named_briefly(value) for key, value in inside.items()}
 
 
 def device_name(trainer: Trainer) -> str:

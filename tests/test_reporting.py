@@ -7,7 +7,7 @@ import pytest
 from runs import SMALL, quiet_trainer
 
 from darts_lite.data import ImageData
-from darts_lite.reporting import describe_start, report
+from darts_lite.reporting import describe_start, named_briefly, report
 from darts_lite.search import ArchitectureSearch
 
 SUMMARY: dict[str, Any] = {
@@ -45,3 +45,25 @@ def test_a_search_that_never_moves_its_alphas_says_so(
     said = capsys.readouterr().out
     assert ("the alphas are never moved" in said) == warned
     assert "warmup_epochs" in said or not warned
+
+
+def test_columns_of_settings_leave_out_the_levels_of_classes() -> None:
+    decay = {"class_path": "darts_lite.BetaDecay", "init_args": {"strength": 0.02}}
+    settings = {
+        "model": {
+            "class_path": "darts_lite.search.ArchitectureSearch",
+            "init_args": {
+                "space": {"class_path": "darts_lite.mnist_space"},
+                "regularizers": [decay],
+            },
+        },
+        "retraining": None,
+    }
+    assert named_briefly(settings) == {
+        "model": {
+            "class": "ArchitectureSearch",
+            "space": "mnist_space",
+            "regularizers": [{"class": "BetaDecay", "strength": 0.02}],
+        },
+        "retraining": None,
+    }
