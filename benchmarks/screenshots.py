@@ -21,7 +21,7 @@ PAGES = {
     "scalars": ("scalars&_smoothingWeight=0&tagFilter=search%7Calphas", (1300, 1000)),
     "images": ("images", (1300, 1290)),
     "text": ("text", (1300, 620)),
-    "hparams": ("hparams", (1300, 520)),
+    "hparams": ("hparams", (1500, 520)),
 }
 """What follows the address, and the window's width and height."""
 PATIENCE = 60.0

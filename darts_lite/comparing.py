@@ -78,11 +78,12 @@ def table(runs: Sequence[tuple[str, Summary]], architectures: bool = False) -> T
     """
     made = Table(show_lines=architectures)
     made.add_column("run", overflow="fold")
+    differing = _differing(runs)
     shown = [
         name
         for name in COLUMNS
         if (name in FIGURES and any(summary.get(name) is not None for _, summary in runs))
-        or (name in SETTINGS and len({str(summary.get(name)) for _, summary in runs}) > 1)
+        or name in differing
     ]
     if not architectures and "architecture" in shown:
         shown.remove("architecture")
@@ -98,16 +99,24 @@ def table(runs: Sequence[tuple[str, Summary]], architectures: bool = False) -> T
 
 
 def write_hyperparameters(runs: Sequence[tuple[str, Summary]], folder: Path) -> None:
-    """Each run's settings and figures in a TensorBoard log of its own below a folder."""
+    """The settings in which runs differ, their algorithm and figures, below a folder.
+
+    Each run has a TensorBoard log of its own there.
+    """
     from torch.utils.tensorboard import SummaryWriter
 
+    shown = {"algorithm", *_differing(runs)}
     for name, summary in runs:
-        settings = {key: str(summary[key]) for key in SETTINGS if summary.get(key) is not None}
+        settings = {key: str(summary[key]) for key in SETTINGS if key in shown and key in summary}
         figures = {
             f"final/{key}": float(summary[key]) for key in FIGURES if summary.get(key) is not None
         }
         with SummaryWriter(str(folder / name.strip("/").replace("..", "_"))) as writer:
-            writer.add_hparams({"run": name, **settings}, figures, run_name=".")
+            writer.add_hparams(settings, figures, run_name=".")
+
+
+def _differing(runs: Sequence[tuple[str, Summary]]) -> list[str]:
+    return [key for key in SETTINGS if len({str(summary.get(key)) for _, summary in runs}) > 1]
 
 
 def _cell(name: str, value: Any) -> str:
