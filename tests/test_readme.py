@@ -34,7 +34,7 @@ def blocks_of(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
-MARKED = r"(<!-- parsed only: .+ -->\n)?```(\w+)\n(.*?)```"
+MARKED = r"(<!-- parsed only: [^\n]+ -->\n)?```(\w+)\n(.*?)```"
 """A block, its language, and whether its commands are not to be run."""
 BLOCKS = blocks_of("sh")
 LINES = [line for block in BLOCKS for line in block.replace("\\\n", " ").splitlines()]
