@@ -23,16 +23,18 @@ def run(options: argparse.Namespace) -> None:
     """
     first = Path(options.runs[0])
     folder = Path(options.output or first)
-    folder.mkdir(parents=True, exist_ok=True)
     if len(options.runs) > 1 or options.what == ["cost"]:
+        figure = draw_costs(find_runs(options.runs))
+        folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"cost.{options.format}"
-        save(draw_costs(find_runs(options.runs)), path)
+        save(figure, path)
         print(path)
         return
     if not (first / "config.yaml").is_file():
         raise FileNotFoundError(
             f"no run in {first}; give its folder, as logs/mnist/version_0, which holds config.yaml"
         )
+    folder.mkdir(parents=True, exist_ok=True)
     for name in options.what or _possible(first):
         ending = "gif" if name == "animation" else options.format
         path = folder / f"{name}.{ending}"

@@ -68,7 +68,7 @@ def opened(path: str | Path) -> Image.Image:
     try:
         return Image.open(path)
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path} is no image that can be read ({error}); delete it") from None
+        raise ValueError(f"{path} is no image that can be read ({error}); leave it out") from None
 
 
 def decoded(image: Image.Image, path: str | Path, mode: str) -> Image.Image:
@@ -80,7 +80,7 @@ def decoded(image: Image.Image, path: str | Path, mode: str) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image).convert(mode)
     except OSError as error:
-        raise ValueError(f"{path} is damaged ({error}); replace or delete it") from None
+        raise ValueError(f"{path} is damaged ({error}); replace it or leave it out") from None
 
 
 def files_in(paths: Iterable[str | Path]) -> Iterator[Path]:

@@ -59,10 +59,13 @@ def test_a_retraining_alone_has_no_shares(
     assert "no shares" in said and said.count("\n") == 1
 
 
-def test_a_folder_without_a_run_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("name", ["", "nowhere", "net.ckpt"])
+def test_what_is_no_run_is_named_and_nothing_is_made_there(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "net.ckpt").write_text("a file")
     with pytest.raises(SystemExit):
-        main(["plot", str(tmp_path)])
+        main(["plot", str(tmp_path / name)])
     said = capsys.readouterr().err
     assert "no run in" in said and "config.yaml" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["net.ckpt"]
