@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from mnist_rows import SMALL_IMAGES
 from search_step import table
 
@@ -94,6 +95,7 @@ def plot(lines: Sequence[Mapping[str, Any]]) -> Figure:
                 marker = "os^vDP*"[number % 7]
                 panel.plot(*zip(*points, strict=True), marker, label=kind, fillstyle="none")
         panel.set_xscale("log")
+        panel.xaxis.set_minor_formatter(NullFormatter())
         panel.set_xlabel(title)
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("test accuracy, %")
