@@ -1,6 +1,6 @@
 """A retrained net as others use it: pixels in, probabilities out."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +54,12 @@ def _quoted(value: object) -> str:
     return '"' + text.replace('"', '""') + '"' if set(text) & set(',"\n') else text
 
 
-def load_answer(path: str | Path) -> tuple[Answer, dict[str, Any]]:
+def load_answer(path: str | Path, trusted: Collection[str] = ()) -> tuple[Answer, dict[str, Any]]:
     """The net of a checkpoint, and what the checkpoint tells about its data.
 
     Args:
         path: A run's ``net.ckpt``.
+        trusted: Modules of your own whose classes it may name.
 
     Returns:
         The net, and what `darts_lite.checkpoints.describe_data` has put into the checkpoint.
@@ -68,7 +69,7 @@ def load_answer(path: str | Path) -> tuple[Answer, dict[str, Any]]:
             that did not keep the normalisation.
     """
     content = read_checkpoint(path)
-    settings_of(path)
+    settings_of(path, trusted)
     if content["model"]["class_path"].rpartition(".")[2] != Retraining.__name__:
         raise ValueError(f"{path} is the checkpoint of a search; give the run's net.ckpt")
     about: dict[str, Any] = {

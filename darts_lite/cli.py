@@ -6,7 +6,6 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -23,6 +22,7 @@ from darts_lite.data import ImageData
 from darts_lite.files import check_writable
 from darts_lite.fitting import Fit
 from darts_lite.memory import advising
+from darts_lite.own_modules import import_own
 from darts_lite.parsing import (
     FROM_DATA,
     OneLineParser,
@@ -96,11 +96,7 @@ class DartsCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Imports the user's own modules, and checks the checkpoint before anything is built."""
-        for name in self._get(self.config, "run").imports:
-            try:
-                import_module(name)
-            except ImportError as error:
-                raise ValueError(f"run.imports: cannot import {name!r} ({error})") from error
+        import_own(self._get(self.config, "run").imports)
         self._going_on = self._find_run() if self.subcommand == "fit" else None
         path = self._get(self.config, "ckpt_path")
         if path is not None:

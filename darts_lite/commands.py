@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module, metadata
 from typing import Any
 
+from darts_lite.own_modules import import_own
 from darts_lite.presets import with_presets
 from darts_lite.verbs import OWN, PASSED_ON, TRAINING
 
@@ -56,4 +57,9 @@ def main(args: Sequence[str] | None = None) -> None:
         return
     options = front.parse_args(given)
     module = import_module(f"darts_lite.{OWN[options.verb][2]}")
-    import_module("darts_lite.cli").guarded(lambda: module.run(options))
+
+    def run() -> None:
+        import_own(getattr(options, "imports", ()))
+        module.run(options)
+
+    import_module("darts_lite.cli").guarded(run)

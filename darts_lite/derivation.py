@@ -160,12 +160,21 @@ class WithinBudget:
         }
         return {name: limit for name, limit in limits.items() if limit is not None}
 
+    def retrained(self, architecture: Architecture) -> Architecture:
+        """An architecture in the skeleton of the net whose costs count."""
+        return architecture.with_skeleton(self.channels, self.cells, self.reductions, self.stem)
+
+    def in_skeleton_of(self, other: Derivation) -> "WithinBudget":
+        """This budget, counted in the skeleton of another one, where it has none of its own."""
+        names = ("channels", "cells", "reductions", "stem")
+        own = any(getattr(self, name) is not None for name in names)
+        if own or not isinstance(other, WithinBudget):
+            return self
+        return replace(self, **{name: getattr(other, name) for name in names})
+
     def _retrained(self, space: SearchSpace) -> SearchSpace:
         """The space with the skeleton of the net."""
-        net = any_architecture(space).with_skeleton(
-            self.channels, self.cells, self.reductions, self.stem
-        )
-        frame = net.skeleton
+        frame = self.retrained(any_architecture(space)).skeleton
         if frame.kinds != space.skeleton.kinds:
             raise ValueError(
                 f"the net to retrain has {' and '.join(frame.kinds)} cells, but searched are "

@@ -1,6 +1,7 @@
 """`derive`: an architecture from a search's checkpoint by any rule, and how two of them differ."""
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +27,28 @@ def run(options: argparse.Namespace) -> None:
         ValueError, FileNotFoundError: if something does not go together, or cannot be read.
     """
     if options.compare:
+        alone = ("checkpoint", "rule", "parameters", "output")
+        if given := [name for name in alone if getattr(options, name) is not None]:
+            raise ValueError(f"--compare takes no {given[0]}; leave it out, or derive first")
         first, second = options.compare
         compare(first, second, options.picture)
         return
+    if options.picture is not None:
+        raise ValueError("--picture draws what --compare A B compares; give both")
     if options.checkpoint is None:
         raise ValueError("derive needs the .ckpt file of a search, or --compare A B")
-    found = architecture_of(options.checkpoint, rule_of(options.rule, options.parameters))
+    rule = rule_of(options.rule, options.parameters)
+    found = architecture_of(options.checkpoint, rule, options.imports)
     if options.output is None:
         print(found)
         print(found.genotype())
     else:
         found.save(options.output)
         print(f"{options.output}: {found.genotype()}")
+    sizes = read_checkpoint(options.checkpoint)["model"]["init_args"]
+    count = _parameters(found, sizes.get("in_channels", 1), sizes.get("num_classes", 10))
+    frame = found.skeleton
+    print(f"{count:,} parameters in {frame.channels} channels and {frame.cells} cells")
 
 
 def rule_of(text: str | None, parameters: int | None) -> Derivation | None:
@@ -72,8 +83,17 @@ def rule_of(text: str | None, parameters: int | None) -> Derivation | None:
     return made
 
 
-def architecture_of(checkpoint: str | Path, rule: Derivation | None = None) -> Architecture:
+def architecture_of(
+    checkpoint: str | Path, rule: Derivation | None = None, trusted: Collection[str] = ()
+) -> Architecture:
     """What a search's checkpoint stands for, by its own rule or another one.
+
+    By a budget it comes in the skeleton of the net that is retrained, which the budget counts.
+
+    Args:
+        checkpoint: Of any epoch.
+        rule: The search's own when not given.
+        trusted: Modules of your own whose classes the checkpoint may name.
 
     Raises:
         FileNotFoundError, ValueError: if the file is none, or holds no shares for a rule.
@@ -81,7 +101,7 @@ def architecture_of(checkpoint: str | Path, rule: Derivation | None = None) -> A
     if rule is None:
         return resolve_architecture(Path(checkpoint))
     content = read_checkpoint(checkpoint)
-    settings_of(checkpoint)
+    settings_of(checkpoint, trusted)
     if content["model"]["class_path"].rpartition(".")[2] != ArchitectureSearch.__name__:
         raise ValueError(
             f"{checkpoint} holds no shares of candidates, so no --rule can derive from it; give "
@@ -92,19 +112,22 @@ def architecture_of(checkpoint: str | Path, rule: Derivation | None = None) -> A
     )
     known = {name: search.hparams[name] for name in ("in_channels", "num_classes")}
     rule = for_data(rule, **known, image_size=content.get("image_size"))
+    if isinstance(rule, WithinBudget):
+        rule = rule.in_skeleton_of(search.derivation)
     found_by = {
         "algorithm": search.algorithm,
         "architecture_steps": int(search.architecture_steps),
         "derivation": describe_part(rule),
     }
-    return derive(search.space, search.shares(), found_by, rule)
+    found = derive(search.space, search.shares(), found_by, rule)
+    return rule.retrained(found) if isinstance(rule, WithinBudget) else found
 
 
 def compare(first: str, second: str, picture: str | None) -> None:
     """Prints how two architectures differ, and draws both."""
     pair = tuple(resolve_architecture(each) for each in (first, second))
     for letter, name, each in zip("AB", (first, second), pair, strict=True):
-        print(f"{letter}: {name}: {_parameters(each):,} parameters")
+        print(f"{letter}: {name}: {_parameters(each, 1, 10):,} parameters on digits")
     lines = list(in_words(*pair))
     print("\n".join(lines) if lines else "They are the same.")
     if picture is not None:
@@ -112,7 +135,7 @@ def compare(first: str, second: str, picture: str | None) -> None:
         print(f"Drawn in {picture}")
 
 
-def _parameters(architecture: Architecture) -> int:
+def _parameters(architecture: Architecture, in_channels: int, num_classes: int) -> int:
     with torch.device("meta"):
-        net = Net(architecture, 1, 10)
+        net = Net(architecture, in_channels, num_classes)
     return sum(parameter.numel() for parameter in net.parameters())

@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 from darts_lite.architecture import Architecture
 from darts_lite.genotype import Cell, state_name
 
-Reads = tuple[int, int]
-"""A node and the state that it reads."""
+Reads = tuple[int, str]
+"""A node and the name of the state that it reads."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,16 @@ class CellDifference:
     only: tuple[Mapping[Reads, list[str]], Mapping[Reads, list[str]]]
 
 
-def cell_difference(first: Cell, second: Cell) -> CellDifference:
-    """Compares two cells; a node may read a state by several operations."""
-    ours, theirs = _edges(first), _edges(second)
+def cell_difference(first: Cell, second: Cell, inputs: tuple[int, int] = (2, 2)) -> CellDifference:
+    """Compares two cells; a node may read a state by several operations.
+
+    Args:
+        first, second: The cells.
+        inputs: How many cells before it each of them reads.
+    """
+    ours, theirs = (
+        _edges(cell, count) for cell, count in zip((first, second), inputs, strict=True)
+    )
     shared = ours.keys() & theirs.keys()
     return CellDifference(
         {edge: ours[edge] for edge in ours if edge in shared and ours[edge] == theirs[edge]},
@@ -43,12 +50,12 @@ def cell_difference(first: Cell, second: Cell) -> CellDifference:
     )
 
 
-def _edges(cell: Cell) -> dict[Reads, list[str]]:
+def _edges(cell: Cell, inputs: int) -> dict[Reads, list[str]]:
     found: dict[Reads, list[str]] = {}
     for node, edges in enumerate(cell):
-        for name, source in edges:
-            found.setdefault((node, source), []).append(name)
-    return {edge: sorted(names) for edge, names in sorted(found.items())}
+        for name, source in sorted(edges, key=lambda edge: edge[1]):
+            found.setdefault((node, state_name(source, inputs)), []).append(name)
+    return {edge: sorted(names) for edge, names in found.items()}
 
 
 def in_words(first: Architecture, second: Architecture) -> Iterator[str]:
@@ -65,21 +72,22 @@ def in_words(first: Architecture, second: Architecture) -> Iterator[str]:
 
 
 def _cell_in_words(kind: str, first: Architecture, second: Architecture) -> Iterator[str]:
-    found = cell_difference(first.cells[kind], second.cells[kind])
-    if first.concat[kind] != second.concat[kind]:
-        yield f"{kind} cell: the output is {first.concat[kind]} in A, {second.concat[kind]} in B"
+    pair = (first, second)
+    ours, theirs = (each.cells[kind] for each in pair)
+    found = cell_difference(ours, theirs, (first.skeleton.inputs, second.skeleton.inputs))
+    a, b = (
+        " and ".join(state_name(state, each.skeleton.inputs) for state in each.concat[kind])
+        for each in pair
+    )
+    if a != b:
+        yield f"{kind} cell: the output is of {a} in A, of {b} in B"
     if not (found.changed or any(found.only)):
         return
     edges = len(found.same) + len(found.changed) + len(found.only[0])
     yield f"{kind} cell: {len(found.same)} of {edges} edges of A are in B with the same operation"
-    inputs = first.skeleton.inputs
-
-    def reads(edge: Reads) -> str:
-        node, source = edge
-        return f"  node {node} reads {state_name(source, inputs)} through"
-
-    for edge, (a, b) in found.changed.items():
-        yield f"{reads(edge)} {' and '.join(a)} in A, {' and '.join(b)} in B"
+    for (node, state), both in found.changed.items():
+        a, b = map(" and ".join, both)
+        yield f"  node {node} reads {state} through {a} in A, {b} in B"
     for which, only in zip("AB", found.only, strict=True):
-        for edge, names in only.items():
-            yield f"{reads(edge)} {' and '.join(names)} in {which} only"
+        for (node, state), names in only.items():
+            yield f"  node {node} reads {state} through {' and '.join(names)} in {which} only"

@@ -18,7 +18,7 @@ from torch import Tensor
 from darts_lite.answer import Answer, load_answer
 from darts_lite.data import ImageData
 from darts_lite.ejecting import ejected
-from darts_lite.files import write_text
+from darts_lite.files import made_folder, write_text
 from darts_lite.weights import load_weights, save_weights
 
 TOLERANCE = 1e-4
@@ -48,13 +48,12 @@ def run(options: argparse.Namespace) -> None:
     """Writes the files that are asked for, and compares each with the net.
 
     Raises:
-        ValueError, FileNotFoundError: if the checkpoint cannot be used, a package is missing, or a
-            file does not answer as the net does, which is deleted then.
+        ValueError, OSError: if the checkpoint cannot be used, a package is missing, nothing can be
+            written, or a file does not answer as the net does, which is not kept then.
     """
-    net, about = load_answer(options.checkpoint)
+    net, about = load_answer(options.checkpoint, options.imports)
     pixels = pixels_of_test(about, options.images)
-    folder = Path(options.output or Path(options.checkpoint).parent)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = made_folder(options.output or Path(options.checkpoint).parent, "--output")
     for name in options.to:
         path = folder / f"net{FORMATS[name].ending}"
         difference = export(name, net, about, pixels, path)
@@ -63,6 +62,8 @@ def run(options: argparse.Namespace) -> None:
 
 def export(name: str, net: Answer, about: About, pixels: Tensor, path: Path) -> float:
     """Writes a file and asks it; returns the largest difference of a probability.
+
+    It takes its place when it has answered: until then, what was there before stays.
 
     Args:
         name: One of `FORMATS`.
@@ -73,34 +74,39 @@ def export(name: str, net: Answer, about: About, pixels: Tensor, path: Path) -> 
 
     Raises:
         ValueError: if a package is missing, or the answers differ.
+        OSError: if the file cannot be written.
     """
     made = FORMATS[name]
     with torch.no_grad():
         expected = torch.cat([net(batch) for batch in pixels.split(BATCH)])
-    try:
-        made.write(net, about, pixels[:2], path)
-        answers = made.answer(path, pixels)
-    except ImportError as error:
-        raise ValueError(
-            f"{name} needs packages that are not installed ({error}); "
-            f"pip install 'darts_lite[{made.extra}]'"
-        ) from error
-    difference = float((answers - expected).abs().max())
-    others = int((answers.argmax(dim=1) != expected.argmax(dim=1)).sum())
-    if others or not difference <= TOLERANCE:
-        path.unlink()
-        raise ValueError(
-            f"{path} does not answer as the net does, and was deleted: {others} of {len(pixels)} "
-            f"images in another class, probabilities up to {difference:.1e} away"
-        )
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
+        tried = Path(folder) / path.name
+        try:
+            made.write(net, about, pixels[:2], tried)
+            answers = made.answer(tried, pixels)
+        except ImportError as error:
+            raise ValueError(
+                f"{name} needs packages that are not installed ({error}); "
+                f"pip install 'darts_lite[{made.extra}]'"
+            ) from error
+        difference = float((answers - expected).abs().max())
+        others = int((answers.argmax(dim=1) != expected.argmax(dim=1)).sum())
+        if others or not difference <= TOLERANCE:
+            raise ValueError(
+                f"{path.name} does not answer as the net does, and was not kept: {others} of "
+                f"{len(pixels)} images in another class, probabilities up to {difference:.1e} away"
+            )
+        tried.replace(path)
     return difference
 
 
 def pixels_of_test(about: About, count: int) -> Tensor:
     """The first images of the test set that a net belongs to, pixels of 0 to 1."""
-    settings = about["data"]["init_args"]
-    names = ("dataset", "root", "image_size", "download_seconds")
-    data = ImageData(**{name: settings[name] for name in names if name in settings})
+    module, _, name = about["data"]["class_path"].rpartition(".")
+    kind: type[ImageData] = getattr(import_module(module), name)
+    described = about["data"]["init_args"].items()
+    settings = {key: value for key, value in described if not key.endswith("augmentation")}
+    data = kind(**settings)
     data.setup("test")
     return data.test_pixels(count)
 

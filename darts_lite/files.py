@@ -44,6 +44,28 @@ def write_text(path: str | Path, text: str) -> None:
         file.write(text.encode())
 
 
+def made_folder(path: str | Path, setting: str) -> Path:
+    """A folder to write to, which is made where it is not there yet.
+
+    Args:
+        path: Of the folder.
+        setting: What a user can set to another one.
+
+    Raises:
+        OSError: if it cannot be made, or nothing can be written to it.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"cannot make the folder {folder} ({error.strerror or error}); set {setting} to another"
+        ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OSError(f"cannot write to {folder}; make it writable, or set {setting} to another")
+    return folder
+
+
 def check_writable(folder: Path) -> None:
     """Tells early, and without writing, of a folder that nothing can be written to.
 

@@ -31,6 +31,7 @@ class Stage:
         between: Seconds of what else an epoch has: checkpoint, drawings.
         once: Seconds of what happens once: first steps, architecture, test.
         times: How often the stage runs.
+        most: Seconds after which each of these times is ended, if there is such a limit.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Stage:
     between: float
     once: float
     times: int
+    most: float | None = None
 
     @property
     def epoch(self) -> float:
@@ -58,7 +60,8 @@ class Stage:
         """Of the whole stage, as often as it runs."""
         warmup = self.warmup_epochs * self.steps * (self.warmup_step - self.step)
         last = self.last_validation - self.validation
-        return self.times * (self.epochs * self.epoch + warmup + last + self.once)
+        seconds = self.epochs * self.epoch + warmup + last + self.once
+        return self.times * (seconds if self.most is None else min(seconds, self.most))
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,17 @@ by a random one that the search could find.
 """
 
 import math
-import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence, Sized
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Timer
 
 from darts_lite import pipeline, room
 from darts_lite.allocator import keep_freed_memory
@@ -34,104 +33,19 @@ from darts_lite.reporting import device_name
 from darts_lite.retraining import Retraining
 from darts_lite.run_settings import RunSettings
 from darts_lite.search import ArchitectureSearch
+from darts_lite.stopwatch import Stopwatch
 from darts_lite.trainers import Trainers
 from darts_lite.trust import random_architectures
 
 STEPS = 24
 """Steps of each of the two epochs that are measured."""
-Measurable = ArchitectureSearch | Retraining
-
-UNSTEADY = 4
-"""First steps of an epoch, which are slower."""
 BATCHES = 2
 """Batches of each validation, and of the test."""
 DRAWN = 24
 QUARTER = 0.75
 """Of so many random architectures, by multiply-adds, the one at this place stands for the one that
 will be found: a search prefers what computes something."""
-
-
-@dataclass
-class Clock(Callback):
-    """Notes how long steps, validations and tests take, and what lies between two epochs.
-
-    Args:
-        steps: Seconds from one step's end to the next, for each epoch.
-        validations: Seconds of each batch of each validation.
-        tests: Seconds of each batch of the test.
-        between: Seconds from the end of an epoch's last step to the beginning of the next epoch.
-        lengths: Batches that there would be, of the training, a validation and the test.
-    """
-
-    steps: list[list[float]] = field(default_factory=list)
-    validations: list[list[float]] = field(default_factory=list)
-    tests: list[float] = field(default_factory=list)
-    between: float = 0.0
-    lengths: dict[str, int] = field(default_factory=dict)
-    _last: float = 0.0
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begins an epoch."""
-        self.lengths["train"] = len(cast(Sized, trainer.train_dataloader))
-        if self.steps:
-            self.between = max(0.0, self._since_last())
-        self.steps.append([])
-        self._last = time.monotonic()
-
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        """Ends a step."""
-        self.steps[-1].append(self._since_last())
-
-    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begins a validation, unless it only tries whether one is possible."""
-        self.lengths["validation"] = len(cast(Sized, trainer.val_dataloaders))
-        if self.steps:
-            self.validations.append([])
-        self._last = time.monotonic()
-
-    def on_validation_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, *_: Any
-    ) -> None:
-        """Ends a batch."""
-        seconds = self._since_last()
-        if self.validations:
-            self.validations[-1].append(seconds)
-
-    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begins the test."""
-        self.lengths["test"] = len(cast(Sized, trainer.test_dataloaders))
-        self._last = time.monotonic()
-
-    def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        """Ends a batch."""
-        self.tests.append(self._since_last())
-
-    def step(self, epoch: int) -> float:
-        """Seconds of a step in an epoch, in the median."""
-        return statistics.median(self.steps[epoch][UNSTEADY:] or self.steps[epoch])
-
-    def validation(self, number: int) -> float:
-        """Seconds of a whole validation; 0 where there was none."""
-        return _whole(self.validations[number:][:1], self.lengths.get("validation", 0))
-
-    @property
-    def test(self) -> float:
-        """Seconds of a whole test."""
-        return _whole([self.tests], self.lengths.get("test", 0))
-
-    @property
-    def repeated(self) -> float:
-        """Seconds of all that a longer run has more of, at its usual pace."""
-        steps = sum(len(steps) * self.step(epoch) for epoch, steps in enumerate(self.steps))
-        return steps + sum(map(sum, self.validations)) + sum(self.tests) + 2 * self.between
-
-    def _since_last(self) -> float:
-        last, self._last = self._last, time.monotonic()
-        return self._last - last
-
-
-def _whole(batches: Sequence[Sequence[float]], count: int) -> float:
-    return count * statistics.fmean(batches[0]) if batches and batches[0] else 0.0
+Measurable = ArchitectureSearch | Retraining
 
 
 class PlanCLI(DartsCLI):
@@ -153,11 +67,12 @@ class PlanCLI(DartsCLI):
     ) -> None:
         """Measures and prints."""
         with self._folder:
+            run = self._get(self.config_init, "run")
             planner = Planner(
                 datamodule,
-                self.trainers,
+                replace(self.trainers, run=replace(run, max_minutes=None)),
                 self._get(self.config_init, "trainer"),
-                self._get(self.config_init, "run"),
+                run,
                 self._get(self.config_init, "retraining"),
             )
             report(planner(model))
@@ -198,6 +113,11 @@ class Planner:
         self.data.setup("fit")
         start += time.monotonic() - began
         first = self._trainer(model)
+        if first.world_size > 1:
+            raise ValueError(
+                "plan measures one process; leave trainer.devices and num_nodes out, and each "
+                "process takes about as long for its part of the images"
+            )
         device = first.strategy.root_device
         free = room.available(device) + (room.peak(device) if device.type == "cpu" else 0)
         parts: list[tuple[Stage, Measurable]] = []
@@ -209,7 +129,8 @@ class Planner:
                 times = 1 + (self.run.control_nets if self.run.control else 0)
                 parts.append((self.retraining(net, self._trainer(net), net.max_epochs, times), net))
         elif isinstance(model, Retraining):
-            epochs = self.settings["max_epochs"] or model.max_epochs
+            limit = self.settings["max_epochs"]
+            epochs = model.max_epochs if limit in (None, -1) else limit
             parts.append((self.retraining(model, first, epochs, 1), model))
         peak = room.peak(device)
         stages = tuple(self._with_largest_batch(*part, device) for part in parts)
@@ -219,34 +140,56 @@ class Planner:
         """Two short epochs: before the alphas move, if there is such a time, and after."""
         warmup = model.warmup_epochs
         model.warmup_epochs = 1.0 if warmup else 0.0
-        clock = clocked(trainer)
+        watch = self._watching(trainer)
         began = time.monotonic()
         pipeline.search(trainer, model, self.data, self.trainers.directory)
-        once = time.monotonic() - began - clock.repeated
-        epochs = self.settings["max_epochs"]
-        if epochs in (None, -1):
-            epochs = math.ceil(self.settings["max_steps"] / clock.lengths["train"])
+        once = time.monotonic() - began - watch.repeated
+        epochs, steps = self.settings["max_epochs"], self.settings["max_steps"]
+        in_steps = math.ceil(steps / max(1, watch.lengths["train"])) if steps >= 0 else None
+        if epochs in (None, -1) or (in_steps is not None and in_steps < epochs):
+            epochs = in_steps
         sizes = sum(p.numel() for p in model.parameters()), self.data.hparams["search_batch_size"]
-        return staged("search", sizes, clock, epochs, min(warmup, epochs), once, self.run.seeds)
+        stage = staged("search", sizes, watch, epochs, min(warmup, epochs), once, self.run.seeds)
+        minutes = self.run.max_minutes
+        return self._ended(stage, None if minutes is None else 60 * minutes)
 
     def retraining(self, model: Retraining, trainer: Trainer, epochs: int, times: int) -> Stage:
         """Two short epochs and a test."""
-        clock, directory = clocked(trainer), self.trainers.directory
+        watch, directory = self._watching(trainer), self.trainers.directory
         began = time.monotonic()
         pipeline.retrain(trainer, model, self.data, directory)
         pipeline.test(trainer, model, self.data, directory)
-        once = time.monotonic() - began - clock.repeated + clock.test
+        once = time.monotonic() - began - watch.repeated + watch.test
         sizes = sum(p.numel() for p in model.parameters()), self.data.hparams["batch_size"]
-        return staged("retraining", sizes, clock, epochs, 0.0, once, times)
+        return self._ended(staged("retraining", sizes, watch, epochs, 0.0, once, times), None)
+
+    def _ended(self, stage: Stage, seconds: float | None) -> Stage:
+        """A stage that ends after so long, or after the time that the trainer may take."""
+        limits = [seconds, Timer(self.settings["max_time"]).time_remaining()]
+        return replace(stage, most=min(filter(None, limits), default=None))
+
+    def _watching(self, trainer: Trainer) -> Stopwatch:
+        """A stopwatch that knows the limits of the run, beside which the measured one is short."""
+        limits = {"train": "train", "validation": "val", "test": "test"}
+        watch = Stopwatch(
+            {part: self.settings[f"limit_{name}_batches"] for part, name in limits.items()}
+        )
+        trainer.callbacks.append(watch)  # type: ignore[attr-defined]
+        return watch
 
     def _trainer(self, model: LightningModule) -> Trainer:
+        def few(name: str, count: int) -> int:
+            limit = self.settings[f"limit_{name}_batches"]
+            return min(count, limit) if isinstance(limit, int) else count
+
         return self.trainers.make(
             model,
-            limit_train_batches=STEPS,
-            limit_val_batches=BATCHES,
-            limit_test_batches=BATCHES,
+            limit_train_batches=few("train", STEPS),
+            limit_val_batches=few("val", BATCHES),
+            limit_test_batches=few("test", BATCHES),
             max_epochs=2,
             max_steps=-1,
+            max_time=None,
             enable_progress_bar=False,
         )
 
@@ -264,28 +207,21 @@ class Planner:
         return replace(stage, largest_batch=found)
 
 
-def clocked(trainer: Trainer) -> Clock:
-    """A clock that watches a trainer."""
-    clock = Clock()
-    trainer.callbacks.append(clock)  # type: ignore[attr-defined]
-    return clock
-
-
 def staged(
     name: str,
     sizes: tuple[int, int],
-    clock: Clock,
+    watch: Stopwatch,
     epochs: int,
     warmup: float,
     once: float,
     times: int,
 ) -> Stage:
-    """What a clock has seen.
+    """What a stopwatch has seen.
 
     Args:
         name: Of the stage.
         sizes: Parameters, and images in a step.
-        clock: Of two epochs.
+        watch: Of two epochs.
         epochs: That there would be.
         warmup: How many of them are like the first one.
         once: Seconds of what happens once.
@@ -297,14 +233,14 @@ def staged(
         parameters=parameters,
         batch_size=batch_size,
         largest_batch=batch_size,
-        steps=clock.lengths["train"],
+        steps=watch.lengths["train"],
         epochs=epochs,
-        step=clock.step(1),
+        step=watch.step(1),
         warmup_epochs=warmup,
-        warmup_step=clock.step(0),
-        validation=clock.validation(0),
-        last_validation=clock.validation(1),
-        between=clock.between,
+        warmup_step=watch.step(0),
+        validation=watch.validation(0),
+        last_validation=watch.validation(1),
+        between=watch.between,
         once=once,
         times=times,
     )

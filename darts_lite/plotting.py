@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from darts_lite.architecture import Architecture
 from darts_lite.files import written_whole
-from darts_lite.genotype import Edge, state_name
+from darts_lite.genotype import state_name
 from darts_lite.layering import Layout, Place, lay_out
 
 DPI = 160
@@ -88,16 +88,25 @@ def _stars(architecture: Architecture, other: Architecture) -> dict[str, list[li
     return {
         kind: [
             ["" if edge in _edges_of(other, kind, node) else "*" for edge in edges]
-            for node, edges in enumerate(cell)
+            for node, edges in enumerate(_named(architecture, kind))
         ]
-        for kind, cell in architecture.cells.items()
+        for kind in architecture.cells
     }
 
 
-def _edges_of(architecture: Architecture, kind: str, node: int) -> Sequence[Edge]:
+def _edges_of(architecture: Architecture, kind: str, node: int) -> Sequence[tuple[str, str]]:
     """Of a node; none where there is no such node."""
-    cell = architecture.cells.get(kind, ())
+    cell = _named(architecture, kind)
     return cell[node] if node < len(cell) else ()
+
+
+def _named(architecture: Architecture, kind: str) -> list[list[tuple[str, str]]]:
+    """A cell whose states are named, as their numbers depend on the number of inputs."""
+    inputs = architecture.skeleton.inputs
+    return [
+        [(operation, state_name(source, inputs)) for operation, source in edges]
+        for edges in architecture.cells.get(kind, ())
+    ]
 
 
 def _layouts(

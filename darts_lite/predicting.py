@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         ValueError, FileNotFoundError: if the checkpoint or an image cannot be used.
     """
-    net, about = load_answer(options.ckpt_path)
+    net, about = load_answer(options.ckpt_path, options.imports)
     answers = predictions(net, about, list(files_in(options.images)))
     if options.json:
         print(json.dumps(answers, indent=2))

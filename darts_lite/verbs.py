@@ -3,6 +3,8 @@
 import argparse
 from collections.abc import Callable
 
+from darts_lite.own_modules import FLAG, names_in
+
 TRAINING = {
     "fit": "search, derive, retrain, test and report, as a configuration says",
     "test": "the accuracy of a retrained net on its test set",
@@ -11,7 +13,26 @@ TRAINING = {
 """Verbs with arguments of their own, and what they do."""
 
 
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {count}")
+    return count
+
+
+def _imports(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        FLAG,
+        dest="imports",
+        metavar="[MODULE, ...]",
+        type=names_in,
+        default=(),
+        help="modules of your own whose classes the checkpoint names",
+    )
+
+
 def _derive(parser: argparse.ArgumentParser) -> None:
+    _imports(parser)
     parser.add_argument("checkpoint", nargs="?", help="a search's .ckpt file, of any epoch")
     parser.add_argument(
         "--rule",
@@ -19,7 +40,7 @@ def _derive(parser: argparse.ArgumentParser) -> None:
         "'{class_path: WithinBudget, init_args: {multiply_adds: 1000000}}'; the search's own when "
         "not given",
     )
-    parser.add_argument("--parameters", type=int, help="short for a WithinBudget of parameters")
+    parser.add_argument("--parameters", type=_count, help="short for a WithinBudget of parameters")
     parser.add_argument("--output", help="architecture file to write; else it is printed")
     parser.add_argument(
         "--compare",
@@ -56,6 +77,7 @@ def _plan(parser: argparse.ArgumentParser) -> None:
 
 
 def _predict(parser: argparse.ArgumentParser) -> None:
+    _imports(parser)
     parser.add_argument("--ckpt_path", required=True, help="a run's net.ckpt")
     parser.add_argument(
         "--images",
@@ -70,6 +92,7 @@ def _predict(parser: argparse.ArgumentParser) -> None:
 
 
 def _export(parser: argparse.ArgumentParser) -> None:
+    _imports(parser)
     parser.add_argument("checkpoint", help="a run's net.ckpt")
     parser.add_argument(
         "--to",
@@ -81,7 +104,10 @@ def _export(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", metavar="FOLDER", help="where to; else beside the checkpoint")
     parser.add_argument(
-        "--images", type=int, default=1000, help="test images to compare each file with the net on"
+        "--images",
+        type=_count,
+        default=1000,
+        help="test images to compare each file with the net on",
     )
 
 

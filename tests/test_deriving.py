@@ -10,6 +10,7 @@ from darts_lite.architecture import Architecture
 from darts_lite.commands import main
 from darts_lite.derivation import SkipLimit, Strongest, WithinBudget
 from darts_lite.deriving import architecture_of, rule_of
+from darts_lite.parts import describe_part
 
 
 def size(architecture: Architecture) -> int:
@@ -40,6 +41,43 @@ def test_another_rule_derives_from_the_same_shares(finished: Finished) -> None:
     assert small.found_by["derivation"]["init_args"]["parameters"] == limit
     macs = architecture_of(last, WithinBudget(multiply_adds=10**9))  # knows the size of the images
     assert macs.cells == architecture_of(last).cells
+
+
+def test_a_budget_counts_the_net_that_the_search_was_for(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    last = finished.directory / "checkpoints" / "last.ckpt"
+    content = torch.load(last, weights_only=True)
+    own = WithinBudget(parameters=10**6, channels=8, cells=4, reductions=(1,))
+    content["hyper_parameters"]["derivation"] = describe_part(own)
+    torch.save(content, tmp_path / "budget.ckpt")
+    found = architecture_of(tmp_path / "budget.ckpt", WithinBudget(parameters=5_000))
+    assert (found.skeleton.channels, found.skeleton.cells) == (8, 4)
+    assert size(found) <= 5_000 < size(own.retrained(architecture_of(last)))
+    words = ["--parameters", "5000", "--output", str(tmp_path / "small.json")]
+    main(["derive", str(tmp_path / "budget.ckpt"), *words])
+    said = capsys.readouterr().out
+    assert f"{size(found):,} parameters in 8 channels and 4 cells" in said
+    assert Architecture.load(tmp_path / "small.json") == found
+    wider = architecture_of(tmp_path / "budget.ckpt", WithinBudget(parameters=5_000, channels=4))
+    assert wider.skeleton.channels == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--compare", "DARTS_V1", "DARTS_V2", "--rule", "Strongest"], "takes no rule"),
+        (["some.ckpt", "--picture", "both.png"], "--picture draws what --compare"),
+        ([], "derive needs the .ckpt file"),
+        (["some.ckpt", "--parameters", "0"], "at least 1"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["derive", *words])
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -25,13 +25,14 @@ def test_each_file_answers_as_the_net_does(
     assert "1,000 test images, same classes" in capsys.readouterr().out
 
 
-def test_a_file_that_answers_otherwise_is_deleted(finished: Finished, tmp_path: Path) -> None:
+def test_a_file_that_answers_otherwise_is_not_kept(finished: Finished, tmp_path: Path) -> None:
     net, about = load_answer(finished.directory / "net.ckpt")
     pixels = pixels_of_test(about, 20)
     path = tmp_path / "net.safetensors"
     wrong = {**about, "mean": [0.5]}  # what the file tells, and not what the net does
-    with pytest.raises(ValueError, match=r"does not answer as the net does, and was deleted"):
+    path.write_text("the one before")
+    with pytest.raises(ValueError, match=r"does not answer as the net does, and was not kept"):
         export("safetensors", net, wrong, pixels, path)
-    assert not path.exists()
+    assert path.read_text() == "the one before" and [*tmp_path.iterdir()] == [path]
     assert export("safetensors", net, about, pixels, path) == 0.0
     assert torch.isfinite(pixels).all()

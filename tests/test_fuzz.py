@@ -39,8 +39,12 @@ HANG = 60
 """Seconds after which a case, which takes less than one, will never end."""
 RESUMING = "logs/search/version_0/"
 """Where a run that goes on may add records before it finds that it cannot."""
-NOTHING = object()
-"""Stands for a value that is taken away."""
+
+
+class NOTHING:
+    """Stands for a value that is taken away."""
+
+
 CANARY = "canary"
 CODE = {"class_path": "os.system", "init_args": {"command": f"touch {CANARY}"}}
 BAD: list[Any] = [

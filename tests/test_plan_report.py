@@ -31,6 +31,11 @@ def test_seconds_are_counted_up() -> None:
     assert PLAN.seconds == pytest.approx(8.0 + STAGE.seconds)
 
 
+def test_a_limit_of_time_ends_each_of_several_searches() -> None:
+    assert replace(STAGE, most=60.0).seconds == 120.0
+    assert replace(STAGE, most=1e6).seconds == STAGE.seconds
+
+
 @pytest.mark.parametrize(
     ("changes", "stage", "said"),
     [

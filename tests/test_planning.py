@@ -44,6 +44,31 @@ def test_a_plan_of_a_retraining_alone(
     assert stage["name"] == "retraining" and stage["epochs"] == 7
 
 
+def test_a_plan_keeps_to_the_limits_of_the_run(
+    finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limits = ["--trainer.limit_train_batches=3", "--trainer.limit_val_batches=1"]
+    limits += ["--trainer.limit_test_batches=0", "--trainer.max_steps=4", "--run.max_minutes=0.001"]
+    main(["plan", "--config", str(finished.config), *finished.data, *limits])
+    search, retraining = json.loads(capsys.readouterr().out.splitlines()[-1])["stages"]
+    assert (search["steps"], search["epochs"], search["seconds"]) == (3, 2, 0.1)
+    assert retraining["steps"] == 3 and retraining["most"] is None
+    again = ["--config", "retrain", "--model.architecture", "DARTS_V2", "--model.channels=4"]
+    times = ["--model.cells=2", "--trainer.max_time=00:00:00:01", "--trainer.limit_train_batches=9"]
+    main(["plan", *again, *times, *finished.data])
+    (alone,) = json.loads(capsys.readouterr().out.splitlines()[-1])["stages"]
+    assert alone["most"] == 1.0 and alone["seconds"] <= 1.0 and alone["epochs"] == 10
+
+
+def test_several_processes_are_refused(
+    finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    several = ["--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.accelerator=cpu"]
+    with pytest.raises(SystemExit):
+        main(["plan", "--config", str(finished.config), *several, *finished.data])
+    assert "plan measures one process" in capsys.readouterr().err
+
+
 def test_what_stands_for_the_found_net_is_within_the_budget(digits: ImageData) -> None:
     rule = WithinBudget(parameters=3000)
     search = ArchitectureSearch(SMALL, derivation=rule)

@@ -121,14 +121,17 @@ def test_the_example_of_own_parts_runs(tmp_path: Path) -> None:
     (settings,) = blocks_of("yaml")
     (tmp_path / "my_parts.py").write_text(own)
     (tmp_path / "my_parts.yaml").write_text(settings)
+    said = {}
     for command in [command for command in COMMANDS if "my_parts" in command]:
         words = [sys.executable, *shlex.split(command)[1:]]
         done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+        said[words[3]] = done.stdout.splitlines()
     summary = json.loads((tmp_path / "logs" / "mine" / "version_0" / "summary.json").read_text())
     assert "Sharp" in summary["algorithm"] and summary["data_source"] == "drawn"
     assert summary["test_accuracy"] > 0.9
-    assert json.loads(done.stdout.splitlines()[-1])["test/accuracy"] == summary["test_accuracy"]
+    assert json.loads(said["test"][-1])["test/accuracy"] == summary["test_accuracy"]
+    assert len(said["export"]) == 2 and all("same classes" in line for line in said["export"])
 
 
 @pytest.mark.slow
