@@ -47,7 +47,9 @@ def main(args: Sequence[str] | None = None) -> None:
     front = parser()
     words = {word.partition("=")[0] for word in given}
     verb = given[0] if given else ""
-    parsed_here = verb in OWN and (verb not in PASSED_ON or words & {"--images", "--help", "-h"})
+    parsed_here = verb in OWN and (
+        verb not in PASSED_ON or words & {"--images", "--json", "--help", "-h"}
+    )
     if verb in TRAINING or (verb in OWN and not parsed_here):
         try:
             given = with_presets(given)

@@ -3,12 +3,14 @@
 import argparse
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from darts_lite.records import SUMMARY, read_summary
 
@@ -47,17 +49,18 @@ def run(options: argparse.Namespace) -> None:
         Console().print(table(runs, options.architectures))
     if options.tensorboard is not None:
         write_hyperparameters(runs, Path(options.tensorboard))
-        print(f"tensorboard --logdir {options.tensorboard}  # the page HPARAMS")
+        where = sys.stderr if options.json else sys.stdout
+        print(f"tensorboard --logdir {options.tensorboard}  # the page HPARAMS", file=where)
 
 
 def find_runs(places: Sequence[str]) -> dict[str, Summary]:
-    """The summaries of runs in and below folders, by folder.
+    """The summaries of runs in and below folders, by absolute path.
 
     Raises:
         ValueError: if a folder holds none.
     """
     found: dict[str, Summary] = {}
-    for place in places:
+    for place in dict.fromkeys(map(os.path.abspath, places)):
         below = sorted(path.parent for path in Path(place).rglob(SUMMARY))
         whole = {str(path): read_summary(path) for path in below}
         whole = {name: summary for name, summary in whole.items() if summary}
@@ -91,11 +94,15 @@ def table(runs: Sequence[tuple[str, Summary]], architectures: bool = False) -> T
         made.add_column(
             COLUMNS[name][0], justify="right" if name in FIGURES else "left", overflow="fold"
         )
-    shared = os.path.commonpath([folder for folder, _ in runs]) if len(runs) > 1 else ""
-    for folder, summary in runs:
-        name = os.path.relpath(folder, shared) if shared else folder
-        made.add_row(name, *(_cell(name, summary.get(name)) for name in shown))
+    for name, (_, summary) in zip(short_names([run for run, _ in runs]), runs, strict=True):
+        made.add_row(Text(name), *(Text(_cell(key, summary.get(key))) for key in shown))
     return made
+
+
+def short_names(folders: Sequence[str]) -> list[str]:
+    """What tells folders apart: their paths from the folder that holds all of them."""
+    shared = os.path.commonpath(folders) if len(folders) > 1 else os.path.dirname(folders[0])
+    return [os.path.relpath(folder, shared) for folder in folders]
 
 
 def write_hyperparameters(runs: Sequence[tuple[str, Summary]], folder: Path) -> None:
@@ -106,12 +113,12 @@ def write_hyperparameters(runs: Sequence[tuple[str, Summary]], folder: Path) -> 
     from torch.utils.tensorboard import SummaryWriter
 
     shown = {"algorithm", *_differing(runs)}
-    for name, summary in runs:
+    for name, (_, summary) in zip(short_names([run for run, _ in runs]), runs, strict=True):
         settings = {key: str(summary[key]) for key in SETTINGS if key in shown and key in summary}
         figures = {
             f"final/{key}": float(summary[key]) for key in FIGURES if summary.get(key) is not None
         }
-        with SummaryWriter(str(folder / name.strip("/").replace("..", "_"))) as writer:
+        with SummaryWriter(str(folder / name.replace("..", "_"))) as writer:
             writer.add_hparams(settings, figures, run_name=".")
 
 

@@ -1,7 +1,8 @@
 """`derive`: an architecture from a search's checkpoint by any rule, and how two of them differ."""
 
 import argparse
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,7 @@ def run(options: argparse.Namespace) -> None:
     else:
         found.save(options.output)
         print(f"{options.output}: {found.genotype()}")
-    sizes = read_checkpoint(options.checkpoint)["model"]["init_args"]
-    count = _parameters(found, sizes.get("in_channels", 1), sizes.get("num_classes", 10))
-    frame = found.skeleton
-    print(f"{count:,} parameters in {frame.channels} channels and {frame.cells} cells")
+    print(f"{_size(found, options.checkpoint)}, {_frame(found)}")
 
 
 def rule_of(text: str | None, parameters: int | None) -> Derivation | None:
@@ -101,21 +99,22 @@ def architecture_of(
     if rule is None:
         return resolve_architecture(Path(checkpoint))
     content = read_checkpoint(checkpoint)
-    settings_of(checkpoint, trusted)
+    settings = settings_of(checkpoint, trusted)["model"]["init_args"]
     if content["model"]["class_path"].rpartition(".")[2] != ArchitectureSearch.__name__:
         raise ValueError(
             f"{checkpoint} holds no shares of candidates, so no --rule can derive from it; give "
             "the checkpoint of a differentiable search"
         )
     search = ArchitectureSearch.load_from_checkpoint(
-        checkpoint, map_location="cpu", weights_only=True
+        checkpoint, map_location="cpu", weights_only=True, **dict(own_parts(settings, trusted))
     )
     known = {name: search.hparams[name] for name in ("in_channels", "num_classes")}
     rule = for_data(rule, **known, image_size=content.get("image_size"))
     if isinstance(rule, WithinBudget):
         rule = rule.in_skeleton_of(search.derivation)
+    found_before = resolve_architecture(Path(checkpoint)).found_by
     found_by = {
-        "algorithm": search.algorithm,
+        "algorithm": found_before.get("algorithm") or search.algorithm,
         "architecture_steps": int(search.architecture_steps),
         "derivation": describe_part(rule),
     }
@@ -127,7 +126,7 @@ def compare(first: str, second: str, picture: str | None) -> None:
     """Prints how two architectures differ, and draws both."""
     pair = tuple(resolve_architecture(each) for each in (first, second))
     for letter, name, each in zip("AB", (first, second), pair, strict=True):
-        print(f"{letter}: {name}: {_parameters(each, 1, 10):,} parameters on digits")
+        print(f"{letter}: {name}: {_size(each, name)}")
     lines = list(in_words(*pair))
     print("\n".join(lines) if lines else "They are the same.")
     if picture is not None:
@@ -135,7 +134,33 @@ def compare(first: str, second: str, picture: str | None) -> None:
         print(f"Drawn in {picture}")
 
 
-def _parameters(architecture: Architecture, in_channels: int, num_classes: int) -> int:
-    with torch.device("meta"):
-        net = Net(architecture, in_channels, num_classes)
-    return sum(parameter.numel() for parameter in net.parameters())
+def own_parts(settings: Mapping[str, Any], trusted: Collection[str]) -> Iterator[tuple[str, Any]]:
+    """Of a search's settings those that are objects of a user's own classes.
+
+    Args:
+        settings: As `darts_lite.checkpoints.settings_of` returns them.
+        trusted: Modules whose classes may be built; those of this package are not built here.
+    """
+    for name, described in settings.items():
+        path = described.get("class_path", "") if isinstance(described, Mapping) else ""
+        module, _, kind = path.rpartition(".")
+        if module in trusted:
+            yield name, getattr(import_module(module), kind)(**described.get("init_args", {}))
+
+
+def _size(architecture: Architecture, place: str) -> str:
+    """Parameters of the net, for the data of the checkpoint where it comes from one."""
+    held = read_checkpoint(place)["model"]["init_args"] if place.endswith(".ckpt") else {}
+    sizes = held.get("in_channels", 1), held.get("num_classes", 10)
+    try:
+        with torch.device("meta"):
+            net = Net(architecture, *sizes)
+    except ValueError as error:  # an operation whose module was not named
+        return f"size unknown ({error})"
+    count = sum(parameter.numel() for parameter in net.parameters())
+    return f"{count:,} parameters for {sizes[0]} channel{'s' * (sizes[0] > 1)}, {sizes[1]} classes"
+
+
+def _frame(architecture: Architecture) -> str:
+    frame = architecture.skeleton
+    return f"{frame.cells} cells of {frame.channels} channels"

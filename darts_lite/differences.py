@@ -61,7 +61,8 @@ def _edges(cell: Cell, inputs: int) -> dict[Reads, list[str]]:
 def in_words(first: Architecture, second: Architecture) -> Iterator[str]:
     """Lines that tell how B, the second one, differs from A; none where they are the same."""
     for field in fields(first.skeleton):
-        a, b = (getattr(each.skeleton, field.name) for each in (first, second))
+        name = "reduction_cells" if field.name == "reductions" else field.name
+        a, b = (getattr(each.skeleton, name) for each in (first, second))
         if a != b:
             yield f"skeleton: {field.name} is {a} in A, {b} in B"
     for kind in dict.fromkeys([*first.cells, *second.cells]):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from darts_lite.architecture import Architecture
 from darts_lite.comparing import find_runs
+from darts_lite.files import made_folder
 from darts_lite.history import FOLDER, Told, read_history
 from darts_lite.plotting import draw_architecture, save
 from darts_lite.run_plots import animate, draw_costs, draw_curves, draw_film
@@ -22,20 +23,24 @@ def run(options: argparse.Namespace) -> None:
         ValueError: if there is nothing to draw.
     """
     first = Path(options.runs[0])
-    folder = Path(options.output or first)
     if len(options.runs) > 1 or options.what == ["cost"]:
+        if options.what not in (None, ["cost"]):
+            raise ValueError("several runs are drawn by their cost only; give one run for the rest")
         figure = draw_costs(find_runs(options.runs))
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = made_folder(options.output or first, "--output")
         path = folder / f"cost.{options.format}"
         save(figure, path)
         print(path)
         return
-    if not (first / "config.yaml").is_file():
+    if not any((first / name).exists() for name in ("config.yaml", FOLDER)):
         raise FileNotFoundError(
             f"no run in {first}; give its folder, as logs/mnist/version_0, which holds config.yaml"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in options.what or _possible(first):
+    names = options.what or _possible(first)
+    if not names:
+        raise ValueError(f"{first} has nothing to draw yet; let the run go on first")
+    folder = made_folder(options.output or first, "--output")
+    for name in names:
         ending = "gif" if name == "animation" else options.format
         path = folder / f"{name}.{ending}"
         DRAWINGS[name](first, path)

@@ -6,7 +6,6 @@ text. What a user's own operation does is not known here, so such a net is refus
 
 import base64
 import io
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -227,6 +226,11 @@ def expression(module: nn.Module) -> str:
     Raises:
         ValueError: if it is neither torch's nor this package's.
     """
+    if not _known(module):
+        raise ValueError(
+            f"{type(module).__module__}.{type(module).__qualname__} is an operation of your own, "
+            "whose code a standalone file does not know; export to another format"
+        )
     match module:
         case nn.Sequential():
             return f"{SEQUENCE}{', '.join(map(expression, module))})"
@@ -262,10 +266,16 @@ def expression(module: nn.Module) -> str:
             return f"nn.{type(module).__name__}()"
         case Subsample():
             return _call(type(module).__name__, (module.stride,))
-    raise ValueError(
-        f"{type(module).__module__}.{type(module).__qualname__} is an operation of your own, whose "
-        "code a standalone file does not know; export to another format"
-    )
+    raise AssertionError(f"{type(module).__qualname__} is known, and cannot be written")
+
+
+def is_plain(net: Net) -> bool:
+    """Whether all of a net's operations are of this package or of torch."""
+    return all(map(_known, net.modules()))
+
+
+def _known(module: nn.Module) -> bool:
+    return type(module).__module__.split(".")[0] in ("torch", "darts_lite")
 
 
 def _call(name: str, values: Sequence[object], **settings: tuple[object, object]) -> str:
@@ -317,5 +327,6 @@ def _weights(net: Net, renamed: dict[str, str]) -> str:
                 state[new + name.removeprefix(old)] = plain
     content = io.BytesIO()
     torch.save(state, content)
-    text = "\n".join(textwrap.wrap(base64.b64encode(content.getvalue()).decode(), LINE))
+    whole = base64.b64encode(content.getvalue()).decode()
+    text = "\n".join(whole[start : start + LINE] for start in range(0, len(whole), LINE))
     return f'WEIGHTS = """\n{text}\n"""\n'

@@ -10,6 +10,7 @@ from copy import deepcopy
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, NamedTuple
 
 import torch
@@ -17,13 +18,17 @@ from torch import Tensor
 
 from darts_lite.answer import Answer, load_answer
 from darts_lite.data import ImageData
-from darts_lite.ejecting import ejected
+from darts_lite.ejecting import ejected, is_plain
 from darts_lite.files import made_folder, write_text
 from darts_lite.weights import load_weights, save_weights
 
 TOLERANCE = 1e-4
 """Largest difference of a probability between the written file and the net."""
 BATCH = 100
+PLAIN = ("pt2", "safetensors", "python")
+"""Kinds of files that need no other package."""
+ONLY_TRAINING = ("augmentation", "search_augmentation", "train_images", "least_batches_per_epoch")
+"""Settings of the data that the test set does without."""
 
 About = Mapping[str, Any]
 
@@ -52,12 +57,15 @@ def run(options: argparse.Namespace) -> None:
             written, or a file does not answer as the net does, which is not kept then.
     """
     net, about = load_answer(options.checkpoint, options.imports)
-    pixels = pixels_of_test(about, options.images)
+    formats = options.to or [name for name in PLAIN if name != "python" or is_plain(net.net)]
+    pixels = pixels_of_test(about, options.images, options.root, options.dataset)
     folder = made_folder(options.output or Path(options.checkpoint).parent, "--output")
-    for name in options.to:
+    for name in formats:
         path = folder / f"net{FORMATS[name].ending}"
         difference = export(name, net, about, pixels, path)
         print(f"{path}: {len(pixels):,} test images, same classes, within {difference:.1e}")
+    if not options.to and "python" not in formats:
+        print("net.py is left out: the net has operations of your own, whose code it cannot hold")
 
 
 def export(name: str, net: Answer, about: About, pixels: Tensor, path: Path) -> float:
@@ -82,8 +90,10 @@ def export(name: str, net: Answer, about: About, pixels: Tensor, path: Path) -> 
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
         tried = Path(folder) / path.name
         try:
-            made.write(net, about, pixels[:2], tried)
+            made.write(net, about, pixels[:1].expand(2, -1, -1, -1).clone(), tried)
             answers = made.answer(tried, pixels)
+        except (RuntimeError, OSError) as error:
+            raise ValueError(f"{name}: cannot make {path} ({shorten(str(error), 300)})") from error
         except ImportError as error:
             raise ValueError(
                 f"{name} needs packages that are not installed ({error}); "
@@ -96,17 +106,30 @@ def export(name: str, net: Answer, about: About, pixels: Tensor, path: Path) -> 
                 f"{path.name} does not answer as the net does, and was not kept: {others} of "
                 f"{len(pixels)} images in another class, probabilities up to {difference:.1e} away"
             )
+        if path.is_dir():
+            raise ValueError(f"cannot write {path}, which is a folder; choose another --output")
         tried.replace(path)
     return difference
 
 
-def pixels_of_test(about: About, count: int) -> Tensor:
-    """The first images of the test set that a net belongs to, pixels of 0 to 1."""
+def pixels_of_test(
+    about: About, count: int, root: str | None = None, dataset: str | None = None
+) -> Tensor:
+    """The first images of the test set that a net belongs to, pixels of 0 to 1.
+
+    Args:
+        about: See `load_answer`.
+        count: How many.
+        root: Data folder, if not where the net was trained; where that is no more, the usual one.
+        dataset: Of that kind, if it has another name or place now.
+    """
     module, _, name = about["data"]["class_path"].rpartition(".")
     kind: type[ImageData] = getattr(import_module(module), name)
-    described = about["data"]["init_args"].items()
-    settings = {key: value for key, value in described if not key.endswith("augmentation")}
-    data = kind(**settings)
+    settings = {
+        key: value for key, value in about["data"]["init_args"].items() if key not in ONLY_TRAINING
+    }
+    there = settings.get("root") if Path(settings.get("root") or "").is_dir() else None
+    data = kind(**settings | {"root": root or there, "dataset": dataset or settings["dataset"]})
     data.setup("test")
     return data.test_pixels(count)
 

@@ -1,5 +1,6 @@
 """Any picture as a net expects it: its channels, its size, light on dark where it learnt that."""
 
+import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,22 @@ FAINT = 0.1
 """Distance from that colour, in each channel of 0 to 1, below which it is the same."""
 INK = 0.3
 """Grey of 0 to 1 above which a pixel belongs to what is drawn."""
+LARGEST = 2048
+"""Pixels of a side above which an image is reduced before anything else."""
+DEEP = "IF"
+"""First letters of Pillow's modes of grey values of more than eight bits."""
+RANGES = (1, 255, 1023, 4095, 16383, 65535)
+"""Largest values of such images: shares, and numbers of 8 to 16 bits."""
+UNREADABLE = (
+    UnidentifiedImageError,
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    struct.error,
+    Image.DecompressionBombError,
+)
+"""What Pillow raises on files that are no images, or damaged ones."""
 
 
 class Expected(NamedTuple):
@@ -67,20 +84,50 @@ def opened(path: str | Path) -> Image.Image:
     """
     try:
         return Image.open(path)
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"{path} is no image that can be read ({error}); leave it out") from None
 
 
-def decoded(image: Image.Image, path: str | Path, mode: str) -> Image.Image:
-    """The pixels of an opened image, upright, in a mode of Pillow's.
+def is_grey(image: Image.Image) -> bool:
+    """Whether an image has no colours."""
+    return image.mode in ("1", "L", "LA") or image.mode[0] in DEEP
+
+
+def pixels_of(path: str | Path) -> Tensor:
+    """The pixels of an image file of any mode, upright, ``(3, H, W)`` of 0 to 1.
+
+    What is transparent is white, or black where all that is drawn is white. Values of more than
+    eight bits are divided by the largest one of as many bits as they need. Sides above `LARGEST`
+    pixels are reduced.
 
     Raises:
         ValueError: if the file is damaged.
     """
     try:
-        return ImageOps.exif_transpose(image).convert(mode)
-    except OSError as error:
+        with opened(path) as image:
+            deep = image.mode[0] in DEEP
+            upright = ImageOps.exif_transpose(image).convert("F" if deep else "RGBA")
+            small = upright.reduce(-(-max(upright.size) // LARGEST))
+    except UNREADABLE as error:
         raise ValueError(f"{path} is damaged ({error}); replace it or leave it out") from None
+    if not deep:
+        return _opaque(small)
+    values = torch.frombuffer(bytearray(small.tobytes()), dtype=torch.float32)
+    if not values.isfinite().all():
+        raise ValueError(f"{path} holds values that are no numbers; replace it or leave it out")
+    values = values - min(0.0, float(values.min()))
+    most = next((most for most in RANGES if values.max() <= most), float(values.max()))
+    return (values / most).view(small.height, small.width).expand(3, -1, -1)
+
+
+def _opaque(image: Image.Image) -> Tensor:
+    """``(3, H, W)`` of an image in RGBA."""
+    values = pil_to_tensor(image).float() / 255
+    colours, opacity = values[:3], values[3:]
+    drawn = opacity.expand_as(colours)
+    light = (colours * drawn).sum() >= (1 - FAINT) * drawn.sum()
+    paper = 0.0 if light and opacity.min() < 1 else 1.0
+    return colours * opacity + paper * (1 - opacity)
 
 
 def files_in(paths: Iterable[str | Path]) -> Iterator[Path]:
@@ -89,10 +136,14 @@ def files_in(paths: Iterable[str | Path]) -> Iterator[Path]:
     Raises:
         ValueError: if there is no such file, or no image in a folder.
     """
-    endings = set(Image.registered_extensions())
+    endings = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
     for path in map(Path, paths):
         if path.is_dir():
-            inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in endings)
+            inside = sorted(
+                file
+                for file in path.rglob("*")
+                if file.suffix.lower() in endings and file.is_file() and file.name[0] != "."
+            )
             if not inside:
                 raise ValueError(f"{path} holds no images; name a folder that does, or files")
             yield from inside
@@ -102,16 +153,34 @@ def files_in(paths: Iterable[str | Path]) -> Iterator[Path]:
             raise ValueError(f"no image at {path}; name image files or folders of them")
 
 
+def middle_of(pixels: Tensor, channels: int, size: int) -> Tensor:
+    """The square in an image's middle, as images of folders are trained on.
+
+    Args:
+        pixels: ``(3, H, W)`` of 0 to 1.
+        channels: 1 or 3.
+        size: Height and width to which it is brought.
+
+    Returns:
+        ``(channels, size, size)`` of 0 to 1.
+    """
+    height, width = pixels.shape[1:]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = pixels[:, top : top + side, left : left + side]
+    return _resized(grey_of(square) if channels == 1 else square, size)
+
+
 def as_expected(path: Path, expected: Expected) -> Tensor:
     """An image file as a net's input before its normalisation.
 
-    An image that is not square is filled up with the colour of its border. For a net of grey images
-    it becomes grey. Where the net's images show something light on black, and this one something on
-    a background of one colour, whichever, then what differs from the background becomes light, and
-    as large as it is there.
+    For a net of grey images it becomes grey, and where it is not square, its middle is taken.
+    Where the net's images show something light on black, and this one something on a background
+    of one colour, whichever, then what differs from the background becomes light, and as large as
+    it is there; an image that is of the right size and light on black already stays as it is.
 
     Args:
-        path: Of any mode and size; what is transparent counts as white.
+        path: Of any mode and size.
         expected: What the net knows.
 
     Returns:
@@ -120,32 +189,16 @@ def as_expected(path: Path, expected: Expected) -> Tensor:
     Raises:
         ValueError: if it cannot be read.
     """
-    with opened(path) as image:
-        deep = image.mode in ("I", "I;16", "I;16B", "I;16L", "F")
-        wide = decoded(image, path, "F" if deep else "RGBA")
-    pixels = _of_many_bits(wide) if deep else _on_white(wide)  # (3, H, W)
+    pixels = pixels_of(path)  # (3, H, W)
     background, plain = _background(pixels)
     right_size = pixels.shape[1:] == (expected.size, expected.size)
-    if expected.channels == 1:
-        drawn = expected.figure is not None and plain
-        pixels = _distance(pixels, background) if drawn else _grey(pixels)
-        if drawn and not right_size:
-            pixels = _cut_out(pixels, expected)
-        background, _ = _background(pixels)
-    square = _in_the_middle(pixels, max(pixels.shape[1:]), background)
-    return _resized(square, expected.size)
-
-
-def _of_many_bits(image: Image.Image) -> Tensor:
-    values = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.float32)
-    grey = values.view(image.height, image.width)
-    largest = next(most for most in (1, 255, 65535, float(grey.max())) if grey.max() <= most)
-    return (grey / largest).clamp(0, 1).expand(3, -1, -1)
-
-
-def _on_white(image: Image.Image) -> Tensor:
-    white = Image.new("RGBA", image.size, "white")
-    return pil_to_tensor(Image.alpha_composite(white, image).convert("RGB")).float() / 255
+    right = right_size and bool((background < FAINT).all())
+    if expected.channels != 1 or expected.figure is None or not plain or right:
+        return middle_of(pixels, expected.channels, expected.size)
+    drawn = _distance(pixels, background)  # (1, H, W)
+    if not right_size:
+        drawn = _cut_out(drawn, expected)
+    return _resized(_in_the_middle(drawn, max(drawn.shape[1:])), expected.size)
 
 
 def _background(pixels: Tensor) -> tuple[Tensor, bool]:
@@ -157,7 +210,7 @@ def _background(pixels: Tensor) -> tuple[Tensor, bool]:
     return colour.unsqueeze(2), bool(same.float().mean() >= PLAIN)
 
 
-def _grey(pixels: Tensor) -> Tensor:
+def grey_of(pixels: Tensor) -> Tensor:
     """``(3, H, W)`` -> ``(1, H, W)``, as ITU-R 601-2 and Pillow weigh the colours."""
     red, green, blue = pixels
     return (0.299 * red + 0.587 * green + 0.114 * blue).unsqueeze(0)
@@ -191,10 +244,10 @@ def _cut_out(pixels: Tensor, expected: Expected) -> Tensor:
     return whole
 
 
-def _in_the_middle(pixels: Tensor, side: int, background: Tensor) -> Tensor:
-    """``(C, H, W)`` -> ``(C, side, side)``."""
-    channels, height, width = pixels.shape
-    whole = background.expand(channels, side, side).clone()
+def _in_the_middle(pixels: Tensor, side: int) -> Tensor:
+    """``(1, H, W)`` -> ``(1, side, side)``, black around it."""
+    height, width = pixels.shape[1:]
+    whole = pixels.new_zeros(1, side, side)
     top, left = (side - height) // 2, (side - width) // 2
     whole[:, top : top + height, left : left + width] = pixels
     return whole

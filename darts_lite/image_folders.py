@@ -10,13 +10,11 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.datasets import ImageFolder
-from torchvision.transforms.functional import pil_to_tensor
 
 from darts_lite.datasets import LoadedImages, Source, stratified_order
-from darts_lite.image_files import decoded, opened
+from darts_lite.image_files import is_grey, middle_of, opened, pixels_of
 
 LARGEST_SIDE = 64
 """Pixels to which larger images are reduced where no size is given."""
@@ -88,7 +86,7 @@ def _held_out(files: Sequence[File]) -> tuple[list[File], list[File]]:
 def _header(path: str) -> tuple[int, bool]:
     """Shorter side in pixels, and whether the image is grey."""
     with opened(path) as image:
-        return min(image.size), image.mode in ("1", "L", "LA", "I", "I;16", "F")
+        return min(image.size), is_grey(image)
 
 
 def _load(
@@ -111,8 +109,4 @@ def _load(
 
 def _pixels(path: str, channels: int, side: int) -> Tensor:
     """uint8 ``(channels, side, side)``."""
-    with opened(path) as file:
-        image = decoded(file, path, "L" if channels == 1 else "RGB")
-        if image.size != (side, side):
-            image = ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)
-        return pil_to_tensor(image)
+    return middle_of(pixels_of(path), channels, side).mul(255).round().to(torch.uint8)

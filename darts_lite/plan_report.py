@@ -31,6 +31,7 @@ class Stage:
         between: Seconds of what else an epoch has: checkpoint, drawings.
         once: Seconds of what happens once: first steps, architecture, test.
         times: How often the stage runs.
+        validations: In an epoch.
         most: Seconds after which each of these times is ended, if there is such a limit.
     """
 
@@ -48,12 +49,13 @@ class Stage:
     between: float
     once: float
     times: int
+    validations: float = 1.0
     most: float | None = None
 
     @property
     def epoch(self) -> float:
         """Seconds of an epoch behind the warm-up."""
-        return self.steps * self.step + self.validation + self.between
+        return self.steps * self.step + self.validations * self.validation + self.between
 
     @property
     def seconds(self) -> float:

@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.callbacks import Checkpoint, Timer
 
 from darts_lite import pipeline, room
 from darts_lite.allocator import keep_freed_memory
@@ -27,11 +28,12 @@ from darts_lite.data import ImageData
 from darts_lite.derivation import WithinBudget, for_data
 from darts_lite.encoding import any_architecture
 from darts_lite.explore import Exploration
+from darts_lite.files import check_writable
 from darts_lite.memory import passes
 from darts_lite.plan_report import Plan, Stage, report
 from darts_lite.reporting import device_name
 from darts_lite.retraining import Retraining
-from darts_lite.run_settings import RunSettings
+from darts_lite.run_settings import RunSettings, check_trust
 from darts_lite.search import ArchitectureSearch
 from darts_lite.stopwatch import Stopwatch
 from darts_lite.trainers import Trainers
@@ -53,9 +55,16 @@ class PlanCLI(DartsCLI):
 
     def before_instantiate_classes(self) -> None:
         """Lets everything be written into a folder that is thrown away."""
+        config = self.config["fit"]
+        run, trainer, retraining = config["run"], config["trainer"], config["retraining"]
+        check_writable(Path(run["folder"]) / run["name"])
+        if trainer["fast_dev_run"]:
+            raise ValueError("plan measures what a whole run takes; leave fast_dev_run out")
         self._folder = tempfile.TemporaryDirectory()
-        run = self.config["fit"]["run"]
-        run["folder"], run["resume"] = self._folder.name, None
+        run["folder"], run["resume"], config["ckpt_path"] = self._folder.name, None, None
+        trainer["logger"] = None  # those beside TensorBoard's may write anywhere
+        if retraining is not None:  # there are no weights to inherit yet
+            retraining["init_args"]["inherit"] = False
         super().before_instantiate_classes()
 
     def fit(
@@ -68,6 +77,8 @@ class PlanCLI(DartsCLI):
         """Measures and prints."""
         with self._folder:
             run = self._get(self.config_init, "run")
+            limit = self.trainer.limit_test_batches
+            check_trust(run, model, self.config["fit"], limit, ckpt_path)
             planner = Planner(
                 datamodule,
                 replace(self.trainers, run=replace(run, max_minutes=None)),
@@ -164,9 +175,17 @@ class Planner:
         return self._ended(staged("retraining", sizes, watch, epochs, 0.0, once, times), None)
 
     def _ended(self, stage: Stage, seconds: float | None) -> Stage:
-        """A stage that ends after so long, or after the time that the trainer may take."""
+        """A stage that ends after so long, or after the time that the trainer may take.
+
+        It has as many validations as the trainer's settings ask for.
+        """
         limits = [seconds, Timer(self.settings["max_time"]).time_remaining()]
-        return replace(stage, most=min(filter(None, limits), default=None))
+        interval, every = (
+            self.settings[name] for name in ("val_check_interval", "check_val_every_n_epoch")
+        )
+        number = stage.steps / interval if isinstance(interval, int) else 1 / (interval or 1.0)
+        validations = number / (every or 1)
+        return replace(stage, most=min(filter(None, limits), default=None), validations=validations)
 
     def _watching(self, trainer: Trainer) -> Stopwatch:
         """A stopwatch that knows the limits of the run, beside which the measured one is short."""
@@ -182,8 +201,13 @@ class Planner:
             limit = self.settings[f"limit_{name}_batches"]
             return min(count, limit) if isinstance(limit, int) else count
 
+        callbacks = self.settings["callbacks"] or []
+        callbacks = callbacks if isinstance(callbacks, list) else [callbacks]
         return self.trainers.make(
             model,
+            callbacks=[c for c in callbacks if not isinstance(c, Checkpoint)],
+            val_check_interval=1.0,
+            check_val_every_n_epoch=1,
             limit_train_batches=few("train", STEPS),
             limit_val_batches=few("val", BATCHES),
             limit_test_batches=few("test", BATCHES),

@@ -2,7 +2,8 @@
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,11 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         ValueError, FileNotFoundError: if the checkpoint or an image cannot be used.
     """
+    if not options.images:
+        raise ValueError("--json needs --images; without them predict prints the test set's lines")
     net, about = load_answer(options.ckpt_path, options.imports)
-    answers = predictions(net, about, list(files_in(options.images)))
+    named = set(map(Path, options.images))
+    answers = predictions(net, about, list(files_in(options.images)), named)
     if options.json:
         print(json.dumps(answers, indent=2))
         return
@@ -31,23 +35,39 @@ def run(options: argparse.Namespace) -> None:
 
 
 def predictions(
-    net: Answer, about: Mapping[str, Any], paths: Sequence[Path]
+    net: Answer, about: Mapping[str, Any], paths: Sequence[Path], needed: Collection[Path] = ()
 ) -> list[dict[str, Any]]:
     """For each image its path, class, probability, and the probabilities of all classes.
 
     Args:
         net, about: See `darts_lite.answer.load_answer`.
-        paths: Of image files.
+        paths: Of image files. One that cannot be read is left out, with a warning on standard
+            error.
+        needed: Of these, those that must not be left out.
+
+    Raises:
+        ValueError: if one of those, or none at all, can be read, or the net's images are no
+            pictures.
     """
     expected = Expected(len(about["mean"]), about["image_size"], about["figure"])
+    if expected.channels not in (1, 3):
+        raise ValueError(f"this net sees {expected.channels} channels, an image file has 1 or 3")
     names = about["class_names"]
     answers = []
     for start in range(0, len(paths), BATCH):
-        part = paths[start : start + BATCH]
-        pixels = torch.stack([as_expected(path, expected) for path in part])
+        readable = {}
+        for path in paths[start : start + BATCH]:
+            try:
+                readable[path] = as_expected(path, expected)
+            except ValueError as error:
+                if path in needed:
+                    raise
+                print(f"Warning: {error}", file=sys.stderr)
+        if not readable:
+            continue
         with torch.no_grad():
-            shares = net(pixels)  # (B, classes)
-        for path, row in zip(part, shares, strict=True):
+            shares = net(torch.stack([*readable.values()]))  # (B, classes)
+        for path, row in zip(readable, shares, strict=True):
             best = int(row.argmax())
             answers.append(
                 {
@@ -57,4 +77,6 @@ def predictions(
                     "probabilities": [round(share, 6) for share in row.tolist()],
                 }
             )
+    if not answers:
+        raise ValueError("none of these images can be read; name others")
     return answers

@@ -46,7 +46,7 @@ def with_presets(args: Sequence[str]) -> list[str]:
 
 def _path_of(config: str) -> str:
     is_text = any(mark in config for mark in "\n:{")  # settings themselves, as YAML
-    if is_text or Path(config).exists() or Path(config).suffix:
+    if is_text or Path(config).is_file() or Path(config).suffix:
         return config  # the parser says what is wrong with it
     if config in names():
         return str(folder() / f"{config}.yaml")

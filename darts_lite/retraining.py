@@ -264,5 +264,8 @@ def _supernet_of(value: Architecture | Mapping[str, Any] | str | Path) -> Any:
             "inherit needs the path of a search checkpoint (checkpoints/last.ckpt of its run) as "
             f"architecture, got {str(value)[:80]!r}; or set inherit to false"
         )
-    found = ArchitectureSearch.load_from_checkpoint(value, map_location="cpu", weights_only=True)
+    # Parts of a user's own classes are not needed for the weights, and could not be built here.
+    found = ArchitectureSearch.load_from_checkpoint(
+        value, map_location="cpu", weights_only=True, relaxation=None, derivation=None
+    )
     return found.supernet

@@ -1,5 +1,6 @@
 """How much memory there is, and how much was used at most."""
 
+import os
 import resource
 import sys
 from collections.abc import Callable
@@ -20,7 +21,7 @@ def available(device: torch.device) -> int:
     """Bytes that a program may still take."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    free = _field("/proc/meminfo", "MemAvailable:") * 1024
+    free = _field("/proc/meminfo", "MemAvailable:") * 1024 or _installed()
     limit, used = (_number(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
     return min(free, limit - used) if limit else free
 
@@ -62,6 +63,11 @@ def largest_batch(
             return min(most, int(MARGIN * free / ((after - before) / size)))
         known, before, size = float(after - before > VISIBLE), after, 2 * size
     return most
+
+
+def _installed() -> int:
+    """Bytes of the machine, where its system does not tell how many of them are free."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _field(path: str, name: str) -> int:

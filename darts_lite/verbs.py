@@ -98,7 +98,6 @@ def _export(parser: argparse.ArgumentParser) -> None:
         "--to",
         nargs="+",
         choices=("pt2", "safetensors", "python", "onnx", "litert"),
-        default=["pt2", "safetensors", "python"],
         help="kinds of files; python is one file of plain torch code with the weights in it; onnx "
         "and litert need the extras onnx and tensorflow; the first three when not given",
     )
@@ -108,6 +107,12 @@ def _export(parser: argparse.ArgumentParser) -> None:
         type=_count,
         default=1000,
         help="test images to compare each file with the net on",
+    )
+    parser.add_argument(
+        "--data.root", dest="root", metavar="FOLDER", help="where those are, if not where they were"
+    )
+    parser.add_argument(
+        "--data.dataset", dest="dataset", help="the folder of your own images, where it has moved"
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 from runs import Finished
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -25,6 +26,13 @@ def runs(finished: Finished, tmp_path: Path) -> Path:
     return tmp_path
 
 
+def shown(made: Table) -> str:
+    """A table as a wide terminal shows it."""
+    console = Console(width=300, record=True, file=io.StringIO())
+    console.print(made)
+    return console.export_text()
+
+
 def test_the_best_run_comes_first(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["compare", str(runs), "--json"])
     first, second = json.loads(capsys.readouterr().out)
@@ -37,9 +45,7 @@ def test_the_table_shows_what_differs_and_every_figure(runs: Path, finished: Fin
     headings = [column.header for column in made.columns]
     assert "seed" in headings and "data" not in headings  # all have the same data
     assert {"test\n%", "weights", "mult-adds\nmillions", "search\ns"} <= set(headings)
-    console = Console(width=300, record=True, file=io.StringIO())
-    console.print(made)
-    text = console.export_text()
+    text = shown(made)
     assert "99.90" in text and f"{finished.summary['params']:,}" in text
 
 
@@ -60,6 +66,19 @@ def test_tensorboard_gets_settings_and_figures(runs: Path, tmp_path: Path) -> No
         events = EventAccumulator(str(log))
         events.Reload()
         assert "final/test_accuracy" in events.Tags()["scalars"]
+
+
+def test_runs_are_told_apart_by_what_their_paths_do_not_share(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(runs)
+    (runs / "second").rename(runs / "[bold]")
+    found = find_runs(["first", str(runs / "[bold]"), str(runs / "first")])
+    assert shown(table(list(found.items()))).count("version_0") == 2
+    assert "[bold]/version_0" in shown(table(list(found.items())))
+    main(["compare", "first", "--json", "--tensorboard", "board"])
+    said, beside = capsys.readouterr()
+    assert len(json.loads(said)) == 1 and "tensorboard --logdir board" in beside
 
 
 def test_a_folder_without_runs_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,7 +57,7 @@ def test_a_budget_counts_the_net_that_the_search_was_for(
     words = ["--parameters", "5000", "--output", str(tmp_path / "small.json")]
     main(["derive", str(tmp_path / "budget.ckpt"), *words])
     said = capsys.readouterr().out
-    assert f"{size(found):,} parameters in 8 channels and 4 cells" in said
+    assert f"{size(found):,} parameters for 1 channel, 10 classes, 4 cells of 8 channels" in said
     assert Architecture.load(tmp_path / "small.json") == found
     wider = architecture_of(tmp_path / "budget.ckpt", WithinBudget(parameters=5_000, channels=4))
     assert wider.skeleton.channels == 4

@@ -42,6 +42,30 @@ def test_several_runs_are_drawn_by_their_cost(finished: Finished, tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["cost.png"]
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["{run}", "{run}", "--what", "cells"], "several runs are drawn by their cost only"),
+        (["{begun}"], "nothing to draw yet"),
+        (["{run}", "--output", "{begun}/config.yaml"], "set --output to another"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_line_and_leaves_nothing(
+    words: list[str],
+    told: str,
+    finished: Finished,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "config.yaml").write_text("{}")
+    places = {"run": finished.directory, "begun": tmp_path}
+    with pytest.raises(SystemExit):
+        main(["plot", *(word.format(**places) for word in words)])
+    said = capsys.readouterr().err
+    assert told in said and said.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
+
+
 def test_a_retraining_alone_has_no_shares(
     finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 """Files for other programs, each asked in its own runtime."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,20 @@ def test_a_file_that_answers_otherwise_is_not_kept(finished: Finished, tmp_path:
     assert path.read_text() == "the one before" and [*tmp_path.iterdir()] == [path]
     assert export("safetensors", net, about, pixels, path) == 0.0
     assert torch.isfinite(pixels).all()
+
+
+def test_one_image_suffices_and_the_data_may_have_moved(
+    finished: Finished, digits_root: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = shutil.copytree(digits_root, tmp_path / "moved")
+    content = torch.load(finished.directory / "net.ckpt", weights_only=True)
+    content["data"]["init_args"] |= {"root": "/nowhere", "train_images": 3000}
+    torch.save(content, tmp_path / "net.ckpt")
+    words = ["export", str(tmp_path / "net.ckpt"), "--to", "pt2", "--images", "1"]
+    main([*words, f"--data.root={moved}", "--output", str(tmp_path)])
+    assert "1 test images, same classes" in capsys.readouterr().out
+    (tmp_path / "net.pt2").unlink()
+    (tmp_path / "net.pt2").mkdir()
+    with pytest.raises(SystemExit):
+        main([*words, f"--data.root={moved}", "--output", str(tmp_path)])
+    assert "net.pt2, which is a folder" in capsys.readouterr().err

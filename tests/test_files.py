@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from darts_lite.files import remove_parts, write_text, written_whole
+from darts_lite.files import made_folder, remove_parts, write_text, written_whole
 
 
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -43,3 +43,20 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     write_text(tmp_path / "last.ckpt", "whole")
     remove_parts(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_a_link_stays_one_and_what_is_no_file_stays_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "text")
+    write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "text").read_text() == "new"
+    with pytest.raises(OSError, match="which is no file"):
+        write_text(tmp_path, "new")
+
+
+def test_a_folder_is_made_or_named(tmp_path: Path) -> None:
+    assert made_folder(tmp_path / "a" / "b", "--output").is_dir()
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(OSError, match="set --output to another") as error:
+            made_folder(place, "--output")
+        assert "\n" not in str(error.value)

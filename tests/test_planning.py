@@ -18,6 +18,8 @@ def test_a_plan_of_a_search_and_its_retraining(
     finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     changes = [f"--run.folder={tmp_path / 'logs'}", "--model.warmup_epochs=0.5"]
+    changes += ["--retraining.inherit=true", "--trainer.check_val_every_n_epoch=2"]
+    changes += ["--trainer.logger=CSVLogger", f"--trainer.logger.save_dir={tmp_path / 'csv'}"]
     main(["plan", "--config", str(finished.config), *finished.data, *changes])
     table, last = capsys.readouterr().out.rsplit("\n", 2)[:2]
     plan = json.loads(last)
@@ -29,19 +31,22 @@ def test_a_plan_of_a_search_and_its_retraining(
         assert stage["step"] > 0 and stage["largest_batch"] >= stage["batch_size"]
         assert f"{stage['parameters']:,}" in table
     assert search["steps"] == 18  # of 1,800 images, 100 at once
+    assert search["validations"] == 0.5
     assert plan["seconds"] > search["seconds"] > 0 and plan["available"] > plan["peak"] > 10**8
     assert "Advice: " in table
-    assert not (tmp_path / "logs").exists() or not list((tmp_path / "logs").rglob("*.ckpt"))
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_plan_of_a_retraining_alone(
     finished: Finished, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = ["--model.architecture", str(finished.directory / "architecture.json")]
-    main(["plan", "--config", "retrain", *settings, *finished.data, "--trainer.max_epochs=7"])
+    limits = ["--trainer.max_epochs=7", "--trainer.max_time=00:00:00:01"]
+    main(["plan", "--config", "retrain", *settings, *finished.data, *limits])
     plan = json.loads(capsys.readouterr().out.splitlines()[-1])
     (stage,) = plan["stages"]
     assert stage["name"] == "retraining" and stage["epochs"] == 7
+    assert stage["most"] == 1.0 and stage["seconds"] == min(stage["seconds"], 1.0) > 0
 
 
 def test_a_plan_keeps_to_the_limits_of_the_run(
@@ -53,20 +58,22 @@ def test_a_plan_keeps_to_the_limits_of_the_run(
     search, retraining = json.loads(capsys.readouterr().out.splitlines()[-1])["stages"]
     assert (search["steps"], search["epochs"], search["seconds"]) == (3, 2, 0.1)
     assert retraining["steps"] == 3 and retraining["most"] is None
-    again = ["--config", "retrain", "--model.architecture", "DARTS_V2", "--model.channels=4"]
-    times = ["--model.cells=2", "--trainer.max_time=00:00:00:01", "--trainer.limit_train_batches=9"]
-    main(["plan", *again, *times, *finished.data])
-    (alone,) = json.loads(capsys.readouterr().out.splitlines()[-1])["stages"]
-    assert alone["most"] == 1.0 and alone["seconds"] <= 1.0 and alone["epochs"] == 10
 
 
-def test_several_processes_are_refused(
-    finished: Finished, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--trainer.devices=2", "--trainer.strategy=ddp"], "plan measures one process"),
+        (["--trainer.fast_dev_run=1"], "leave fast_dev_run out"),
+        (["--run.control=random", "--retraining=null"], "run.control compares"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused_at_once(
+    words: list[str], told: str, finished: Finished, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    several = ["--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.accelerator=cpu"]
     with pytest.raises(SystemExit):
-        main(["plan", "--config", str(finished.config), *several, *finished.data])
-    assert "plan measures one process" in capsys.readouterr().err
+        main(["plan", "--config", str(finished.config), *words, *finished.data])
+    assert told in capsys.readouterr().err
 
 
 def test_what_stands_for_the_found_net_is_within_the_budget(digits: ImageData) -> None:

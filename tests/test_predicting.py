@@ -72,6 +72,27 @@ def test_bad_files_get_one_line(
     assert message in said and said.count("\n") == 1
 
 
+def test_a_bad_file_in_a_folder_is_left_out(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.png").write_text("no image")
+    words = ["predict", f"--ckpt_path={finished.directory}/net.ckpt", "--images", str(tmp_path)]
+    with pytest.raises(SystemExit):
+        main(words)
+    assert "none of these images can be read" in capsys.readouterr().err
+    Image.new("L", (28, 28)).save(tmp_path / "good.png")
+    main(words)
+    said = capsys.readouterr()
+    assert "good.png" in said.out and said.out.count("\n") == 2
+    assert said.err.startswith("Warning: ") and "bad.png" in said.err
+
+
+def test_json_is_for_images(finished: Finished, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["predict", f"--ckpt_path={finished.directory}/net.ckpt", "--json"])
+    assert "--json needs --images" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_two_hundred_pictures_of_digits(
     digits: ImageData, digits_root: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -31,6 +31,14 @@ def test_files_and_settings_stay_as_they_are(
         assert with_presets(["fit", "--config", config]) == ["fit", "--config", config]
 
 
+def test_a_folder_of_the_same_name_does_not_hide_a_preset(
+    configs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mnist").mkdir()
+    assert with_presets(["fit", "--config", "mnist"])[2] == str(configs / "mnist.yaml")
+
+
 def test_an_unknown_name_is_refused_with_those_there_are() -> None:
     with pytest.raises(ValueError) as caught:
         with_presets(["fit", "--config", "minst"])

@@ -131,7 +131,10 @@ def test_the_example_of_own_parts_runs(tmp_path: Path) -> None:
     assert "Sharp" in summary["algorithm"] and summary["data_source"] == "drawn"
     assert summary["test_accuracy"] > 0.9
     assert json.loads(said["test"][-1])["test/accuracy"] == summary["test_accuracy"]
-    assert len(said["export"]) == 2 and all("same classes" in line for line in said["export"])
+    *written, left_out = said["export"]
+    assert len(written) == 2 and all("same classes" in line for line in written)
+    assert left_out.startswith("net.py is left out") == ("my_parts.Blur" in summary["architecture"])
+    assert "parameters for 1 channel, 2 classes" in said["derive"][-1]
 
 
 @pytest.mark.slow
