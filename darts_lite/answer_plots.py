@@ -1,6 +1,7 @@
 """Drawings of what a net answers: which classes it confuses, and where it is most wrong."""
 
 from collections.abc import Sequence
+from textwrap import shorten
 from typing import NamedTuple
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 DPI = 130
 ROW = 10
 """Images side by side."""
+LONGEST_NAME = 12
+"""Characters of the name of a class."""
 
 
 class Answer(NamedTuple):
@@ -21,11 +24,12 @@ class Answer(NamedTuple):
     loss: float
 
 
-def draw_confusion(counts: Tensor) -> Figure:
+def draw_confusion(counts: Tensor, names: Sequence[str] | None = None) -> Figure:
     """A square per class and prediction, with its number of images, darker where most are wrong.
 
     Args:
         counts: ``(classes, predictions)``.
+        names: Of the classes; their numbers when not given.
     """
     classes = len(counts)
     wrong = counts.float().clone().fill_diagonal_(0)
@@ -37,8 +41,9 @@ def draw_confusion(counts: Tensor) -> Figure:
             for column in range(classes):
                 if (count := int(counts[row, column])) > 0:
                     axes.text(column, row, str(count), size=7, ha="center", va="center")
-        axes.set_xticks(range(classes))
-        axes.set_yticks(range(classes))
+        told = [_name(label, names) for label in range(classes)]
+        axes.set_xticks(range(classes), told, rotation=0 if names is None else 90)
+        axes.set_yticks(range(classes), told)
     axes.set_xlabel("predicted")
     axes.set_ylabel("class")
     right = int(counts.diagonal().sum())
@@ -47,12 +52,15 @@ def draw_confusion(counts: Tensor) -> Figure:
     return figure
 
 
-def draw_answers(answers: Sequence[Answer], title: str) -> Figure:
+def draw_answers(
+    answers: Sequence[Answer], title: str, names: Sequence[str] | None = None
+) -> Figure:
     """Images with their class and what was predicted instead, in rows.
 
     Args:
         answers: At least one.
         title: Stands above.
+        names: Of the classes; their numbers when not given.
     """
     pictures = [_shown(answer.image) for answer in answers]  # (H, W, 3) each
     height, width = pictures[0].shape[:2]
@@ -70,11 +78,16 @@ def draw_answers(answers: Sequence[Answer], title: str) -> Figure:
         top = (number // ROW) * (height + gap) + gap
         axes.imshow(picture.numpy(), extent=(left, left + width, top + height, top), aspect="auto")
         wrong = answer.predicted != answer.label
-        told = f"{answer.label}, not {answer.predicted}" if wrong else f"{answer.label}"
+        told = _name(answer.label, names)
+        told += f", not {_name(answer.predicted, names)}" if wrong else ""
         colour = "#b5182b" if wrong else "black"
         axes.text(left + width / 2, top - 0.08 * height, told, size=7, ha="center", color=colour)
     figure.suptitle(title, size=10, x=0.01, y=0.99, ha="left", va="top")
     return figure
+
+
+def _name(label: int, names: Sequence[str] | None) -> str:
+    return shorten(names[label], LONGEST_NAME, placeholder="...") if names else str(label)
 
 
 def _shown(image: Tensor) -> Tensor:

@@ -65,6 +65,7 @@ class DartsCLI(LightningCLI):
             subclass_mode_data=True,
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
+            parser_kwargs={"allow_abbrev": False},
             args=list(args),
         )
 
@@ -246,6 +247,8 @@ def guarded(command: Callable[[], object]) -> None:
     except (ValueError, OSError, MisconfigurationException) as error:
         if "DARTS_LITE_DEBUG" in os.environ:
             raise
+        if isinstance(error, OSError) and error.filename is not None:  # the system's own
+            stop(f"cannot use {error.filename} ({error.strerror}); choose another place")
         stop(str(error))
     except (RuntimeError, LookupError, TypeError, AttributeError, OverflowError) as error:
         if not restoring(error) and "loading state_dict" not in str(error):

@@ -16,7 +16,10 @@ from darts_lite.verbs import OWN, PASSED_ON, TRAINING
 
 
 class _OneLineParser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser whose errors are one line, and whose arguments are not abbreviated."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message: str) -> Any:
         """Prints what is wrong on standard error and exits with status 2."""
@@ -42,7 +45,18 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Runs a command; a user's mistake ends with exit status 2 and one line on standard error."""
+    """Runs a command; a user's mistake ends with exit status 2 and one line on standard error.
+
+    Ctrl-C ends it with status 130; a training that it stops says from where it goes on.
+    """
+    try:
+        _run(args)
+    except KeyboardInterrupt:
+        print("Stopped by Ctrl-C.", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def _run(args: Sequence[str] | None) -> None:
     given = sys.argv[1:] if args is None else list(args)
     front = parser()
     words = {word.partition("=")[0] for word in given}

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from darts_lite.files import short_names
 from darts_lite.records import SUMMARY, read_summary
 
 Summary = Mapping[str, Any]
@@ -33,6 +34,8 @@ COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
 FIGURES = tuple(
     name for name in COLUMNS if name.endswith(("accuracy", "params", "macs", "seconds"))
 )
+LONGEST_NAME = 24
+"""Characters of a run's name that stay on one line."""
 SETTINGS = tuple(name for name in COLUMNS if name not in FIGURES)
 
 
@@ -46,7 +49,10 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps([{"run": name, **summary} for name, summary in runs]))
     else:
-        Console().print(table(runs, options.architectures))
+        Console().print(table(runs))
+    if options.architectures and not options.json:
+        for name, (_, summary) in zip(short_names([run for run, _ in runs]), runs, strict=True):
+            print(f"{name}: {summary.get('architecture')}")
     if options.tensorboard is not None:
         write_hyperparameters(runs, Path(options.tensorboard))
         where = sys.stderr if options.json else sys.stdout
@@ -72,15 +78,15 @@ def find_runs(places: Sequence[str]) -> dict[str, Summary]:
     return found
 
 
-def table(runs: Sequence[tuple[str, Summary]], architectures: bool = False) -> Table:
+def table(runs: Sequence[tuple[str, Summary]]) -> Table:
     """A row per run, without columns that no run has anything for or all have the same in.
 
     Args:
         runs: Folders and summaries.
-        architectures: Whether to show what was found.
     """
-    made = Table(show_lines=architectures)
-    made.add_column("run", overflow="fold")
+    made = Table()
+    names = short_names([run for run, _ in runs])
+    made.add_column("run", overflow="fold", min_width=min(LONGEST_NAME, max(map(len, names))))
     differing = _differing(runs)
     shown = [
         name
@@ -88,21 +94,15 @@ def table(runs: Sequence[tuple[str, Summary]], architectures: bool = False) -> T
         if (name in FIGURES and any(summary.get(name) is not None for _, summary in runs))
         or name in differing
     ]
-    if not architectures and "architecture" in shown:
+    if "architecture" in shown:
         shown.remove("architecture")
     for name in shown:
         made.add_column(
             COLUMNS[name][0], justify="right" if name in FIGURES else "left", overflow="fold"
         )
-    for name, (_, summary) in zip(short_names([run for run, _ in runs]), runs, strict=True):
+    for name, (_, summary) in zip(names, runs, strict=True):
         made.add_row(Text(name), *(Text(_cell(key, summary.get(key))) for key in shown))
     return made
-
-
-def short_names(folders: Sequence[str]) -> list[str]:
-    """What tells folders apart: their paths from the folder that holds all of them."""
-    shared = os.path.commonpath(folders) if len(folders) > 1 else os.path.dirname(folders[0])
-    return [os.path.relpath(folder, shared) for folder in folders]
 
 
 def write_hyperparameters(runs: Sequence[tuple[str, Summary]], folder: Path) -> None:

@@ -106,7 +106,8 @@ class WithinBudget:
 
     Args:
         parameters: Most parameters of the net; None sets no limit.
-        multiply_adds: Most multiply-adds of the net for one image; None sets no limit.
+        multiply_adds: Most multiply-adds of the net for one image, once through it: an answer that
+            is the mean over nine shifts takes nine times as many. None sets no limit.
         latency: Most milliseconds of the net for one image; None sets no limit.
         latency_table: File with the milliseconds of the operations, see
             `darts_lite.cost_files.kept_costs`; measured on the CPU where there is no such file.

@@ -86,7 +86,7 @@ def architecture_of(
 ) -> Architecture:
     """What a search's checkpoint stands for, by its own rule or another one.
 
-    By a budget it comes in the skeleton of the net that is retrained, which the budget counts.
+    It comes in the skeleton of the net that is retrained, as far as a budget tells it.
 
     Args:
         checkpoint: Of any epoch.
@@ -96,11 +96,12 @@ def architecture_of(
     Raises:
         FileNotFoundError, ValueError: if the file is none, or holds no shares for a rule.
     """
-    if rule is None:
-        return resolve_architecture(Path(checkpoint))
     content = read_checkpoint(checkpoint)
+    searched = content["model"]["class_path"].rpartition(".")[2] == ArchitectureSearch.__name__
+    if rule is None and not searched:
+        return resolve_architecture(Path(checkpoint))
     settings = settings_of(checkpoint, trusted)["model"]["init_args"]
-    if content["model"]["class_path"].rpartition(".")[2] != ArchitectureSearch.__name__:
+    if not searched:
         raise ValueError(
             f"{checkpoint} holds no shares of candidates, so no --rule can derive from it; give "
             "the checkpoint of a differentiable search"
@@ -108,18 +109,21 @@ def architecture_of(
     search = ArchitectureSearch.load_from_checkpoint(
         checkpoint, map_location="cpu", weights_only=True, **dict(own_parts(settings, trusted))
     )
+    found = resolve_architecture(Path(checkpoint))
     known = {name: search.hparams[name] for name in ("in_channels", "num_classes")}
-    rule = for_data(rule, **known, image_size=content.get("image_size"))
-    if isinstance(rule, WithinBudget):
-        rule = rule.in_skeleton_of(search.derivation)
-    found_before = resolve_architecture(Path(checkpoint)).found_by
-    found_by = {
-        "algorithm": found_before.get("algorithm") or search.algorithm,
-        "architecture_steps": int(search.architecture_steps),
-        "derivation": describe_part(rule),
-    }
-    found = derive(search.space, search.shares(), found_by, rule)
-    return rule.retrained(found) if isinstance(rule, WithinBudget) else found
+    budget = rule if isinstance(rule, WithinBudget) else search.derivation
+    if isinstance(budget, WithinBudget):
+        budget = budget.in_skeleton_of(search.derivation)
+    if rule is not None:
+        rule = budget if isinstance(rule, WithinBudget) else rule
+        rule = for_data(rule, **known, image_size=content.get("image_size"))
+        found_by = {
+            "algorithm": found.found_by.get("algorithm") or search.algorithm,
+            "architecture_steps": int(search.architecture_steps),
+            "derivation": describe_part(rule),
+        }
+        found = derive(search.space, search.shares(), found_by, rule)
+    return budget.retrained(found) if isinstance(budget, WithinBudget) else found
 
 
 def compare(first: str, second: str, picture: str | None) -> None:
@@ -127,10 +131,11 @@ def compare(first: str, second: str, picture: str | None) -> None:
     pair = tuple(resolve_architecture(each) for each in (first, second))
     for letter, name, each in zip("AB", (first, second), pair, strict=True):
         print(f"{letter}: {name}: {_size(each, name)}")
+    if picture is not None:
+        save(draw_comparison(*pair), picture)
     lines = list(in_words(*pair))
     print("\n".join(lines) if lines else "They are the same.")
     if picture is not None:
-        save(draw_comparison(*pair), picture)
         print(f"Drawn in {picture}")
 
 

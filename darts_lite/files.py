@@ -1,7 +1,7 @@
 """Files that are there whole or not at all."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -66,6 +66,12 @@ def made_folder(path: str | Path, setting: str) -> Path:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OSError(f"cannot write to {folder}; make it writable, or set {setting} to another")
     return folder
+
+
+def short_names(folders: Sequence[str]) -> list[str]:
+    """What tells folders apart: their paths from the folder that holds all of them."""
+    shared = os.path.commonpath(folders) if len(folders) > 1 else os.path.dirname(folders[0])
+    return [os.path.relpath(folder, shared) for folder in folders]
 
 
 def check_writable(folder: Path) -> None:

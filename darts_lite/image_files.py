@@ -103,13 +103,13 @@ def pixels_of(path: str | Path) -> Tensor:
     Raises:
         ValueError: if the file is damaged.
     """
-    try:
-        with opened(path) as image:
+    with opened(path) as image:
+        try:
             deep = image.mode[0] in DEEP
             upright = ImageOps.exif_transpose(image).convert("F" if deep else "RGBA")
             small = upright.reduce(-(-max(upright.size) // LARGEST))
-    except UNREADABLE as error:
-        raise ValueError(f"{path} is damaged ({error}); replace it or leave it out") from None
+        except UNREADABLE as error:
+            raise ValueError(f"{path} is damaged ({error}); replace it or leave it out") from None
     if not deep:
         return _opaque(small)
     values = torch.frombuffer(bytearray(small.tobytes()), dtype=torch.float32)

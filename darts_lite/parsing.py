@@ -14,6 +14,7 @@ from jsonargparse import Namespace, get_loader, set_loader, set_parsing_settings
 from lightning.pytorch.cli import LightningArgumentParser
 
 from darts_lite.checkpoints import CHANGED, check_size, settings_of
+from darts_lite.presets import names
 
 TESTED = "darts_lite.retraining.Retraining"
 FROM_DATA = ("in_channels", "num_classes")
@@ -140,7 +141,10 @@ def check_values(config: Any) -> None:
     """
     for name in GROUPS:
         if not isinstance(config.get(name), Namespace):
-            raise ValueError(f"{name} must hold settings, got {short(config.get(name))}")
+            advice = ""
+            if name == "model" and config.get(name) is None:
+                advice = f"; give a configuration, --config FILE or one of {', '.join(names())}"
+            raise ValueError(f"{name} must hold settings, got {short(config.get(name))}{advice}")
     for name, value in _flat(config.as_dict()):
         if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
             raise ValueError(f"{name} has more than 64 bits: {short(value)}")

@@ -20,7 +20,8 @@ class Stage:
         name: Of the stage.
         parameters: Of the supernet or the net.
         batch_size: Images in one step, of each split.
-        largest_batch: How many would fit.
+        images: There are at most for a step.
+        largest_batch: How many of them would fit at once.
         steps: In an epoch.
         epochs: How many.
         step: Seconds of a step.
@@ -38,6 +39,7 @@ class Stage:
     name: str
     parameters: int
     batch_size: int
+    images: int
     largest_batch: int
     steps: int
     epochs: int
@@ -94,6 +96,9 @@ class Plan:
 
 def advice(plan: Plan) -> str:
     """What to change first, if anything."""
+    search = next((stage for stage in plan.stages if stage.name == "search"), None)
+    if search is not None and search.warmup_epochs >= search.epochs:
+        return "the alphas never move: lower model.warmup_epochs, or raise trainer.max_epochs"
     slowest = max(plan.stages, key=lambda stage: stage.seconds)
     setting = "data.search_batch_size" if slowest.name == "search" else "data.batch_size"
     if plan.peak > CROWDED * plan.available:
@@ -121,9 +126,18 @@ def report(plan: Plan) -> None:
     rows = {
         "parameters": lambda stage: f"{stage.parameters:,}",
         "images in a step": lambda stage: f"{stage.batch_size:,}",
-        "would fit": lambda stage: f"{stage.largest_batch:,}",
+        "would fit": lambda stage: (
+            f"all {stage.images:,}"
+            if stage.largest_batch >= stage.images
+            else f"{stage.largest_batch:,}"
+        ),
         "steps an epoch": lambda stage: f"{stage.steps:,}",
         "epochs": lambda stage: f"{stage.epochs:,}",
+        "before the alphas move": lambda stage: (
+            f"{stage.warmup_epochs:g} epochs of {1000 * stage.warmup_step:.0f} ms a step"
+            if stage.warmup_epochs
+            else "-"
+        ),
         "a step": lambda stage: f"{1000 * stage.step:.0f} ms",
         "an epoch": lambda stage: _duration(stage.epoch),
         "in all": lambda stage: _duration(stage.seconds),

@@ -228,7 +228,7 @@ class Planner:
         sizes = self.data.split_sizes
         most = sizes["weights"] + (0 if stage.name == "search" else sizes["alphas"])
         found = room.largest_batch(attempt, stage.batch_size, most, device)
-        return replace(stage, largest_batch=found)
+        return replace(stage, images=most, largest_batch=found)
 
 
 def staged(
@@ -256,6 +256,7 @@ def staged(
         name=name,
         parameters=parameters,
         batch_size=batch_size,
+        images=batch_size,
         largest_batch=batch_size,
         steps=watch.lengths["train"],
         epochs=epochs,

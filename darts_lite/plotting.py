@@ -79,7 +79,7 @@ def draw_comparison(first: Architecture, second: Architecture) -> Figure:
         for letter, each, other in zip("AB", pair, pair[::-1], strict=True):
             if kind in each.cells:
                 layout = _layouts(each, _stars(each, other))[kind]
-                drawn.append((f"{kind} cell of {letter}", layout))
+                drawn.append((f"{kind} cell of {letter}   (* only here)", layout))
     return _draw(drawn)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from darts_lite.answer import HEADER, Answer, line_of, load_answer
-from darts_lite.image_files import Expected, as_expected, files_in
+from darts_lite.image_files import INK, Expected, as_expected, files_in
 
 BATCH = 256
 
@@ -65,6 +65,9 @@ def predictions(
                 print(f"Warning: {error}", file=sys.stderr)
         if not readable:
             continue
+        for path, pixels in readable.items():
+            if expected.figure is not None and float(pixels.max()) < INK:
+                print(f"Warning: {path} shows nothing; its answer means nothing", file=sys.stderr)
         with torch.no_grad():
             shares = net(torch.stack([*readable.values()]))  # (B, classes)
         for path, row in zip(readable, shares, strict=True):
@@ -73,8 +76,11 @@ def predictions(
                 {
                     "image": str(path),
                     "class": names[best] if names else best,
-                    "probability": float(row[best]),
-                    "probabilities": [round(share, 6) for share in row.tolist()],
+                    "probability": round(float(row[best]), 6),
+                    "probabilities": {
+                        names[label] if names else str(label): round(share, 6)
+                        for label, share in enumerate(row.tolist())
+                    },
                 }
             )
     if not answers:

@@ -42,6 +42,7 @@ class Quality(Callback):
         self._confusion = MulticlassConfusionMatrix(classes).to(pl_module.device)
         self._calibration = MulticlassCalibrationError(classes, BINS).to(pl_module.device)
         self.answers, self._largest = [], 0
+        self._names = getattr(getattr(trainer, "datamodule", None), "class_names", None)
 
     def on_test_batch_end(
         self,
@@ -78,12 +79,13 @@ class Quality(Callback):
             **self._latencies(pl_module),
         }
         if (writer := tensorboard(trainer)) is not None:
-            writer.add_figure("test/confusion", draw_confusion(counts))
+            writer.add_figure("test/confusion", draw_confusion(counts, self._names))
             writer.add_figure("test/worst", self.drawn())
 
     def drawn(self) -> Any:
         """A figure of the worst answers."""
-        return draw_answers(self.answers, f"The {len(self.answers)} images with the largest losses")
+        title = f"The {len(self.answers)} images with the largest losses"
+        return draw_answers(self.answers, title, self._names)
 
     def _latencies(self, module: LightningModule) -> dict[str, float]:
         if not (isinstance(module, Retraining) and self.answers):

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from darts_lite.files import written_whole
+from darts_lite.files import short_names, written_whole
 from darts_lite.history import Moment, Told
 from darts_lite.plotting import draw_shares, edge_names
 
@@ -68,6 +69,7 @@ def _curves(axes: Axes, moments: Sequence[Moment], names: Iterable[str]) -> None
             label = name.partition("/")[2].rpartition("_")[0]
             (line,) = axes.plot(*zip(*points, strict=True), dashes, marker=mark, label=label)
             line.set(fillstyle="none", markersize=5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend()
 
@@ -91,12 +93,12 @@ def draw_film(search: Told) -> Figure:
     panels = figure.subplots(
         len(kinds), len(frames), squeeze=False, sharex=True, height_ratios=rows
     )
-    darkest = max(0.5, *(float(f.shares[kind].max()) for f in frames for kind in kinds))
+    darkest = max(float(f.shares[kind].max()) for f in frames for kind in kinds)
     names = [name.rpartition(".")[2] for name in search.candidates]
     for row, kind in enumerate(kinds):
         for column, frame in enumerate(frames):
             axes = panels[row, column]
-            axes.imshow(
+            shown = axes.imshow(
                 frame.shares[kind].numpy(), cmap="Greys", vmin=0, vmax=darkest, aspect="auto"
             )
             axes.set_yticks([])
@@ -104,6 +106,7 @@ def draw_film(search: Told) -> Figure:
         edges = edge_names(rows[row], search.inputs)
         panels[row, 0].set_yticks(range(len(edges)), edges, size=7)
         panels[row, 0].set_ylabel(f"{kind} cell")
+    figure.colorbar(shown, ax=panels, label="share of the candidate")
     for axes, frame in zip(panels[0], frames, strict=True):
         axes.set_title(f"step {frame.step}", size=9)
     return figure
@@ -154,13 +157,18 @@ def draw_costs(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
         raise ValueError("none of these runs has a test accuracy; let one finish first")
     figure = Figure(figsize=(11, 3.8), dpi=DPI, layout="constrained")
     panels = figure.subplots(1, len(COSTS), sharey=True)
+    names = short_names([*tested])
     for panel, (key, title) in zip(panels, COSTS.items(), strict=True):
-        for number, (name, run) in enumerate(tested.items()):
+        costs = [run[key] for run in tested.values() if run.get(key) is not None]
+        for number, (name, run) in enumerate(zip(names, tested.values(), strict=True)):
             if run.get(key) is not None:
                 mark = MARKS[number % len(MARKS)]
                 point = ([run[key]], [100 * run["test_accuracy"]])
                 panel.plot(*point, mark, fillstyle="none", label=name)
-        panel.set_xscale("log")
+        if costs and max(costs) >= 10 * min(costs):
+            panel.set_xscale("log")
+        else:  # the marks of a decade would lie in each other
+            panel.xaxis.set_major_locator(MaxNLocator(3))
         panel.set_xlabel(title)
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("test accuracy, %")

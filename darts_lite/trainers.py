@@ -91,6 +91,8 @@ class Trainers:
         endless = settings["max_epochs"] in (None, -1) and settings["max_steps"] < 0
         if self.verb == "fit" and endless:
             raise ValueError("how long to search? set trainer.max_epochs or trainer.max_steps")
+        if self.verb == "fit" and settings["max_epochs"] == 0:
+            raise ValueError("trainer.max_epochs is 0, which trains nothing; set at least 1")
         refuse_unsupported(settings)
         settings |= choose_precision(settings["accelerator"], settings["precision"])
         own = self.settings["logger"]

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +56,47 @@ def test_the_verbs_of_training_read_their_own_arguments(capsys: pytest.CaptureFi
         main(["fit", "--config", "mnist", "--print_config"])
     assert not stopped.value.code
     assert "name: mnist" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["fit"], "give a configuration, --config FILE or one of"),
+        (["fit", "--config", "mnist", "--trainer.max_epoch=1"], "--trainer.max_epoch"),
+        (["fit", "--config", "mnist", "--trainer.max_epochs=0"], "trains nothing"),
+        (["plot", "logs", "--out", "x"], "--out"),
+    ],
+)
+def test_what_is_left_out_or_cut_short_is_told(
+    words: list[str],
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert told in said and said.count("\n") == 1
+
+
+INTERRUPTED = """
+import os, signal, sys, threading
+from darts_lite.commands import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+main(["plan", "--config", "mnist"])
+"""
+
+
+def test_ctrl_c_is_one_line_while_modules_are_imported(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, "Stopped by Ctrl-C.\n")

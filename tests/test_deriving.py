@@ -59,6 +59,8 @@ def test_a_budget_counts_the_net_that_the_search_was_for(
     said = capsys.readouterr().out
     assert f"{size(found):,} parameters for 1 channel, 10 classes, 4 cells of 8 channels" in said
     assert Architecture.load(tmp_path / "small.json") == found
+    for rule in (None, Strongest()):  # the net is the one that the search's own budget is for
+        assert architecture_of(tmp_path / "budget.ckpt", rule).skeleton == found.skeleton
     wider = architecture_of(tmp_path / "budget.ckpt", WithinBudget(parameters=5_000, channels=4))
     assert wider.skeleton.channels == 4
 
@@ -109,7 +111,7 @@ def test_what_is_no_rule_is_refused_in_one_line(
 
 def test_a_nets_checkpoint_has_an_architecture_but_no_shares(finished: Finished) -> None:
     net = finished.directory / "net.ckpt"
-    assert architecture_of(net).cells == architecture_of(net.parent / "architecture.json").cells
+    assert architecture_of(net) == Architecture.load(net.parent / "architecture.json")
     with pytest.raises(ValueError) as caught:
         architecture_of(net, Strongest())
     one_line(caught, "net.ckpt holds no shares")

@@ -10,6 +10,7 @@ STAGE = Stage(
     name="search",
     parameters=1000,
     batch_size=64,
+    images=60_000,
     largest_batch=128,
     steps=100,
     epochs=5,
@@ -44,6 +45,7 @@ def test_a_limit_of_time_ends_each_of_several_searches() -> None:
         ({"device": "cuda, H100"}, {}, "bf16-mixed"),
         ({"device": "cuda", "precision": "bf16-mixed"}, {"largest_batch": 4096}, "2048 would fit"),
         ({}, {"epochs": 1000}, "partial_channels"),
+        ({}, {"epochs": 1}, "the alphas never move"),
         ({}, {"epochs": 1000, "name": "retraining"}, "fewer retraining.max_epochs"),
     ],
 )
