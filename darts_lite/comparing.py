@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -24,7 +25,7 @@ COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "test_accuracy": ("test\n%", lambda value: f"{100 * value:.2f}"),
     "validation_accuracy": ("valid.\n%", lambda value: f"{100 * value:.2f}"),
     "params": ("weights", "{:,}".format),
-    "macs": ("mult-adds\nmillions", lambda value: f"{value / 1e6:.2f}"),
+    "macs": ("M mult-\nadds", lambda value: f"{value / 1e6:.2f}"),
     "search_seconds": ("search\ns", "{:.0f}".format),
     "retrain_seconds": ("train\ns", "{:.0f}".format),
     "device": ("device", str),
@@ -34,9 +35,9 @@ COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
 FIGURES = tuple(
     name for name in COLUMNS if name.endswith(("accuracy", "params", "macs", "seconds"))
 )
-LONGEST_NAME = 24
-"""Characters of a run's name that stay on one line."""
 SETTINGS = tuple(name for name in COLUMNS if name not in FIGURES)
+LONG = ("algorithm", "dataset", "device", "architecture")
+"""Of these, those that stand below the table, a line for each run."""
 
 
 def run(options: argparse.Namespace) -> None:
@@ -50,9 +51,8 @@ def run(options: argparse.Namespace) -> None:
         print(json.dumps([{"run": name, **summary} for name, summary in runs]))
     else:
         Console().print(table(runs))
-    if options.architectures and not options.json:
-        for name, (_, summary) in zip(short_names([run for run, _ in runs]), runs, strict=True):
-            print(f"{name}: {summary.get('architecture')}")
+        for line in lines_below(runs, options.architectures):
+            print(line)
     if options.tensorboard is not None:
         write_hyperparameters(runs, Path(options.tensorboard))
         where = sys.stderr if options.json else sys.stdout
@@ -84,25 +84,40 @@ def table(runs: Sequence[tuple[str, Summary]]) -> Table:
     Args:
         runs: Folders and summaries.
     """
-    made = Table()
-    names = short_names([run for run, _ in runs])
-    made.add_column("run", overflow="fold", min_width=min(LONGEST_NAME, max(map(len, names))))
+    made = Table(box=SIMPLE, pad_edge=False, collapse_padding=True)
+    made.add_column("run", overflow="fold")
     differing = _differing(runs)
     shown = [
         name
         for name in COLUMNS
         if (name in FIGURES and any(summary.get(name) is not None for _, summary in runs))
-        or name in differing
+        or (name in differing and name not in LONG)
     ]
-    if "architecture" in shown:
-        shown.remove("architecture")
     for name in shown:
-        made.add_column(
-            COLUMNS[name][0], justify="right" if name in FIGURES else "left", overflow="fold"
-        )
-    for name, (_, summary) in zip(names, runs, strict=True):
+        made.add_column(COLUMNS[name][0], justify="right", no_wrap=True)
+    for name, (_, summary) in zip(_names(runs), runs, strict=True):
         made.add_row(Text(name), *(Text(_cell(key, summary.get(key))) for key in shown))
     return made
+
+
+def lines_below(runs: Sequence[tuple[str, Summary]], architectures: bool = False) -> list[str]:
+    """What is too long for a table, where runs differ in it.
+
+    Args:
+        runs: Folders and summaries.
+        architectures: Whether to tell what was found as well.
+    """
+    told = [key for key in _differing(runs) if key in LONG and key != "architecture"]
+    told += ["architecture"] if architectures else []
+    return [
+        f"{name}: " + "; ".join(_cell(key, summary.get(key)) for key in told)
+        for name, (_, summary) in zip(_names(runs), runs, strict=True)
+        if told
+    ]
+
+
+def _names(runs: Sequence[tuple[str, Summary]]) -> list[str]:
+    return short_names([folder for folder, _ in runs])
 
 
 def write_hyperparameters(runs: Sequence[tuple[str, Summary]], folder: Path) -> None:
@@ -113,7 +128,7 @@ def write_hyperparameters(runs: Sequence[tuple[str, Summary]], folder: Path) -> 
     from torch.utils.tensorboard import SummaryWriter
 
     shown = {"algorithm", *_differing(runs)}
-    for name, (_, summary) in zip(short_names([run for run, _ in runs]), runs, strict=True):
+    for name, (_, summary) in zip(_names(runs), runs, strict=True):
         settings = {key: str(summary[key]) for key in SETTINGS if key in shown and key in summary}
         figures = {
             f"final/{key}": float(summary[key]) for key in FIGURES if summary.get(key) is not None

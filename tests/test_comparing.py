@@ -12,7 +12,7 @@ from runs import Finished
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from darts_lite.commands import main
-from darts_lite.comparing import find_runs, table
+from darts_lite.comparing import find_runs, lines_below, table
 
 
 @pytest.fixture
@@ -44,8 +44,11 @@ def test_the_table_shows_what_differs_and_every_figure(runs: Path, finished: Fin
     made = table(list(find_runs([str(runs)]).items()))
     headings = [column.header for column in made.columns]
     assert "seed" in headings and "data" not in headings  # all have the same data
-    assert {"test\n%", "weights", "mult-adds\nmillions", "search\ns"} <= set(headings)
+    assert {"test\n%", "weights", "M mult-\nadds", "search\ns"} <= set(headings)
     text = shown(made)
+    assert lines_below(list(find_runs([str(runs)]).items())) == []  # all have one algorithm
+    told = lines_below(list(find_runs([str(runs)]).items()), architectures=True)
+    assert [line.partition(": ")[2] for line in told] == 2 * [finished.summary["architecture"]]
     assert "99.90" in text and f"{finished.summary['params']:,}" in text
 
 
