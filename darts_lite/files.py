@@ -16,7 +16,9 @@ def written_whole(path: str | Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: if it cannot be written, in one line that says what is still there.
     """
-    path = Path(path).resolve()  # what a link leads to is replaced, not the link
+    path = Path(path)
+    if path.is_symlink():  # what a link leads to is replaced, not the link
+        path = path.parent / path.readlink()
     if path.exists() and not path.is_file():
         raise OSError(f"cannot write {path}, which is no file; choose another name")
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
