@@ -46,7 +46,9 @@ def run(options: argparse.Namespace) -> None:
     else:
         found.save(options.output)
         print(f"{options.output}: {found.genotype()}")
-    print(f"{_size(found, options.checkpoint)}, {_frame(found)}")
+    frame = found.skeleton
+    size = _size(found, options.checkpoint)
+    print(f"{size}, {frame.cells} cells of {frame.channels} channels")
 
 
 def rule_of(text: str | None, parameters: int | None) -> Derivation | None:
@@ -164,8 +166,3 @@ def _size(architecture: Architecture, place: str) -> str:
         return f"size unknown ({error})"
     count = sum(parameter.numel() for parameter in net.parameters())
     return f"{count:,} parameters for {sizes[0]} channel{'s' * (sizes[0] > 1)}, {sizes[1]} classes"
-
-
-def _frame(architecture: Architecture) -> str:
-    frame = architecture.skeleton
-    return f"{frame.cells} cells of {frame.channels} channels"

@@ -266,7 +266,9 @@ def expression(module: nn.Module) -> str:
             return f"nn.{type(module).__name__}()"
         case Subsample():
             return _call(type(module).__name__, (module.stride,))
-    raise AssertionError(f"{type(module).__qualname__} is known, and cannot be written")
+    raise ValueError(
+        f"{type(module).__qualname__} cannot be written as plain code; export to another format"
+    )
 
 
 def is_plain(net: Net) -> bool:

@@ -129,7 +129,8 @@ def pixels_of_test(
         key: value for key, value in about["data"]["init_args"].items() if key not in ONLY_TRAINING
     }
     there = settings.get("root") if Path(settings.get("root") or "").is_dir() else None
-    data = kind(**settings | {"root": root or there, "dataset": dataset or settings["dataset"]})
+    moved = {"root": root or there} | ({} if dataset is None else {"dataset": dataset})
+    data = kind(**settings | moved)
     data.setup("test")
     return data.test_pixels(count)
 

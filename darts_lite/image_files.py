@@ -168,7 +168,7 @@ def middle_of(pixels: Tensor, channels: int, size: int) -> Tensor:
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     square = pixels[:, top : top + side, left : left + side]
-    return _resized(grey_of(square) if channels == 1 else square, size)
+    return _resized(_grey(square) if channels == 1 else square, size)
 
 
 def as_expected(path: Path, expected: Expected) -> Tensor:
@@ -210,7 +210,7 @@ def _background(pixels: Tensor) -> tuple[Tensor, bool]:
     return colour.unsqueeze(2), bool(same.float().mean() >= PLAIN)
 
 
-def grey_of(pixels: Tensor) -> Tensor:
+def _grey(pixels: Tensor) -> Tensor:
     """``(3, H, W)`` -> ``(1, H, W)``, as ITU-R 601-2 and Pillow weigh the colours."""
     red, green, blue = pixels
     return (0.299 * red + 0.587 * green + 0.114 * blue).unsqueeze(0)

@@ -6,19 +6,17 @@ from importlib import import_module
 FLAG = "--run.imports"
 
 
-def import_own(names: Iterable[str]) -> tuple[str, ...]:
-    """Imports modules, and returns their names.
+def import_own(names: Iterable[str]) -> None:
+    """Imports modules.
 
     Raises:
         ValueError: if one cannot be imported.
     """
-    names = tuple(names)
     for name in names:
         try:
             import_module(name)
         except (ImportError, ValueError, TypeError) as error:
             raise ValueError(f"run.imports: cannot import {name!r} ({error})") from error
-    return names
 
 
 def names_in(text: str) -> tuple[str, ...]:
