@@ -11,7 +11,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from darts_lite.allocator import give_back_memory
+from darts_lite.allocator import return_freed_memory
 from darts_lite.data import ImageData
 from darts_lite.retraining import Retraining
 from darts_lite.search import ArchitectureSearch
@@ -66,7 +66,7 @@ def largest_fit(size: int, attempt: Callable[[int], None]) -> int | None:
     """
     while (size := size // 2) > 0:
         gc.collect()
-        give_back_memory()  # else a smaller batch may find no room between what is left
+        return_freed_memory()  # else a smaller batch may find no room between what is left
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         try:
