@@ -1,16 +1,19 @@
 """A retrained net as others use it: pixels in, probabilities out."""
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from darts_lite.checkpoints import read_checkpoint, settings_of
+from darts_lite.checkpoints import CHANGED, read_checkpoint, settings_of
 from darts_lite.net import Net
 from darts_lite.recipe import mean_of_shifts
 from darts_lite.retraining import Retraining
+from darts_lite.sources import LARGEST_IMAGE
 
 HEADER = "image,class,probability"
 
@@ -80,6 +83,31 @@ def load_answer(path: str | Path, trusted: Collection[str] = ()) -> tuple[Answer
             f"{path} does not tell the normalisation of its images; retrain with this version"
         )
     about |= {name: content.get(name) for name in ("class_names", "figure")}
+    for name, value in about.items():
+        if not KEPT[name](value):
+            raise ValueError(f"{path}: {name} is {short(value)}; {CHANGED}")
     model = Retraining.load_from_checkpoint(path, map_location="cpu", weights_only=True)
     answer = Answer(model.net, about["mean"], about["std"], model.recipe.test_shifts)
     return answer.float().eval(), about
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+KEPT: Mapping[str, Callable[[Any], bool]] = {
+    "data": lambda value: (
+        isinstance(value, Mapping)
+        and isinstance(value.get("class_path"), str)
+        and isinstance(value.get("init_args"), Mapping)
+    ),
+    "data_source": lambda value: isinstance(value, str),
+    "image_size": lambda value: type(value) is int and 1 <= value <= LARGEST_IMAGE,
+    "mean": lambda value: isinstance(value, list) and all(map(_number, value)),
+    "std": lambda value: isinstance(value, list) and all(_number(x) and x > 0 for x in value),
+    "class_names": lambda value: (
+        value is None or isinstance(value, list) and all(isinstance(name, str) for name in value)
+    ),
+    "figure": lambda value: value is None or (_number(value) and 0 <= value <= 1),
+}
+"""What `darts_lite.checkpoints.describe_data` keeps, and whether a value can be it."""

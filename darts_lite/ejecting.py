@@ -90,10 +90,13 @@ def ejected(
     helpers = [text for kind, text in HELPERS.items() if kind in used]
     answer = _answer(mean, std, test_shifts)
     weights = _weights(net, renamed)
+    side = f"{image_size:d}"
+    # The text of a docstring, whatever is in a data set's name: nothing of it may become code.
+    about = "".join(x if x.isprintable() and x not in '"\\' else "_" for x in about)
     head = f'''"""{about}
 
     net = load()
-    probabilities = net(images)  # pixels from 0 to 1, (B, {len(mean)}, {image_size}, {image_size})
+    probabilities = net(images)  # pixels of 0 to 1, (B, {len(mean)}, {side}, {side})
 
 Made by darts_lite, and needs nothing but torch.
 """
@@ -303,8 +306,9 @@ class Answer(nn.Module):
     def __init__(self):
         super().__init__()
         self.net = Net()
-        self.register_buffer("mean", torch.tensor({list(mean)}).view(-1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor({list(std)}).view(-1, 1, 1), persistent=False)
+        mean, std = {list(map(float, mean))}, {list(map(float, std))}
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
 
     def forward(self, pixels):
         images = (pixels - self.mean) / self.std{mean_of_shifts if shifts else alone}

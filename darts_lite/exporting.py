@@ -205,8 +205,8 @@ def _answer_safetensors(path: Path, pixels: Tensor) -> Tensor:
 
 
 def _write_python(net: Answer, about: About, pixels: Tensor, path: Path) -> None:
-    data = about["data"]["init_args"]["dataset"]
-    told = f"A network that was found for {Path(data).name}, with its weights."
+    name = about["data"]["init_args"].get("dataset", about["data"]["class_path"])
+    told = f"A network that was found for {Path(str(name)).name}, with its weights."
     values = about["mean"], about["std"], about["image_size"], net.test_shifts
     write_text(path, ejected(net.net, told, *values))
 

@@ -88,3 +88,30 @@ def test_what_no_net_comes_back_from(finished: Finished, tmp_path: Path) -> None
     with pytest.raises(ValueError) as caught:
         Net.from_run(tmp_path)
     one_line(caught, "does not fit", "intact")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("image_size", '"""\nimport pathlib\n"""'),
+        ("image_size", 0),
+        ("image_size", 28.0),
+        ("mean", ["0.1"]),
+        ("mean", 0.1),
+        ("std", [0.0]),
+        ("std", [float("nan")]),
+        ("class_names", "0123456789"),
+        ("figure", "large"),
+        ("data_source", 1),
+        ("data", {"class_path": "darts_lite.ImageData"}),
+    ],
+)
+def test_what_a_checkpoint_tells_of_its_data_is_checked(
+    name: str, value: object, finished: Finished, tmp_path: Path
+) -> None:
+    content = torch.load(finished.directory / "net.ckpt", weights_only=True)
+    assert name in content
+    torch.save(content | {name: value}, tmp_path / "changed.ckpt")
+    with pytest.raises(ValueError) as caught:
+        load_answer(tmp_path / "changed.ckpt")
+    one_line(caught, f"changed.ckpt: {name} is ", "intact .ckpt")

@@ -111,3 +111,11 @@ def test_a_users_own_operation_is_refused() -> None:
     net = Net(Architecture({"normal": cell, "reduce": cell}, {}, SMALL.skeleton), 1, 10)
     with pytest.raises(ValueError, match=r"test_ejecting.Own is an operation of your own"):
         ejected(net, "A net.", MEAN, STD, 28)
+
+
+def test_what_the_file_says_of_itself_never_becomes_code() -> None:
+    told = 'Found for """\nimport antigravity\n"""\\, digits.'
+    tree = ast.parse(ejected(trained_like(KINDS["digits"]), told, MEAN, STD, 28))
+    assert (ast.get_docstring(tree) or "").startswith("Found for ____import antigravity_____, dig")
+    imported = [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
+    assert {name.name for node in imported for name in node.names} == {"base64", "io", "torch"}
