@@ -80,21 +80,28 @@ class FromScratch:
 
     def __call__(self, search: Any, architecture: Architecture) -> float:
         """See `Evaluator`."""
+        # Lightning's one region of autocast would keep the casts of the first step's weights.
+        with torch.autocast(search.device.type, enabled=False):
+            return self._trained(search, architecture)
+
+    def _trained(self, search: Any, architecture: Architecture) -> float:
         data = search.trainer.datamodule
         net = Net(architecture, search.hparams["in_channels"], search.hparams["num_classes"])
         net.to(search.device).to(memory_format=torch.channels_last)
+        dtype = next(net.parameters()).dtype
         optimizer = darts_sgd(net.parameters())
         optimizer.param_groups[0]["lr"] = self.learning_rate
         cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
         passes = chain.from_iterable(repeat(data.weights_dataloader()))
         for images, labels in islice(passes, self.steps):
             optimizer.zero_grad()
-            cross_entropy(net(images), labels).backward()
+            cross_entropy(net(images.to(dtype)), labels).backward()
             optimizer.step()
             cosine.step()
         net.eval()
+        batches = ((images.to(dtype), labels) for images, labels in data.alphas_dataloader())
         with torch.no_grad():
-            hits = [net(x).argmax(dim=1) == labels for x, labels in data.alphas_dataloader()]
+            hits = [net(images).argmax(dim=1) == labels for images, labels in batches]
         return float(torch.cat(hits).float().mean())
 
 

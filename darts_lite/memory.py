@@ -91,24 +91,36 @@ def _advice(trainer: Trainer, model: LightningModule, data: ImageData, evaluatin
     alone = trainer.world_size == 1
     if not (alone and isinstance(model, ArchitectureSearch | Retraining)):
         return f"{start}to less, half of it for a start"
-    dtype = torch.float64 if trainer.precision == "64-true" else torch.float32
-    shape = (data.in_channels, data.image_size, data.image_size)
-    model.to(device)  # from where Lightning has put it away
-
-    def attempt(size: int) -> None:
-        size += size // 4  # for what else a step has in memory, as images before augmentation
-        images = torch.zeros(size, *shape, dtype=dtype, device=device)
-        labels = torch.zeros(size, dtype=torch.long, device=device)
-        with trainer.precision_plugin.forward_context():
-            passes(model, images, labels, evaluating)
-
-    found = largest_fit(size, attempt)
+    step = step_of(trainer, model, data, evaluating)
+    # With a quarter more, for what else a step has in memory, as images before augmentation.
+    found = largest_fit(size, lambda size: step(size + size // 4))
     if found is None:
         return f"{start}to 1 and choose a smaller net: not even one image fits"
     return f"{start}to {found}, which was tried and fits"
 
 
-def passes(
+def step_of(
+    trainer: Trainer,
+    model: ArchitectureSearch | Retraining,
+    data: ImageData,
+    evaluating: bool = False,
+) -> Callable[[int], None]:
+    """What takes the memory of a step with so many images, in the precision of the trainer."""
+    device = trainer.strategy.root_device
+    model.to(device)  # from where Lightning has put it away
+    dtype = torch.float64 if trainer.precision == "64-true" else torch.float32
+    shape = (data.in_channels, data.image_size, data.image_size)
+
+    def step(size: int) -> None:
+        images = torch.zeros(size, *shape, dtype=dtype, device=device)
+        labels = torch.zeros(size, dtype=torch.long, device=device)
+        with trainer.precision_plugin.forward_context():
+            _passes(model, images, labels, evaluating)
+
+    return step
+
+
+def _passes(
     model: ArchitectureSearch | Retraining, images: Tensor, labels: Tensor, evaluating: bool
 ) -> None:
     """What takes the memory of a step; its results are thrown away."""

@@ -20,6 +20,7 @@ from darts_lite.architecture import Architecture
 from darts_lite.callbacks import tensorboard
 from darts_lite.checkpoints import describe_data, read_checkpoint
 from darts_lite.data import ImageData
+from darts_lite.derivation import for_data
 from darts_lite.encoding import one_path
 from darts_lite.explore import Exploration
 from darts_lite.files import written_whole
@@ -59,6 +60,8 @@ def search(
         if results := saved_state(content).get("results"):
             model.load_state_dict(content["state_dict"])
             model.on_load_checkpoint(content)
+            if isinstance(model, ArchitectureSearch):  # it does not see the data in a fit any more
+                model.derivation = for_data(model.derivation, image_size=data.image_size)
             _leave(model.derive(), trainer, directory)
             last = directory / "checkpoints" / "last.ckpt"
             if trainer.is_global_zero and not last.exists():  # it may be another run's

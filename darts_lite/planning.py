@@ -15,7 +15,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, Timer
 
@@ -29,7 +28,7 @@ from darts_lite.derivation import WithinBudget, for_data
 from darts_lite.encoding import any_architecture
 from darts_lite.explore import Exploration
 from darts_lite.files import check_writable
-from darts_lite.memory import passes
+from darts_lite.memory import step_of
 from darts_lite.plan_report import Plan, Stage, report
 from darts_lite.reporting import device_name
 from darts_lite.retraining import Retraining
@@ -131,20 +130,22 @@ class Planner:
             )
         device = first.strategy.root_device
         free = room.available(device) + (room.peak(device) if device.type == "cpu" else 0)
-        parts: list[tuple[Stage, Measurable]] = []
+        parts: list[tuple[Stage, Measurable, Trainer]] = []
         if isinstance(model, ArchitectureSearch):
-            parts.append((self.search(model, first), model))
+            parts.append((self.search(model, first), model, first))
             if self.make_retraining is not None:
                 sizes = self.data.in_channels, self.data.num_classes
                 net = self.make_retraining(likely(model, self.data), *sizes)
                 times = 1 + (self.run.control_nets if self.run.control else 0)
-                parts.append((self.retraining(net, self._trainer(net), net.max_epochs, times), net))
+                second = self._trainer(net)
+                stage = self.retraining(net, second, net.max_epochs, times)
+                parts.append((stage, net, second))
         elif isinstance(model, Retraining):
             limit = self.settings["max_epochs"]
             epochs = model.max_epochs if limit in (None, -1) else limit
-            parts.append((self.retraining(model, first, epochs, 1), model))
+            parts.append((self.retraining(model, first, epochs, 1), model, first))
         peak = room.peak(device)
-        stages = tuple(self._with_largest_batch(*part, device) for part in parts)
+        stages = tuple(self._with_largest_batch(*part) for part in parts)
         return Plan(device_name(first), start, stages, peak, free, str(first.precision))
 
     def search(self, model: ArchitectureSearch, trainer: Trainer) -> Stage:
@@ -217,17 +218,11 @@ class Planner:
             enable_progress_bar=False,
         )
 
-    def _with_largest_batch(self, stage: Stage, model: Measurable, device: torch.device) -> Stage:
-        model.to(device)
-        shape = self.data.in_channels, self.data.image_size, self.data.image_size
-
-        def attempt(size: int) -> None:
-            images = torch.zeros(size, *shape, device=device)
-            passes(model, images, torch.zeros(size, dtype=torch.long, device=device), False)
-
+    def _with_largest_batch(self, stage: Stage, model: Measurable, trainer: Trainer) -> Stage:
         sizes = self.data.split_sizes
         most = sizes["weights"] + (0 if stage.name == "search" else sizes["alphas"])
-        found = room.largest_batch(attempt, stage.batch_size, most, device)
+        step, device = step_of(trainer, model, self.data), trainer.strategy.root_device
+        found = room.largest_batch(step, stage.batch_size, most, device)
         return replace(stage, images=most, largest_batch=found)
 
 

@@ -50,14 +50,22 @@ def test_an_evaluation_leaves_the_supernet_as_it_was(digits: ImageData) -> None:
     assert all(torch.equal(before[name], value) for name, value in search.state_dict().items())
 
 
-def test_from_scratch_trains_each_architecture(digits: ImageData) -> None:
+def from_scratch(precision: Any, digits: ImageData) -> list[float]:
+    seed_everything(0, verbose=False)
     search = exploration(evaluator=FromScratch(steps=80), strategy=RandomSearch(), evaluations=2)
     before = [weight.detach().clone() for weight in search.supernet.weights()]
-    run = quiet_trainer(max_epochs=1, limit_val_batches=0)
+    run = quiet_trainer(max_epochs=1, limit_val_batches=0, precision=precision)
     run.fit(search, datamodule=digits)
-    assert len(search.known) == 2 and run.global_step == 0
-    assert max(search.known.values()) > 0.3
+    assert run.global_step == 0
     assert all(torch.equal(a, b) for a, b in zip(search.supernet.weights(), before, strict=True))
+    return list(search.known.values())
+
+
+def test_from_scratch_trains_each_architecture_in_any_precision(digits: ImageData) -> None:
+    values = from_scratch("32-true", digits)
+    assert len(values) == 2 and max(values) > 0.3
+    assert from_scratch("bf16-mixed", digits) == values
+    assert len(from_scratch("64-true", digits)) == 2
 
 
 def test_a_stopped_exploration_goes_on_as_if_it_had_not(digits_root: str, tmp_path: Path) -> None:

@@ -18,7 +18,11 @@ def test_a_plan_of_a_search_and_its_retraining(
     finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     changes = [f"--run.folder={tmp_path / 'logs'}", "--model.warmup_epochs=0.5"]
-    changes += ["--retraining.inherit=true", "--trainer.check_val_every_n_epoch=2"]
+    changes += [
+        "--trainer.precision=64-true",
+        "--retraining.inherit=true",
+        "--trainer.check_val_every_n_epoch=2",
+    ]
     changes += ["--trainer.logger=CSVLogger", f"--trainer.logger.save_dir={tmp_path / 'csv'}"]
     main(["plan", "--config", str(finished.config), *finished.data, *changes])
     table, last = capsys.readouterr().out.rsplit("\n", 2)[:2]
