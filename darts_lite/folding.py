@@ -73,12 +73,12 @@ class FoldedCell:
         contributions: list[list[Tensor]] = [[] for _ in cell.nodes]
         for state, (bank, first) in enumerate(zip(self.banks, self.first_reader, strict=True)):
             if (node := state - self.input_count) >= 0:
-                states.append(cell.joined(sum_of(contributions[node]), states))
+                states.append(cell.joined(sum_of(contributions[node]), states, rows[node]))
             shares = torch.stack([row[state] for row in rows[first:]])  # (edges, candidates)
             added = bank(cell.searched(states[state]), shares, running)
             for sums, contribution in zip(contributions[first:], added, strict=True):
                 sums.append(contribution)
-        states.append(cell.joined(sum_of(contributions[-1]), states))
+        states.append(cell.joined(sum_of(contributions[-1]), states, rows[-1]))
         running.update()
         return cell.output(states)
 

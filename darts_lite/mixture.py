@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from darts_lite.relaxation import Relaxation
 from darts_lite.supernet import Supernet
@@ -12,8 +13,9 @@ from darts_lite.supernet import Supernet
 class Mixture:
     """What a relaxation makes of a supernet's alphas, with edge weights and auxiliary skips.
 
-    Where edges have weights, candidates are mixed and ranked by the product of both (PC-DARTS,
-    arXiv 1907.05737, equation 3 and section 3.2).
+    Where edges have weights, candidates are mixed and ranked by the product of both, and the
+    channels that pass are mixed by those of the edges (PC-DARTS, arXiv 1907.05737, equation 3 and
+    section 3.2).
 
     Args:
         supernet: Whose parameters these are.
@@ -49,7 +51,8 @@ class Mixture:
 
     def expected(self, progress: float) -> dict[str, Tensor]:
         """Mixing weights for validation, without a graph."""
-        return self._completed(self.shares(), progress)
+        with torch.no_grad():
+            return self._completed(self.ranking(), progress)
 
     def shares(self) -> dict[str, Tensor]:
         """What ranks the candidates, kind of cell -> ``(edges, candidates)``, without a graph."""
@@ -62,15 +65,25 @@ class Mixture:
         return self._edge_weighted({k: self.relaxation.shares(a) for k, a in alphas.items()})
 
     def _edge_weighted(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        per_node = self.supernet.space.edges_per_node
-        edges = {k: node_softmax(e, per_node) for k, e in self.supernet.edge_alphas.items()}
-        return {k: row * edges[k].unsqueeze(1) if k in edges else row for k, row in rows.items()}
+        edges = self._edge_shares()
+        return {k: row * edges[k] if k in edges else row for k, row in rows.items()}
+
+    def _edge_shares(self) -> dict[str, Tensor]:
+        """Kind of cell -> ``(edges, 1)``; empty where edges have no weights."""
+        per_node, edges = self.supernet.space.edges_per_node, self.supernet.edge_alphas
+        return {k: node_softmax(alphas, per_node).unsqueeze(1) for k, alphas in edges.items()}
 
     def _completed(self, rows: dict[str, Tensor], progress: float) -> dict[str, Tensor]:
-        if not self.supernet.auxiliary_skip:
-            return rows
-        weight = self.auxiliary_skip * (1 - progress)
-        return {k: torch.nn.functional.pad(row, (0, 1), value=weight) for k, row in rows.items()}
+        """With a column for the auxiliary skip, and one for channels that pass, if there are."""
+        if self.supernet.auxiliary_skip:
+            weight = self.auxiliary_skip * (1 - progress)
+            rows = {k: pad(row, (0, 1), value=weight) for k, row in rows.items()}
+        if self.supernet.partial_channels > 1:
+            edges = self._edge_shares()
+            rows = {
+                k: torch.cat([row, edges[k]], 1) if k in edges else row for k, row in rows.items()
+            }
+        return rows
 
 
 def node_softmax(edge_alphas: Tensor, edges_per_node: Sequence[int]) -> Tensor:

@@ -46,5 +46,5 @@ class SampledCell:
             ]
             first, stride = searched[0], node.edges[0].stride
             mixed = sum_of(terms) if terms else torch.zeros_like(first[:, :, ::stride, ::stride])
-            states.append(cell.joined(mixed, states))
+            states.append(cell.joined(mixed, states, rows))
         return cell.output(states)

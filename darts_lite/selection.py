@@ -78,7 +78,7 @@ class Perturbation(Callback):
 
     def _decided(self, search: ArchitectureSearch, data: Any) -> Mixing:
         order = random.Random(self.seed)
-        space = search.space
+        space, passing = search.space, search.supernet.passing
         mixing = {kind: rows.clone() for kind, rows in search.mixture.expected(1.0).items()}
         tune = self._tuning(search, data)
         places = [(kind, edge) for kind, rows in mixing.items() for edge in range(len(rows))]
@@ -93,8 +93,10 @@ class Perturbation(Callback):
                 for position in choices
             }
             best = max(choices, key=losses.__getitem__)
-            mixing[kind][edge] = 0
-            mixing[kind][edge, best] = 1
+            row = mixing[kind][edge]  # a view
+            row.zero_()
+            row[best] = 1
+            row[passing:] = 1
             tune(mixing)
         if space.kept_edges is None:
             return mixing
@@ -122,9 +124,10 @@ class Perturbation(Callback):
         if candidate is None:
             rows[edge] = 0
         else:
-            whole = rows[edge].sum()
-            rows[edge, candidate] = 0
-            rows[edge] *= whole / rows[edge].sum().clamp_min(1e-12)
+            shares = rows[edge, : search.supernet.passing]  # a view
+            whole = shares.sum()
+            shares[candidate] = 0
+            shares *= whole / shares.sum().clamp_min(1e-12)
         loader = islice(data.alphas_dataloader(), self.batches)
         loss, _ = evaluated(search.supernet, {**mixing, kind: rows}, loader)
         return loss

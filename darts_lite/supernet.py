@@ -77,7 +77,8 @@ class MixedCell(nn.Module):
 
     With `partial_channels` k above 1 only the first 1/k of a state's channels are searched, the
     others pass, halved where the edge has a stride, and a shuffle mixes them (PC-DARTS,
-    arXiv 1907.05737, section 3.1).
+    arXiv 1907.05737, section 3.1). They pass with the weight in the last column of the mixing
+    weights where there is one behind those of all operations, and else as they are.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class MixedCell(nn.Module):
             for edges in space.edges_per_node
         )
         self.edges_per_node = space.edges_per_node
+        self.passing = len(space.candidates) + auxiliary_skip  # a column
         self.outputs = space.outputs
         self.out_channels = len(self.outputs) * plan.channels
 
@@ -111,7 +113,7 @@ class MixedCell(nn.Module):
         states = self.inputs(*inputs)
         for node, rows in zip(self.nodes, weights.split(self.edges_per_node), strict=True):
             mixed = node([self.searched(state) for state in states], rows)
-            states.append(self.joined(mixed, states))
+            states.append(self.joined(mixed, states, rows))
         return self.output(states)
 
     def output(self, states: Sequence[Tensor]) -> Tensor:
@@ -122,11 +124,19 @@ class MixedCell(nn.Module):
         """The channels of a state that the mixed operations read."""
         return state[:, : self.searched_channels]
 
-    def joined(self, mixed: Tensor, states: Sequence[Tensor]) -> Tensor:
-        """A node from the sum of its mixed edges and the channels that pass them by."""
+    def joined(self, mixed: Tensor, states: Sequence[Tensor], rows: Tensor) -> Tensor:
+        """A node from the sum of its mixed edges and the channels that pass them by.
+
+        Args:
+            mixed: ``(B, C / k, H, W)``.
+            states: Earlier ones, ``(B, C, H', W')`` each.
+            rows: Mixing weights of the node's edges, ``(edges, candidates)``.
+        """
         if self.partial_channels == 1:
             return mixed
         others = [state[:, self.searched_channels :] for state in states]
+        if rows.shape[1] > self.passing:
+            others = [w * x for w, x in zip(rows[:, self.passing], others, strict=True)]
         passed = sum_of(
             max_pool2d(x, 2, ceil_mode=True) if self.stride(source) == 2 else x
             for source, x in enumerate(others)
@@ -175,6 +185,7 @@ class Supernet(nn.Module):
         alphas: Kind of cell -> parameters ``(edges, candidates)``, drawn as 1e-3 * N(0, 1).
         edge_alphas: Kind of cell -> parameters ``(edges,)``, drawn likewise; empty without
             `edge_weights`.
+        passing: Place, behind those of all operations, of the mixing weight of channels that pass.
 
     Raises:
         ValueError: if `partial_channels` does not divide the channels.
@@ -199,6 +210,7 @@ class Supernet(nn.Module):
         self.space = space
         self.partial_channels = partial_channels
         self.auxiliary_skip = auxiliary_skip
+        self.passing = len(space.candidates) + auxiliary_skip
         self.skeleton = SKELETONS[space.wiring](
             space.skeleton,
             lambda plan: MixedCell(space, plan, partial_channels, auxiliary_skip),

@@ -40,3 +40,16 @@ def test_the_auxiliary_skip_fades_and_is_not_ranked() -> None:
     assert mixture.shares()["reduce"].shape == (5, len(SPACE.candidates))
     assert not mixture.deterministic
     assert Mixture(Supernet(SPACE, 1, 10), Sigmoid()).deterministic
+
+
+def test_channels_that_pass_have_the_weights_of_the_edges() -> None:
+    supernet = Supernet(
+        SPACE, 1, 10, partial_channels=2, edge_weights=True, auxiliary_skip=True
+    ).eval()
+    mixture = Mixture(supernet, Softmax(), auxiliary_skip=0.5)
+    supernet.edge_alphas["normal"].data[:2] = torch.tensor([50.0, 0.0])
+    rows = mixture.drawn(1.0)["normal"]
+    assert rows.shape == (5, supernet.passing + 1) == (5, len(SPACE.candidates) + 2)
+    assert torch.allclose(rows[:, -1], torch.tensor([1, 0, 1 / 3, 1 / 3, 1 / 3]), atol=1e-3)
+    assert torch.equal(mixture.expected(1.0)["normal"], rows.detach())
+    assert mixture.shares()["normal"].shape == (5, len(SPACE.candidates))

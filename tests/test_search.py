@@ -179,7 +179,11 @@ def test_both_executors_find_the_same_with_the_same_seed(partial: int, digits_ro
     for executor in (Literal(), Folded()):
         seed_everything(0, verbose=False)
         search = ArchitectureSearch(
-            space, weights_optimizer=fast_sgd, executor=executor, partial_channels=partial
+            space,
+            weights_optimizer=fast_sgd,
+            executor=executor,
+            partial_channels=partial,
+            edge_weights=partial > 1,
         )
         run = quiet_trainer(
             max_epochs=1, limit_train_batches=8, limit_val_batches=0, precision="64-true"

@@ -78,8 +78,12 @@ def test_channels_that_are_not_searched_pass_and_are_shuffled() -> None:
     cell: Any = next(iter(Supernet(space, 1, 10, partial_channels=2).skeleton.cells))
     states = [torch.randn(1, 4, 2, 2), torch.randn(1, 4, 2, 2)]
     mixed = cell.nodes[0]([cell.searched(s) for s in states], torch.tensor([[0.0, 1]] * 2))
-    node = cell.joined(mixed, states)
+    rows = torch.tensor([[0.0, 1]] * 2)
+    node = cell.joined(mixed, states, rows)
     assert torch.allclose(node, (states[0] + states[1])[:, [0, 2, 1, 3]])
+    node = cell.joined(mixed, states, torch.cat([rows, torch.tensor([[0.25], [0.5]])], dim=1))
+    passed = (0.25 * states[0] + 0.5 * states[1])[:, 2:]
+    assert torch.allclose(node, torch.cat([mixed, passed], dim=1)[:, [0, 2, 1, 3]])
 
 
 @pytest.mark.parametrize("partial", [0, 3, 32])
