@@ -19,6 +19,7 @@ from darts_lite.allocator import keep_freed_memory
 from darts_lite.answer import HEADER, line_of
 from darts_lite.checkpoints import read_checkpoint, restoring
 from darts_lite.data import ImageData
+from darts_lite.datasets import EMBEDDED, check_unseen
 from darts_lite.files import check_writable
 from darts_lite.fitting import Fit
 from darts_lite.memory import advising
@@ -141,9 +142,10 @@ class DartsCLI(LightningCLI):
         verbose: bool = True,
     ) -> None:
         """Prints the metrics on the validation split, as a table and as a line of JSON."""
+        then = _unseen(datamodule, ckpt_path)
         with together(self.trainer), advising(self.trainer, model, datamodule):
             (metrics,) = self.trainer.validate(model, None, ckpt_path, verbose, datamodule, True)
-            self._print_metrics(metrics, datamodule, ckpt_path)
+            self._print_metrics(metrics, datamodule, then)
 
     def test(
         self,
@@ -154,9 +156,10 @@ class DartsCLI(LightningCLI):
         verbose: bool = True,
     ) -> None:
         """Prints the metrics on the test set, as a table and as a line of JSON."""
+        then = _unseen(datamodule, ckpt_path)
         with together(self.trainer), advising(self.trainer, model, datamodule):
             (metrics,) = self.trainer.test(model, None, ckpt_path, verbose, datamodule, True)
-            self._print_metrics(metrics, datamodule, ckpt_path)
+            self._print_metrics(metrics, datamodule, then)
 
     def predict(
         self,
@@ -167,6 +170,7 @@ class DartsCLI(LightningCLI):
         return_predictions: bool | None = None,
     ) -> None:
         """Prints class and probability of each test image as comma-separated lines."""
+        _unseen(datamodule, ckpt_path)
         print(HEADER)
         with advising(self.trainer, model, datamodule):
             batches = self.trainer.predict(model, None, datamodule, True, ckpt_path, True) or []
@@ -200,12 +204,10 @@ class DartsCLI(LightningCLI):
         return found
 
     def _print_metrics(
-        self, metrics: Mapping[str, float], data: ImageData, path: str | None
+        self, metrics: Mapping[str, float], data: ImageData, then: str | None
     ) -> None:
-        now = getattr(data, "data_source", None)
-        then = read_checkpoint(path).get("data_source") if path else now
-        print(f"Data: {data.hparams.get('dataset')}, {now}")
-        if "5,000" in f"{now}{then}" and now != then:
+        print(f"Data: {data.hparams.get('dataset')}, {data.data_source}")
+        if then == EMBEDDED != data.data_source:
             print(f"Warning: the checkpoint was made with: {then}. These figures do not compare.")
         print(json.dumps(metrics))
 
@@ -216,6 +218,15 @@ class DartsCLI(LightningCLI):
         config["run"]["resume"] = None
         config.pop("config", None)
         return self._parser("fit").dump(config, skip_none=False)
+
+
+def _unseen(data: ImageData, path: str | None) -> str | None:
+    """Where a checkpoint's images came from, which may not be those that it is now asked about."""
+    then = read_checkpoint(path).get("data_source") if path else None
+    data.prepare_data()
+    data.setup("test")
+    check_unseen(data.data_source, then)
+    return then
 
 
 def _one_line(message: Warning | str, *_: object, **__: object) -> str:

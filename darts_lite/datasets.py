@@ -139,6 +139,23 @@ def load(name: str, root: Path, download_seconds: float = 15.0) -> LoadedImages:
     return images
 
 
+def check_unseen(now: str | None, then: str | None) -> None:
+    """Refuses the embedded digits to a net of full MNIST: they are among its training images.
+
+    Args:
+        now, then: Where the images come from, and came from when the net was trained.
+
+    Raises:
+        ValueError: if the net has seen them.
+    """
+    if now == EMBEDDED and then not in (None, EMBEDDED):
+        raise ValueError(
+            "this net learnt all of MNIST, and the embedded 5,000 digits, which are all there is "
+            "here, are among its training images; set DARTS_LITE_DATA or data.root to the folder "
+            "that holds MNIST/raw"
+        )
+
+
 def stratified_order(labels: Tensor, seed: int) -> Tensor:
     """A random order of ``labels`` (N,) in which every slice has the proportions of the whole.
 

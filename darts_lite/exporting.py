@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> None:
     for name in formats:
         path = folder / f"net{FORMATS[name].ending}"
         difference = export(name, net, about, pixels, path)
-        print(f"{path}: {len(pixels):,} test images, same classes, within {difference:.1e}")
+        print(f"{path}: {len(pixels):,} images, same classes, within {difference:.1e}")
     if not options.to and "python" not in formats:
         print("net.py is left out: the net has operations of your own, whose code it cannot hold")
 

@@ -23,7 +23,7 @@ def test_each_file_answers_as_the_net_does(
     main(["export", str(finished.directory / "net.ckpt"), *words])
     (path,) = tmp_path.iterdir()
     assert path.name == f"net{FORMATS[name].ending}"
-    assert "1,000 test images, same classes" in capsys.readouterr().out
+    assert "1,000 images, same classes" in capsys.readouterr().out
 
 
 def test_a_file_that_answers_otherwise_is_not_kept(finished: Finished, tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_one_image_suffices_and_the_data_may_have_moved(
     torch.save(content, tmp_path / "net.ckpt")
     words = ["export", str(tmp_path / "net.ckpt"), "--to", "pt2", "--images", "1"]
     main([*words, f"--data.root={moved}", "--output", str(tmp_path)])
-    assert "1 test images, same classes" in capsys.readouterr().out
+    assert "1 images, same classes" in capsys.readouterr().out
     (tmp_path / "net.pt2").unlink()
     (tmp_path / "net.pt2").mkdir()
     with pytest.raises(SystemExit):
