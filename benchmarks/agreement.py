@@ -17,32 +17,35 @@ from pathlib import Path
 from darts_lite import Architecture, ArchitectureSearch
 from darts_lite.genotype import state_name
 
-Edge = tuple[str, int, int]  # kind of cell, node's state, source
+Edge = tuple[str, str, str]  # kind of cell, node, source
 
 
 def decisions(run: Path) -> dict[Edge, tuple[str, bool]]:
     """Edge -> strongest candidate other than ``none``, and whether the edge is kept."""
     search = ArchitectureSearch.load_from_checkpoint(
-        run / "checkpoints" / "last.ckpt", map_location="cpu"
+        run / "checkpoints" / "last.ckpt", map_location="cpu", weights_only=True
     )
+    inputs = search.space.skeleton.inputs
     kept = set(kept_edges(search.derive()))
     found: dict[Edge, tuple[str, bool]] = {}
     for kind, shares in search.shares().items():
-        for state, rows in enumerate(shares.split(search.space.edges_per_node), start=2):
+        for state, rows in enumerate(shares.split(search.space.edges_per_node), inputs):
             for source, row in enumerate(rows):
                 choices = dict(zip(search.space.candidates, row.tolist(), strict=True))
                 choices.pop("none", None)
                 best = max(choices, key=lambda name: choices[name])
-                found[kind, state, source] = best, (kind, state, source) in kept
+                edge = kind, state_name(state, inputs), state_name(source, inputs)
+                found[edge] = best, edge in kept
     return found
 
 
 def kept_edges(architecture: Architecture) -> Iterator[Edge]:
     """The edges of a derived architecture."""
     for kind, nodes in architecture.cells.items():
-        for state, edges in enumerate(nodes, start=2):
+        inputs = architecture.skeleton.inputs
+        for state, edges in enumerate(nodes, inputs):
             for _, source in edges:
-                yield kind, state, source
+                yield kind, state_name(state, inputs), state_name(source, inputs)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -56,13 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("| --- " * (len(runs) + 3) + "|")
     agreed = 0
     for edge in columns[0]:
-        kind, state, source = edge
+        kind, node, source = edge
         answers = [column[edge] for column in columns]
         most = Counter(answers).most_common(1)[0][1]
         agreed += most == len(runs)
         cells = [name if is_kept else f"({name})" for name, is_kept in answers]
-        label = f"{state_name(source)} -> {state_name(state)}"
-        print(f"| {kind} | {label} | " + " | ".join(cells) + f" | {most}/{len(runs)} |")
+        print(f"| {kind} | {source} -> {node} | " + " | ".join(cells) + f" | {most}/{len(runs)} |")
     print(f"\n{agreed} of {len(columns[0])} edges agree in all runs; in brackets: not kept.")
 
 

@@ -188,17 +188,21 @@ class Architecture:
     def genotype(self) -> str:
         """The cells as ``Genotype(normal=[('sep_conv_3x3', 1), ...], ...)``, as DARTS prints it.
 
-        Cells of one input as NAS-Bench-201 does: ``|nor_conv_3x3~0|+|none~0|skip_connect~1|``.
+        Cells of one input that keep all edges as NAS-Bench-201 does:
+        ``|nor_conv_3x3~0|+|none~0|skip_connect~1|``.
         """
         if self.skeleton.inputs == 1:
-            return write_cell(self.cells["normal"])
+            cell = [sorted(edges, key=lambda edge: edge[1]) for edges in self.cells["normal"]]
+            sources = [[source for _, source in edges] for edges in cell]
+            if sources == [[*range(node + 1)] for node in range(len(cell))]:
+                return write_cell(cell)
         return write_genotype(self.cells, self.concat)
 
     @classmethod
     def from_genotype(
         cls, text: str, skeleton: SkeletonSettings | None = None, space: str = "custom"
     ) -> "Architecture":
-        """The inverse of `genotype`; also reads the texts that other DARTS code prints.
+        """Reads ``Genotype(...)``, as `genotype` writes it and other DARTS code prints it.
 
         Args:
             text: See `darts_lite.genotype.read_genotype`.

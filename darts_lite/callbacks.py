@@ -1,6 +1,7 @@
 """What a run writes for people while it goes on."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -35,7 +36,8 @@ class ArchitectureBoard(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Logs how decided the alphas are."""
-        due = (batch_idx + 1) % trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        due = every > 0 and (trainer.fit_loop.total_batch_idx + 1) % every == 0
         if due and isinstance(pl_module, ArchitectureSearch):
             pl_module.log_dict({f"alphas/{k}": v for k, v in pl_module.diagnostics().items()})
 
@@ -70,27 +72,32 @@ class ProgressBar(RichProgressBar):
 
 
 class PlainProgress(Callback):
-    """A line per epoch, for output that is no terminal."""
+    """A line per epoch, for output that is no terminal.
 
-    def __init__(self) -> None:
-        self._start = 0.0
+    Args:
+        now: Tells the time in seconds.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self.now = now
+        self._start, self._before = 0.0, 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the clock."""
-        self._start = time.monotonic()
+        self._start, self._before = self.now(), trainer.current_epoch
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Prints loss, accuracy and the time left."""
         done = trainer.current_epoch + 1
-        spent = time.monotonic() - self._start
+        spent = self.now() - self._start
         shown = {name: float(value) for name, value in trainer.progress_bar_metrics.items()}
         values = ", ".join(f"{name.split('/')[-1]} {value:.4f}" for name, value in shown.items())
-        total = trainer.max_epochs or done
-        left = clock(spent / done * max(0, total - done))
+        of, left = "", ""
+        if (total := trainer.max_epochs) not in (None, -1):
+            of = f"/{total}"
+            left = f", {clock(spent / (done - self._before) * max(0, total - done))} left"
         stage = type(pl_module).__name__
-        print(
-            f"{stage} epoch {done}/{total}: {values}, {clock(spent)} spent, {left} left", flush=True
-        )
+        print(f"{stage} epoch {done}{of}: {values}, {clock(spent)} spent{left}", flush=True)
 
 
 def clock(seconds: float) -> str:

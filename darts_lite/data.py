@@ -162,7 +162,7 @@ class ImageData(LightningDataModule):
         if not self.splits:
             self.splits = self._split(loaded.train_labels)
 
-    @property
+    @cached_property
     def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and deviation of each channel, of pixels in 0..1; measured where not published."""
         if self._source.mean is not None and self._source.std is not None:
@@ -310,8 +310,8 @@ class ImageData(LightningDataModule):
 
 def measured(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation of each channel of uint8 images ``(N, C, H, W)``, in 0..1."""
-    planes = [plane.flatten().long() for plane in images.unbind(1)]
-    counts = torch.stack([plane.bincount(minlength=256) for plane in planes])  # (C, 256)
+    planes = images.unbind(1)
+    counts = torch.stack([plane.flatten().bincount(minlength=256) for plane in planes])  # (C, 256)
     shares = counts.double() / counts.sum(dim=1, keepdim=True)  # (C, 256)
     values = torch.arange(256, dtype=torch.float64, device=images.device) / 255
     mean = shares @ values  # (C,)

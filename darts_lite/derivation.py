@@ -77,7 +77,11 @@ class SkipLimit:
             raise ValueError(f"the limit of skip connections must be at least 0, got {self.limit}")
 
     def __call__(self, space: SearchSpace, shares: Mapping[str, Tensor]) -> Cells:
-        """See `Derivation`."""
+        """See `Derivation`.
+
+        Raises:
+            ValueError: if there is nothing to take instead of skip connections.
+        """
         cells = Strongest()(space, shares)
         if "normal" not in cells or "skip_connect" not in space.candidates:
             return cells
@@ -93,7 +97,13 @@ class SkipLimit:
             ]
             if len(kept) <= self.limit:
                 return cells
-            min(kept, key=lambda row: float(row[skip]))[skip] = -1.0
+            weakest = min(kept, key=lambda row: float(row[skip]))
+            if weakest[skip] < 0:
+                raise ValueError(
+                    f"no net of these edges has at most {self.limit} skip connections, as "
+                    f"{list(space.candidates)} leave nothing else to choose; raise the limit"
+                )
+            weakest[skip] = -1.0
             cells = Strongest()(space, remaining)
 
 

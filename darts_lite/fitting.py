@@ -215,6 +215,11 @@ class Fit:
         rule = for_data(rule, data.in_channels, data.num_classes, data.image_size)
         admits = partial(rule.admits, space) if isinstance(rule, WithinBudget) else None
         drawn = random_architectures(space, self.run.control_nets, Random(first), found, admits)
+        if not drawn:
+            raise ValueError(
+                "no random architecture is another one within the limits of the search's "
+                "derivation; leave out run.control, or raise the limits"
+            )
         for number, architecture in enumerate(drawn):
             self._seed(1 + number)
             logger = self.trainers.beside("controls", str(number))

@@ -102,7 +102,13 @@ def read_table(path: str | Path) -> dict[str, Result]:
         missing = [name for name in ("index", *COLUMNS) if name not in (rows.fieldnames or ())]
         if missing:
             raise ValueError(f"{path} lacks the columns {missing}")
-        return {write_cell(read_string(row["architecture"])): _result(row) for row in rows}
+        table = {}
+        try:
+            for row in rows:
+                table[write_cell(read_string(row["architecture"]))] = _result(row)
+        except (ValueError, TypeError, AttributeError, csv.Error) as error:
+            raise ValueError(f"{path}: line {rows.line_num} is no row of it ({error})") from error
+    return table
 
 
 def _result(row: dict[str, str]) -> Result:

@@ -271,8 +271,8 @@ def likely(model: ArchitectureSearch, data: ImageData) -> Architecture:
     sizes = data.in_channels, data.num_classes, data.image_size
     rule = for_data(model.derivation, *sizes)
     admits = partial(rule.admits, model.space) if isinstance(rule, WithinBudget) else None
-    start = any_architecture(model.space)
-    drawn = random_architectures(model.space, DRAWN, Random(0), start, admits) or [start]
+    drawn = random_architectures(model.space, DRAWN, Random(0), admits=admits)
+    drawn = drawn or [any_architecture(model.space)]
     table = CostTable.measure(model.space, multiply_adds, *sizes)
     return sorted(drawn, key=table.of)[int(QUARTER * len(drawn))]
 

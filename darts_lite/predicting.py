@@ -55,22 +55,22 @@ def predictions(
     names = about["class_names"]
     answers = []
     for start in range(0, len(paths), BATCH):
-        readable = {}
+        readable = []
         for path in paths[start : start + BATCH]:
             try:
-                readable[path] = as_expected(path, expected)
+                readable.append((path, as_expected(path, expected)))
             except ValueError as error:
                 if path in needed:
                     raise
                 print(f"Warning: {error}", file=sys.stderr)
         if not readable:
             continue
-        for path, pixels in readable.items():
+        for path, pixels in readable:
             if expected.figure is not None and float(pixels.max()) < INK:
                 print(f"Warning: {path} shows nothing; its answer means nothing", file=sys.stderr)
         with torch.no_grad():
-            shares = net(torch.stack([*readable.values()]))  # (B, classes)
-        for path, row in zip(readable, shares, strict=True):
+            shares = net(torch.stack([pixels for _, pixels in readable]))  # (B, classes)
+        for (path, _), row in zip(readable, shares, strict=True):
             best = int(row.argmax())
             answers.append(
                 {

@@ -97,7 +97,11 @@ def cosines(
     batch: Mapping[str, tuple[Tensor, Tensor]],
     operations: Mapping[str, nn.Module],
 ) -> dict[str, float]:
-    """Cosine of the two losses' gradients in the weights of each operation; nothing is changed."""
+    """Cosine of the two losses' gradients in the weights of each operation; nothing is changed.
+
+    Where a relaxation draws candidates, those that were not drawn have no gradients, and are left
+    out.
+    """
     with torch.random.fork_rng(cuda_of(search)):
         drawn = search.mixture.drawn(search.progress)
     mixing = {kind: weights.detach() for kind, weights in drawn.items()}
@@ -111,7 +115,8 @@ def cosines(
     for name, operation in operations.items():
         places = [names[weight] for weight in operation.parameters()]
         validation, training = (torch.cat([g[i].flatten() for i in places]) for g in gradients)
-        result[name] = float(torch.cosine_similarity(validation, training, dim=0))
+        if validation.any() and training.any():
+            result[name] = float(torch.cosine_similarity(validation, training, dim=0))
     return result
 
 

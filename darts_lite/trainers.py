@@ -94,7 +94,10 @@ class Trainers:
         if self.verb == "fit" and settings["max_epochs"] == 0:
             raise ValueError("trainer.max_epochs is 0, which trains nothing; set at least 1")
         refuse_unsupported(settings)
-        settings |= choose_precision(settings["accelerator"], settings["precision"])
+        chosen = choose_precision(settings["accelerator"], settings["precision"])
+        plugins = settings["plugins"] or []
+        plugins = plugins if isinstance(plugins, list) else [plugins]
+        settings |= chosen | {"plugins": [*plugins, *chosen.get("plugins", ()), WholeFiles()]}
         own = self.settings["logger"]
         if self.verb != "fit":
             settings |= {"logger": False, "enable_checkpointing": False}
@@ -116,9 +119,6 @@ class Trainers:
             )
         directory = Path((part or self.logger).log_dir)
         settings["callbacks"] = [*callbacks, *self._callbacks(model, settings, directory)]
-        plugins = settings["plugins"] or []
-        plugins = plugins if isinstance(plugins, list) else [plugins]
-        settings["plugins"] = [*plugins, WholeFiles()]
         if not sys.stdout.isatty():
             settings["enable_progress_bar"] = False  # Lightning's own bar, beside the plain lines
         trainer = made_trainer(settings)
@@ -183,5 +183,5 @@ def checkpoint_path(directory: Path, model: LightningModule) -> Path:
 
 def serves(callback: Callback, model: LightningModule) -> bool:
     """Whether a callback belongs to a stage: one that monitors another stage's metric does not."""
-    others = ("retraining/",) if isinstance(model, Search) else ("search/", "alphas/")
+    others = ("retraining/",) if isinstance(model, Search) else ("search/", "alphas/", "derived/")
     return not str(getattr(callback, "monitor", None)).startswith(others)

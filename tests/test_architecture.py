@@ -23,7 +23,11 @@ UNEVEN = Architecture(
     space="own",
     found_by={"algorithm": "darts", "seed": 3, "shares": [0.5, None]},
 )
-ALL = {**ARCHITECTURES, "uneven": UNEVEN}
+FEW = Architecture(
+    {"normal": ((("conv_3x3", 0),), (("skip_connect", 1),))},
+    skeleton=SkeletonSettings(channels=8, cells=1, reductions=(), wiring="residual"),
+)
+ALL = {**ARCHITECTURES, "uneven": UNEVEN, "one input, not all edges": FEW}
 
 
 @pytest.mark.parametrize("architecture", ALL.values(), ids=ALL)

@@ -221,6 +221,9 @@ def test_a_skip_limit_keeps_the_strongest_skips() -> None:
     assert kept in SkipLimit(1)(space, shares)["normal"][strongest]
     with pytest.raises(ValueError, match="at least 0"):
         SkipLimit(-1)
+    bare = SearchSpace(("none", "skip_connect"), nodes=2, channels=4, cells=3)
+    with pytest.raises(ValueError, match="at most 1 skip connections.* raise the limit"):
+        SkipLimit(1)(bare, random_shares(bare, 0))
 
 
 def test_every_edge_of_nasbench201_keeps_its_best_candidate_or_none() -> None:

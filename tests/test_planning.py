@@ -1,6 +1,7 @@
 """A plan: what is measured by running a little of it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,8 @@ def test_what_stands_for_the_found_net_is_within_the_budget(digits: ImageData) -
     search = ArchitectureSearch(SMALL, derivation=rule)
     table = CostTable.measure(SMALL, parameters, 1, 10, 28)
     assert table.of(likely(search, digits)) <= 3000
+    alone = ArchitectureSearch(replace(SMALL, candidates=("dw_conv_3x3",), nodes=1))
+    assert likely(alone, digits).cells == alone.derive().cells
 
 
 def test_exploration_is_refused(finished: Finished, capsys: pytest.CaptureFixture[str]) -> None:

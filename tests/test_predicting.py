@@ -20,6 +20,8 @@ def test_the_command_prints_lines_or_json(
     main([*words, "--images", str(tmp_path / "digits")])
     header, *lines = capsys.readouterr().out.splitlines()
     assert header == "image,class,probability" and len(lines) == 10
+    main([*words, "--images", *2 * [lines[0].split(",")[0]]])
+    assert capsys.readouterr().out.splitlines() == [header, lines[0], lines[0]]
     main([*words, "--json", "--images", str(tmp_path / "digits")])
     answers = json.loads(capsys.readouterr().out)
     for line, answer in zip(lines, answers, strict=True):

@@ -6,6 +6,7 @@ from runs import SMALL, fast_sgd, quiet_trainer, some_digits
 from torch.nn.functional import cross_entropy
 
 from darts_lite.data import ImageData
+from darts_lite.relaxation import GumbelMax
 from darts_lite.safeguards import (
     EigenvalueMonitor,
     OperationFreezing,
@@ -61,6 +62,23 @@ def test_cosines_are_those_of_the_two_gradients(digits: ImageData) -> None:
     assert all(value == pytest.approx(1, abs=1e-4) for value in same.values())
     assert measured == pytest.approx(expected, abs=1e-3)
     assert min(measured.values()) < 0.99
+
+
+def test_operations_that_were_not_drawn_tell_nothing(digits: ImageData) -> None:
+    found = []
+
+    class Watched(ArchitectureSearch):
+        def training_step(self, batch: object, index: int) -> None:
+            same = {"alphas": batch["weights"], "weights": batch["weights"]}  # type: ignore[index]
+            found.append((cosines(self, same, operations_of(self)), operations_of(self)))
+
+    search = Watched(SMALL, relaxation=GumbelMax())
+    quiet_trainer(max_epochs=1, limit_train_batches=1, limit_val_batches=0).fit(
+        search, datamodule=digits
+    )
+    ((measured, operations),) = found
+    assert 0 < len(measured) < len(operations)
+    assert all(value == pytest.approx(1, abs=1e-4) for value in measured.values())
 
 
 def test_what_is_low_is_frozen_for_good(digits: ImageData, tmp_path: object) -> None:

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 from lightning.pytorch.callbacks import Callback, EarlyStopping, Timer
+from lightning.pytorch.plugins import TorchSyncBatchNorm
 
 from darts_lite.callbacks import ArchitectureBoard
 from darts_lite.explore import Exploration
 from darts_lite.retraining import Retraining
 from darts_lite.run_settings import RunSettings
-from darts_lite.saving import Saving
+from darts_lite.saving import Saving, WholeFiles
 from darts_lite.search import ArchitectureSearch
 from darts_lite.search_space import SearchSpace
 from darts_lite.selection import Perturbation
@@ -83,6 +84,7 @@ def test_a_callback_serves_the_stage_it_monitors() -> None:
     for monitor, stages in (
         ("search/loss", [search]),
         ("alphas/drift", [search]),
+        ("derived/validation_accuracy", [search]),
         ("retraining/loss", [net]),
         ("of_my_own", [search, net]),
     ):
@@ -93,3 +95,12 @@ def test_a_callback_serves_the_stage_it_monitors() -> None:
 def test_what_needs_alphas_is_refused_where_there_are_none(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Perturbation needs a search with alphas"):
         made(tmp_path, Exploration(SPACE), callbacks=[Perturbation()])
+
+
+@pytest.mark.parametrize("precision", ["32-true", "16-mixed"])
+def test_plugins_of_ones_own_are_used_in_every_precision(precision: str, tmp_path: Path) -> None:
+    settings = {"precision": precision, "plugins": TorchSyncBatchNorm()}
+    trainer, _ = made(tmp_path, ArchitectureSearch(SPACE), **settings)
+    assert trainer.precision == precision
+    assert isinstance(trainer._accelerator_connector._layer_sync, TorchSyncBatchNorm)
+    assert isinstance(trainer.strategy.checkpoint_io, WholeFiles)

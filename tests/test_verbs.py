@@ -5,6 +5,7 @@ from importlib import import_module
 
 import pytest
 
+from darts_lite.commands import main
 from darts_lite.verbs import OWN, PASSED_ON
 
 
@@ -21,3 +22,10 @@ def test_a_verb_has_a_module_that_runs_it(verb: str) -> None:
 @pytest.mark.parametrize("module", PASSED_ON.values())
 def test_a_module_that_reads_its_own_arguments(module: str) -> None:
     assert callable(import_module(f"darts_lite.{module}").main)
+
+
+@pytest.mark.parametrize("text", ["abc", "1.5", "0", "-3"])
+def test_a_number_that_is_none_is_told(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["export", "net.ckpt", f"--images={text}"])
+    assert f"must be a whole number of at least 1, got '{text}'" in capsys.readouterr().err
