@@ -5,6 +5,7 @@ is imported when it runs. The verbs of the LightningCLI (`darts_lite.cli`) read 
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module, metadata
@@ -54,6 +55,12 @@ def main(args: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("Stopped by Ctrl-C.", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def script() -> None:
+    """``darts-lite``: finds modules in the folder where it is called, as ``python -m`` does."""
+    sys.path.insert(0, os.getcwd())
+    main()
 
 
 def _run(args: Sequence[str] | None) -> None:

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,18 +64,22 @@ def find_runs(places: Sequence[str]) -> dict[str, Summary]:
     """The summaries of runs in and below folders, by absolute path.
 
     Raises:
-        ValueError: if a folder holds none.
+        ValueError: if a folder holds none, or none that can be read.
     """
     found: dict[str, Summary] = {}
     for place in dict.fromkeys(map(os.path.abspath, places)):
         below = sorted(path.parent for path in Path(place).rglob(SUMMARY))
-        whole = {str(path): read_summary(path) for path in below}
-        whole = {name: summary for name, summary in whole.items() if summary}
-        if not whole:
+        read = {str(path): read_summary(path) for path in below}
+        whole = {name: summary for name, summary in read.items() if summary}
+        for name in read.keys() - whole.keys():
+            warnings.warn(f"{name}/{SUMMARY} is damaged, and this run left out", stacklevel=2)
+        found |= whole
+        if not read:
             raise ValueError(
                 f"no run in {place}; give folders of runs, which hold a {SUMMARY}, or of several"
             )
-        found |= whole
+    if not found:
+        raise ValueError("none of these runs can be read; name others")
     return found
 
 

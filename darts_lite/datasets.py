@@ -103,6 +103,10 @@ def find_root(root: str | None) -> Path:
 
 def find_spec(name: str) -> DataSpec:
     """The entry of ``name``; ValueError for an unknown one."""
+    if len(Path(name).parts) > 1 and name not in DATASETS:
+        raise ValueError(
+            f"there is no folder {name}; set data.dataset to one with a folder of images per class"
+        )
     if name not in DATASETS:
         raise ValueError(
             f"unknown dataset {name!r}; choose from {sorted(DATASETS)}, or give the path of a "

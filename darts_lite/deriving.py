@@ -12,12 +12,12 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from darts_lite.architecture import Architecture
 from darts_lite.checkpoints import read_checkpoint, settings_of
-from darts_lite.derivation import Derivation, WithinBudget, derive, for_data
+from darts_lite.derivation import DERIVATIONS, Derivation, WithinBudget, derive, for_data
 from darts_lite.differences import in_words
 from darts_lite.net import Net
 from darts_lite.parts import describe_part
-from darts_lite.plotting import draw_comparison, save
-from darts_lite.retraining import resolve_architecture
+from darts_lite.plotting import check_ending, draw_comparison, save
+from darts_lite.retraining import architecture_in
 from darts_lite.search import ArchitectureSearch
 
 
@@ -31,13 +31,17 @@ def run(options: argparse.Namespace) -> None:
         alone = ("checkpoint", "rule", "parameters", "output")
         if given := [name for name in alone if getattr(options, name) is not None]:
             raise ValueError(f"--compare takes no {given[0]}; leave it out, or derive first")
+        if options.picture is not None:
+            check_ending(options.picture)
         first, second = options.compare
-        compare(first, second, options.picture)
+        compare(first, second, options.picture, options.imports)
         return
     if options.picture is not None:
         raise ValueError("--picture draws what --compare A B compares; give both")
     if options.checkpoint is None:
         raise ValueError("derive needs the .ckpt file of a search, or --compare A B")
+    if options.output is not None:
+        check_replaceable(options.output)
     rule = rule_of(options.rule, options.parameters)
     found = architecture_of(options.checkpoint, rule, options.imports)
     if options.output is None:
@@ -67,18 +71,22 @@ def rule_of(text: str | None, parameters: int | None) -> Derivation | None:
         return WithinBudget(parameters=parameters)
     if text is None:
         return None
+    usual = (
+        "give Strongest, SkipLimit or '{class_path: WithinBudget, init_args: {parameters: 20000}}'"
+    )
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--rule", type=Derivation)
     try:
         value: Any = yaml.safe_load(text)
         described = {"class_path": value} if isinstance(value, str) else dict(value)
-        if "." not in described["class_path"]:
-            described["class_path"] = f"darts_lite.{described['class_path']}"
+        if "." not in (name := described["class_path"]):
+            if name not in {kind.__name__ for kind in DERIVATIONS}:
+                raise ValueError("no class of this package that derives from shares alone")
+            described["class_path"] = f"darts_lite.{name}"
         made: Derivation = parser.instantiate(parser.parse_object({"rule": described})).rule
     except (ArgumentError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"--rule: {text!r} names no rule ({error}); give Strongest, SkipLimit or "
-            "'{class_path: WithinBudget, init_args: {parameters: 20000}}', or a class of your own"
+            f"--rule: {text!r} names no rule ({error}); {usual}, or a class of your own"
         ) from error
     return made
 
@@ -101,7 +109,7 @@ def architecture_of(
     content = read_checkpoint(checkpoint)
     searched = content["model"]["class_path"].rpartition(".")[2] == ArchitectureSearch.__name__
     if rule is None and not searched:
-        return resolve_architecture(Path(checkpoint))
+        return architecture_in(content, checkpoint)
     settings = settings_of(checkpoint, trusted)["model"]["init_args"]
     if not searched:
         raise ValueError(
@@ -111,7 +119,7 @@ def architecture_of(
     search = ArchitectureSearch.load_from_checkpoint(
         checkpoint, map_location="cpu", weights_only=True, **dict(own_parts(settings, trusted))
     )
-    found = resolve_architecture(Path(checkpoint))
+    found = architecture_in(content, checkpoint)
     known = {name: search.hparams[name] for name in ("in_channels", "num_classes")}
     budget = rule if isinstance(rule, WithinBudget) else search.derivation
     if isinstance(budget, WithinBudget):
@@ -128,9 +136,35 @@ def architecture_of(
     return budget.retrained(found) if isinstance(budget, WithinBudget) else found
 
 
-def compare(first: str, second: str, picture: str | None) -> None:
-    """Prints how two architectures differ, and draws both."""
-    pair = tuple(resolve_architecture(each) for each in (first, second))
+def check_replaceable(path: str | Path) -> None:
+    """Refuses to write an architecture over a file that is none.
+
+    Raises:
+        ValueError: if there is one.
+    """
+    if Path(path).exists():
+        try:
+            Architecture.load(path)
+        except (FileNotFoundError, ValueError):
+            raise ValueError(
+                f"{path} is there already and no architecture; choose another --output"
+            ) from None
+
+
+def compare(
+    first: str, second: str, picture: str | None = None, trusted: Collection[str] = ()
+) -> None:
+    """Prints how two architectures differ, and draws both.
+
+    Args:
+        first, second: Names, texts, files, or checkpoints as `architecture_of` takes them.
+        picture: Where to draw them.
+        trusted: Modules of your own whose classes a checkpoint may name.
+    """
+    pair = tuple(
+        architecture_of(each, None, trusted) if each.endswith(".ckpt") else Architecture.of(each)
+        for each in (first, second)
+    )
     for letter, name, each in zip("AB", (first, second), pair, strict=True):
         print(f"{letter}: {name}: {_size(each, name)}")
     if picture is not None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from copy import deepcopy
 from importlib import import_module
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from textwrap import shorten
@@ -41,12 +42,14 @@ class Format(NamedTuple):
         write: Writes the file; gets the net, what is known about it, and an image.
         answer: Asks the file in its own runtime: pixels ``(B, C, H, W)`` -> ``(B, classes)``.
         extra: What to install besides, of this package's extras.
+        needs: Modules that come with it.
     """
 
     ending: str
     write: Callable[[Answer, About, Tensor, Path], None]
     answer: Callable[[Path, Tensor], Tensor]
     extra: str | None = None
+    needs: tuple[str, ...] = ()
 
 
 def run(options: argparse.Namespace) -> None:
@@ -58,6 +61,9 @@ def run(options: argparse.Namespace) -> None:
     """
     net, about = load_answer(options.checkpoint, options.imports)
     formats = options.to or [name for name in PLAIN if name != "python" or is_plain(net.net)]
+    for name in formats:
+        if missing := [module for module in FORMATS[name].needs if find_spec(module) is None]:
+            raise ValueError(_not_installed(name, ", ".join(missing)))
     pixels = pixels_of_test(about, options.images, options.root, options.dataset)
     folder = made_folder(options.output or Path(options.checkpoint).parent, "--output")
     for name in formats:
@@ -95,10 +101,7 @@ def export(name: str, net: Answer, about: About, pixels: Tensor, path: Path) -> 
         except (RuntimeError, OSError) as error:
             raise ValueError(f"{name}: cannot make {path} ({shorten(str(error), 300)})") from error
         except ImportError as error:
-            raise ValueError(
-                f"{name} needs packages that are not installed ({error}); "
-                f"pip install 'darts_lite[{made.extra}]'"
-            ) from error
+            raise ValueError(_not_installed(name, str(error))) from error
         difference = float((answers - expected).abs().max())
         others = int((answers.argmax(dim=1) != expected.argmax(dim=1)).sum())
         if others or not difference <= TOLERANCE:
@@ -110,6 +113,14 @@ def export(name: str, net: Answer, about: About, pixels: Tensor, path: Path) -> 
             raise ValueError(f"cannot write {path}, which is a folder; choose another --output")
         tried.replace(path)
     return difference
+
+
+def _not_installed(name: str, what: str) -> str:
+    extra = FORMATS[name].extra
+    return (
+        f"{name} needs packages that are not installed ({what}); install this package with its "
+        f"extra {extra}, as in pip install -e '.[{extra}]'"
+    )
 
 
 def pixels_of_test(
@@ -234,8 +245,12 @@ def _answer_python(path: Path, pixels: Tensor) -> Tensor:
 
 
 FORMATS: Mapping[str, Format] = {
-    "onnx": Format(".onnx", _write_onnx, _answer_onnx, "onnx"),
-    "litert": Format(".tflite", _write_litert, _answer_litert, "tensorflow"),
+    "onnx": Format(
+        ".onnx", _write_onnx, _answer_onnx, "onnx", ("onnx", "onnxscript", "onnxruntime")
+    ),
+    "litert": Format(
+        ".tflite", _write_litert, _answer_litert, "tensorflow", ("litert_torch", "ai_edge_litert")
+    ),
     "pt2": Format(".pt2", _write_pt2, _answer_pt2),
     "safetensors": Format(".safetensors", _write_safetensors, _answer_safetensors),
     "python": Format(".py", _write_python, _answer_python),

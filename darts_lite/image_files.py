@@ -1,6 +1,7 @@
 """Any picture as a net expects it: its channels, its size, light on dark where it learnt that."""
 
 import struct
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -144,6 +145,18 @@ def files_in(paths: Iterable[str | Path]) -> Iterator[Path]:
                 for file in path.rglob("*")
                 if file.suffix.lower() in endings and file.is_file() and file.name[0] != "."
             )
+            read = {*inside}
+            others = sorted(
+                file
+                for file in path.rglob("[!.]*")
+                if file not in read and (file.is_symlink() or not file.is_dir())
+            )
+            if others:
+                warnings.warn(
+                    f"{len(others)} of the files in {path} are left out, {others[0]} for one: they "
+                    "have no ending of an image, or lead elsewhere; name them to have them read",
+                    stacklevel=2,
+                )
             if not inside:
                 raise ValueError(f"{path} holds no images; name a folder that does, or files")
             yield from inside

@@ -1,6 +1,9 @@
 """Between command line and LightningCLI: a checkpoint's settings, errors of one line."""
 
 import argparse
+import difflib
+import inspect
+import re
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,10 +14,13 @@ from typing import Any, NoReturn, get_type_hints
 
 import yaml
 from jsonargparse import Namespace, get_loader, set_loader, set_parsing_settings
+from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
+import darts_lite
 from darts_lite.checkpoints import CHANGED, check_size, settings_of
 from darts_lite.presets import names
+from darts_lite.run_settings import RunSettings
 
 TESTED = "darts_lite.retraining.Retraining"
 FROM_DATA = ("in_channels", "num_classes")
@@ -30,6 +36,11 @@ PARSER_NOISE = (
     "a dict with",
     "a dict without",
 )
+UNKNOWN = re.compile(
+    r"[Oo]ption '([\w.]+)' is not accepted|not accept option '([\w.]+)'"
+    r"|unrecognized arguments: --([\w.]+)"
+)
+"""Ways in which the parser says that there is no such option."""
 LONGEST = 1_000
 """Characters of a message that are printed; a value that somebody gives may be longer."""
 MOST_VALUES = 100_000
@@ -70,7 +81,7 @@ class OneLineParser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Prints what is wrong on standard error and exits with status 2."""
-        stop(message)
+        stop(message + nearest(message))
 
     def parse_args(self, *args: Any, **kwargs: Any) -> Namespace:  # type: ignore[override]
         """As the parser it extends, which lets pass what no setting can be: see `check_values`."""
@@ -92,6 +103,23 @@ class OneLineParser(LightningArgumentParser):
             return super().dump(*args, **kwargs)
         finally:
             set_parsing_settings(unset_sentinel=True)
+
+
+def nearest(message: str) -> str:
+    """What a user may have meant by an option that a message says is none; empty for others."""
+    if (found := UNKNOWN.search(message)) is None:
+        return ""
+    classes = [getattr(darts_lite, name) for name in darts_lite.__all__]
+    known = {
+        name
+        for kind in (Trainer, RunSettings, *classes)
+        if isinstance(kind, type)
+        for name in inspect.signature(kind).parameters
+    }
+    given = next(filter(None, found.groups())).rpartition(".")[2]
+    near = difflib.get_close_matches(given, known, 1)
+    meant = f" did you mean {near[0]}?" if near else ""
+    return f";{meant} --print_config=comments tells all settings"
 
 
 def prepare_parsing(extensible: Sequence[type]) -> None:

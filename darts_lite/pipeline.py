@@ -83,8 +83,9 @@ def search(
     }
     _warn(trainer, model, architecture, results)
     if (saving := saving_of(trainer)) is not None:
-        saving.results = results
-    trainer.save_checkpoint(directory / "checkpoints" / "last.ckpt")
+        saving.end(trainer, results)
+    else:
+        trainer.save_checkpoint(directory / "checkpoints" / "last.ckpt")
     return results
 
 

@@ -197,6 +197,16 @@ def edge_names(count: int, inputs: int) -> list[str]:
     ]
 
 
+def check_ending(path: str | Path) -> None:
+    """Whether drawings can be written as such files.
+
+    Raises:
+        ValueError: if they cannot.
+    """
+    if Path(path).suffix.lower() not in (".png", ".svg"):
+        raise ValueError(f"a drawing is written as .png or .svg, got {str(path)!r}")
+
+
 def save(figure: Figure, path: str | Path) -> None:
     """Writes a PNG or, by the ending of `path`, an SVG.
 
@@ -204,11 +214,9 @@ def save(figure: Figure, path: str | Path) -> None:
         ValueError: if the path ends otherwise.
         OSError: see `written_whole`.
     """
-    path = Path(path)
-    if path.suffix.lower() not in (".png", ".svg"):
-        raise ValueError(f"a drawing is written as .png or .svg, got {str(path)!r}")
+    check_ending(path)
     with written_whole(path) as file:
-        figure.savefig(file, format=path.suffix[1:].lower(), facecolor="white")
+        figure.savefig(file, format=Path(path).suffix[1:].lower(), facecolor="white")
 
 
 def _widths(layout: Layout) -> list[float]:

@@ -65,6 +65,7 @@ def report(directory: Path, summary: Mapping[str, Any]) -> None:
     table.add_column("what")
     table.add_column("value", overflow="fold")
     rows = {
+        "data": f"{summary['dataset']}, {summary['data_source']}",
         "architecture": summary["architecture"],
         "parameters": _grouped(summary["params"]),
         "multiply-adds": _grouped(summary["macs"]),
@@ -84,7 +85,7 @@ def report(directory: Path, summary: Mapping[str, Any]) -> None:
     for name, value in rows.items():
         table.add_row(name, value)
     Console().print(table)
-    files = sorted(path.name for path in directory.glob("[!.]*") if path.is_file())
+    files = sorted(path.name + "/" * path.is_dir() for path in directory.glob("[!.]*"))
     print(f"Files in {directory}: {', '.join(files)}")
 
 

@@ -247,13 +247,25 @@ def resolve_architecture(value: Architecture | Mapping[str, Any] | str | Path) -
         FileNotFoundError: if it is no name and no file.
     """
     if isinstance(value, str | Path) and Path(value).suffix == ".ckpt":
-        content = read_checkpoint(value)
-        held = content.get("architecture") or content["model"]["init_args"].get("architecture")
-        try:
-            return Architecture.from_dict(held)  # a name in a file that somebody sent leads nowhere
-        except ValueError as error:
-            raise ValueError(f"{value} holds no architecture: {error}") from error
+        return architecture_in(read_checkpoint(value), value)
     return Architecture.of(value)
+
+
+def architecture_in(content: Mapping[str, Any], path: str | Path) -> Architecture:
+    """The architecture that a checkpoint holds.
+
+    Args:
+        content: Of the checkpoint.
+        path: Where it was read.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    held = content.get("architecture") or content["model"]["init_args"].get("architecture")
+    try:
+        return Architecture.from_dict(held)  # a name in a file that somebody sent leads nowhere
+    except ValueError as error:
+        raise ValueError(f"{path} holds no architecture: {error}") from error
 
 
 def _supernet_of(value: Architecture | Mapping[str, Any] | str | Path) -> Any:

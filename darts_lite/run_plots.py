@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import (
+    EngFormatter,
+    FuncFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+)
 from PIL import Image
 
 from darts_lite.files import short_names, written_whole
@@ -143,6 +149,10 @@ def _pixels(figure: Figure) -> Any:
     return np.asarray(Image.open(content).convert("RGB"))
 
 
+def _short(value: float, _: int) -> str:
+    return f"{value:g}" if value < 1000 else EngFormatter(sep="")(value)
+
+
 def draw_costs(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Test accuracy of several runs against what their nets cost.
 
@@ -158,6 +168,9 @@ def draw_costs(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
     figure = Figure(figsize=(11, 3.8), dpi=DPI, layout="constrained")
     panels = figure.subplots(1, len(COSTS), sharey=True)
     names = short_names([*tested])
+    if len({run.get("dataset") for run in tested.values()}) > 1:
+        told = [Path(str(run.get("dataset"))).name for run in tested.values()]
+        names = [f"{name} ({dataset})" for name, dataset in zip(names, told, strict=True)]
     for panel, (key, title) in zip(panels, COSTS.items(), strict=True):
         costs = [run[key] for run in tested.values() if run.get(key) is not None]
         for number, (name, run) in enumerate(zip(names, tested.values(), strict=True)):
@@ -167,10 +180,14 @@ def draw_costs(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
                 panel.plot(*point, mark, fillstyle="none", label=name)
         if costs and max(costs) >= 10 * min(costs):
             panel.set_xscale("log")
+            panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+            panel.xaxis.set_major_formatter(FuncFormatter(_short))
+            panel.xaxis.set_minor_formatter(NullFormatter())
         else:  # the marks of a decade would lie in each other
             panel.xaxis.set_major_locator(MaxNLocator(3))
         panel.set_xlabel(title)
         panel.grid(alpha=0.3)
+    panels[0].set_ylim(top=min(100.0, panels[0].get_ylim()[1]))
     panels[0].set_ylabel("test accuracy, %")
     panels[0].legend(fontsize=7)
     return figure

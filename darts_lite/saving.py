@@ -63,7 +63,7 @@ class Saving(Checkpoint):
     After every epoch, at intervals in between, and when a signal asks the run to stop, which it
     then does. Beside what Lightning keeps that is all states of random numbers, the metrics logged
     last and the seconds spent. The end of training is not saved here: what is to happen then, as
-    the averaging of weights, has not happened yet.
+    the averaging of weights, has not happened yet; see `end`.
 
     Args:
         path: Of the newest checkpoint; the ones before have ``-1``, ``-2``, ... before the suffix.
@@ -202,6 +202,13 @@ class Saving(Checkpoint):
             keep_before(self.path, self.keep)
         trainer.save_checkpoint(self.path)
         self._saved, self._steps = time.monotonic(), 0
+
+    def end(self, trainer: Trainer, results: Mapping[str, Any]) -> None:
+        """Saves the end of the stage, with its results, as the newest checkpoint."""
+        self.results = results
+        if trainer.is_global_zero:
+            keep_before(self.path, self.keep)
+        trainer.save_checkpoint(self.path)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name

@@ -84,6 +84,20 @@ def test_runs_are_told_apart_by_what_their_paths_do_not_share(
     assert len(json.loads(said)) == 1 and "tensorboard --logdir board" in beside
 
 
+def test_a_damaged_run_is_left_out_with_a_warning(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / "summary.json").write_text((finished.directory / "summary.json").read_text()[:300])
+    with pytest.warns(UserWarning, match="damaged/summary.json is damaged, and this run left out"):
+        main(["compare", str(damaged), str(finished.directory)])
+    assert f"{100 * finished.summary['test_accuracy']:.2f}" in capsys.readouterr().out
+    with pytest.raises(SystemExit), pytest.warns(UserWarning, match="left out"):
+        main(["compare", str(damaged)])
+    assert "none of these runs can be read" in capsys.readouterr().err
+
+
 def test_a_folder_without_runs_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["compare", str(tmp_path)])

@@ -117,6 +117,33 @@ def test_a_nets_checkpoint_has_an_architecture_but_no_shares(finished: Finished)
     one_line(caught, "net.ckpt holds no shares")
 
 
+def test_a_checkpoint_is_compared_as_it_is_derived(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    last, budget = finished.directory / "checkpoints" / "last.ckpt", tmp_path / "budget.ckpt"
+    content = torch.load(last, weights_only=True)
+    own = WithinBudget(parameters=10**6, channels=8, cells=4, reductions=(1,))
+    content["hyper_parameters"]["derivation"] = describe_part(own)
+    torch.save(content, budget)
+    architecture_of(budget).save(tmp_path / "derived.json")
+    main(["derive", "--compare", str(budget), str(tmp_path / "derived.json")])
+    assert "They are the same." in capsys.readouterr().out
+
+
+def test_only_an_architecture_is_written_over(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes.md").write_text("mine")
+    words = ["derive", str(finished.directory / "checkpoints" / "last.ckpt"), "--output"]
+    with pytest.raises(SystemExit):
+        main([*words, str(tmp_path / "notes.md")])
+    assert "notes.md is there already and no architecture" in capsys.readouterr().err
+    assert (tmp_path / "notes.md").read_text() == "mine"
+    for _ in range(2):
+        main([*words, str(tmp_path / "found.json")])
+    assert Architecture.load(tmp_path / "found.json")
+
+
 def test_two_are_compared_in_words_and_drawn(
     finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -39,6 +39,24 @@ def test_a_file_that_answers_otherwise_is_not_kept(finished: Finished, tmp_path:
     assert torch.isfinite(pixels).all()
 
 
+def test_what_is_not_installed_is_told_before_anything_is_done(
+    finished: Finished,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    needing = FORMATS["litert"]._replace(needs=("a_module_that_nobody_has",))
+    monkeypatch.setitem(FORMATS, "litert", needing)
+    words = ["export", str(finished.directory / "net.ckpt"), "--to", "pt2", "litert"]
+    with pytest.raises(SystemExit):
+        main([*words, "--output", str(tmp_path)])
+    told = (
+        "not installed (a_module_that_nobody_has); install this package with its extra tensorflow"
+    )
+    assert told in capsys.readouterr().err
+    assert not [*tmp_path.iterdir()]
+
+
 def test_one_image_suffices_and_the_data_may_have_moved(
     finished: Finished, digits_root: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

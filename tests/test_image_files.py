@@ -125,5 +125,9 @@ def test_files_and_folders(tmp_path: Path) -> None:
     for name in ("notes.txt", "notes.pdf", "._a.png"):
         (tmp_path / name).write_text("no image")
     (tmp_path / "folder.png").mkdir()
-    found = [path.name for path in files_in([tmp_path / "b.png", tmp_path])]
+    with pytest.warns(UserWarning, match="2 of the files in .* are left out, .*notes.pdf for"):
+        found = [path.name for path in files_in([tmp_path / "b.png", tmp_path])]
     assert found == ["b.png", "a.PNG", "b.png", "c.jpg"]
+    (tmp_path / "sub" / "lost.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.warns(UserWarning, match="1 of the files in .* are left out, .*lost.png for"):
+        assert [*files_in([tmp_path / "sub"])] == [tmp_path / "sub" / "c.jpg"]

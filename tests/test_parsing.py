@@ -12,6 +12,7 @@ from darts_lite.parsing import (
     LONGEST,
     load_yaml,
     makes_class,
+    nearest,
     prepare_parsing,
     stop,
     with_checkpoint_settings,
@@ -30,6 +31,23 @@ def test_a_message_becomes_one_line(capsys: pytest.CaptureFixture[str]) -> None:
         stop(nested)
     assert stopped.value.code == 2
     assert capsys.readouterr().err == "error: unknown dataset 'X'; choose from ['MNIST']\n"
+
+
+@pytest.mark.parametrize(
+    ("message", "advice"),
+    [
+        (
+            "Option 'batch_siz' is not accepted",
+            "; did you mean batch_size? --print_config=comments",
+        ),
+        ("Subcommand 'fit' does not accept option 'run.nmae'", "; did you mean name? --print"),
+        ("unrecognized arguments: --trainer.max_epoch 3", "; did you mean max_epochs? --print"),
+        ("unrecognized arguments: --zzz", "; --print_config=comments tells all settings"),
+        ("Expected a <class 'int'>", ""),
+    ],
+)
+def test_the_nearest_option_is_told(message: str, advice: str) -> None:
+    assert nearest(message).startswith(advice) and bool(nearest(message)) == bool(advice)
 
 
 def test_a_checkpoints_settings_come_first(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from darts_lite.reporting import describe_start, named_briefly, report
 from darts_lite.search import ArchitectureSearch
 
 SUMMARY: dict[str, Any] = {
+    "dataset": "MNIST",
+    "data_source": "local files",
     "architecture": "Genotype(normal=[('conv_3x3', 0)])",
     "params": 12345,
     "macs": 678901,
@@ -26,7 +28,15 @@ def test_the_report_shows_the_figures_and_the_files(
     (tmp_path / "summary.json").write_text("{}")
     report(tmp_path, SUMMARY)
     out = capsys.readouterr().out
-    for text in ("12,345", "678,901", "99.51 %", "12 s", "summary.json", str(tmp_path)):
+    for text in (
+        "MNIST, local files",
+        "12,345",
+        "678,901",
+        "99.51 %",
+        "12 s",
+        "summary.json",
+        str(tmp_path),
+    ):
         assert text in out
     assert out.splitlines()[-1].startswith("Files in ")
 

@@ -58,5 +58,12 @@ def test_costs_show_each_tested_run(finished: Finished) -> None:
     lines = figure.axes[0].get_lines()
     assert [line.get_label() for line in lines] == ["a", "b"]
     assert len({line.get_marker() for line in lines}) == 2
+    more = other | {"params": 2_000_000, "dataset": "/some/photos"}
+    figure = draw_costs({"a": finished.summary, "b": more})
+    assert [line.get_label() for line in figure.axes[0].get_lines()] == ["a (MNIST)", "b (photos)"]
+    figure.canvas.draw()
+    ticks = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert {"10k", "100k", "1M"} <= {*ticks}
+    assert figure.axes[0].get_ylim()[1] <= 100
     with pytest.raises(ValueError, match="test accuracy"):
         draw_costs({"c": {"params": 3}})

@@ -180,6 +180,24 @@ def test_the_checkpoints_before_are_numbered(tmp_path: Path) -> None:
     assert names == {"last.ckpt": "d", "last-1.ckpt": "c", "last-2.ckpt": "b"}
 
 
+def test_the_end_is_kept_beside_the_epochs_before(digits_root: str, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    saving = Saving(path, keep=3)
+    run = quiet_trainer(
+        max_epochs=4, callbacks=[saving], plugins=[WholeFiles()], enable_checkpointing=True
+    )
+    digits = ImageData(root=digits_root, search_batches_per_epoch=1)
+    run.fit(ArchitectureSearch(SMALL), datamodule=digits)
+    saving.end(run, {"kept": True})
+    steps = [
+        torch.load(path.with_stem(stem), weights_only=True)["loops"]["fit_loop"]
+        for stem in ("last", "last-1", "last-2")
+    ]
+    assert [loop["epoch_progress"]["current"]["processed"] for loop in steps] == [4, 3, 2]
+    assert len([*path.parent.iterdir()]) == 3
+    assert saved_state(torch.load(path, weights_only=True))["results"] == {"kept": True}
+
+
 def test_random_numbers_go_on() -> None:
     states = random_states()
     first = (random.random(), float(np.random.rand()), torch.rand(3).tolist())  # noqa: NPY002

@@ -99,7 +99,7 @@ def test_what_needs_alphas_is_refused_where_there_are_none(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("precision", ["32-true", "16-mixed"])
 def test_plugins_of_ones_own_are_used_in_every_precision(precision: str, tmp_path: Path) -> None:
-    settings = {"precision": precision, "plugins": TorchSyncBatchNorm()}
+    settings: dict[str, Any] = {"precision": precision, "plugins": TorchSyncBatchNorm()}
     trainer, _ = made(tmp_path, ArchitectureSearch(SPACE), **settings)
     assert trainer.precision == precision
     assert isinstance(trainer._accelerator_connector._layer_sync, TorchSyncBatchNorm)
