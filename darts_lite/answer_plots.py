@@ -15,7 +15,7 @@ LONGEST_NAME = 12
 """Characters of the name of a class."""
 
 
-class Answer(NamedTuple):
+class Answered(NamedTuple):
     """A net's answer to one image."""
 
     image: Tensor  # (C, H, W)
@@ -53,7 +53,7 @@ def draw_confusion(counts: Tensor, names: Sequence[str] | None = None) -> Figure
 
 
 def draw_answers(
-    answers: Sequence[Answer], title: str, names: Sequence[str] | None = None
+    answers: Sequence[Answered], title: str, names: Sequence[str] | None = None
 ) -> Figure:
     """Images with their class and what was predicted instead, in rows.
 
@@ -97,7 +97,7 @@ def _shown(image: Tensor) -> Tensor:
     return image.expand(-1, -1, 3) if image.shape[2] == 1 else image
 
 
-def worst(answers: Sequence[Answer], count: int) -> list[Answer]:
+def worst(answers: Sequence[Answered], count: int) -> list[Answered]:
     """Those with the largest losses, largest first."""
     losses = torch.tensor([answer.loss for answer in answers])
     return [answers[int(i)] for i in losses.argsort(descending=True, stable=True)[:count]]

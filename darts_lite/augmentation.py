@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from darts_lite.ranks import Part
+from darts_lite.parts import class_path
+from darts_lite.ranks import WHOLE, Part
 
-WHOLE = Part()
 KNOTS = 5
 """Points along each side between which an elastic displacement is interpolated."""
 
@@ -120,11 +120,8 @@ class Augmentation(nn.Module):
     def describe(self) -> dict[str, Any]:
         """The class and its arguments as plain values, from which a parser builds it again."""
         names = ("shift", "rotation", "scale", "elastic", "flip", "erase")
-        kind = type(self)
-        return {
-            "class_path": f"{kind.__module__}.{kind.__qualname__}",
-            "init_args": {name: getattr(self, name) for name in names},
-        }
+        settings = {name: getattr(self, name) for name in names}
+        return {"class_path": class_path(type(self)), "init_args": settings}
 
     @staticmethod
     def _uniform(images: Tensor, part: Part) -> Tensor:

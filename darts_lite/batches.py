@@ -8,8 +8,7 @@ from random import Random
 import torch
 from torch import Tensor
 
-from darts_lite.augmentation import WHOLE
-from darts_lite.ranks import Part
+from darts_lite.ranks import WHOLE, Part
 
 Batch = tuple[Tensor, Tensor]  # (B, C, H, W) float32, (B,) int64
 

@@ -104,18 +104,22 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     for name, weights in content["state_dict"].items():
         if not (isinstance(name, str) and isinstance(weights, torch.Tensor)):
             raise ValueError(f"{path}: state_dict holds {short(name)}, no weights; {CHANGED}")
-    for count in _leaves(content.get("loops")):
+    for _, count in flat(content.get("loops")):
         if not isinstance(count, int | None):
             raise ValueError(f"{path}: loops count {short(count)}; {CHANGED}")
     return content
 
 
-def _leaves(value: object) -> Iterator[object]:
-    if isinstance(value, Mapping | list):
-        for part in _parts(value):
-            yield from _leaves(part)
+def flat(value: object, name: str = "") -> Iterator[tuple[str, Any]]:
+    """All values inside with their names, as ``data.init_args.seed`` and ``model.layers[0]``."""
+    if isinstance(value, Mapping):
+        for key, entry in value.items():
+            yield from flat(entry, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list | tuple):
+        for index, entry in enumerate(value):
+            yield from flat(entry, f"{name}[{index}]")
     else:
-        yield value
+        yield name, value
 
 
 def _check_sums(path: str | Path) -> None:

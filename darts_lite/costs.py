@@ -1,4 +1,4 @@
-"""Parameters and multiply-adds of architectures, known without building their nets.
+"""What architectures cost, from what their operations cost, without building each one's net.
 
 A cell's cost is the sum of its edges' costs, so the cost of a net is a constant plus, for each kind
 of cell, the costs of the operations that its edges keep. That makes the expected cost of what a
@@ -94,6 +94,20 @@ class CostTable:
             in_channels, num_classes, image_size: Of the data; images are square.
             device: Where to measure; ``meta`` counts without computing.
         """
+        own = [torch.device(device)] if torch.device(device).type == "cuda" else []
+        with torch.random.fork_rng(own):  # a table that was kept draws nothing
+            return cls._measured(space, cost, in_channels, num_classes, image_size, device)
+
+    @classmethod
+    def _measured(
+        cls,
+        space: SearchSpace,
+        cost: Cost,
+        in_channels: int,
+        num_classes: int,
+        image_size: int,
+        device: torch.device | str,
+    ) -> "CostTable":
         with torch.device(device):
             net = Net(any_architecture(space), in_channels, num_classes).eval()
             supernet = Supernet(space, in_channels, num_classes)

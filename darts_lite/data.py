@@ -13,11 +13,12 @@ import torch
 from lightning import LightningDataModule
 from torch import Tensor
 
-from darts_lite.augmentation import WHOLE, Augmentation
+from darts_lite.augmentation import Augmentation
 from darts_lite.batches import Batches, PairedBatches
 from darts_lite.datasets import LoadedImages, Source, find_root, stratified_order
 from darts_lite.image_files import figure_share
-from darts_lite.ranks import Part
+from darts_lite.parts import class_path
+from darts_lite.ranks import WHOLE, Part
 from darts_lite.sources import find_source, is_folder
 
 MOST_IMAGES = 10_000_000
@@ -139,8 +140,7 @@ class ImageData(LightningDataModule):
 
     def describe(self) -> dict[str, Any]:
         """Class and arguments as plain values, from which a parser builds the same data again."""
-        path = f"{type(self).__module__}.{type(self).__qualname__}"
-        return {"class_path": path, "init_args": dict(self.hparams)}
+        return {"class_path": class_path(type(self)), "init_args": dict(self.hparams)}
 
     def prepare_data(self) -> None:
         """Download once per machine, before the other ranks look for the files."""

@@ -14,6 +14,7 @@ from torch import nn
 
 from darts_lite.net import Cell, Net
 from darts_lite.operations import FactorizedReduce, Subsample, Zero
+from darts_lite.parts import class_path
 from darts_lite.skeleton import CellsBetweenBlocks, ResidualReduction, TwoInputs
 
 LINE = 96
@@ -136,7 +137,7 @@ def _cell(index: int, cell: Cell, renamed: dict[str, str]) -> str:
             if isinstance(operation, nn.Identity):
                 terms.append(f"s{source}")
                 continue
-            built.append((f"{name}", f"{expression(operation)}  # {kept}"))
+            built.append((name, f"{expression(operation)}  # {kept}"))
             renamed[f"{old}.nodes.{node}.operations.{edge}"] = f"{new}.{name}"
             terms.append(f"self.{name}(s{source})")
         flow.append(f"s{node + len(inputs)} = {' + '.join(terms)}")
@@ -231,7 +232,7 @@ def expression(module: nn.Module) -> str:
     """
     if not _known(module):
         raise ValueError(
-            f"{type(module).__module__}.{type(module).__qualname__} is an operation of your own, "
+            f"{class_path(type(module))} is an operation of your own, "
             "whose code a standalone file does not know; export to another format"
         )
     match module:

@@ -61,8 +61,14 @@ def any_architecture(space: SearchSpace) -> Architecture:
     return encoding.architecture((0,) * len(encoding.sizes))
 
 
-def one_path(space: SearchSpace, architecture: Architecture) -> dict[str, Tensor]:
+def one_path(
+    space: SearchSpace, architecture: Architecture, device: torch.device | None = None
+) -> dict[str, Tensor]:
     """Mixing weights that make a supernet compute one architecture of its space.
+
+    Args:
+        space, architecture: Of the supernet.
+        device: Where they are needed; the processor when not given.
 
     Returns:
         Kind of cell -> ``(edges, candidates)``: 1 for what the architecture has, else 0.
@@ -73,5 +79,5 @@ def one_path(space: SearchSpace, architecture: Architecture) -> dict[str, Tensor
         for rows, edges in zip(nodes, cell, strict=True):
             for name, source in edges:
                 rows[source, space.candidates.index(name)] = 1
-        result[kind] = torch.cat(nodes)
+        result[kind] = torch.cat(nodes).to(device)
     return result

@@ -53,8 +53,7 @@ class SharedWeights:
 
     def __call__(self, search: Any, architecture: Architecture) -> float:
         """See `Evaluator`."""
-        paths = one_path(search.space, architecture)
-        mixing = {kind: path.to(search.device) for kind, path in paths.items()}
+        mixing = one_path(search.space, architecture, search.device)
         loader = islice(search.trainer.datamodule.alphas_dataloader(), self.batches)
         _, accuracy = evaluated(search.supernet, mixing, loader)
         return accuracy

@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics.classification import MulticlassAccuracy
 
 from darts_lite.architecture import Architecture
+from darts_lite.batches import Batch
 from darts_lite.checkpoints import describe_data
 from darts_lite.encoding import Encoding, one_path
 from darts_lite.evaluators import Evaluator, SharedWeights
@@ -25,8 +26,6 @@ from darts_lite.sampling import Sampled
 from darts_lite.search_space import SearchSpace
 from darts_lite.strategies import Evolution, Point, Strategy, explore, random_point
 from darts_lite.supernet import Supernet
-
-Batch = tuple[Tensor, Tensor]
 
 
 class Exploration(LightningModule):
@@ -217,8 +216,7 @@ class Exploration(LightningModule):
         }
 
     def _mixing(self, point: Point) -> dict[str, Tensor]:
-        paths = one_path(self.space, self.encoding.architecture(point))
-        return {kind: path.to(self.device) for kind, path in paths.items()}
+        return one_path(self.space, self.encoding.architecture(point), self.device)
 
     # ------------------------------------------------------------------ checkpoints
 

@@ -113,12 +113,6 @@ def check_finite(module: nn.Module, step: int, checkpoint: Path | None) -> None:
             raise NotFinite(f"{name} is not finite after step {step}", checkpoint)
 
 
-def finite_of(trainer: Trainer) -> FiniteNumbers | None:
-    """The callback of a trainer, where it has one."""
-    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    return next((one for one in callbacks if isinstance(one, FiniteNumbers)), None)
-
-
 def lower_rates(trainer: Trainer, factor: float) -> None:
     """Multiplies all learning rates of a training, those to come as well.
 

@@ -17,7 +17,7 @@ def scaler_of(trainer: Trainer) -> torch.amp.GradScaler | None:
 def may_skip(trainer: Trainer) -> bool:
     """Whether a lower loss scale may still help against numbers that are none.
 
-    Each skipped step halves the scale. Below 1 it was not the scale that made them.
+    A skipped step of the weights halves the scale. Below 1 it was not the scale that made them.
     """
     scaler = scaler_of(trainer)
     return scaler is not None and scaler.get_scale() >= 1

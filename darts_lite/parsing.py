@@ -6,7 +6,7 @@ import inspect
 import re
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from reprlib import repr as short
@@ -18,7 +18,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
 import darts_lite
-from darts_lite.checkpoints import CHANGED, check_size, settings_of
+from darts_lite.checkpoints import CHANGED, check_size, flat, settings_of
 from darts_lite.presets import names
 from darts_lite.run_settings import RunSettings
 
@@ -173,7 +173,7 @@ def check_values(config: Any) -> None:
             if name == "model" and config.get(name) is None:
                 advice = f"; give a configuration, --config FILE or one of {', '.join(names())}"
             raise ValueError(f"{name} must hold settings, got {short(config.get(name))}{advice}")
-    for name, value in _flat(config.as_dict()):
+    for name, value in flat(config.as_dict()):
         if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
             raise ValueError(f"{name} has more than 64 bits: {short(value)}")
         if isinstance(value, float) and value != value:
@@ -196,18 +196,6 @@ def makes_class(path: str) -> bool:
     except (ImportError, NameError, TypeError):  # a method, or a hint that cannot be read
         return False
     return isinstance(returned, type) and returned.__module__ not in ("builtins", "typing")
-
-
-def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """All values inside with their names, as ``data.init_args.seed``."""
-    if isinstance(value, Mapping):
-        for key, entry in value.items():
-            yield from _flat(entry, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, list | tuple):
-        for index, entry in enumerate(value):
-            yield from _flat(entry, f"{name}[{index}]")
-    else:
-        yield name, value
 
 
 def with_checkpoint_settings(args: Sequence[str]) -> list[str]:

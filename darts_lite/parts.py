@@ -5,6 +5,11 @@ from dataclasses import asdict, is_dataclass
 from typing import Any
 
 
+def class_path(kind: type) -> str:
+    """The name by which a class is imported."""
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
 def describe_part(part: Any) -> dict[str, Any]:
     """Class and settings of a part, as plain values from which it can be built again.
 
@@ -14,10 +19,9 @@ def describe_part(part: Any) -> dict[str, Any]:
     kind = type(part)
     if not is_dataclass(part) or isinstance(part, type):
         raise ValueError(
-            f"{kind.__module__}.{kind.__qualname__} must be a dataclass, so that a checkpoint can "
-            "keep its settings"
+            f"{class_path(kind)} must be a dataclass, so that a checkpoint can keep its settings"
         )
-    return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": asdict(part)}
+    return {"class_path": class_path(kind), "init_args": asdict(part)}
 
 
 def part_of(described: Any, known: Collection[type]) -> Any:
@@ -34,7 +38,7 @@ def part_of(described: Any, known: Collection[type]) -> Any:
         return described
     path = described.get("class_path")
     for kind in known:
-        if path == f"{kind.__module__}.{kind.__qualname__}":
+        if path == class_path(kind):
             try:
                 return kind(**described.get("init_args", {}))
             except TypeError as error:

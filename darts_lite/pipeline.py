@@ -27,13 +27,13 @@ from darts_lite.files import written_whole
 from darts_lite.memory import advising
 from darts_lite.plotting import draw_architecture
 from darts_lite.plotting import save as save_figure
-from darts_lite.quality import quality_of
+from darts_lite.quality import Quality
 from darts_lite.records import Record
 from darts_lite.resuming import resume_point
 from darts_lite.retraining import Retraining
-from darts_lite.saving import saved_state, saving_of
+from darts_lite.saving import Saving, saved_state
 from darts_lite.search import ArchitectureSearch
-from darts_lite.training import train
+from darts_lite.training import callback_of, train
 from darts_lite.weights import save_weights
 
 Search = ArchitectureSearch | Exploration
@@ -82,7 +82,7 @@ def search(
         "architecture": architecture.genotype(),
     }
     _warn(trainer, model, architecture, results)
-    if (saving := saving_of(trainer)) is not None:
+    if (saving := callback_of(trainer, Saving)) is not None:
         saving.end(trainer, results)
     else:
         trainer.save_checkpoint(directory / "checkpoints" / "last.ckpt")
@@ -158,7 +158,7 @@ def test(trainer: Trainer, model: Retraining, data: ImageData, directory: Path) 
     path = directory / "net.ckpt"
     with advising(trainer, model, data):
         trainer.test(model, datamodule=data, ckpt_path=path, verbose=False, weights_only=True)
-    quality = quality_of(trainer)
+    quality = callback_of(trainer, Quality)
     if quality is not None and quality.answers and trainer.is_global_zero:
         save_figure(quality.drawn(), directory / "worst.png")
     return {

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torchmetrics.classification import MulticlassCalibrationError, MulticlassConfusionMatrix
 
-from darts_lite.answer_plots import Answer, draw_answers, draw_confusion, worst
+from darts_lite.answer_plots import Answered, draw_answers, draw_confusion, worst
 from darts_lite.callbacks import tensorboard
 from darts_lite.costs import latency
 from darts_lite.ranks import gathered
@@ -34,7 +34,7 @@ class Quality(Callback):
 
     def __init__(self) -> None:
         self.results: dict[str, Any] = {}
-        self.answers: list[Answer] = []
+        self.answers: list[Answered] = []
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begins anew."""
@@ -62,7 +62,7 @@ class Quality(Callback):
         losses = cross_entropy(logits, labels, reduction="none")
         for index in losses.topk(min(WORST, len(losses))).indices.tolist():
             answer = (int(labels[index]), int(predicted[index]), float(losses[index]))
-            self.answers.append(Answer(images[index].cpu(), *answer))
+            self.answers.append(Answered(images[index].cpu(), *answer))
         self.answers = worst(self.answers, WORST)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -97,9 +97,3 @@ class Quality(Callback):
             milliseconds = latency(module, images) / size
             found[f"milliseconds_per_image_in_batches_of_{size}"] = round(milliseconds, 4)
         return found
-
-
-def quality_of(trainer: Trainer) -> Quality | None:
-    """The callback of a trainer, where it has one."""
-    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    return next((one for one in callbacks if isinstance(one, Quality)), None)

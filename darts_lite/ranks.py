@@ -29,10 +29,14 @@ class Part(NamedTuple):
         return draw(count * self.ranks)[self.rank :: self.ranks]
 
 
+WHOLE = Part()
+"""Of a single process."""
+
+
 def own_part() -> Part:
     """That of this process."""
     if not (distributed.is_available() and distributed.is_initialized()):
-        return Part()
+        return WHOLE
     return Part(distributed.get_rank(), distributed.get_world_size())
 
 

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from darts_lite.checkpoints import read_checkpoint
+from darts_lite.checkpoints import flat, read_checkpoint
 from darts_lite.files import remove_parts, written_whole
 from darts_lite.records import Record, read_summary
 from darts_lite.saving import saved_state
@@ -114,8 +114,8 @@ def check_same(directory: Path, config: str) -> None:
         raise ValueError(f"{path} is damaged ({error}); set run.resume to null") from error
     if not isinstance(settings, Mapping):
         raise ValueError(f"{path} holds no settings; set run.resume to null for a new run")
-    then = dict(_flat(settings))
-    now = dict(_flat(yaml.safe_load(config)))
+    then = dict(flat(settings))
+    now = dict(flat(yaml.safe_load(config)))
     names = [n for n in sorted(then | now) if then.get(n) != now.get(n) and n not in PASSING]
     if names:
         changes = ", ".join(f"{n}: {then.get(n)!r} then, {now.get(n)!r} now" for n in names[:3])
@@ -124,14 +124,6 @@ def check_same(directory: Path, config: str) -> None:
             f"{directory} cannot go on with other settings ({changes}{more}); give those of its "
             "config.yaml, or set run.resume to null for a new run"
         )
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, entry in value.items():
-        if isinstance(entry, Mapping) and entry:
-            yield from _flat(entry, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", entry
 
 
 def newest_checkpoint(path: Path) -> Path | None:

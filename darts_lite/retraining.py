@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from torchmetrics.classification import MulticlassAccuracy
 
 from darts_lite.architecture import Architecture
+from darts_lite.batches import Batch
 from darts_lite.bilevel import weights_of
 from darts_lite.checkpoints import describe_data, read_checkpoint
 from darts_lite.net import Net
@@ -23,8 +24,6 @@ from darts_lite.optimizers import darts_sgd, total_steps, try_optimizer
 from darts_lite.ranks import average_gradients, averaged
 from darts_lite.recipe import SCHEDULES, Recipe, mean_of_shifts, mixed_up, side_at
 from darts_lite.search import ArchitectureSearch
-
-Batch = tuple[Tensor, Tensor]
 
 
 class Retraining(LightningModule):

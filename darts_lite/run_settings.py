@@ -67,9 +67,8 @@ class RunSettings:
             value = getattr(self, name)
             if value is not None and not 0 < value <= LARGEST:
                 raise ValueError(f"run.{name} must be above 0 and at most {LARGEST}, got {value}")
-        for name in (
-            *("seeds", "control_nets", "save_every_steps", "keep_checkpoints", "max_rollbacks"),
-        ):
+        whole = ("seeds", "control_nets", "save_every_steps", "keep_checkpoints", "max_rollbacks")
+        for name in whole:
             value = getattr(self, name)
             if value is not None and not 1 <= value <= LARGEST:
                 raise ValueError(

@@ -244,12 +244,6 @@ def stateful(trainer: Trainer) -> Any:
     return loader if hasattr(loader, "load_state_dict") else None
 
 
-def saving_of(trainer: Trainer) -> Saving | None:
-    """The callback of a trainer, where it has one."""
-    found = (one for one in trainer.checkpoint_callbacks if isinstance(one, Saving))
-    return next(found, None)
-
-
 def saved_state(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     """What `Saving` put into a checkpoint; empty where it did not."""
     for name, state in checkpoint.get("callbacks", {}).items():

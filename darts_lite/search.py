@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics.classification import MulticlassAccuracy
 
 from darts_lite.architecture import Architecture
+from darts_lite.batches import Batch
 from darts_lite.bilevel import ArchitectureGradient, FirstOrder, weights_of
 from darts_lite.checkpoints import describe_data
 from darts_lite.cuda_graphs import Step, graphed
@@ -38,8 +39,6 @@ from darts_lite.relaxation import RELAXATIONS, Relaxation, Softmax
 from darts_lite.sampling import Sampled
 from darts_lite.search_space import SearchSpace
 from darts_lite.supernet import Executor, Supernet
-
-Batch = tuple[Tensor, Tensor]
 
 
 class ArchitectureSearch(LightningModule):

@@ -2,7 +2,7 @@
 
 import copy
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -79,46 +79,23 @@ class Trainers:
         Raises:
             ValueError: if a setting cannot be followed.
         """
-        if self.verb == "fit" and not isinstance(model, Search | Retraining):
-            raise ValueError(
-                f"fit does not know {type(model).__name__}; model.class_path must be "
-                "darts_lite.ArchitectureSearch, darts_lite.Exploration or darts_lite.Retraining"
-            )
         settings = copy.deepcopy({k: v for k, v in self.settings.items() if k != "logger"})
         settings |= overrides
         if isinstance(model, Retraining) and settings["max_epochs"] is None:
             settings["max_epochs"] = model.max_epochs
-        endless = settings["max_epochs"] in (None, -1) and settings["max_steps"] < 0
-        if self.verb == "fit" and endless:
-            raise ValueError("how long to search? set trainer.max_epochs or trainer.max_steps")
-        if self.verb == "fit" and settings["max_epochs"] == 0:
-            raise ValueError("trainer.max_epochs is 0, which trains nothing; set at least 1")
+        if self.verb == "fit":
+            check_training(model, settings)
         refuse_unsupported(settings)
         chosen = choose_precision(settings["accelerator"], settings["precision"])
-        plugins = settings["plugins"] or []
-        plugins = plugins if isinstance(plugins, list) else [plugins]
-        settings |= chosen | {"plugins": [*plugins, *chosen.get("plugins", ()), WholeFiles()]}
-        own = self.settings["logger"]
+        plugins = [*listed(settings["plugins"]), *chosen.get("plugins", ()), WholeFiles()]
+        settings |= chosen | {"plugins": plugins, "logger": self._loggers(part)}
         if self.verb != "fit":
-            settings |= {"logger": False, "enable_checkpointing": False}
-        elif own is False:
-            settings["logger"] = False
-        else:
-            beside = [own] if isinstance(own, Logger) else own
-            theirs = beside if part is None and isinstance(beside, list) else []
-            settings["logger"] = [part or self.logger, *theirs]
-        callbacks = settings["callbacks"] or []
-        callbacks = [callbacks] if isinstance(callbacks, Callback) else callbacks
-        callbacks = [callback for callback in callbacks if serves(callback, model)]
-        if isinstance(model, Exploration) and (
-            useless := [type(c).__name__ for c in callbacks if isinstance(c, NEED_ALPHAS)]
-        ):
-            raise ValueError(
-                f"{', '.join(useless)} needs a search with alphas, which Exploration has not; "
-                "leave it out"
-            )
+            settings["enable_checkpointing"] = False
         directory = Path((part or self.logger).log_dir)
-        settings["callbacks"] = [*callbacks, *self._callbacks(model, settings, directory)]
+        settings["callbacks"] = [
+            *serving(listed(settings["callbacks"]), model),
+            *self._callbacks(model, settings, directory),
+        ]
         if not sys.stdout.isatty():
             settings["enable_progress_bar"] = False  # Lightning's own bar, beside the plain lines
         trainer = made_trainer(settings)
@@ -130,6 +107,14 @@ class Trainers:
         if trainer.world_size > 1 and self.verb == "predict":
             raise ValueError("predict prints one list; set trainer.devices to 1 for it")
         return trainer
+
+    def _loggers(self, part: TensorBoardLogger | None) -> list[Logger] | bool:
+        """TensorBoard's, and in the run's own folder those that the user has named beside it."""
+        own = self.settings["logger"]
+        if self.verb != "fit" or own is False:
+            return False
+        beside = listed(own) if part is None and own is not True else []
+        return [part or self.logger, *beside]
 
     def _callbacks(
         self, model: LightningModule, settings: Mapping[str, Any], directory: Path
@@ -158,6 +143,30 @@ class Trainers:
         return callbacks
 
 
+def listed(value: Any) -> list[Any]:
+    """What a setting holds that is None, one thing, or a list of some."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def check_training(model: LightningModule, settings: Mapping[str, Any]) -> None:
+    """Whether a model can be trained, and the training has an end.
+
+    Raises:
+        ValueError: if it cannot, or has none.
+    """
+    if not isinstance(model, Search | Retraining):
+        raise ValueError(
+            f"fit does not know {type(model).__name__}; model.class_path must be "
+            "darts_lite.ArchitectureSearch, darts_lite.Exploration or darts_lite.Retraining"
+        )
+    if settings["max_epochs"] in (None, -1) and settings["max_steps"] < 0:
+        raise ValueError("how long to search? set trainer.max_epochs or trainer.max_steps")
+    if settings["max_epochs"] == 0:
+        raise ValueError("trainer.max_epochs is 0, which trains nothing; set at least 1")
+
+
 def made_trainer(settings: Mapping[str, Any]) -> Trainer:
     """A trainer.
 
@@ -179,6 +188,22 @@ def checkpoint_path(directory: Path, model: LightningModule) -> Path:
     """Where the full state of a stage is kept."""
     name = "last" if isinstance(model, Search) else "retraining-last"
     return directory / "checkpoints" / f"{name}.ckpt"
+
+
+def serving(callbacks: Sequence[Callback], model: LightningModule) -> list[Callback]:
+    """Those of a user's callbacks that belong to a stage; see `serves`.
+
+    Raises:
+        ValueError: if one needs alphas that the model has not.
+    """
+    found = [callback for callback in callbacks if serves(callback, model)]
+    useless = [type(callback).__name__ for callback in found if isinstance(callback, NEED_ALPHAS)]
+    if useless and isinstance(model, Exploration):
+        raise ValueError(
+            f"{', '.join(useless)} needs a search with alphas, which Exploration has not; leave it "
+            "out"
+        )
+    return found
 
 
 def serves(callback: Callback, model: LightningModule) -> bool:

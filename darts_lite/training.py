@@ -3,15 +3,18 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
 
 from darts_lite.data import ImageData
-from darts_lite.finite import NotFinite, finite_of
+from darts_lite.finite import FiniteNumbers, NotFinite
 from darts_lite.memory import advising
 from darts_lite.resuming import drop_after, newest_checkpoint
-from darts_lite.saving import saving_of
+from darts_lite.saving import Saving
+
+Wanted = TypeVar("Wanted", bound=Callback)
 
 
 class Trained(NamedTuple):
@@ -45,12 +48,18 @@ def train(
                 break
             except NotFinite as error:
                 resume_from = _go_back(trainer, error)
-    finite, saving = finite_of(trainer), saving_of(trainer)
+    finite, saving = callback_of(trainer, FiniteNumbers), callback_of(trainer, Saving)
     rollbacks = 0 if finite is None else finite.lowered
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     if saving is None:
         return Trained(time.monotonic() - start, metrics, rollbacks)
     return Trained(saving.seconds, saving.metrics | metrics, rollbacks)
+
+
+def callback_of(trainer: Trainer, kind: type[Wanted]) -> Wanted | None:
+    """The callback of this kind, where a trainer has one."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    return next((one for one in callbacks if isinstance(one, kind)), None)
 
 
 def _go_back(trainer: Trainer, error: NotFinite) -> Path:
@@ -59,7 +68,7 @@ def _go_back(trainer: Trainer, error: NotFinite) -> Path:
     Raises:
         NotFinite: if that is not wanted, or was done often enough.
     """
-    finite, saving = finite_of(trainer), saving_of(trainer)
+    finite, saving = callback_of(trainer, FiniteNumbers), callback_of(trainer, Saving)
     if finite is None or saving is None or finite.lowered >= finite.rollbacks:
         used = 0 if finite is None else finite.lowered
         raise NotFinite(error.what, error.checkpoint, used) from error

@@ -3,13 +3,13 @@
 import torch
 from runs import some_digits
 
-from darts_lite.answer_plots import Answer, draw_answers, draw_confusion, worst
+from darts_lite.answer_plots import Answered, draw_answers, draw_confusion, worst
 
 
-def answers(count: int) -> list[Answer]:
+def answers(count: int) -> list[Answered]:
     images, labels = some_digits()
     return [
-        Answer(images[i, None], int(labels[i]), (i // 2) % 10, float(i % 7)) for i in range(count)
+        Answered(images[i, None], int(labels[i]), (i // 2) % 10, float(i % 7)) for i in range(count)
     ]
 
 
@@ -30,7 +30,7 @@ def test_every_answer_is_drawn_with_its_class() -> None:
 
 
 def test_colours_are_drawn_in_colour() -> None:
-    figure = draw_answers([Answer(torch.rand(3, 8, 8), 1, 1, 0.1)], "")
+    figure = draw_answers([Answered(torch.rand(3, 8, 8), 1, 1, 0.1)], "")
     assert figure.axes[0].images[0].get_array().shape == (8, 8, 3)  # type: ignore[union-attr]
 
 

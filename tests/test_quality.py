@@ -10,9 +10,10 @@ from torch.nn.functional import cross_entropy
 from darts_lite import pipeline
 from darts_lite.data import ImageData
 from darts_lite.encoding import any_architecture
-from darts_lite.quality import WORST, Quality, quality_of
+from darts_lite.quality import WORST, Quality
 from darts_lite.retraining import Retraining
 from darts_lite.saving import WholeFiles
+from darts_lite.training import callback_of
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def test_what_is_told_is_what_the_logits_say(model: Retraining, digits: ImageDat
     quality = Quality()
     digits.hparams["evaluation_batch_size"] = 300  # the last batch is smaller
     run = quiet_trainer(callbacks=[quality])
-    assert quality_of(run) is quality
+    assert callback_of(run, Quality) is quality
     (metrics,) = run.test(model, datamodule=digits, verbose=False)
     with torch.no_grad():
         parts = [(model.eval()(x), x, y) for x, y in digits.test_dataloader()]
@@ -69,4 +70,4 @@ def test_a_run_keeps_them(model: Retraining, digits: ImageData, tmp_path: Path) 
     results = pipeline.test(run, model, digits, tmp_path)
     assert sum(map(sum, results["confusion"])) == 1000
     assert (tmp_path / "worst.png").stat().st_size > 10_000
-    assert quality_of(quiet_trainer()) is None
+    assert callback_of(quiet_trainer(), Quality) is None

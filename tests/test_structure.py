@@ -8,6 +8,7 @@ import darts_lite
 ORDER = [
     "allocator",
     "ranks",
+    "batches",
     "files",
     "records",
     "overflow",
@@ -63,7 +64,6 @@ ORDER = [
     "image_folders",
     "sources",
     "augmentation",
-    "batches",
     "data",
     "memory",
     "room",

@@ -10,11 +10,11 @@ from lightning.pytorch.loggers import CSVLogger
 from runs import SMALL, quiet_trainer
 
 from darts_lite.data import ImageData
-from darts_lite.finite import FiniteNumbers, NotFinite, finite_of
+from darts_lite.finite import FiniteNumbers, NotFinite
 from darts_lite.retraining import Retraining
 from darts_lite.saving import Saving, WholeFiles
 from darts_lite.search import ArchitectureSearch
-from darts_lite.training import train
+from darts_lite.training import callback_of, train
 
 
 def wild(parameters: Any) -> torch.optim.Optimizer:
@@ -89,5 +89,5 @@ def test_a_training_goes_back_only_so_often(digits: ImageData, tmp_path: Path) -
     )
     with pytest.raises(NotFinite, match="is (nan|inf) in step .* run.max_rollbacks, as 2 were"):
         train(run, search, digits, None)
-    finite = finite_of(run)
+    finite = callback_of(run, FiniteNumbers)
     assert finite is not None and finite.lowered == 2
