@@ -181,10 +181,10 @@ def draw_costs(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
         if costs and max(costs) >= 10 * min(costs):
             panel.set_xscale("log")
             panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
-            panel.xaxis.set_major_formatter(FuncFormatter(_short))
             panel.xaxis.set_minor_formatter(NullFormatter())
         else:  # the marks of a decade would lie in each other
             panel.xaxis.set_major_locator(MaxNLocator(3))
+        panel.xaxis.set_major_formatter(FuncFormatter(_short))
         panel.set_xlabel(title)
         panel.grid(alpha=0.3)
     panels[0].set_ylim(top=min(100.0, panels[0].get_ylim()[1]))
