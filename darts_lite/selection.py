@@ -77,36 +77,31 @@ class Perturbation(Callback):
         return derive(search.space, decided, found_by)
 
     def _decided(self, search: ArchitectureSearch, data: Any) -> Mixing:
-        order = random.Random(self.seed)
-        space, passing = search.space, search.supernet.passing
+        order, space, passing = random.Random(self.seed), search.space, search.supernet.passing
         mixing = {kind: rows.clone() for kind, rows in search.mixture.expected(1.0).items()}
         tune = self._tuning(search, data)
-        places = [(kind, edge) for kind, rows in mixing.items() for edge in range(len(rows))]
-        for kind, edge in order.sample(places, len(places)):
-            choices = [
-                position
-                for position, name in enumerate(space.candidates)
-                if name != "none" or space.kept_edges is None
-            ]
+        choices = [
+            position
+            for position, name in enumerate(space.candidates)
+            if name != "none" or space.kept_edges is None
+        ]
+        edges = [row for rows in mixing.values() for row in rows]  # views of mixing
+        for row in order.sample(edges, len(edges)):
             losses = {
-                position: self._loss_without(search, data, mixing, kind, edge, position)
-                for position in choices
+                choice: self._loss_without(search, data, mixing, row, choice) for choice in choices
             }
             best = max(choices, key=losses.__getitem__)
-            row = mixing[kind][edge]  # a view
             row.zero_()
             row[best] = 1
             row[passing:] = 1
             tune(mixing)
         if space.kept_edges is None:
             return mixing
-        starts = [sum(space.edges_per_node[:node]) for node in range(space.nodes)]
-        nodes = [(kind, node) for kind in mixing for node in range(space.nodes)]
-        for kind, node in order.sample(nodes, len(nodes)):
-            edges = range(starts[node], starts[node] + space.edges_per_node[node])
-            without = {edge: self._loss_without(search, data, mixing, kind, edge) for edge in edges}
-            for edge in sorted(edges, key=without.__getitem__)[: -space.kept_edges]:
-                mixing[kind][edge] = 0
+        nodes = [node for rows in mixing.values() for node in rows.split(space.edges_per_node)]
+        for node in order.sample(nodes, len(nodes)):
+            without = [self._loss_without(search, data, mixing, row) for row in node]
+            for edge in sorted(range(len(node)), key=without.__getitem__)[: -space.kept_edges]:
+                node[edge] = 0
             tune(mixing)
         return mixing
 
@@ -115,21 +110,28 @@ class Perturbation(Callback):
         search: ArchitectureSearch,
         data: Any,
         mixing: Mixing,
-        kind: str,
-        edge: int,
+        row: Tensor,
         candidate: int | None = None,
     ) -> float:
-        """Loss without a candidate of an edge, whose share the others take, or without all."""
-        rows = mixing[kind].clone()
+        """Loss without a candidate of an edge, whose share the others take, or without all.
+
+        Args:
+            search, data: Of the supernet.
+            mixing: Its mixing weights.
+            row: Those of the edge, a view of `mixing`, which is as before afterwards.
+            candidate: Its place; None leaves out the edge.
+        """
+        before = row.clone()
         if candidate is None:
-            rows[edge] = 0
+            row.zero_()
         else:
-            shares = rows[edge, : search.supernet.passing]  # a view
+            shares = row[: search.supernet.passing]
             whole = shares.sum()
             shares[candidate] = 0
             shares *= whole / shares.sum().clamp_min(1e-12)
         loader = islice(data.alphas_dataloader(), self.batches)
-        loss, _ = evaluated(search.supernet, {**mixing, kind: rows}, loader)
+        loss, _ = evaluated(search.supernet, mixing, loader)
+        row.copy_(before)
         return loss
 
     def _tuning(
