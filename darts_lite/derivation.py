@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from torch import Tensor
 
@@ -17,7 +17,6 @@ from darts_lite.search_space import SearchSpace
 
 Cells = dict[str, Cell]
 ANY_SIZE = 32
-LEAST = "least_parameters"
 
 
 class Derivation(Protocol):
@@ -48,7 +47,7 @@ class Strongest:
 
     def _cell(self, space: SearchSpace, shares: Tensor) -> Cell:
         nodes = []
-        for rows in shares.detach().cpu().split(list(space.edges_per_node)):
+        for rows in shares.detach().cpu().split(space.edges_per_node):
             best = [_strongest(space, row.tolist()) for row in rows]
             ranked = sorted(range(len(best)), key=lambda source: -best[source][1])
             kept = sorted(ranked[: space.kept_edges])
@@ -86,7 +85,7 @@ class SkipLimit:
         if "normal" not in cells or "skip_connect" not in space.candidates:
             return cells
         remaining = {**shares, "normal": shares["normal"].clone()}
-        nodes = remaining["normal"].split(list(space.edges_per_node))  # views
+        nodes = remaining["normal"].split(space.edges_per_node)  # views
         skip = space.candidates.index("skip_connect")
         while True:
             kept = [
@@ -105,6 +104,22 @@ class SkipLimit:
                 )
             weakest[skip] = -1.0
             cells = Strongest()(space, remaining)
+
+
+class Limit(NamedTuple):
+    """A limit of a budget. A least number counts negated, so that every limit is an upper one."""
+
+    setting: str
+    counts: str
+    value: float
+    sign: int  # -1 for a least number
+
+    def __str__(self) -> str:
+        return f"at {'most' if self.sign > 0 else 'least'} {self.value:.9g} {self.counts}"
+
+    def reached(self, cost: float) -> str:
+        """The least, or for a least number the most, that there is."""
+        return f"{abs(cost):.9g} {self.counts} at {'least' if self.sign > 0 else 'most'}"
 
 
 @dataclass(frozen=True)
@@ -148,9 +163,9 @@ class WithinBudget:
     least_parameters: int | None = None
 
     def __post_init__(self) -> None:
-        for name, limit in self._limits.items():
-            if not limit > 0:
-                raise ValueError(f"a budget of {name} must be above 0, got {limit}")
+        for limit in self._limits:
+            if not limit.value > 0:
+                raise ValueError(f"a budget of {limit.setting} must be above 0, got {limit.value}")
         if self.parameters and self.least_parameters and self.least_parameters > self.parameters:
             raise ValueError(
                 f"no net has at least {self.least_parameters} and at most {self.parameters} "
@@ -162,14 +177,18 @@ class WithinBudget:
             raise ValueError("a budget of latency needs latency_table, the path of a file")
 
     @property
-    def _limits(self) -> dict[str, float]:
-        limits = {
-            "parameters": self.parameters,
-            LEAST: self.least_parameters,
-            "multiply_adds": self.multiply_adds,
-            "latency": self.latency,
-        }
-        return {name: limit for name, limit in limits.items() if limit is not None}
+    def _limits(self) -> list[Limit]:
+        counted = (
+            ("parameters", "parameters", 1),
+            ("least_parameters", "parameters", -1),
+            ("multiply_adds", "multiply_adds", 1),
+            ("latency", "latency", 1),
+        )
+        return [
+            Limit(setting, counts, value, sign)
+            for setting, counts, sign in counted
+            if (value := getattr(self, setting)) is not None
+        ]
 
     def retrained(self, architecture: Architecture) -> Architecture:
         """An architecture in the skeleton of the net whose costs count."""
@@ -203,15 +222,13 @@ class WithinBudget:
         """Whether the net of an architecture of a space stays within the limits."""
         retrained = self._retrained(space)
         return all(
-            self._table(retrained, name).of(architecture) <= _upper(name, limit)
-            for name, limit in self._limits.items()
+            limit.sign * self._table(retrained, limit.counts).of(architecture)
+            <= limit.sign * limit.value
+            for limit in self._limits
         )
 
     def _table(self, space: SearchSpace, name: str) -> CostTable:
-        """What a limit counts; a least number negated, so that every limit is an upper one."""
-        if name == LEAST:
-            counted = self._table(space, "parameters")
-            return CostTable(space, {k: -v for k, v in counted.edges.items()}, -counted.rest)
+        """The costs that a limit counts."""
         size = self.image_size or (ANY_SIZE if name == "parameters" else None)
         known = (self.in_channels, self.num_classes, size)
         if None in known:
@@ -227,44 +244,33 @@ class WithinBudget:
     def __call__(self, space: SearchSpace, shares: Mapping[str, Tensor]) -> Cells:
         """See `Derivation`."""
         limits, retrained = self._limits, self._retrained(space)
-        tables = [self._table(retrained, name) for name in limits]
+        tables = [self._table(retrained, limit.counts) for limit in limits]
+        rests = [limit.sign * table.rest for limit, table in zip(limits, tables, strict=True)]
         budgets = [
-            _upper(name, limit) - table.rest
-            for (name, limit), table in zip(limits.items(), tables, strict=True)
+            limit.sign * limit.value - rest for limit, rest in zip(limits, rests, strict=True)
         ]
-        nodes = [
-            options_of_node(
-                space, rows, [table.edges[kind].split(per_node)[node] for table in tables]
-            )
-            for kind in shares
-            for per_node in [list(space.edges_per_node)]
-            for node, rows in enumerate(shares[kind].detach().cpu().split(per_node))
-        ]
+        nodes = []
+        for kind, rows in shares.items():
+            costs = [
+                (limit.sign * table.edges[kind]).split(space.edges_per_node)
+                for limit, table in zip(limits, tables, strict=True)
+            ]
+            of_nodes = rows.detach().cpu().split(space.edges_per_node)
+            nodes += [
+                options_of_node(space, of_node, [cost[node] for cost in costs])
+                for node, of_node in enumerate(of_nodes)
+            ]
         if (best := best_within(nodes, budgets)) is None:
-            asked = " and ".join(
-                f"{'at least' if name == LEAST else 'at most'} {limit:.9g} {_counts(name)}"
-                for name, limit in limits.items()
-            )
+            asked = " and ".join(map(str, limits))
             extremes = " and ".join(
-                f"{abs(table.rest + cost):.9g} {_counts(name)} at "
-                f"{'most' if name == LEAST else 'least'}"
-                for name, table, cost in zip(limits, tables, least_costs(nodes), strict=True)
+                limit.reached(rest + cost)
+                for limit, rest, cost in zip(limits, rests, least_costs(nodes), strict=True)
             )
             raise ValueError(f"no architecture of the space has {asked}; it has {extremes}")
         return {
             kind: best.nodes[i * space.nodes : (i + 1) * space.nodes]
             for i, kind in enumerate(shares)
         }
-
-
-def _counts(name: str) -> str:
-    """What a limit is a limit of."""
-    return "parameters" if name == LEAST else name
-
-
-def _upper(name: str, limit: float) -> float:
-    """The limit for what `WithinBudget._table` counts."""
-    return -limit if name == LEAST else limit
 
 
 @lru_cache
