@@ -3,6 +3,7 @@
 import gc
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import TracebackType
 
@@ -23,8 +24,9 @@ SIGNS = (
     "bad_alloc",
     "could not create a primitive",
     "could not create a memory",
+    "can't start new thread",
 )
-"""What torch says on different systems, the last two for oneDNN, which knows no better."""
+"""What torch and Python say on different systems; oneDNN, in two of them, knows no better."""
 EVALUATING = ("evaluation_loop", "prediction_loop")
 """Lightning's modules that run a validation, a test or a prediction."""
 
@@ -70,7 +72,9 @@ def largest_fit(size: int, attempt: Callable[[int], None]) -> int | None:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         try:
-            attempt(size)
+            # A thread in which oneDNN was short of memory for its code never has any again.
+            with ThreadPoolExecutor(1) as fresh:
+                fresh.submit(attempt, size).result()
         except (RuntimeError, MemoryError) as error:
             if not about_memory(error):
                 raise
