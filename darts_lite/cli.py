@@ -32,7 +32,7 @@ from darts_lite.parsing import (
     stop,
     with_checkpoint_settings,
 )
-from darts_lite.processes import together
+from darts_lite.processes import prepare, together
 from darts_lite.resuming import check_same, unfinished_run, version_of
 from darts_lite.retraining import Retraining
 from darts_lite.run_settings import RunSettings
@@ -142,8 +142,8 @@ class DartsCLI(LightningCLI):
         verbose: bool = True,
     ) -> None:
         """Prints the metrics on the validation split, as a table and as a line of JSON."""
-        then = _unseen(datamodule, ckpt_path)
         with together(self.trainer), advising(self.trainer, model, datamodule):
+            then = self._unseen(datamodule, ckpt_path)
             (metrics,) = self.trainer.validate(model, None, ckpt_path, verbose, datamodule, True)
             self._print_metrics(metrics, datamodule, then)
 
@@ -156,8 +156,8 @@ class DartsCLI(LightningCLI):
         verbose: bool = True,
     ) -> None:
         """Prints the metrics on the test set, as a table and as a line of JSON."""
-        then = _unseen(datamodule, ckpt_path)
         with together(self.trainer), advising(self.trainer, model, datamodule):
+            then = self._unseen(datamodule, ckpt_path)
             (metrics,) = self.trainer.test(model, None, ckpt_path, verbose, datamodule, True)
             self._print_metrics(metrics, datamodule, then)
 
@@ -170,7 +170,7 @@ class DartsCLI(LightningCLI):
         return_predictions: bool | None = None,
     ) -> None:
         """Prints class and probability of each test image as comma-separated lines."""
-        _unseen(datamodule, ckpt_path)
+        self._unseen(datamodule, ckpt_path)
         print(HEADER)
         with advising(self.trainer, model, datamodule):
             batches = self.trainer.predict(model, None, datamodule, True, ckpt_path, True) or []
@@ -203,6 +203,13 @@ class DartsCLI(LightningCLI):
         check_same(found, self._config_text())
         return found
 
+    def _unseen(self, data: ImageData, path: str | None) -> str | None:
+        """Where a checkpoint's images came from; it may not have learnt those at hand."""
+        then = read_checkpoint(path).get("data_source") if path else None
+        prepare(self.trainer, data, "test")
+        check_unseen(data.data_source, then)
+        return then
+
     def _print_metrics(
         self, metrics: Mapping[str, float], data: ImageData, then: str | None
     ) -> None:
@@ -218,15 +225,6 @@ class DartsCLI(LightningCLI):
         config["run"]["resume"] = None
         config.pop("config", None)
         return self._parser("fit").dump(config, skip_none=False)
-
-
-def _unseen(data: ImageData, path: str | None) -> str | None:
-    """Where a checkpoint's images came from, which may not be those that it is now asked about."""
-    then = read_checkpoint(path).get("data_source") if path else None
-    data.prepare_data()
-    data.setup("test")
-    check_unseen(data.data_source, then)
-    return then
 
 
 def _one_line(message: Warning | str, *_: object, **__: object) -> str:

@@ -71,7 +71,7 @@ def find_runs(places: Sequence[str]) -> dict[str, Summary]:
         below = sorted(path.parent for path in Path(place).rglob(SUMMARY))
         read = {str(path): read_summary(path) for path in below}
         whole = {name: summary for name, summary in read.items() if summary}
-        for name in read.keys() - whole.keys():
+        for name in sorted(read.keys() - whole.keys()):
             warnings.warn(f"{name}/{SUMMARY} is damaged, and this run left out", stacklevel=2)
         found |= whole
         if not read:

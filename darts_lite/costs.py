@@ -96,47 +96,37 @@ class CostTable:
         """
         own = [torch.device(device)] if torch.device(device).type == "cuda" else []
         with torch.random.fork_rng(own):  # a table that was kept draws nothing
-            return cls._measured(space, cost, in_channels, num_classes, image_size, device)
+            with torch.device(device):
+                net = Net(any_architecture(space), in_channels, num_classes).eval()
+                supernet = Supernet(space, in_channels, num_classes)
+                image = torch.zeros(1, in_channels, image_size, image_size)
+            known: dict[tuple[str, int, torch.Size], float] = {}
+            edges = {
+                kind: torch.zeros(alpha.shape, dtype=torch.float64)
+                for kind, alpha in supernet.alphas.items()
+            }
 
-    @classmethod
-    def _measured(
-        cls,
-        space: SearchSpace,
-        cost: Cost,
-        in_channels: int,
-        num_classes: int,
-        image_size: int,
-        device: torch.device | str,
-    ) -> "CostTable":
-        with torch.device(device):
-            net = Net(any_architecture(space), in_channels, num_classes).eval()
-            supernet = Supernet(space, in_channels, num_classes)
-            image = torch.zeros(1, in_channels, image_size, image_size)
-        known: dict[tuple[str, int, torch.Size], float] = {}
-        edges = {
-            kind: torch.zeros(alpha.shape, dtype=torch.float64)
-            for kind, alpha in supernet.alphas.items()
-        }
+            def add(edge: MixedOperation, x: Tensor, row: Tensor) -> None:
+                for position, name in enumerate(space.candidates):
+                    place = (name, edge.stride, x.shape)
+                    if place not in known:
+                        with torch.device(device):
+                            known[place] = cost(
+                                find_operation(name)(x.shape[1], edge.stride, True), x
+                            )
+                    row[position] += known[place]
 
-        def add(edge: MixedOperation, x: Tensor, row: Tensor) -> None:
-            for position, name in enumerate(space.candidates):
-                place = (name, edge.stride, x.shape)
-                if place not in known:
-                    with torch.device(device):
-                        known[place] = cost(find_operation(name)(x.shape[1], edge.stride, True), x)
-                row[position] += known[place]
-
-        cells: Any = supernet.skeleton.cells
-        for cell in cells:
-            mixed = [edge for node in cell.nodes for edge in node.edges]
-            for edge, row in zip(mixed, edges[cell.kind], strict=True):
-                edge.register_forward_pre_hook(
-                    lambda module, inputs, row=row: add(module, inputs[0], row)
-                )
-        with torch.no_grad():
-            supernet(image, dict(supernet.alphas.items()))
-        table = cls(space, edges, 0.0)
-        return cls(space, edges, cost(net, image) - table.of(net.architecture))
+            cells: Any = supernet.skeleton.cells
+            for cell in cells:
+                mixed = [edge for node in cell.nodes for edge in node.edges]
+                for edge, row in zip(mixed, edges[cell.kind], strict=True):
+                    edge.register_forward_pre_hook(
+                        lambda module, inputs, row=row: add(module, inputs[0], row)
+                    )
+            with torch.no_grad():
+                supernet(image, dict(supernet.alphas.items()))
+            table = cls(space, edges, 0.0)
+            return cls(space, edges, cost(net, image) - table.of(net.architecture))
 
     def of(self, architecture: Architecture) -> float:
         """The cost of a net of this space."""

@@ -18,7 +18,7 @@ from darts_lite.data import ImageData
 from darts_lite.derivation import Derivation, Strongest, WithinBudget, for_data
 from darts_lite.encoding import any_architecture
 from darts_lite.files import write_text
-from darts_lite.processes import together
+from darts_lite.processes import prepare, together
 from darts_lite.records import Record
 from darts_lite.resuming import check_data, claimed, resume_point
 from darts_lite.retraining import Retraining
@@ -85,10 +85,7 @@ class Fit:
     def _run(
         self, trainer: Trainer, model: LightningModule, data: ImageData, ckpt_path: str | None
     ) -> None:
-        if trainer.local_rank == 0:
-            data.prepare_data()
-        trainer.strategy.barrier()
-        data.setup("fit")
+        prepare(trainer, data, "fit")
         self._try_retraining(model, data)
         directory = self._directory(trainer)
         with claimed(directory, self.text is not None) if trainer.is_global_zero else nullcontext():

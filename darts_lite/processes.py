@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import Any, cast
 
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.overrides.distributed import _sync_module_states
 from lightning.pytorch.plugins.environments import TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
@@ -151,3 +151,11 @@ def is_broken_link(error: Exception) -> bool:
     if not (distributed.is_available() and isinstance(error, RuntimeError)):
         return False
     return isinstance(error, distributed.DistError) or "gloo" in str(error)
+
+
+def prepare(trainer: Trainer, data: LightningDataModule, stage: str) -> None:
+    """Downloads once per machine, then sets the data up in every process, as Lightning does."""
+    if trainer.local_rank == 0:
+        data.prepare_data()
+    trainer.strategy.barrier()
+    data.setup(stage)
