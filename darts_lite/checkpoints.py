@@ -16,6 +16,7 @@ import torch
 from lightning.pytorch import LightningModule
 
 import darts_lite
+from darts_lite.own_modules import import_own, is_own
 
 PACKAGE = "darts_lite."
 KINDS: Mapping[str, type] = {
@@ -178,7 +179,7 @@ def settings_of(path: str | Path, trusted: Collection[str] = ()) -> dict[str, An
 
     Raises:
         FileNotFoundError, ValueError: see `read_checkpoint`; also if a class of any other module is
-            named, which a file may not import.
+            named, which a file may not import, or what a trusted one has only imported itself.
     """
     content = read_checkpoint(path)
     groups = {name: content[name] for name in ("model", "data") if content.get(name)}
@@ -191,6 +192,10 @@ def settings_of(path: str | Path, trusted: Collection[str] = ()) -> dict[str, An
                 f"{path} names the class {short(class_path)}, which a checkpoint may not import; "
                 f"if it is yours, add --run.imports=[{module}]"
             )
+        else:
+            import_own([module])
+            if not is_own(class_path):
+                raise ValueError(f"{path} names {short(class_path)}, no class of that module's own")
     return groups
 
 

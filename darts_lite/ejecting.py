@@ -18,6 +18,8 @@ from darts_lite.parts import class_path
 from darts_lite.skeleton import CellsBetweenBlocks, ResidualReduction, TwoInputs
 
 LINE = 96
+SIGNATURE = "Made by darts_lite, and needs nothing but torch."
+"""What every such file says of itself."""
 SEQUENCE = "nn.Sequential("
 HELPERS = {
     FactorizedReduce: '''
@@ -99,7 +101,7 @@ def ejected(
     net = load()
     probabilities = net(images)  # pixels of 0 to 1, (B, {len(mean)}, {side}, {side})
 
-Made by darts_lite, and needs nothing but torch.
+{SIGNATURE}
 """
 
 import base64

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from darts_lite.answer import Answer, load_answer
 from darts_lite.data import ImageData
-from darts_lite.ejecting import ejected, is_plain
+from darts_lite.ejecting import SIGNATURE, ejected, is_plain
 from darts_lite.files import made_folder, write_text
 from darts_lite.weights import load_weights, save_weights
 
@@ -66,8 +66,10 @@ def run(options: argparse.Namespace) -> None:
             raise ValueError(_not_installed(name, ", ".join(missing)))
     pixels = pixels_of_test(about, options.images, options.root, options.dataset)
     folder = made_folder(options.output or Path(options.checkpoint).parent, "--output")
-    for name in formats:
-        path = folder / f"net{FORMATS[name].ending}"
+    paths = {name: folder / f"net{FORMATS[name].ending}" for name in formats}
+    for path in paths.values():
+        check_replaceable(path)
+    for name, path in paths.items():
         difference = export(name, net, about, pixels, path)
         print(f"{path}: {len(pixels):,} images, same classes, within {difference:.1e}")
     if not options.to and "python" not in formats:
@@ -109,10 +111,21 @@ def export(name: str, net: Answer, about: About, pixels: Tensor, path: Path) -> 
                 f"{path.name} does not answer as the net does, and was not kept: {others} of "
                 f"{len(pixels)} images in another class, probabilities up to {difference:.1e} away"
             )
-        if path.is_dir():
-            raise ValueError(f"cannot write {path}, which is a folder; choose another --output")
         tried.replace(path)
     return difference
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuses to write over what no export has made.
+
+    Raises:
+        ValueError: if there is a folder, or Python code that a user may have written.
+    """
+    if path.is_dir():
+        raise ValueError(f"cannot write {path}, which is a folder; choose another --output")
+    code = path.suffix == FORMATS["python"].ending and path.exists()
+    if code and SIGNATURE not in path.read_text(encoding="utf-8", errors="replace"):
+        raise ValueError(f"{path} is there already and was not exported; choose another --output")
 
 
 def _not_installed(name: str, what: str) -> str:
@@ -133,9 +146,14 @@ def pixels_of_test(
         count: How many.
         root: Data folder, if not where the net was trained; where that is no more, the usual one.
         dataset: Of that kind, if it has another name or place now.
+
+    Raises:
+        ValueError: if the net's data are none of this package's kind.
     """
-    module, _, name = about["data"]["class_path"].rpartition(".")
-    kind: type[ImageData] = getattr(import_module(module), name)
+    module, _, name = (path := about["data"]["class_path"]).rpartition(".")
+    kind = getattr(import_module(module), name)
+    if not (isinstance(kind, type) and issubclass(kind, ImageData)):
+        raise ValueError(f"the net was trained on {path}, which is no ImageData; cannot read it")
     settings = {
         key: value for key, value in about["data"]["init_args"].items() if key not in ONLY_TRAINING
     }

@@ -8,9 +8,8 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from reprlib import repr as short
-from typing import Any, NoReturn, get_type_hints
+from typing import Any, NoReturn
 
 import yaml
 from jsonargparse import Namespace, get_loader, set_loader, set_parsing_settings
@@ -19,6 +18,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 import darts_lite
 from darts_lite.checkpoints import CHANGED, check_size, flat, settings_of
+from darts_lite.own_modules import makes_class
 from darts_lite.presets import names
 from darts_lite.run_settings import RunSettings
 
@@ -180,22 +180,6 @@ def check_values(config: Any) -> None:
             raise ValueError(f"{name} is no number (nan)")
         if name.endswith("class_path") and not makes_class(str(value)):
             raise ValueError(f"{name}: the function {value} must be declared to return a class")
-
-
-def makes_class(path: str) -> bool:
-    """Whether this is no function at all, or one that is declared to return an object of a class.
-
-    The parser calls whatever function is given together with arguments, also one that only acts.
-    """
-    module, _, name = path.rpartition(".")
-    try:
-        named = getattr(import_module(module), name, None) if module else None
-        if isinstance(named, type) or not callable(named):
-            return True
-        returned = get_type_hints(named).get("return")
-    except (ImportError, NameError, TypeError):  # a method, or a hint that cannot be read
-        return False
-    return isinstance(returned, type) and returned.__module__ not in ("builtins", "typing")
 
 
 def with_checkpoint_settings(args: Sequence[str]) -> list[str]:

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from darts_lite.checkpoints import read_checkpoint, settings_of
+from darts_lite.derivation import SkipLimit
+from darts_lite.deriving import architecture_of
 
 GOOD: dict[str, Any] = {
     "model": {
@@ -77,16 +79,43 @@ def test_a_class_from_elsewhere_is_not_imported(tmp_path: Path) -> None:
         settings_of(saved(tmp_path, content))
 
 
-def test_a_class_of_a_module_that_the_user_names_is_taken(tmp_path: Path) -> None:
-    part = {"class_path": "mine.parts.Sparse", "init_args": {"power": 3}}
-    own = {"space": {"candidates": ["conv_3x3"]}, "relaxation": part}
+def of_mine(name: str, init_args: dict[str, Any]) -> dict[str, Any]:
+    """What a checkpoint holds whose relaxation is one of a user's own."""
+    own = {
+        "space": {"candidates": ["conv_3x3"]},
+        "relaxation": {"class_path": f"mine.parts.{name}", "init_args": init_args},
+    }
     kind = "darts_lite.search.ArchitectureSearch"
-    content = {**GOOD, "model": {"class_path": kind, "init_args": own}}
+    return {**GOOD, "model": {"class_path": kind, "init_args": own}}
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module of a user's own, which imports what it does not define."""
+    (tmp_path / "mine").mkdir()
+    lines = ("from shutil import rmtree", "class Sparse: ...", "def act(path: str) -> None: ...")
+    (tmp_path / "mine" / "parts.py").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("mine")
+def test_a_class_of_a_module_that_the_user_names_is_taken(tmp_path: Path) -> None:
+    content = of_mine("Sparse", {"power": 3})
     path = saved(tmp_path, content)
-    assert settings_of(path, ["mine.parts"])["model"]["init_args"] == own
+    assert settings_of(path, ["mine.parts"])["model"] == content["model"]
     for trusted in ([], ["mine"], ["mine.parts.Sparse"]):
         with pytest.raises(ValueError, match="add --run.imports=\\[mine.parts\\]"):
             settings_of(path, trusted)
+
+
+@pytest.mark.usefixtures("mine")
+@pytest.mark.parametrize("name", ["rmtree", "act", "nothing"])
+def test_functions_of_a_trusted_module_are_not_called(name: str, tmp_path: Path) -> None:
+    (victim := tmp_path / "victim").mkdir()
+    path = saved(tmp_path, of_mine(name, {"path": str(victim)}))
+    with pytest.raises(ValueError, match=f"'mine.parts.{name}', no class of that module's own"):
+        architecture_of(path, SkipLimit(), ["mine.parts"])
+    assert victim.is_dir()
 
 
 @pytest.mark.parametrize(

@@ -72,3 +72,24 @@ def test_one_image_suffices_and_the_data_may_have_moved(
     with pytest.raises(SystemExit):
         main([*words, f"--data.root={moved}", "--output", str(tmp_path)])
     assert "net.pt2, which is a folder" in capsys.readouterr().err
+
+
+def test_code_of_a_users_own_is_not_overwritten(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["export", str(finished.directory / "net.ckpt"), "--to", "python", "--images", "1"]
+    (code := tmp_path / "net.py").write_text("mine = 1\n")
+    with pytest.raises(SystemExit):
+        main([*words, "--output", str(tmp_path)])
+    assert "net.py is there already and was not exported" in capsys.readouterr().err
+    assert code.read_text() == "mine = 1\n"
+    code.unlink()
+    for _ in range(2):  # what was exported may be exported again
+        main([*words, "--output", str(tmp_path)])
+
+
+def test_data_of_another_kind_are_refused(finished: Finished) -> None:
+    about = load_answer(finished.directory / "net.ckpt")[1]
+    about["data"] = {"class_path": "darts_lite.Augmentation", "init_args": {}}
+    with pytest.raises(ValueError, match="trained on darts_lite.Augmentation, which is no ImageD"):
+        pixels_of_test(about, 1)

@@ -7,7 +7,7 @@ import pytest
 from runs import one_line
 
 from darts_lite.commands import main
-from darts_lite.own_modules import import_own, names_in
+from darts_lite.own_modules import import_own, makes_class, names_in
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,14 @@ def test_the_verbs_take_them(words: list[str], capsys: pytest.CaptureFixture[str
         )
     assert stopped.value.code == 2
     assert "cannot import 'x'" in capsys.readouterr().err
+
+
+def test_a_function_must_say_what_it_makes() -> None:
+    for path in (
+        "darts_lite.SearchSpace",
+        "darts_lite.mnist_space",
+        "darts_lite.optimizers.darts_sgd",
+    ):
+        assert makes_class(path), path
+    for path in ("darts_lite.files.write_text", "torch.load", "torch.hub.load"):
+        assert not makes_class(path), path

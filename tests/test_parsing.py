@@ -11,7 +11,6 @@ from darts_lite.cli import main
 from darts_lite.parsing import (
     LONGEST,
     load_yaml,
-    makes_class,
     nearest,
     prepare_parsing,
     stop,
@@ -114,14 +113,3 @@ def test_aliases_may_repeat_but_not_explode() -> None:
     for text in ("\n".join(lines), "a: &a [*a]"):
         with pytest.raises(yaml.YAMLError, match="or one that holds itself"):
             load_yaml(text)
-
-
-def test_a_function_must_say_what_it_makes() -> None:
-    for path in (
-        "darts_lite.SearchSpace",
-        "darts_lite.mnist_space",
-        "darts_lite.optimizers.darts_sgd",
-    ):
-        assert makes_class(path), path
-    for path in ("darts_lite.files.write_text", "torch.load", "torch.hub.load"):
-        assert not makes_class(path), path
