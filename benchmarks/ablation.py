@@ -40,7 +40,6 @@ ROWS = {
     "average 0.99": replace(BASE, ema_decay=0.99),
     "average 0.998": replace(BASE, ema_decay=0.998),
     "drop path 0.1": replace(BASE, drop_path=0.1),
-    "auxiliary 0.2": replace(BASE, auxiliary_weight=0.2),
     "batch 128, rate 0.007": replace(BASE, batch_size=128, lr=0.007),
     "rate 0.005": replace(BASE, lr=0.005),
     "rate 0.02": replace(BASE, lr=0.02),

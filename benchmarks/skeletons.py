@@ -4,10 +4,12 @@ The outer search: cells made by hand of the preset's candidates are trained for 
 skeleton of about the preset's size, and validated on images that were not trained on.
 
     python benchmarks/skeletons.py --results skeletons.jsonl
-    python benchmarks/skeletons.py --results large.jsonl --large --seeds 1
+    python benchmarks/skeletons.py --results large.jsonl --set large --seeds 1
+    python benchmarks/skeletons.py --results widths.jsonl --set widths
 
-With ``--large``, skeletons of up to 300,000 parameters with more augmentation, each for about the
-same time instead of the same number of epochs.
+The other sets train each net for about the same time instead of the same number of epochs:
+``large`` skeletons of up to 300,000 parameters with more augmentation, ``widths`` the preset's
+skeleton in fewer channels.
 
 Results: benchmarks/README.md.
 """
@@ -18,7 +20,7 @@ from typing import Any
 
 from mnist_nets import SeparableTraining
 from search_step import table
-from trials import MakeNet, Recipe, fill, means, parser
+from trials import MakeNet, Recipe, Trial, fill, means, parser
 
 from darts_lite import Architecture, Retraining, SkeletonSettings
 from darts_lite.genotype import Cell
@@ -104,7 +106,15 @@ LARGE: dict[str, tuple[Architecture, int]] = {
     ),
 }
 """Nets, and epochs that take about as long."""
+WIDTHS: dict[str, tuple[Architecture, int]] = {
+    "32, chain of four, two shortcuts": (joined(EASED, 32, 2, [1], HALF), 8),
+    "24, chain of four, two shortcuts": (joined(EASED, 24, 2, [1], HALF), 10),
+    "24, dense": (joined(DENSE, 24, 2, [1], HALF), 9),
+    "16, chain of four, two shortcuts": (joined(EASED, 16, 2, [1], HALF), 18),
+    "16, dense": (joined(DENSE, 16, 2, [1], HALF), 17),
+}
 STRONGER = Recipe(shift=2, rotation=10.0, scale=0.1, elastic=0.4, test_shifts=1)
+SHIFTED = Recipe(test_shifts=1)
 
 
 def searched(architecture: Architecture) -> MakeNet:
@@ -120,14 +130,15 @@ def separable(recipe: Recipe) -> Retraining:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Trains what is missing, then prints what is known."""
     made = parser(__doc__)
-    made.add_argument("--large", action="store_true", help="skeletons of mnist_best's size")
+    made.add_argument("--set", choices=("sized", "large", "widths"), default="sized")
     options = made.parse_args(arguments)
-    if options.large:
-        trials = {k: (searched(net), STRONGER, epochs) for k, (net, epochs) in LARGE.items()}
-    else:
-        makers = {"separable, by hand": separable} | {k: searched(net) for k, net in NETS.items()}
-        trials = {name: (make, Recipe(), options.epochs) for name, make in makers.items()}
-    lines = fill(trials, options)
+    makers = {"separable, by hand": separable} | {k: searched(net) for k, net in NETS.items()}
+    sets: dict[str, dict[str, Trial]] = {
+        "sized": {name: (make, Recipe(), options.epochs) for name, make in makers.items()},
+        "large": {k: (searched(net), STRONGER, epochs) for k, (net, epochs) in LARGE.items()},
+        "widths": {k: (searched(net), SHIFTED, epochs) for k, (net, epochs) in WIDTHS.items()},
+    }
+    lines = fill(sets[options.set], options)
     accuracy, loss, params, macs, seconds = (
         means(lines, key)
         for key in ("validation_accuracy", "validation_loss", "params", "macs", "seconds")

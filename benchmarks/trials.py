@@ -72,6 +72,8 @@ class Recipe:
 
 
 MakeNet = Callable[[Recipe], Retraining]
+Trial = tuple[MakeNet, Recipe, int]
+"""A net's maker, its recipe, and for how many epochs it is trained."""
 
 
 def validated(
@@ -130,13 +132,11 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return made
 
 
-def fill(
-    trials: Mapping[str, tuple[MakeNet, Recipe, int]], options: argparse.Namespace
-) -> list[dict[str, Any]]:
+def fill(trials: Mapping[str, Trial], options: argparse.Namespace) -> list[dict[str, Any]]:
     """Makes the lines that are missing, and returns all.
 
     Args:
-        trials: By name; each net's maker, recipe and epochs.
+        trials: By name.
         options: See `parser`.
     """
     warnings.simplefilter("ignore")
