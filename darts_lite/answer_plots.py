@@ -1,7 +1,6 @@
 """Drawings of what a net answers: which classes it confuses, and where it is most wrong."""
 
 from collections.abc import Sequence
-from textwrap import shorten
 from typing import NamedTuple
 
 import torch
@@ -11,8 +10,10 @@ from torch import Tensor
 DPI = 130
 ROW = 10
 """Images side by side."""
-LONGEST_NAME = 12
-"""Characters of the name of a class."""
+MOST_NAMED = 20
+"""Classes whose names and numbers stand in a drawing of confusions."""
+LONGEST_NAME, LONGEST_ABOVE = 20, 11
+"""Characters of the name of a class, beside confusions and above an image."""
 
 
 class Answered(NamedTuple):
@@ -33,17 +34,19 @@ def draw_confusion(counts: Tensor, names: Sequence[str] | None = None) -> Figure
     """
     classes = len(counts)
     wrong = counts.float().clone().fill_diagonal_(0)
-    figure = Figure(figsize=(1.3 + 0.42 * classes, 1.1 + 0.36 * classes), dpi=DPI)
+    told_apart = min(classes, MOST_NAMED)
+    figure = Figure(figsize=(1.3 + 0.42 * told_apart, 1.1 + 0.36 * told_apart), dpi=DPI)
     axes = figure.subplots()
     axes.imshow(wrong.numpy(), cmap="Reds", vmin=0, vmax=max(1.0, float(wrong.max())) * 1.4)
-    if classes <= 2 * ROW:
+    if classes <= MOST_NAMED:
         for row in range(classes):
             for column in range(classes):
                 if (count := int(counts[row, column])) > 0:
                     axes.text(column, row, str(count), size=7, ha="center", va="center")
-        told = [_name(label, names) for label in range(classes)]
-        axes.set_xticks(range(classes), told, rotation=0 if names is None else 90)
-        axes.set_yticks(range(classes), told)
+        told = [_name(label, names, LONGEST_NAME) for label in range(classes)]
+        turned = 0 if names is None else 90
+        axes.set_xticks(range(classes), told, rotation=turned, parse_math=False)
+        axes.set_yticks(range(classes), told, parse_math=False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("class")
     right = int(counts.diagonal().sum())
@@ -64,7 +67,8 @@ def draw_answers(
     """
     pictures = [_shown(answer.image) for answer in answers]  # (H, W, 3) each
     height, width = pictures[0].shape[:2]
-    gap = 0.35 * height  # for the words above each
+    gap = 0.4 * height  # for the words above each
+    between = ", " if names is None else "\n"
     rows = -(-len(answers) // ROW)
     scale = 0.8 / width  # inches of a pixel
     tall, wide = rows * (height + gap), ROW * 1.15 * width
@@ -78,16 +82,23 @@ def draw_answers(
         top = (number // ROW) * (height + gap) + gap
         axes.imshow(picture.numpy(), extent=(left, left + width, top + height, top), aspect="auto")
         wrong = answer.predicted != answer.label
-        told = _name(answer.label, names)
-        told += f", not {_name(answer.predicted, names)}" if wrong else ""
-        colour = "#b5182b" if wrong else "black"
-        axes.text(left + width / 2, top - 0.08 * height, told, size=7, ha="center", color=colour)
+        told = _name(answer.label, names, LONGEST_ABOVE)
+        told += f"{between}not {_name(answer.predicted, names, LONGEST_ABOVE)}" if wrong else ""
+        axes.text(
+            *(left + width / 2, top - 0.06 * height, told),
+            size=7,
+            ha="center",
+            parse_math=False,
+            linespacing=1.0,
+            color="#b5182b" if wrong else "black",
+        )
     figure.suptitle(title, size=10, x=0.01, y=0.99, ha="left", va="top")
     return figure
 
 
-def _name(label: int, names: Sequence[str] | None) -> str:
-    return shorten(names[label], LONGEST_NAME, placeholder="...") if names else str(label)
+def _name(label: int, names: Sequence[str] | None, most: int) -> str:
+    name = names[label] if names else str(label)
+    return name if len(name) <= most else f"{name[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _shown(image: Tensor) -> Tensor:

@@ -4,8 +4,9 @@
 every sixth image is then kept for the test.
 """
 
+import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def folder_source(folder: Path, size: int | None = None) -> Source:
             shorter side, at most `LARGEST_SIDE`.
 
     Raises:
-        ValueError: if there are no classes, or a file is no image.
+        ValueError: if there are not two classes at least, or a file is no image.
     """
     named = folder / "train"
     training = _listed(named if named.is_dir() else folder)
@@ -51,6 +52,12 @@ def folder_source(folder: Path, size: int | None = None) -> Source:
         parts = training.samples, test.samples
     else:
         parts = _held_out(training.samples)
+    if named.is_dir() and (others := sorted(set(_folders(folder)) - {"train", "test"})):
+        warnings.warn(
+            f"{folder} has also {', '.join(others)}, not read: validation images are a part of "
+            "train, those of the test are in test",
+            stacklevel=2,
+        )
     headers = [_header(path) for path, _ in training.samples]
     channels = 1 if all(grey for _, grey in headers) else 3
     common = Counter(side for side, _ in headers).most_common(1)[0][0]
@@ -66,14 +73,29 @@ def folder_source(folder: Path, size: int | None = None) -> Source:
     )
 
 
+def _folders(folder: Path) -> Iterator[str]:
+    return (path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
+
+
 def _listed(folder: Path) -> ImageFolder:
     try:
-        return ImageFolder(str(folder))
+        found = ImageFolder(str(folder))
     except FileNotFoundError as error:
         raise ValueError(
             f"{folder} is no folder of images: it needs one folder per class, each with at least "
             f"one image ({error})"
         ) from None
+    if all(Path(path).parent.parent != folder for path, _ in found.samples):
+        raise ValueError(
+            f"{folder} has folders of folders, {', '.join(found.classes[:3])}, which are no "
+            "classes; give <folder>/train/<class>/... and <folder>/test/<class>/..., or "
+            "<folder>/<class>/..."
+        )
+    if len(found.classes) < 2:
+        raise ValueError(
+            f"{folder} has one folder, {found.classes[0]}; give one for each class, two at least"
+        )
+    return found
 
 
 def _held_out(files: Sequence[File]) -> tuple[list[File], list[File]]:

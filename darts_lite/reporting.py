@@ -127,10 +127,10 @@ def named_briefly(settings: Any) -> Any:
 
 
 def device_name(trainer: Trainer) -> str:
-    """What a trainer computes on."""
+    """What a trainer computes on: its type, and which one or with how many threads."""
     device = trainer.strategy.root_device
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+        return f"cuda, {torch.cuda.get_device_name(device)}"
     return f"{device.type}, {torch.get_num_threads()} threads"
 
 

@@ -1,5 +1,7 @@
 """Drawings of answers."""
 
+from pathlib import Path
+
 import torch
 from runs import some_digits
 
@@ -40,5 +42,22 @@ def test_confusions_are_counted() -> None:
     assert figure.axes[0].get_title(loc="left") == "18 of 20 are right"
 
 
-def test_many_classes_are_drawn_without_numbers() -> None:
-    assert not draw_confusion(torch.eye(47)).axes[0].texts
+def test_many_classes_are_drawn_without_numbers_and_no_larger() -> None:
+    figure = draw_confusion(torch.eye(1000))
+    assert not figure.axes[0].texts
+    assert figure.get_size_inches().max() < 12
+
+
+NAMES = ["n02085620-chihuahua_dogs", "golden_retriever", "$1_to_$5", "over_$5"]
+
+
+def test_names_of_classes_are_text_and_can_be_told_apart(tmp_path: Path) -> None:
+    figure = draw_confusion(torch.eye(4), NAMES)
+    shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert shown == ["n02085620-chihuahua\N{HORIZONTAL ELLIPSIS}", *NAMES[1:]]
+    figure.savefig(tmp_path / "confusion.png")
+    image = some_digits()[0][0, None]
+    figure = draw_answers([Answered(image, 2, 3, 1.0), Answered(image, 1, 1, 1.0)], "", NAMES)
+    above = [text.get_text() for text in figure.axes[0].texts]
+    assert above == ["$1_to_$5\nnot over_$5", "golden_ret\N{HORIZONTAL ELLIPSIS}"]
+    figure.savefig(tmp_path / "worst.png")

@@ -98,6 +98,37 @@ def test_what_is_no_folder_of_images_is_one_line(kind: str, tmp_path: Path) -> N
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (("training", "testing"), "folders of folders, testing, training, which are no classes"),
+        (("digits",), "folders of folders, digits, which are no classes"),
+        (("digits/train", "digits/test"), "folders of folders, digits, which are no classes"),
+    ],
+)
+def test_folders_of_folders_are_no_classes(
+    parts: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    for part in parts:
+        write_images(tmp_path / part, 0, 20)
+    with pytest.raises(ValueError, match=message):
+        ImageData(dataset=str(tmp_path))
+
+
+def test_one_class_is_too_few(tmp_path: Path) -> None:
+    write_images(tmp_path, 0, 1)
+    with pytest.raises(ValueError, match=r"has one folder, digit \d; give one for each class"):
+        ImageData(dataset=str(tmp_path))
+
+
+def test_folders_that_are_not_read_are_named(tmp_path: Path) -> None:
+    write_images(tmp_path / "train", 0, 100)
+    write_images(tmp_path / "val", 100, 50)
+    with pytest.warns(UserWarning, match="has also val, not read"):
+        source = folder_source(tmp_path)
+    assert len(source.load(tmp_path, 1.0).train_labels) == 84
+
+
 def test_a_run_on_ones_own_images_from_anywhere(
     tmp_path: Path,
     configs: Path,

@@ -42,8 +42,12 @@ def test_a_limit_of_time_ends_each_of_several_searches() -> None:
     [
         ({}, {}, "nothing to change"),
         ({"peak": 9 * 10**9}, {}, "halve data.search_batch_size"),
-        ({"device": "cuda, H100"}, {}, "bf16-mixed"),
-        ({"device": "cuda", "precision": "bf16-mixed"}, {"largest_batch": 4096}, "2048 would fit"),
+        ({"device": "cuda, NVIDIA H100"}, {}, "bf16-mixed"),
+        (
+            {"device": "cuda, NVIDIA H100", "precision": "bf16-mixed"},
+            {"largest_batch": 4096},
+            "2048 would fit",
+        ),
         ({}, {"epochs": 1000}, "partial_channels"),
         ({}, {"epochs": 1}, "the alphas never move"),
         ({}, {"epochs": 1000, "name": "retraining"}, "fewer retraining.max_epochs"),
