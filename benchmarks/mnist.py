@@ -2,7 +2,8 @@
 
 Every row is a net, a seed and a training set: all of MNIST's training images or 5,000 of them, less
 the tenth that is kept for validation. All but the tutorial's net are trained with the preset's
-recipe, by `fit` in a process of its own; on 5,000 images for `SMALL_EPOCHS` epochs.
+recipe, each in a process of its own; on 5,000 images for `SMALL_EPOCHS` epochs. Rows of random and
+published nets, and of found ones on 5,000 images, need those of the found ones on all images.
 
     tutorial   two convolutions and two linear layers, as the tutorial trains it (mnist_nets.py)
     separable  made by hand (mnist_nets.py)

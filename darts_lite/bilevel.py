@@ -141,7 +141,8 @@ def products(
     if not dependent:
         return [torch.zeros_like(alpha) for alpha in alphas]
     gradients, ways = zip(*dependent, strict=True)
-    return torch.autograd.grad(gradients, list(alphas), ways, materialize_grads=True)
+    with as_recorded(gradients[0]):
+        return torch.autograd.grad(gradients, list(alphas), ways, materialize_grads=True)
 
 
 def difference(
@@ -216,10 +217,20 @@ def gradients_of(
     """
     if not loss.requires_grad:
         return [torch.zeros_like(given) for given in inputs]
-    gradients = torch.autograd.grad(
-        loss * scale, list(inputs), create_graph=create_graph, materialize_grads=True
-    )
-    return [gradient / scale for gradient in gradients]
+    with as_recorded(loss):
+        gradients = torch.autograd.grad(
+            loss * scale, list(inputs), create_graph=create_graph, materialize_grads=True
+        )
+        return [gradient / scale for gradient in gradients]
+
+
+def as_recorded(loss: Tensor) -> torch.autocast:
+    """For going back through a graph: what was computed in 32 bits is so on the way back, too.
+
+    A training step is run under autocast as a whole, which is meant for the way forward; products
+    in backward functions written in Python would lose their bits there.
+    """
+    return torch.autocast(loss.device.type, enabled=False)
 
 
 @contextmanager

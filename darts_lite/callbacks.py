@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import Callback, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
 
+from darts_lite.epoch_means import epoch_metrics
 from darts_lite.plotting import draw_architecture, draw_shares
 from darts_lite.search import ArchitectureSearch
 
@@ -90,7 +91,8 @@ class PlainProgress(Callback):
         """Prints loss, accuracy and the time left."""
         done = trainer.current_epoch + 1
         spent = self.now() - self._start
-        shown = {name: float(value) for name, value in trainer.progress_bar_metrics.items()}
+        metrics = epoch_metrics(trainer)
+        shown = {name: metrics[name] for name in trainer.progress_bar_metrics if name in metrics}
         values = ", ".join(f"{name.split('/')[-1]} {value:.4f}" for name, value in shown.items())
         of, left = "", ""
         if (total := trainer.max_epochs) not in (None, -1):

@@ -64,7 +64,7 @@ def describe_data(module: LightningModule) -> dict[str, Any]:
     ``data``: class and settings, from which the same data can be built again; ``data_source``:
     where the images really came from; ``image_size``: their side in pixels; ``mean``, ``std``: of
     their channels; ``class_names``, or None; ``figure``: see
-    `darts_lite.image_files.figure_share`. Empty for a data module that does not tell.
+    `darts_lite.figures.figure_share`. Empty for a data module that does not tell.
     """
     data: Any = getattr(module.trainer, "datamodule", None)
     if not hasattr(data, "describe"):

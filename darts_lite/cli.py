@@ -19,7 +19,7 @@ from darts_lite.allocator import keep_freed_memory
 from darts_lite.answer import HEADER, line_of
 from darts_lite.checkpoints import read_checkpoint, restoring
 from darts_lite.data import ImageData
-from darts_lite.datasets import EMBEDDED, check_unseen
+from darts_lite.datasets import EMBEDDED
 from darts_lite.files import check_writable
 from darts_lite.fitting import Fit
 from darts_lite.memory import advising
@@ -37,6 +37,7 @@ from darts_lite.resuming import check_same, unfinished_run, version_of
 from darts_lite.retraining import Retraining
 from darts_lite.run_settings import RunSettings
 from darts_lite.search_space import SearchSpace
+from darts_lite.suitability import check_alike, check_unseen
 from darts_lite.trainers import Trainers
 
 HARMLESS_WARNINGS = (
@@ -66,7 +67,7 @@ class DartsCLI(LightningCLI):
             subclass_mode_data=True,
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
-            parser_kwargs={"allow_abbrev": False},
+            parser_kwargs={"allow_abbrev": False, "prog": "darts-lite"},
             args=list(args),
         )
 
@@ -143,7 +144,7 @@ class DartsCLI(LightningCLI):
     ) -> None:
         """Prints the metrics on the validation split, as a table and as a line of JSON."""
         with together(self.trainer), advising(self.trainer, model, datamodule):
-            then = self._unseen(datamodule, ckpt_path)
+            then = self._check_images(datamodule, ckpt_path)
             (metrics,) = self.trainer.validate(model, None, ckpt_path, verbose, datamodule, True)
             self._print_metrics(metrics, datamodule, then)
 
@@ -157,7 +158,7 @@ class DartsCLI(LightningCLI):
     ) -> None:
         """Prints the metrics on the test set, as a table and as a line of JSON."""
         with together(self.trainer), advising(self.trainer, model, datamodule):
-            then = self._unseen(datamodule, ckpt_path)
+            then = self._check_images(datamodule, ckpt_path)
             (metrics,) = self.trainer.test(model, None, ckpt_path, verbose, datamodule, True)
             self._print_metrics(metrics, datamodule, then)
 
@@ -170,13 +171,13 @@ class DartsCLI(LightningCLI):
         return_predictions: bool | None = None,
     ) -> None:
         """Prints class and probability of each test image as comma-separated lines."""
-        self._unseen(datamodule, ckpt_path)
-        print(HEADER)
+        self._check_images(datamodule, ckpt_path)
         with advising(self.trainer, model, datamodule):
             batches = self.trainer.predict(model, None, datamodule, True, ckpt_path, True) or []
         classes = torch.cat([batch[0] for batch in batches]).tolist()
         probabilities = torch.cat([batch[1] for batch in batches]).tolist()
         names = datamodule.class_names
+        print(HEADER)
         for index, (label, share) in enumerate(zip(classes, probabilities, strict=True)):
             print(line_of(index, names[label] if names else label, share))
 
@@ -203,9 +204,11 @@ class DartsCLI(LightningCLI):
         check_same(found, self._config_text())
         return found
 
-    def _unseen(self, data: ImageData, path: str | None) -> str | None:
-        """Where a checkpoint's images came from; it may not have learnt those at hand."""
-        then = read_checkpoint(path).get("data_source") if path else None
+    def _check_images(self, data: ImageData, path: str | None) -> str | None:
+        """Where a checkpoint's images came from; those at hand are like them, and not the same."""
+        content = read_checkpoint(path) if path else {}
+        check_alike(content, data.in_channels, data.num_classes, data.class_names)
+        then = content.get("data_source")
         prepare(self.trainer, data, "test")
         check_unseen(data.data_source, then)
         return then

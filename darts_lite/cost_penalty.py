@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import cast
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from darts_lite.cost_files import kept_costs
 from darts_lite.costs import COSTS, CostTable
+from darts_lite.derivation import WithinBudget
 from darts_lite.search import ArchitectureSearch
 
 
@@ -18,18 +20,19 @@ class CostPenalty(Callback):
     Without a budget the penalty is ``strength * expected / that of even shares``; with one it is
     ``strength * max(0, expected / budget - 1)``, which leaves a search alone that stays within. The
     expectation is `darts_lite.costs.CostTable.expected`, whose gradient in the alphas is exact
-    (ProxylessNAS, arXiv 1812.00332, section 3.3, has the same for latency).
+    (ProxylessNAS, arXiv 1812.00332, section 3.3, has the same for latency). The net is the one that
+    is retrained, as far as a `darts_lite.WithinBudget` of the search tells its skeleton.
 
     Args:
         cost: ``parameters``, ``multiply_adds``, or ``latency``: milliseconds of one image, measured
-            for every operation on the search's device when it starts.
+            for every operation on the search's device when it starts, which needs a `table`.
         table: File of the operations' costs, see `darts_lite.cost_files.kept_costs`, which may come
             from another device; measured and written where there is no such file.
         strength: Weight of the penalty.
         budget: What the cost should not exceed, in its own unit.
 
     Raises:
-        ValueError: if the cost is unknown, or a number is not above 0.
+        ValueError: if the cost is unknown, a number is not above 0, or a latency has no table.
     """
 
     def __init__(
@@ -45,6 +48,8 @@ class CostPenalty(Callback):
             raise ValueError(
                 f"strength and budget of a cost must be above 0, got {strength} and {budget}"
             )
+        if cost == "latency" and table is None:  # measured anew, a resumed search would differ
+            raise ValueError("a penalty of latency needs table, the path of a file to keep it in")
         self.cost, self.strength, self.budget, self.table = cost, strength, budget, table
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -62,11 +67,13 @@ class CostPenalty(Callback):
             trainer.datamodule.image_size,  # type: ignore[attr-defined]
             pl_module.device if self.cost == "latency" else "meta",
         )
-        table: CostTable | None = None
+        table, space, rule = None, pl_module.space, pl_module.derivation
+        if isinstance(rule, WithinBudget):
+            space = rule.retrained_space(space)
         if trainer.is_global_zero and self.table is not None:
-            table = kept_costs(self.table, pl_module.space, self.cost, *about)
+            table = kept_costs(self.table, space, self.cost, *about)
         elif trainer.is_global_zero:
-            table = CostTable.measure(pl_module.space, COSTS[self.cost], *about)
+            table = CostTable.measure(space, COSTS[self.cost], *about)
         table = cast(CostTable, trainer.strategy.broadcast(table))  # one measurement for all ranks
         penalty = ExpectedCost(self, table, pl_module.mixture.ranking)
         pl_module.regularizers = [*pl_module.regularizers, penalty]
@@ -79,12 +86,12 @@ class ExpectedCost:
         self, owner: CostPenalty, table: CostTable, ranking: Callable[[], Mapping[str, Tensor]]
     ) -> None:
         self.owner, self.table, self.ranking = owner, table, ranking
+        even = {kind: torch.ones_like(row) for kind, row in ranking().items()}
+        self.unit = owner.budget or float(table.expected(even))
 
     def penalty(self, alphas: Mapping[str, Tensor], progress: float) -> Tensor:
         """See `darts_lite.regularizers.Regularizer`; edge weights count as well as alphas."""
-        rows = self.ranking()
-        expected = self.table.expected(rows)
+        relative = self.table.expected(self.ranking()) / self.unit
         if self.owner.budget is not None:
-            return self.owner.strength * (expected / self.owner.budget - 1).clamp_min(0)
-        even = {kind: row.detach() * 0 + 1 for kind, row in rows.items()}
-        return self.owner.strength * expected / self.table.expected(even)
+            relative = (relative - 1).clamp_min(0)
+        return self.owner.strength * relative

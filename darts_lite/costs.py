@@ -98,7 +98,7 @@ class CostTable:
         with torch.random.fork_rng(own):  # a table that was kept draws nothing
             with torch.device(device):
                 net = Net(any_architecture(space), in_channels, num_classes).eval()
-                supernet = Supernet(space, in_channels, num_classes)
+                supernet = Supernet(space, in_channels, num_classes).eval()
                 image = torch.zeros(1, in_channels, image_size, image_size)
             known: dict[tuple[str, int, torch.Size], float] = {}
             edges = {

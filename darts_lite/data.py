@@ -16,7 +16,7 @@ from torch import Tensor
 from darts_lite.augmentation import Augmentation
 from darts_lite.batches import Batches, PairedBatches
 from darts_lite.datasets import LoadedImages, Source, find_root, stratified_order
-from darts_lite.image_files import figure_share
+from darts_lite.figures import figure_share
 from darts_lite.parts import class_path
 from darts_lite.ranks import WHOLE, Part
 from darts_lite.sources import find_source, is_folder

@@ -56,7 +56,8 @@ class DataSpec:
 
     ``mean`` and ``std`` are per channel, of pixels in 0..1. ``files`` and ``archives`` (with their
     md5) are relative to the root. ``fingerprint`` is the first ten training labels, where known.
-    ``class_names`` are in the order of the labels; None where these are the names.
+    ``class_names`` are in the order of the labels; None where these are the names, or the names are
+    in the files alone.
     """
 
     torchvision: Callable[..., Any]
@@ -141,23 +142,6 @@ def load(name: str, root: Path, download_seconds: float = 15.0) -> LoadedImages:
     images = LoadedImages(*spec.read(spec, root), source)
     _check(name, spec, root, images)
     return images
-
-
-def check_unseen(now: str | None, then: str | None) -> None:
-    """Refuses the embedded digits to a net of full MNIST: they are among its training images.
-
-    Args:
-        now, then: Where the images come from, and came from when the net was trained.
-
-    Raises:
-        ValueError: if the net has seen them.
-    """
-    if now == EMBEDDED and then not in (None, EMBEDDED):
-        raise ValueError(
-            "this net learnt all of MNIST, and the embedded 5,000 digits, which are all there is "
-            "here, are among its training images; set DARTS_LITE_DATA or data.root to the folder "
-            "that holds MNIST/raw"
-        )
 
 
 def stratified_order(labels: Tensor, seed: int) -> Tensor:
@@ -309,10 +293,15 @@ def _idx_spec(
 
 
 def _cifar_spec(
-    kind: Any, classes: int, mean: tuple[float, ...], std: tuple[float, ...]
+    kind: Any,
+    classes: int,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    names: str | None = None,
 ) -> DataSpec:
     files, archives = tuple(_cifar_files(kind)), {kind.filename: kind.tgz_md5}
-    return DataSpec(kind, 3, 32, classes, mean, std, _read_cifar, files, archives, (kind.url,))
+    spec = DataSpec(kind, 3, 32, classes, mean, std, _read_cifar, files, archives, (kind.url,))
+    return replace(spec, class_names=None if names is None else tuple(names.split()))
 
 
 _MNIST = _idx_spec(MNIST, 0.1307, 0.3081, fingerprint="5041921314")
@@ -344,6 +333,9 @@ DATASETS: Mapping[str, DataSpec] = {
         archives={f"QMNIST/raw/{Path(url).name}": md5 for url, md5 in _QMNIST_RESOURCES},
         urls=(QMNIST.resources["train"][0][0],),
     ),
-    "CIFAR10": _cifar_spec(CIFAR10, 10, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "CIFAR10": _cifar_spec(
+        *(CIFAR10, 10, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+        names="airplane automobile bird cat deer dog frog horse ship truck",
+    ),
     "CIFAR100": _cifar_spec(CIFAR100, 100, (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
 }

@@ -202,7 +202,7 @@ class WithinBudget:
             return self
         return replace(self, **{name: getattr(other, name) for name in names})
 
-    def _retrained(self, space: SearchSpace) -> SearchSpace:
+    def retrained_space(self, space: SearchSpace) -> SearchSpace:
         """The space with the skeleton of the net."""
         frame = self.retrained(any_architecture(space)).skeleton
         if frame.kinds != space.skeleton.kinds:
@@ -220,7 +220,7 @@ class WithinBudget:
 
     def admits(self, space: SearchSpace, architecture: Architecture) -> bool:
         """Whether the net of an architecture of a space stays within the limits."""
-        retrained = self._retrained(space)
+        retrained = self.retrained_space(space)
         return all(
             limit.sign * self._table(retrained, limit.counts).of(architecture)
             <= limit.sign * limit.value
@@ -243,7 +243,7 @@ class WithinBudget:
 
     def __call__(self, space: SearchSpace, shares: Mapping[str, Tensor]) -> Cells:
         """See `Derivation`."""
-        limits, retrained = self._limits, self._retrained(space)
+        limits, retrained = self._limits, self.retrained_space(space)
         tables = [self._table(retrained, limit.counts) for limit in limits]
         rests = [limit.sign * table.rest for limit, table in zip(limits, tables, strict=True)]
         budgets = [

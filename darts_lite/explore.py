@@ -17,6 +17,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from darts_lite.architecture import Architecture
 from darts_lite.batches import Batch
+from darts_lite.bilevel import as_recorded
 from darts_lite.checkpoints import describe_data
 from darts_lite.encoding import Encoding, one_path
 from darts_lite.evaluators import Evaluator, SharedWeights
@@ -141,7 +142,8 @@ class Exploration(LightningModule):
         point = random_point(self.encoding.sizes, self.random)
         loss = cross_entropy(self.supernet(images, self._mixing(point)), labels)
         optimizer.zero_grad()
-        self.manual_backward(loss)
+        with as_recorded(loss):
+            self.manual_backward(loss)
         optimizer.step()
         cast(LRScheduler, self.lr_schedulers()).step()
         (joint_loss,) = averaged(loss.detach())

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,7 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from darts_lite import pipeline, reporting
 from darts_lite.architecture import Architecture
 from darts_lite.data import ImageData
-from darts_lite.derivation import Derivation, Strongest, WithinBudget, for_data
+from darts_lite.derivation import Derivation, Strongest, for_data
 from darts_lite.encoding import any_architecture
 from darts_lite.files import write_text
 from darts_lite.processes import prepare, together
@@ -24,7 +23,7 @@ from darts_lite.resuming import check_data, claimed, resume_point
 from darts_lite.retraining import Retraining
 from darts_lite.run_settings import RunSettings, check_trust
 from darts_lite.trainers import Trainers
-from darts_lite.trust import random_architectures
+from darts_lite.trust import admitted, random_architectures
 
 SUMMARY_KEYS = (
     "algorithm",
@@ -210,8 +209,8 @@ class Fit:
         first, space = int(self.settings["seed_everything"] or 0), model.space
         rule: Derivation = getattr(model, "derivation", Strongest())
         rule = for_data(rule, data.in_channels, data.num_classes, data.image_size)
-        admits = partial(rule.admits, space) if isinstance(rule, WithinBudget) else None
-        drawn = random_architectures(space, self.run.control_nets, Random(first), found, admits)
+        count, admits = self.run.control_nets, admitted(space, rule)
+        drawn = random_architectures(space, count, Random(first), found, admits)
         if not drawn:
             raise ValueError(
                 "no random architecture is another one within the limits of the search's "
@@ -229,5 +228,5 @@ class Fit:
             return
         if not self.settings["retraining"]["init_args"].get("inherit"):
             architecture = any_architecture(model.space)
-            with torch.random.fork_rng():
+            with torch.random.fork_rng(devices=[]):
                 self.make_retraining(architecture, data.in_channels, data.num_classes)

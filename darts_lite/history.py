@@ -11,6 +11,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from darts_lite.epoch_means import epoch_metrics
 from darts_lite.files import write_text
 from darts_lite.search import ArchitectureSearch
 
@@ -24,7 +25,7 @@ class Moment:
 
     Args:
         step: Optimizer steps that were done.
-        metrics: What was logged last, by name.
+        metrics: What was logged last, by name; of training batches the mean over the epoch.
         shares: Of the candidates, where there are any: kind of cell -> ``(edges, candidates)``.
     """
 
@@ -92,7 +93,7 @@ class History(Callback):
         self.moments.append(
             {
                 "step": trainer.global_step,
-                "metrics": {name: float(v) for name, v in trainer.callback_metrics.items()},
+                "metrics": epoch_metrics(trainer),
                 "shares": {kind: values.float().tolist() for kind, values in shares.items()},
             }
         )

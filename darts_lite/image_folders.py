@@ -6,23 +6,23 @@ every sixth image is then kept for the test.
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torchvision.datasets import ImageFolder
 
 from darts_lite.datasets import LoadedImages, Source, stratified_order
-from darts_lite.image_files import is_grey, middle_of, opened, pixels_of
+from darts_lite.image_files import files_in, is_grey, middle_of, opened, pixels_of
 
 LARGEST_SIDE = 64
 """Pixels to which larger images are reduced where no size is given."""
 TEST_SHARE = 6
 """One image of so many is kept for the test where there is no folder of test images."""
 
-File = tuple[str, int]
+File = tuple[Path, int]
 """Path and class of an image."""
 
 
@@ -49,16 +49,16 @@ def folder_source(folder: Path, size: int | None = None) -> Source:
                 f"{folder / 'test'} has the classes {test.classes}, {named} has "
                 f"{training.classes}; both need the same folders"
             )
-        parts = training.samples, test.samples
+        parts = training.files, test.files
     else:
-        parts = _held_out(training.samples)
-    if named.is_dir() and (others := sorted(set(_folders(folder)) - {"train", "test"})):
+        parts = _held_out(training.files)
+    if named.is_dir() and (others := [x for x in _folders(folder) if x not in ("train", "test")]):
         warnings.warn(
             f"{folder} has also {', '.join(others)}, not read: validation images are a part of "
             "train, those of the test are in test",
             stacklevel=2,
         )
-    headers = [_header(path) for path, _ in training.samples]
+    headers = [_header(path) for path, _ in training.files]
     channels = 1 if all(grey for _, grey in headers) else 3
     common = Counter(side for side, _ in headers).most_common(1)[0][0]
     side = min(common, LARGEST_SIDE) if size is None else size
@@ -73,29 +73,32 @@ def folder_source(folder: Path, size: int | None = None) -> Source:
     )
 
 
-def _folders(folder: Path) -> Iterator[str]:
-    return (path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
+class Listed(NamedTuple):
+    """The images of a folder of classes."""
+
+    classes: list[str]
+    files: list[File]
 
 
-def _listed(folder: Path) -> ImageFolder:
-    try:
-        found = ImageFolder(str(folder))
-    except FileNotFoundError as error:
+def _listed(folder: Path) -> Listed:
+    classes = _folders(folder)
+    files = [(path, k) for k, name in enumerate(classes) for path in files_in([folder / name])]
+    if files and all(path.parent.parent != folder for path, _ in files):
         raise ValueError(
-            f"{folder} is no folder of images: it needs one folder per class, each with at least "
-            f"one image ({error})"
-        ) from None
-    if all(Path(path).parent.parent != folder for path, _ in found.samples):
-        raise ValueError(
-            f"{folder} has folders of folders, {', '.join(found.classes[:3])}, which are no "
+            f"{folder} has folders of folders, {', '.join(classes[:3])}, which are no "
             "classes; give <folder>/train/<class>/... and <folder>/test/<class>/..., or "
             "<folder>/<class>/..."
         )
-    if len(found.classes) < 2:
+    if len(classes) < 2:
         raise ValueError(
-            f"{folder} has one folder, {found.classes[0]}; give one for each class, two at least"
+            f"{folder} is no folder of images: it needs one folder for each class, two at least, "
+            f"and has {', '.join(classes) or 'none'}"
         )
-    return found
+    return Listed(classes, files)
+
+
+def _folders(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
 
 
 def _held_out(files: Sequence[File]) -> tuple[list[File], list[File]]:
@@ -105,7 +108,7 @@ def _held_out(files: Sequence[File]) -> tuple[list[File], list[File]]:
     return [files[i] for i in order[count:]], [files[i] for i in order[:count]]
 
 
-def _header(path: str) -> tuple[int, bool]:
+def _header(path: Path) -> tuple[int, bool]:
     """Shorter side in pixels, and whether the image is grey."""
     with opened(path) as image:
         return min(image.size), is_grey(image)
@@ -129,6 +132,6 @@ def _load(
     return LoadedImages(train, train_labels, test, test_labels, f"images in {folder}")
 
 
-def _pixels(path: str, channels: int, side: int) -> Tensor:
+def _pixels(path: Path, channels: int, side: int) -> Tensor:
     """uint8 ``(channels, side, side)``."""
     return middle_of(pixels_of(path), channels, side).mul(255).round().to(torch.uint8)

@@ -14,10 +14,21 @@ def scaler_of(trainer: Trainer) -> torch.amp.GradScaler | None:
     return getattr(trainer.precision_plugin, "scaler", None)
 
 
+def lower_scale(trainer: Trainer) -> None:
+    """Lowers the scale of losses, if there is one, where another gradient than the weights' asks.
+
+    After a step of the weights that it had to skip, the scaler does so itself.
+    """
+    if (scaler := scaler_of(trainer)) is not None:
+        scaler.scale(torch.zeros((), device=trainer.strategy.root_device))  # there is none before
+        scaler.update(scaler.get_scale() * scaler.get_backoff_factor())
+
+
 def may_skip(trainer: Trainer) -> bool:
     """Whether a lower loss scale may still help against numbers that are none.
 
-    A skipped step of the weights halves the scale. Below 1 it was not the scale that made them.
+    A skipped step, of the weights or the alphas, halves the scale. Below 1 it was not the scale
+    that made them.
     """
     scaler = scaler_of(trainer)
     return scaler is not None and scaler.get_scale() >= 1
@@ -42,6 +53,19 @@ class SkippedSteps(Callback):
 
     def __init__(self) -> None:
         self._before: list[tuple[Tensor, Tensor]] = []
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Refuses optimizers that unscale gradients themselves, after these have been clipped.
+
+        Raises:
+            ValueError: if there is one.
+        """
+        for optimizer in trainer.optimizers:
+            if scaler_of(trainer) and getattr(optimizer, "_step_supports_amp_scaling", False):
+                raise ValueError(
+                    f"a fused {type(optimizer).__name__} cannot be clipped in 16-mixed; leave out "
+                    "its fused, or set trainer.precision to bf16-mixed"
+                )
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int

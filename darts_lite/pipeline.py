@@ -34,7 +34,7 @@ from darts_lite.retraining import Retraining
 from darts_lite.saving import Saving, saved_state
 from darts_lite.search import ArchitectureSearch
 from darts_lite.training import callback_of, train
-from darts_lite.weights import save_weights
+from darts_lite.weights import TRAINING_ONLY, save_weights
 
 Search = ArchitectureSearch | Exploration
 SMALLEST_DRIFT = 0.05
@@ -137,7 +137,11 @@ def retrain(
         "retrain_epochs": trainer.current_epoch,
         "retrain_rollbacks": rollbacks,
         "validation_accuracy": metrics.get("retraining/validation_accuracy"),
-        "params": sum(p.numel() for p in model.net.parameters()),
+        "params": sum(
+            weights.numel()
+            for name, weights in model.net.named_parameters()
+            if not name.startswith(TRAINING_ONLY)
+        ),
         "macs": multiply_adds(model, data.image_size, model.hparams["in_channels"]),
         "architecture": model.architecture.genotype(),
     }
@@ -232,7 +236,7 @@ def search_seeds(
     _leave(common, run_trainer, directory)
     shared = trust.agreement(common, found)
     mean = trust.mean_agreement(shared)
-    by_chance = trust.agreement_by_chance(model.space, len(found), Random(seeds[0]))
+    by_chance = trust.agreement_by_chance(model.space, len(found), Random(seeds[0]), rule)
     notes = {
         kind: [[f"{share * len(found):.0f}/{len(found)}" for share in node] for node in nodes]
         for kind, nodes in shared.items()

@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,7 +23,7 @@ from darts_lite.architecture import Architecture
 from darts_lite.cli import DartsCLI, guarded
 from darts_lite.costs import CostTable, multiply_adds
 from darts_lite.data import ImageData
-from darts_lite.derivation import WithinBudget, for_data
+from darts_lite.derivation import for_data
 from darts_lite.encoding import any_architecture
 from darts_lite.explore import Exploration
 from darts_lite.files import check_writable
@@ -36,7 +35,7 @@ from darts_lite.run_settings import RunSettings, check_trust
 from darts_lite.search import ArchitectureSearch
 from darts_lite.stopwatch import Stopwatch
 from darts_lite.trainers import Trainers
-from darts_lite.trust import random_architectures
+from darts_lite.trust import admitted, random_architectures
 
 STEPS = 24
 """Steps of each of the two epochs that are measured."""
@@ -270,7 +269,7 @@ def likely(model: ArchitectureSearch, data: ImageData) -> Architecture:
     """An architecture that costs what one may cost that a search finds: see `QUARTER`."""
     sizes = data.in_channels, data.num_classes, data.image_size
     rule = for_data(model.derivation, *sizes)
-    admits = partial(rule.admits, model.space) if isinstance(rule, WithinBudget) else None
+    admits = admitted(model.space, rule)
     drawn = random_architectures(model.space, DRAWN, Random(0), admits=admits)
     drawn = drawn or [any_architecture(model.space)]
     table = CostTable.measure(model.space, multiply_adds, *sizes)

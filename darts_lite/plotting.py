@@ -33,6 +33,8 @@ PORT = 0.3  # height over which the arrows into a state are spread
 FONT = 9.0  # points
 HEAD = 7.0  # points, of an arrow
 POINTS = 72.0  # per inch
+LEAST_COLUMNS = 3
+"""Candidates for which shares have room at least, so that a title fits."""
 LONGEST_NAME = 16  # characters
 
 Style = tuple[str, float, Any]
@@ -114,7 +116,7 @@ def _layouts(
 ) -> dict[str, Layout]:
     layouts = {}
     for kind, cell in architecture.cells.items():
-        labels = [[_shown(name) for name, _ in edges] for edges in cell]
+        labels = [[shown_name(name) for name, _ in edges] for edges in cell]
         if notes is not None:
             pairs = zip(labels, notes[kind], strict=True)
             labels = [list(map(" ".join, zip(*pair, strict=True))) for pair in pairs]
@@ -165,7 +167,7 @@ def draw_shares(
             f"{len(candidates)} columns, one for each candidate; got shape {values.shape}"
         )
     edges = edge_names(len(values), inputs)
-    height, width = 0.3 * len(edges), 0.75 * len(candidates)
+    height, width = 0.3 * len(edges), 0.75 * max(LEAST_COLUMNS, len(candidates))
     left, below, above = 1.0, 0.95, 0.4
     full_width, full_height = left + width + MARGIN, below + height + above
     figure = Figure(figsize=(full_width, full_height), dpi=DPI)
@@ -177,7 +179,7 @@ def draw_shares(
     for (row, column), value in np.ndenumerate(values):
         colour = "white" if value > 0.6 * darkest else "black"
         axes.text(column, row, f"{value:.2f}", size=8, ha="center", va="center", color=colour)
-    names = [_shown(name) for name in candidates]
+    names = [shown_name(name) for name in candidates]
     axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(edges)), edges)
     axes.tick_params(length=0, labelsize=FONT)
@@ -295,7 +297,8 @@ def _text_width(text: str) -> float:
     return float(TextPath((0, 0), text, size=FONT + 1).get_extents().width + FONT) / POINTS
 
 
-def _shown(operation: str) -> str:
+def shown_name(operation: str) -> str:
+    """The name of an operation as far as a drawing has room for it."""
     name = operation.rpartition(".")[2]
     return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
 

@@ -10,9 +10,12 @@ from typing import Any
 import torch
 
 from darts_lite.answer import HEADER, Answer, line_of, load_answer
-from darts_lite.image_files import INK, Expected, as_expected, files_in
+from darts_lite.figures import Expected, as_expected
+from darts_lite.image_files import files_in
 
 BATCH = 256
+"""Images at once, as far as their pixels are no more than `MOST_PIXELS`."""
+MOST_PIXELS = BATCH * 64**2
 
 
 def run(options: argparse.Namespace) -> None:
@@ -54,9 +57,10 @@ def predictions(
         raise ValueError(f"this net sees {expected.channels} channels, an image file has 1 or 3")
     names = about["class_names"]
     answers = []
-    for start in range(0, len(paths), BATCH):
+    batch = max(1, min(BATCH, MOST_PIXELS // expected.size**2))
+    for start in range(0, len(paths), batch):
         readable = []
-        for path in paths[start : start + BATCH]:
+        for path in paths[start : start + batch]:
             try:
                 readable.append((path, as_expected(path, expected)))
             except ValueError as error:
@@ -65,11 +69,11 @@ def predictions(
                 print(f"Warning: {error}", file=sys.stderr)
         if not readable:
             continue
-        for path, pixels in readable:
-            if expected.figure is not None and float(pixels.max()) < INK:
-                print(f"Warning: {path} shows nothing; its answer means nothing", file=sys.stderr)
+        for path, seen in readable:
+            if seen.doubt is not None:
+                print(f"Warning: {path} {seen.doubt}; its answer means little", file=sys.stderr)
         with torch.no_grad():
-            shares = net(torch.stack([pixels for _, pixels in readable]))  # (B, classes)
+            shares = net(torch.stack([seen.pixels for _, seen in readable]))  # (B, classes)
         for (path, _), row in zip(readable, shares, strict=True):
             best = int(row.argmax())
             answers.append(

@@ -22,7 +22,9 @@ MOST_SHIFTS = 100
 
 
 def _one_cycle(optimizer: Optimizer, steps: int) -> LRScheduler:
-    return OneCycleLR(optimizer, optimizer.param_groups[0]["lr"], total_steps=steps + 1)
+    group = optimizer.param_groups[0]
+    turns = bool(group.get("momentum") or group.get("betas"))
+    return OneCycleLR(optimizer, group["lr"], total_steps=steps + 1, cycle_momentum=turns)
 
 
 def _cosine(optimizer: Optimizer, steps: int) -> LRScheduler:

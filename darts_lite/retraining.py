@@ -19,11 +19,13 @@ from darts_lite.architecture import Architecture
 from darts_lite.batches import Batch
 from darts_lite.bilevel import weights_of
 from darts_lite.checkpoints import describe_data, read_checkpoint
+from darts_lite.explore import Exploration
 from darts_lite.net import Net
 from darts_lite.optimizers import darts_sgd, total_steps, try_optimizer
 from darts_lite.ranks import average_gradients, averaged
 from darts_lite.recipe import SCHEDULES, Recipe, mean_of_shifts, mixed_up, side_at
 from darts_lite.search import ArchitectureSearch
+from darts_lite.supernet import Supernet
 
 
 class Retraining(LightningModule):
@@ -37,7 +39,8 @@ class Retraining(LightningModule):
         max_epochs: How long to train where ``trainer.max_epochs`` does not say it, as after a
             search.
         optimizer: Makes the optimizer.
-        schedule: Course of the learning rate over all steps.
+        schedule: Course of the learning rate over all steps; that of ``one_cycle`` turns the
+            optimizer's momentum, or its first beta, between 0.95 and 0.85, where it has one.
         label_smoothing: Share of the target given to all classes alike.
         mixup: Parameter of the Beta distribution of shares in which pairs of images are mixed; 0
             for none.
@@ -267,7 +270,7 @@ def architecture_in(content: Mapping[str, Any], path: str | Path) -> Architectur
         raise ValueError(f"{path} holds no architecture: {error}") from error
 
 
-def _supernet_of(value: Architecture | Mapping[str, Any] | str | Path) -> Any:
+def _supernet_of(value: Architecture | Mapping[str, Any] | str | Path) -> Supernet:
     if not isinstance(value, str | Path) or "architecture" not in (
         read_checkpoint(value) if Path(value).suffix == ".ckpt" else {}
     ):
@@ -275,8 +278,9 @@ def _supernet_of(value: Architecture | Mapping[str, Any] | str | Path) -> Any:
             "inherit needs the path of a search checkpoint (checkpoints/last.ckpt of its run) as "
             f"architecture, got {str(value)[:80]!r}; or set inherit to false"
         )
+    known: dict[str, Any] = {"map_location": "cpu", "weights_only": True}
+    if read_checkpoint(value)["model"]["class_path"].endswith(Exploration.__name__):
+        return Exploration.load_from_checkpoint(value, **known).supernet
     # Parts of a user's own classes are not needed for the weights, and could not be built here.
-    found = ArchitectureSearch.load_from_checkpoint(
-        value, map_location="cpu", weights_only=True, relaxation=None, derivation=None
-    )
-    return found.supernet
+    without = {"relaxation": None, "derivation": None}
+    return ArchitectureSearch.load_from_checkpoint(value, **known, **without).supernet

@@ -22,7 +22,7 @@ from PIL import Image
 
 from darts_lite.files import short_names, written_whole
 from darts_lite.history import Moment, Told
-from darts_lite.plotting import draw_shares, edge_names
+from darts_lite.plotting import draw_shares, edge_names, shown_name
 
 DPI = 130
 MOST_FRAMES = 6
@@ -31,6 +31,7 @@ MILLISECONDS = 500
 """For which each picture of an animation is shown; the last one five times as long."""
 LINES = (("-", "o"), ("--", "s"), (":", "^"), ("-.", "D"))
 MARKS = "os^vDP*X"
+LEGEND_ROWS = 24
 NO_SHARES = "this run has no shares of candidates to draw; give one that searched by gradients"
 COSTS = {
     "params": "parameters",
@@ -75,7 +76,7 @@ def _curves(axes: Axes, moments: Sequence[Moment], names: Iterable[str]) -> None
             label = name.partition("/")[2].rpartition("_")[0]
             (line,) = axes.plot(*zip(*points, strict=True), dashes, marker=mark, label=label)
             line.set(fillstyle="none", markersize=5)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
     axes.legend()
 
@@ -100,7 +101,7 @@ def draw_film(search: Told) -> Figure:
         len(kinds), len(frames), squeeze=False, sharex=True, height_ratios=rows
     )
     darkest = max(float(f.shares[kind].max()) for f in frames for kind in kinds)
-    names = [name.rpartition(".")[2] for name in search.candidates]
+    names = [shown_name(name) for name in search.candidates]
     for row, kind in enumerate(kinds):
         for column, frame in enumerate(frames):
             axes = panels[row, column]
@@ -165,9 +166,10 @@ def draw_costs(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
     tested = {name: run for name, run in runs.items() if run.get("test_accuracy") is not None}
     if not tested:
         raise ValueError("none of these runs has a test accuracy; let one finish first")
-    figure = Figure(figsize=(11, 3.8), dpi=DPI, layout="constrained")
+    columns = -(-len(tested) // LEGEND_ROWS)
+    figure = Figure(figsize=(11 + 1.5 * columns, 3.8), dpi=DPI, layout="constrained")
     panels = figure.subplots(1, len(COSTS), sharey=True)
-    names = short_names([*tested])
+    names = [f" {name}" if name[0] == "_" else name for name in short_names([*tested])]  # all shown
     if len({run.get("dataset") for run in tested.values()}) > 1:
         told = [Path(str(run.get("dataset"))).name for run in tested.values()]
         names = [f"{name} ({dataset})" for name, dataset in zip(names, told, strict=True)]
@@ -189,5 +191,8 @@ def draw_costs(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
         panel.grid(alpha=0.3)
     panels[0].set_ylim(top=min(100.0, panels[0].get_ylim()[1]))
     panels[0].set_ylabel("test accuracy, %")
-    panels[0].legend(fontsize=7)
+    points, labels = panels[0].get_legend_handles_labels()
+    legend = figure.legend(points, labels, loc="outside right upper", fontsize=7, ncols=columns)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
     return figure

@@ -43,11 +43,10 @@ class OperationFreezing(Callback):
         self._cosines: dict[str, list[float]] = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Freezes what a checkpoint says is frozen."""
+        """Freezes what a checkpoint says is frozen, and nothing else where a search goes back."""
         if isinstance(pl_module, ArchitectureSearch):
             for name, operation in operations_of(pl_module).items():
-                if name in self.frozen:
-                    operation.requires_grad_(False)
+                operation.requires_grad_(name not in self.frozen)
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int

@@ -15,7 +15,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from darts_lite.architecture import Architecture
 from darts_lite.batches import Batch
-from darts_lite.bilevel import ArchitectureGradient, FirstOrder, weights_of
+from darts_lite.bilevel import ArchitectureGradient, FirstOrder, as_recorded, weights_of
 from darts_lite.checkpoints import describe_data
 from darts_lite.cuda_graphs import Step, graphed
 from darts_lite.decidedness import diagnose
@@ -31,7 +31,7 @@ from darts_lite.optimizers import (
     total_steps,
     try_optimizer,
 )
-from darts_lite.overflow import scaler_of
+from darts_lite.overflow import lower_scale, scaler_of
 from darts_lite.parts import algorithm_of, describe_part, part_of
 from darts_lite.ranks import average_gradients, averaged, own_part
 from darts_lite.regularizers import Regularizer
@@ -180,8 +180,9 @@ class ArchitectureSearch(LightningModule):
             gradients = [g + a for g, a in zip(gradients, added, strict=True)]
         norm = torch.nn.utils.get_total_norm(gradients)
         self.log("search/alphas_gradient", norm)
-        if not norm.isfinite():
-            return  # nothing of it may get into the optimizer; what follows, the callbacks decide
+        if not norm.isfinite():  # nothing of it may get into the optimizer
+            lower_scale(self.trainer)
+            return
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         # Unwrapped: a step through Lightning's wrapper would count as a global step.
@@ -195,7 +196,7 @@ class ArchitectureSearch(LightningModule):
         logits, loss, *gradients = self._weights_step(images, labels)
         self._log_batch("weights", logits, labels, loss)
         for weight, gradient in zip(self.supernet.weights(), gradients, strict=True):
-            weight.grad = gradient
+            weight.grad = gradient if weight.requires_grad else None
         optimizer.step()
         cast(LRScheduler, self.lr_schedulers()).step()
 
@@ -222,12 +223,12 @@ class ArchitectureSearch(LightningModule):
     def weights_gradients(self, images: Tensor, labels: Tensor) -> tuple[Tensor | None, ...]:
         """Logits, loss, and the loss's gradient in each weight, as Lightning scales it."""
         weights = self.supernet.weights()
-        for weight in weights:
-            weight.grad = None
+        self.supernet.zero_grad()
         mixing = {kind: drawn.detach() for kind, drawn in self.mixture.drawn(self.progress).items()}
         logits = self.supernet(images, mixing)
         loss = cross_entropy(logits, labels)
-        self.manual_backward(loss)
+        with as_recorded(loss):
+            self.manual_backward(loss)
         return logits.detach(), loss.detach(), *(weight.grad for weight in weights)
 
     def setup(self, stage: str) -> None:

@@ -17,6 +17,8 @@ from darts_lite.losses import evaluated
 from darts_lite.search import ArchitectureSearch
 
 Mixing = dict[str, Tensor]
+SECOND = 0.01
+"""Of what an edge's choice counts, the most that all others do where a rule derives from it."""
 
 
 class Perturbation(Callback):
@@ -27,7 +29,8 @@ class Perturbation(Callback):
     are tuned. Then each node keeps the edges without which it is worst. Worst is the largest loss,
     which tells more than accuracy where most images are right (the published code has both).
     Shares are not asked, so that with uniform ones this is also the control which tells what they
-    are worth.
+    are worth. Where the search has a rule of derivation that refuses the outcome, as a budget, it
+    gets the nearest that the rule allows.
 
     Args:
         tuning_steps: Steps of the weights after each decision.
@@ -69,14 +72,19 @@ class Perturbation(Callback):
         """
         before = {name: value.clone() for name, value in search.state_dict().items()}
         try:
-            mixing = self._decided(search, data)
+            mixing, worth = self._decided(search, data)
         finally:
             search.load_state_dict(before)
         found_by = {"algorithm": f"{search.algorithm}, Perturbation"}
-        decided = {kind: rows[:, : len(search.space.candidates)] for kind, rows in mixing.items()}
-        return derive(search.space, decided, found_by)
+        # A rule that refuses what was decided finds the nearest to it, by what else was worth most.
+        shares = {
+            kind: mixing[kind][:, : len(search.space.candidates)] + SECOND * others
+            for kind, others in worth.items()
+        }
+        return derive(search.space, shares, found_by, search.derivation)
 
-    def _decided(self, search: ArchitectureSearch, data: Any) -> Mixing:
+    def _decided(self, search: ArchitectureSearch, data: Any) -> tuple[Mixing, Mixing]:
+        """What is kept, 1 of each edge or 0, and the worth of all candidates, 1 of each edge."""
         order, space, passing = random.Random(self.seed), search.space, search.supernet.passing
         mixing = {kind: rows.clone() for kind, rows in search.mixture.expected(1.0).items()}
         tune = self._tuning(search, data)
@@ -85,25 +93,29 @@ class Perturbation(Callback):
             for position, name in enumerate(space.candidates)
             if name != "none" or space.kept_edges is None
         ]
-        edges = [row for rows in mixing.values() for row in rows]  # views of mixing
-        for row in order.sample(edges, len(edges)):
+        worth = {kind: alphas.detach() * 0 for kind, alphas in search.supernet.alphas.items()}
+        edges = [  # views of both
+            edge for kind in mixing for edge in zip(mixing[kind], worth[kind], strict=True)
+        ]
+        for row, values in order.sample(edges, len(edges)):
             losses = {
                 choice: self._loss_without(search, data, mixing, row, choice) for choice in choices
             }
             best = max(choices, key=losses.__getitem__)
+            values[choices] = torch.tensor([*losses.values()]).softmax(0).to(values)
             row.zero_()
             row[best] = 1
             row[passing:] = 1
             tune(mixing)
         if space.kept_edges is None:
-            return mixing
+            return mixing, worth
         nodes = [node for rows in mixing.values() for node in rows.split(space.edges_per_node)]
         for node in order.sample(nodes, len(nodes)):
             without = [self._loss_without(search, data, mixing, row) for row in node]
             for edge in sorted(range(len(node)), key=without.__getitem__)[: -space.kept_edges]:
                 node[edge] = 0
             tune(mixing)
-        return mixing
+        return mixing, worth
 
     def _loss_without(
         self,

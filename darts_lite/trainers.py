@@ -17,6 +17,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from darts_lite.callbacks import ArchitectureBoard, PlainProgress, ProgressBar
 from darts_lite.cost_penalty import CostPenalty
 from darts_lite.discretisation import DiscretisationGap
+from darts_lite.epoch_means import EpochMeans
 from darts_lite.explore import Exploration
 from darts_lite.finite import FiniteNumbers
 from darts_lite.history import FOLDER, History
@@ -124,6 +125,7 @@ class Trainers:
             callbacks.append(Quality())
         if self.verb != "fit":
             return [DiscretisationGap()] if self.verb == "validate" else callbacks
+        callbacks.append(EpochMeans())  # before those that tell them
         if settings["enable_progress_bar"] is not False:
             callbacks.append(ProgressBar() if sys.stdout.isatty() else PlainProgress())
         path = checkpoint_path(directory, model)

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice
 from random import Random
 from statistics import fmean
 from typing import Any
@@ -10,7 +12,7 @@ import torch
 from torch import Tensor
 
 from darts_lite.architecture import Architecture
-from darts_lite.derivation import Derivation, derive
+from darts_lite.derivation import Derivation, WithinBudget, derive
 from darts_lite.encoding import Encoding, one_path
 from darts_lite.search_space import SearchSpace
 from darts_lite.strategies import PATIENCE, random_point
@@ -54,18 +56,43 @@ def mean_agreement(agreements: Agreement) -> float:
     return fmean(share for nodes in agreements.values() for node in nodes for share in node)
 
 
-def agreement_by_chance(space: SearchSpace, searches: int, random: Random) -> float:
+def agreement_by_chance(
+    space: SearchSpace,
+    searches: int,
+    random: Random,
+    derivation: Derivation | None = None,
+) -> float:
     """Mean agreement of so many random architectures with their consensus.
 
     A consensus shares something with what it is made of even where that is luck; so much.
+
+    Args:
+        space: Whose architectures.
+        searches: How many there are in each draw.
+        random: Draws them.
+        derivation: The rule of the searches and the consensus; `darts_lite.Strongest` when not
+            given.
+
+    Raises:
+        ValueError: if hardly any architecture is within the limits of the rule.
     """
-    drawn = _random_architectures(Encoding(space), random)
+    drawn = islice(_random_architectures(Encoding(space), random), PATIENCE)
+    pool = [*islice(filter(admitted(space, derivation), drawn), searches * CHANCE_DRAWS)]
+    if not pool:
+        raise ValueError("hardly any architecture is within the limits of the derivation")
     agreements = []
     for _ in range(CHANCE_DRAWS):
-        found = [next(drawn) for _ in range(searches)]
-        common = consensus(space, [one_path(space, each) for each in found], {})
+        found = random.choices(pool, k=searches)
+        common = consensus(space, [one_path(space, each) for each in found], {}, derivation)
         agreements.append(mean_agreement(agreement(common, found)))
     return fmean(agreements)
+
+
+def admitted(
+    space: SearchSpace, derivation: Derivation | None
+) -> Callable[[Architecture], bool] | None:
+    """Whether an architecture of a space could come out by a rule; None where any could."""
+    return partial(derivation.admits, space) if isinstance(derivation, WithinBudget) else None
 
 
 def random_architectures(

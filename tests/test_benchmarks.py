@@ -4,6 +4,7 @@ import json
 from itertools import product
 from pathlib import Path
 
+import ablation
 import agreement
 import depthwise
 import mnist_nets
@@ -12,6 +13,7 @@ import nasbench201_supernets
 import planted
 import pytest
 import second_order
+import skeletons
 import torch
 from runs import SMALL, quiet_trainer
 
@@ -118,3 +120,18 @@ def test_the_separable_net_is_trained_like_a_searched_one(digits: ImageData) -> 
     quiet_trainer(max_steps=2, limit_val_batches=1).fit(model, datamodule=digits)
     pairs = zip(model.net.parameters(), before, strict=True)
     assert all(not torch.equal(now, then) for now, then in pairs)
+
+
+@pytest.mark.parametrize("row", ablation.ROWS)
+def test_every_row_of_the_ablation_can_be_trained(row: str) -> None:
+    recipe = ablation.ROWS[row]
+    model = ablation.the_net(4)(recipe)
+    assert model.recipe.test_shifts == recipe.test_shifts
+    assert recipe.augmentation() is not None
+
+
+def test_nets_of_a_comparison_at_equal_time_have_names_of_their_own() -> None:
+    for trials in (skeletons.LARGE, skeletons.WIDTHS):
+        assert all(epochs > 0 for _, epochs in trials.values())
+        for architecture, _ in trials.values():
+            assert skeletons.searched(architecture)(skeletons.SHIFTED).net.architecture

@@ -10,6 +10,8 @@ from runs import SMALL, fast_sgd, quiet_trainer
 from darts_lite.cost_penalty import CostPenalty, ExpectedCost
 from darts_lite.costs import COSTS, CostTable
 from darts_lite.data import ImageData
+from darts_lite.derivation import WithinBudget
+from darts_lite.net import Net
 from darts_lite.search import ArchitectureSearch
 
 
@@ -61,9 +63,25 @@ def test_its_slope_in_the_alphas_is_that_of_finite_differences(
             assert float(slope[place]) == pytest.approx(expected, rel=1e-4, abs=1e-9)
 
 
-def test_latency_is_measured_on_the_device(digits: ImageData) -> None:
+def test_what_counts_is_the_net_that_is_retrained(digits: ImageData) -> None:
+    tables = []
+    for channels in (None, 8):
+        rule = WithinBudget(parameters=10**6, channels=channels)
+        search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd, derivation=rule)
+        run = quiet_trainer(max_steps=1, limit_val_batches=0, callbacks=[CostPenalty("parameters")])
+        run.fit(search, datamodule=digits)
+        (penalty,) = search.regularizers
+        assert isinstance(penalty, ExpectedCost)
+        tables.append(penalty.table)
+    own, retrained = (table.of(search.derive()) for table in tables)
+    wide = search.derive().with_skeleton(channels=8)
+    assert own < retrained == sum(p.numel() for p in Net(wide, 1, 10).parameters())
+
+
+def test_latency_is_measured_on_the_device(digits: ImageData, tmp_path: Path) -> None:
     search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd)
-    run = quiet_trainer(max_steps=2, limit_val_batches=0, callbacks=[CostPenalty("latency")])
+    penalties = [CostPenalty("latency", table=str(tmp_path / "latency.json"))]
+    run = quiet_trainer(max_steps=2, limit_val_batches=0, callbacks=penalties)
     run.fit(search, datamodule=digits)
     (penalty,) = search.regularizers
     assert isinstance(penalty, ExpectedCost)
@@ -95,3 +113,5 @@ def test_a_slip_is_one_line() -> None:
         CostPenalty("watts")
     with pytest.raises(ValueError, match="must be above 0"):
         CostPenalty(budget=0.0)
+    with pytest.raises(ValueError, match="a penalty of latency needs table"):
+        CostPenalty("latency")

@@ -65,3 +65,11 @@ def test_the_expectation_has_the_slope_of_finite_differences(space: SearchSpace)
                 below = expected()
                 alpha[place] += 1e-5
             assert float(above - below) / 2e-5 == pytest.approx(float(slope[place]), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["parameters", "multiply_adds"])
+def test_maps_may_shrink_to_a_pixel(name: str) -> None:
+    space = darts_space(4, 4, 2)
+    costs = CostTable.measure(space, COSTS[name], in_channels=1, num_classes=10, image_size=4)
+    architecture = Encoding(space).architecture((0,) * len(Encoding(space).sizes))
+    assert costs.of(architecture) == COSTS[name](Net(architecture, 1, 10), torch.zeros(1, 1, 4, 4))

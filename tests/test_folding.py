@@ -8,6 +8,7 @@ from runs import some_digits
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from darts_lite.bilevel import gradients_of
 from darts_lite.folding import Folded
 from darts_lite.operations import FactorizedReduce
 from darts_lite.search_space import SearchSpace, darts_space, nasbench201_space
@@ -163,6 +164,22 @@ def test_autocast_is_no_further_from_float64_than_the_literal_executor(dtype: to
             errors[row, 0] += sum(distances[:kinds]) / kinds
             errors[row, 1] += sum(distances[kinds:]) / len(distances[kinds:])
     assert (errors[1] <= errors[0]).all(), errors
+
+
+def test_the_way_back_keeps_its_bits_under_autocast() -> None:
+    _, folded = pair(SPACES["darts"], torch.float32)
+    images, labels = digits((14, 14), torch.float32)
+    inputs = [*folded.alphas.values(), *folded.weights()]
+    found = []
+    for inside in (True, False):
+        with torch.autocast("cpu", torch.float16):
+            loss = cross_entropy(folded(images, mixing(folded)).float(), labels)
+            if inside:  # as a training step has it
+                found.append(gradients_of(loss, inputs, scale=64.0))
+        if not inside:
+            found.append(gradients_of(loss, inputs, scale=64.0))
+    for within, outside in zip(*found, strict=True):
+        assert torch.equal(within, outside)
 
 
 def test_moments_are_float32_under_autocast() -> None:

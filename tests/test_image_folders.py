@@ -117,8 +117,29 @@ def test_folders_of_folders_are_no_classes(
 
 def test_one_class_is_too_few(tmp_path: Path) -> None:
     write_images(tmp_path, 0, 1)
-    with pytest.raises(ValueError, match=r"has one folder, digit \d; give one for each class"):
+    with pytest.raises(ValueError, match=r"folder for each class, two at least, and has digit \d$"):
         ImageData(dataset=str(tmp_path))
+
+
+def test_files_count_as_where_images_are_named(tmp_path: Path) -> None:
+    write_images(tmp_path, 0, 120)
+    image = Image.fromarray(some_digits()[0][0].numpy())
+    for name in ("one.gif", "two.WEBP", "._hidden.png"):
+        image.save(tmp_path / "digit 3" / name, "GIF")
+    (tmp_path / "digit 3" / "notes.txt").write_text("no image")
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    with pytest.warns(UserWarning, match=r"1 of the files in .*digit 3 are left out, .*notes.txt"):
+        source = folder_source(tmp_path)
+    loaded = source.load(tmp_path, 1.0)
+    assert source.classes == 10
+    assert len(loaded.train_labels) + len(loaded.test_labels) == 122
+
+
+def test_a_class_without_images_is_named(tmp_path: Path) -> None:
+    write_images(tmp_path, 0, 20)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="empty holds no images"):
+        folder_source(tmp_path)
 
 
 def test_folders_that_are_not_read_are_named(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from darts_lite import pipeline
 from darts_lite.architecture import Architecture
 from darts_lite.data import ImageData
 from darts_lite.derivation import WithinBudget
+from darts_lite.net import Net
 from darts_lite.pipeline import multiply_adds
+from darts_lite.retraining import Retraining
 from darts_lite.saving import Saving
 from darts_lite.search import ArchitectureSearch
 
@@ -47,3 +49,14 @@ def test_a_search_that_has_ended_is_derived_again_within_its_budget(
     assert again == results
     left = [folder / "architecture.json" for folder in (tmp_path, tmp_path / "again")]
     assert Architecture.load(left[0]) == Architecture.load(left[1])
+
+
+def test_an_auxiliary_head_is_no_part_of_what_is_handed_on(
+    digits: ImageData, tmp_path: Path
+) -> None:
+    architecture = ArchitectureSearch(SMALL).derive()
+    model = Retraining(architecture, auxiliary_weight=0.4)
+    trainer = quiet_trainer(max_epochs=1, limit_train_batches=2, enable_checkpointing=True)
+    results = pipeline.retrain(trainer, model, digits, tmp_path)
+    counted = sum(weights.numel() for weights in Net(architecture, 1, 10).parameters())
+    assert results["params"] == counted < sum(w.numel() for w in model.net.parameters())

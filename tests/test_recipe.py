@@ -1,6 +1,7 @@
 """What a retraining may add to plain training, on real digits."""
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -37,6 +38,31 @@ def test_schedules_end_low(name: str) -> None:
         optimizer.step()
         schedule.step()
     assert max(rates) == pytest.approx(0.2, rel=0.01) and rates[-1] < 0.002
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "turned"),
+    [
+        (torch.optim.SGD, {"momentum": 0.9}, True),
+        (torch.optim.AdamW, {}, True),
+        (torch.optim.SGD, {}, False),
+        (torch.optim.Adagrad, {}, False),
+    ],
+)
+def test_one_cycle_turns_momentum_where_there_is_some(
+    kind: Any, settings: dict[str, Any], turned: bool
+) -> None:
+    optimizer = kind([nn.Parameter(torch.zeros(1))], lr=0.2, **settings)
+    schedule = SCHEDULES["one_cycle"](optimizer, 50)
+    found = []
+    for _ in range(50):
+        group = optimizer.param_groups[0]
+        found.append(group.get("momentum") or group.get("betas", [0])[0])
+        optimizer.step()
+        schedule.step()
+    assert (max(found), min(found)) == (
+        pytest.approx((0.95, 0.85), abs=0.001) if turned else (0, 0)
+    )
 
 
 def test_mixup_mixes_images_and_labels_alike(batch: tuple[torch.Tensor, torch.Tensor]) -> None:

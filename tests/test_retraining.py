@@ -10,6 +10,8 @@ from runs import SMALL, fast_sgd, quiet_trainer
 
 from darts_lite.architecture import ARCHITECTURES, Architecture
 from darts_lite.data import ImageData
+from darts_lite.evaluators import SharedWeights
+from darts_lite.explore import Exploration
 from darts_lite.net import Net
 from darts_lite.retraining import Retraining, exponential_average, resolve_architecture
 from darts_lite.search import ArchitectureSearch
@@ -145,6 +147,20 @@ def test_a_search_checkpoint_gives_architecture_and_weights(
     fresh_run.fit(fresh, datamodule=digits)
     loss = "retraining/train_loss"
     assert heir_run.callback_metrics[loss] < fresh_run.callback_metrics[loss]
+
+
+def test_weights_of_an_exploration_are_inherited(digits: ImageData, tmp_path: Path) -> None:
+    search = Exploration(
+        SMALL, evaluator=SharedWeights(0.5, 1), evaluations=2, weights_optimizer=fast_sgd
+    )
+    run = quiet_trainer(max_epochs=2, limit_val_batches=0)
+    run.fit(search, datamodule=digits)
+    run.save_checkpoint(tmp_path / "last.ckpt")
+    heir = Retraining(str(tmp_path / "last.ckpt"), inherit=True)
+    inherited = Net(search.derive(), 1, 10)
+    inherited.inherit(search.supernet)
+    for name, value in inherited.state_dict().items():
+        assert torch.equal(heir.net.state_dict()[name], value)
 
 
 @pytest.mark.parametrize("form", ["path", "name", "dict", "object", "genotype"])

@@ -106,6 +106,36 @@ def test_what_is_low_is_frozen_for_good(digits: ImageData, tmp_path: object) -> 
     assert not any(torch.equal(weight, old) for weight, old in moved)
 
 
+def test_what_was_frozen_later_learns_again_where_a_search_goes_back(digits: ImageData) -> None:
+    search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd)
+    watch = OperationFreezing(threshold=1.0, window=1, every_n_steps=1)
+    before = watch.state_dict()
+    settings = {"max_steps": 2, "limit_val_batches": 0}
+    quiet_trainer(callbacks=[watch], **settings).fit(search, datamodule=digits)
+    assert watch.frozen
+    watch.load_state_dict(before)
+    watch.on_fit_start(quiet_trainer(), search)
+    assert all(parameter.requires_grad for parameter in search.supernet.weights())
+
+
+class AllGradients(ArchitectureSearch):
+    """Gradients of all weights, as a step has them that was captured before some were frozen."""
+
+    def weights_gradients(self, *batch: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        logits, loss, *_ = super().weights_gradients(*batch)
+        return logits, loss, *(torch.ones_like(weight) for weight in self.supernet.weights())
+
+
+def test_frozen_weights_stay_whatever_gradients_there_are(digits: ImageData) -> None:
+    search = AllGradients(SMALL, weights_optimizer=fast_sgd)
+    frozen, moving = list(operations_of(search).values())[:2]
+    frozen.requires_grad_(False)
+    before = [next(iter(each.parameters())).clone() for each in (frozen, moving)]
+    quiet_trainer(max_steps=1, limit_val_batches=0).fit(search, datamodule=digits)
+    after = [next(iter(each.parameters())) for each in (frozen, moving)]
+    assert torch.equal(before[0], after[0]) and not torch.equal(before[1], after[1])
+
+
 def test_nothing_is_frozen_below_the_lowest_cosine(digits: ImageData) -> None:
     freezing = OperationFreezing(threshold=-1.0, window=1, every_n_steps=1)
     search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd)

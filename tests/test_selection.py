@@ -9,7 +9,10 @@ from lightning.pytorch import seed_everything
 from planted import USEFUL, planted_space
 from runs import SMALL, fast_sgd, quiet_trainer
 
+from darts_lite.architecture import Architecture
 from darts_lite.data import ImageData
+from darts_lite.derivation import Derivation, SkipLimit, Strongest, WithinBudget
+from darts_lite.net import Net
 from darts_lite.search import ArchitectureSearch
 from darts_lite.selection import Perturbation
 
@@ -68,3 +71,31 @@ def test_numbers_out_of_range_are_refused() -> None:
     for settings in ({"tuning_steps": -1}, {"batches": 0}, {"learning_rate": 0.0}):
         with pytest.raises(ValueError, match="perturbation needs"):
             Perturbation(**settings)
+
+
+def skips(architecture: Architecture) -> int:
+    return sum(name == "skip_connect" for node in architecture.cells["normal"] for name, _ in node)
+
+
+def test_the_outcome_keeps_to_the_searchs_rule(digits: ImageData) -> None:
+    def selected(rule: Derivation) -> Architecture:
+        seed_everything(0, verbose=False)
+        search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd, derivation=rule)
+        callbacks = [Perturbation(tuning_steps=0, batches=1)]
+        run = quiet_trainer(max_steps=2, limit_val_batches=0, callbacks=callbacks)
+        run.fit(search, datamodule=digits)
+        assert search.selected is not None
+        return search.selected
+
+    def parameters(architecture: Architecture) -> int:
+        return sum(weights.numel() for weights in Net(architecture, 1, 10).parameters())
+
+    free = selected(Strongest())
+    most = parameters(free) - 1
+    bound = selected(WithinBudget(parameters=most))
+    assert parameters(bound) <= most
+    pairs = [zip(free.cells[kind], bound.cells[kind], strict=True) for kind in free.cells]
+    changed = sum(len({*a} - {*b}) for nodes in pairs for a, b in nodes)
+    assert changed == 1  # the nearest, not just any
+    assert selected(WithinBudget(parameters=10**9)).cells == free.cells
+    assert skips(free) > 0 and skips(selected(SkipLimit(0))) == 0

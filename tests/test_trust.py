@@ -71,6 +71,17 @@ def test_agreement_by_chance() -> None:
     assert agreement_by_chance(mnist_space(), 3, Random(0)) < few
 
 
+def test_a_tight_budget_makes_luck_agree() -> None:
+    def by_chance(limit: int) -> float:
+        rule = WithinBudget(limit, in_channels=1, num_classes=10)
+        return agreement_by_chance(mnist_space(), 3, Random(0), rule)
+
+    assert by_chance(10**6) == agreement_by_chance(mnist_space(), 3, Random(0))
+    assert by_chance(9_000) > by_chance(10**6) + 0.05
+    with pytest.raises(ValueError, match="hardly any architecture is within the limits"):
+        by_chance(1)
+
+
 def test_random_architectures_are_others_and_differ() -> None:
     drawn = random_architectures(SPACE, 20, Random(0), MIXED)
     cells = [each.cells for each in drawn]
