@@ -124,7 +124,8 @@ class GumbelMax:
     draw is the concrete distribution's. Only the drawn candidate tells the alphas something.
 
     Args:
-        start, end: Temperature of the backward pass, see `Temperature`; the published ones.
+        start, end: Temperature of the backward pass; the published ones, between which GDAS goes in
+            a straight line and `Temperature` by equal factors.
     """
 
     start: float = 10.0

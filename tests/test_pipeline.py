@@ -56,7 +56,8 @@ def test_an_auxiliary_head_is_no_part_of_what_is_handed_on(
 ) -> None:
     architecture = ArchitectureSearch(SMALL).derive()
     model = Retraining(architecture, auxiliary_weight=0.4)
-    trainer = quiet_trainer(max_epochs=1, limit_train_batches=2, enable_checkpointing=True)
+    saving = {"callbacks": [Saving(tmp_path / "last.ckpt")], "enable_checkpointing": True}
+    trainer = quiet_trainer(max_epochs=1, limit_train_batches=2, **saving)
     results = pipeline.retrain(trainer, model, digits, tmp_path)
     counted = sum(weights.numel() for weights in Net(architecture, 1, 10).parameters())
     assert results["params"] == counted < sum(w.numel() for w in model.net.parameters())

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from lightning.pytorch import seed_everything
 from runs import SMALL, fast_sgd, quiet_trainer, some_digits
 from torch.nn.functional import cross_entropy
 
@@ -181,6 +182,7 @@ def test_the_eigenvalue_is_the_hessians_largest(digits: ImageData) -> None:
 def test_a_search_that_grows_sharp_goes_back(
     digits: ImageData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    seed_everything(0, verbose=False)
     monitor = EigenvalueMonitor(factor=1e-9, window=1, iterations=2)  # any growth is too much
     search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd)
     seen: list[list[torch.Tensor]] = []
