@@ -78,7 +78,7 @@ def rule_of(text: str | None, parameters: int | None) -> Derivation | None:
     parser.add_argument("--rule", type=Derivation)
     try:
         value: Any = yaml.safe_load(text)
-        described = {"class_path": value} if isinstance(value, str) else dict(value)
+        described = dict(value) if isinstance(value, Mapping) else {"class_path": str(value)}
         if "." not in (name := described["class_path"]):
             if name not in {kind.__name__ for kind in DERIVATIONS}:
                 raise ValueError("no class of this package that derives from shares alone")
@@ -165,8 +165,9 @@ def compare(
         architecture_of(each, None, trusted) if each.endswith(".ckpt") else Architecture.of(each)
         for each in (first, second)
     )
+    place = first if first.endswith(".ckpt") else second  # of data that both are counted for
     for letter, name, each in zip("AB", (first, second), pair, strict=True):
-        print(f"{letter}: {name}: {_size(each, name)}")
+        print(f"{letter}: {name}: {_size(each, place)}")
     if picture is not None:
         save(draw_comparison(*pair), picture)
     lines = list(in_words(*pair))
@@ -190,7 +191,7 @@ def own_parts(settings: Mapping[str, Any], trusted: Collection[str]) -> Iterator
 
 
 def _size(architecture: Architecture, place: str) -> str:
-    """Parameters of the net, for the data of the checkpoint where it comes from one."""
+    """Parameters of the net, for the data of a checkpoint where the place is one."""
     held = read_checkpoint(place)["model"]["init_args"] if place.endswith(".ckpt") else {}
     sizes = held.get("in_channels", 1), held.get("num_classes", 10)
     try:

@@ -22,6 +22,7 @@ from darts_lite.records import Record
 from darts_lite.resuming import check_data, claimed, resume_point
 from darts_lite.retraining import Retraining
 from darts_lite.run_settings import RunSettings, check_trust
+from darts_lite.saving import stoppable
 from darts_lite.trainers import Trainers
 from darts_lite.trust import admitted, random_architectures
 
@@ -78,7 +79,7 @@ class Fit:
                 "several processes must draw the same random numbers; set seed_everything to a "
                 "number"
             )
-        with together(trainer):
+        with together(trainer), stoppable():
             self._run(trainer, model, data, ckpt_path)
 
     def _run(

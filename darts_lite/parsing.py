@@ -41,6 +41,8 @@ UNKNOWN = re.compile(
     r"|unrecognized arguments: --([\w.]+)"
 )
 """Ways in which the parser says that there is no such option."""
+ALIKE = 0.7
+"""How alike a word must be to an option to be taken for it, of 0 to 1."""
 LONGEST = 1_000
 """Characters of a message that are printed; a value that somebody gives may be longer."""
 MOST_VALUES = 100_000
@@ -117,7 +119,7 @@ def nearest(message: str) -> str:
         for name in inspect.signature(kind).parameters
     }
     given = next(filter(None, found.groups())).rpartition(".")[2]
-    near = difflib.get_close_matches(given, known, 1)
+    near = difflib.get_close_matches(given, known, 1, ALIKE)
     meant = f" did you mean {near[0]}?" if near else ""
     return f";{meant} --print_config=comments tells all settings"
 

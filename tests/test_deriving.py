@@ -125,9 +125,15 @@ def test_a_checkpoint_is_compared_as_it_is_derived(
     own = WithinBudget(parameters=10**6, channels=8, cells=4, reductions=(1,))
     content["hyper_parameters"]["derivation"] = describe_part(own)
     torch.save(content, budget)
+    content["model"]["init_args"]["num_classes"] = 3
+    torch.save(content, three := tmp_path / "three.ckpt")
     architecture_of(budget).save(tmp_path / "derived.json")
-    main(["derive", "--compare", str(budget), str(tmp_path / "derived.json")])
-    assert "They are the same." in capsys.readouterr().out
+    for checkpoint, classes in ((budget, 10), (three, 3)):
+        main(["derive", "--compare", str(tmp_path / "derived.json"), str(checkpoint)])
+        first, second, same = capsys.readouterr().out.splitlines()
+        assert same == "They are the same."
+        assert first.rpartition(": ")[2] == second.rpartition(": ")[2]  # counted alike
+        assert first.endswith(f"{classes} classes")
 
 
 def test_only_an_architecture_is_written_over(

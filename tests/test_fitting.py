@@ -13,7 +13,36 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from darts_lite.architecture import Architecture
 from darts_lite.cli import main
 from darts_lite.retraining import Retraining
+from darts_lite.search import ArchitectureSearch
 from darts_lite.trust import agreement, percentile
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1"])
+def test_a_signal_before_the_first_step_stops_as_one_behind_it(
+    name: str,
+    finished: Finished,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def asked(self: ArchitectureSearch) -> None:
+        signal.raise_signal(getattr(signal, name))
+
+    handler = signal.getsignal(getattr(signal, name))
+    monkeypatch.setattr(ArchitectureSearch, "on_fit_start", asked)
+    with pytest.raises(SystemExit) as stopped:
+        main(
+            [
+                "fit",
+                "--config",
+                str(finished.config),
+                *finished.data[:2],
+                f"--run.folder={tmp_path}",
+            ]
+        )
+    assert stopped.value.code == 128 + getattr(signal, name)
+    assert f"Stopped by {name} outside of a stage" in capsys.readouterr().out
+    assert signal.getsignal(getattr(signal, name)) is handler
 
 
 def test_an_interrupted_run_goes_on_in_its_folder(

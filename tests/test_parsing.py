@@ -40,6 +40,7 @@ def test_a_message_becomes_one_line(capsys: pytest.CaptureFixture[str]) -> None:
             "; did you mean batch_size? --print_config=comments",
         ),
         ("Subcommand 'fit' does not accept option 'run.nmae'", "; did you mean name? --print"),
+        ("Option 'nope' is not accepted", "; --print_config=comments"),
         ("unrecognized arguments: --trainer.max_epoch 3", "; did you mean max_epochs? --print"),
         ("unrecognized arguments: --zzz", "; --print_config=comments tells all settings"),
         ("Expected a <class 'int'>", ""),
