@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 FLAGS = ("--config", "-c")
 PLACES = (Path(__file__).parent / "configs", Path(__file__).parents[1] / "configs")
@@ -46,10 +49,33 @@ def with_presets(args: Sequence[str]) -> list[str]:
 
 def _path_of(config: str) -> str:
     is_text = any(mark in config for mark in "\n:{")  # settings themselves, as YAML
-    if is_text or Path(config).is_file() or Path(config).suffix:
+    if Path(config).is_file():
+        check_settings(Path(config))
+        return config
+    if is_text or Path(config).suffix:
         return config  # the parser says what is wrong with it
     if config in names():
         return str(folder() / f"{config}.yaml")
     raise ValueError(
         f"--config: {config!r} is neither a file nor a preset; presets: {', '.join(names())}"
     )
+
+
+def check_settings(path: Path) -> None:
+    """Refuses a file that holds no settings, which the parser would do without its name.
+
+    Raises:
+        ValueError: if it is none.
+        OSError: if it cannot be read.
+    """
+    like = "a configuration has lines such as 'run:' and below it '  name: mine'"
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = "" if error.problem_mark is None else f" in line {error.problem_mark.line + 1}"
+        raise ValueError(f"{path} is no YAML: {error.problem}{line}; mend it") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        told = str(error).splitlines()[0]
+        raise ValueError(f"{path} is no configuration ({told}); {like}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds no settings; {like}")

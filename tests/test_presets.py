@@ -43,3 +43,23 @@ def test_an_unknown_name_is_refused_with_those_there_are() -> None:
     with pytest.raises(ValueError) as caught:
         with_presets(["fit", "--config", "minst"])
     one_line(caught, "'minst' is neither a file nor a preset", "mnist_small", "algorithms/gdas")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("run:\n\tname: mine\n", "is no YAML: found character .* in line 2; mend it"),
+        ("run: {name: mine\n", "is no YAML: .* in line 2; mend it"),
+        ("hello\n", "holds no settings; a configuration has lines such as 'run:'"),
+        ("", "holds no settings"),
+        ("- 1\n- 2\n", "holds no settings"),
+        (b"\xff\xfe\x00run", "is no configuration .*; a configuration has lines"),
+        ("run: \x00", "is no configuration .*; a configuration has lines"),
+    ],
+)
+def test_a_file_without_settings_is_named(content: str | bytes, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(ValueError, match=told) as caught:
+        with_presets(["fit", "--config", "mnist", "--config", str(path)])
+    one_line(caught, "wrong.yaml")
