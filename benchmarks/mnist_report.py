@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from mnist_rows import SMALL_IMAGES
 from search_step import table
 
@@ -95,6 +95,8 @@ def plot(lines: Sequence[Mapping[str, Any]]) -> Figure:
                 marker = "os^vDP*"[number % 7]
                 panel.plot(*zip(*points, strict=True), marker, label=kind, fillstyle="none")
         panel.set_xscale("log")
+        panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        panel.xaxis.set_major_formatter(EngFormatter(sep=""))
         panel.xaxis.set_minor_formatter(NullFormatter())
         panel.set_xlabel(title)
         panel.grid(alpha=0.3)
