@@ -169,9 +169,8 @@ class ArchitectureSearch(LightningModule):
         The training batch is that of the weight step, which second order looks ahead to.
         """
         parameters = self.mixture.parameters()
-        logits, loss, *gradients = self._alphas_step(
-            images, labels, training_images, training_labels
-        )
+        batches = images, labels, training_images, training_labels
+        logits, loss, *gradients = self._alphas_step(*batches)
         self._log_batch("alphas", logits, labels, loss)
         for regularizer in self.regularizers:
             alphas = dict(self.supernet.alphas.items())
