@@ -12,7 +12,6 @@ PLAIN = 0.75
 """Part of an image's border that has one colour where something is drawn on a background."""
 INK = 0.3
 """Grey of 0 to 1 above which a pixel belongs to what is drawn."""
-
 MOST_INK = 0.5
 """Part of a picture's pixels that a figure on a background takes at most."""
 REFITS = 3

@@ -49,11 +49,14 @@ def with_presets(args: Sequence[str]) -> list[str]:
 
 def _path_of(config: str) -> str:
     is_text = any(mark in config for mark in "\n:{")  # settings themselves, as YAML
-    if Path(config).is_file():
+    if not is_text and Path(config).is_file():
         check_settings(Path(config))
-        return config
-    if is_text or Path(config).suffix:
-        return config  # the parser says what is wrong with it
+    elif not is_text and not Path(config).suffix:
+        return _preset(config)
+    return config  # the parser says what else is wrong with it
+
+
+def _preset(config: str) -> str:
     if config in names():
         return str(folder() / f"{config}.yaml")
     raise ValueError(

@@ -27,7 +27,8 @@ def test_files_and_settings_stay_as_they_are(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mnist").write_text("run: {name: mine}")
-    for config in ("mnist", "absent.yaml", f"some{os.sep}absent.yaml", "run: {name: mine}"):
+    text = f"run: {{name: {'m' * 300}}}"  # too long for the name of a file
+    for config in ("mnist", "absent.yaml", f"some{os.sep}absent.yaml", "run: {name: mine}", text):
         assert with_presets(["fit", "--config", config]) == ["fit", "--config", config]
 
 
