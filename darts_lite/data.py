@@ -94,32 +94,7 @@ class ImageData(LightningDataModule):
             "download_seconds": download_seconds,
             "image_size": image_size,
         }
-        for name in (
-            "search_batches_per_epoch",
-            "least_batches_per_epoch",
-            "search_batch_size",
-            "batch_size",
-            "evaluation_batch_size",
-        ):
-            if settings[name] is not None and settings[name] < 1:
-                raise ValueError(f"{name} must be at least 1, got {settings[name]}")
-        for batches, size in (
-            ("search_batches_per_epoch", "search_batch_size"),
-            ("least_batches_per_epoch", "batch_size"),
-        ):
-            if (settings[batches] or 1) * settings[size] > MOST_IMAGES:
-                raise ValueError(
-                    f"{batches} times {size} must be at most {MOST_IMAGES} images, got "
-                    f"{settings[batches]} times {settings[size]}"
-                )
-        if not 0 < validation_fraction < 1:
-            raise ValueError(f"validation_fraction must lie in (0, 1), got {validation_fraction}")
-        if not 0 <= seed < 2**63:
-            raise ValueError(f"the data seed must be at least 0 and below 2**63, got {seed}")
-        if not 0 < download_seconds < float("inf"):
-            raise ValueError(f"download_seconds must be above 0 and finite, got {download_seconds}")
-        if train_images is not None:
-            _split_sizes(train_images, validation_fraction)
+        _check(settings)
         self.save_hyperparameters(settings, logger=False)
         self.in_channels, self.image_size, self.num_classes = self._source[:3]
         self.search_augmentation, self.augmentation = search_augmentation, augmentation
@@ -317,6 +292,38 @@ def measured(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     mean = shares @ values  # (C,)
     std = (shares @ values.square() - mean.square()).clamp_min(1e-12).sqrt()
     return tuple(mean.tolist()), tuple(std.tolist())
+
+
+def _check(settings: dict[str, Any]) -> None:
+    """ValueError if one of `ImageData`'s numbers is out of its range."""
+    for name in (
+        "search_batches_per_epoch",
+        "least_batches_per_epoch",
+        "search_batch_size",
+        "batch_size",
+        "evaluation_batch_size",
+    ):
+        if settings[name] is not None and settings[name] < 1:
+            raise ValueError(f"{name} must be at least 1, got {settings[name]}")
+    for batches, size in (
+        ("search_batches_per_epoch", "search_batch_size"),
+        ("least_batches_per_epoch", "batch_size"),
+    ):
+        if (settings[batches] or 1) * settings[size] > MOST_IMAGES:
+            raise ValueError(
+                f"{batches} times {size} must be at most {MOST_IMAGES} images, got "
+                f"{settings[batches]} times {settings[size]}"
+            )
+    fraction, seed = settings["validation_fraction"], settings["seed"]
+    seconds, images = settings["download_seconds"], settings["train_images"]
+    if not 0 < fraction < 1:
+        raise ValueError(f"validation_fraction must lie in (0, 1), got {fraction}")
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"the data seed must be at least 0 and below 2**63, got {seed}")
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"download_seconds must be above 0 and finite, got {seconds}")
+    if images is not None:
+        _split_sizes(images, fraction)
 
 
 def _split_sizes(total: int, validation_fraction: float) -> dict[str, int]:
