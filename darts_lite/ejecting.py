@@ -17,10 +17,10 @@ from darts_lite.operations import FactorizedReduce, Subsample, Zero
 from darts_lite.parts import class_path
 from darts_lite.skeleton import CellsBetweenBlocks, ResidualReduction, TwoInputs
 
-LINE = 96
+LINE = 88
+"""Letters in a line of the weights, or of the code behind its indentation."""
 SIGNATURE = "Made by darts_lite, and needs nothing but torch."
 """What every such file says of itself."""
-SEQUENCE = "nn.Sequential("
 HELPERS = {
     FactorizedReduce: '''
 class FactorizedReduce(nn.Module):
@@ -120,10 +120,11 @@ def _cell(index: int, cell: Cell, renamed: dict[str, str]) -> str:
     old, new = f"skeleton.cells.{index}", f"cell{index}"
     two = isinstance(cell.inputs, TwoInputs)
     inputs = ["before_last", "last"] if two else ["last"]
-    built, flow = [], []
+    built: list[str] = []
+    flow: list[str] = []
     if two:
         for state, name in enumerate(inputs):
-            built.append((name, expression(getattr(cell.inputs, name))))
+            built += _built(name, getattr(cell.inputs, name))
             renamed[f"{old}.inputs.{name}"] = f"{new}.{name}"
             flow.append(f"s{state} = self.{name}({name})")
     else:
@@ -139,7 +140,7 @@ def _cell(index: int, cell: Cell, renamed: dict[str, str]) -> str:
             if isinstance(operation, nn.Identity):
                 terms.append(f"s{source}")
                 continue
-            built.append((name, f"{expression(operation)}  # {kept}"))
+            built += [f"# {kept}", *_built(name, operation)]
             renamed[f"{old}.nodes.{node}.operations.{edge}"] = f"{new}.{name}"
             terms.append(f"self.{name}(s{source})")
         flow.append(f"s{node + len(inputs)} = {' + '.join(terms)}")
@@ -152,7 +153,7 @@ def _cell(index: int, cell: Cell, renamed: dict[str, str]) -> str:
 
 def _net(net: Net, renamed: dict[str, str]) -> str:
     frame = net.skeleton
-    built = [("stem", expression(frame.stem))]
+    built = [*_built("stem", frame.stem)]
     renamed["skeleton.stem"] = "stem"
     flow = ["x = self.stem(images)"]
     one_input = isinstance(frame, CellsBetweenBlocks)
@@ -164,66 +165,50 @@ def _net(net: Net, renamed: dict[str, str]) -> str:
             residual = isinstance(block, ResidualReduction)
             parts = dict(block.named_children()) if residual else {"reduction": block}
             for part, module in parts.items():
-                built.append((f"{part}{index}", expression(module)))
+                built += _built(f"{part}{index}", module)
                 renamed[f"{old}.{part}" if residual else old] = f"{part}{index}"
             flow.append("x = " + " + ".join(f"self.{part}{index}(x)" for part in parts))
-        built.append((f"cell{index}", f"Cell{index}()"))
+        built.append(f"self.cell{index} = Cell{index}()")
         if one_input:
             flow.append(f"x = self.cell{index}(x)")
         else:
             flow.append(f"before_last, last = last, self.cell{index}(before_last, last)")
     if one_input:
-        built.append(("norm", expression(frame.norm)))
+        built += _built("norm", frame.norm)
         renamed["skeleton.norm"] = "norm"
         flow.append("x = torch.relu(self.norm(x))")
     else:
         flow.append("x = last")
-    built.append(("classifier", expression(frame.classifier)))
+    built += _built("classifier", frame.classifier)
     renamed["skeleton.classifier"] = "classifier"
     flow.append("return self.classifier(x.mean(dim=(2, 3)))")
     told = "The network: normalised images -> logits."
     return _class("Net", told, built, "images", flow)
 
 
-def _class(
-    name: str, told: str, built: Sequence[tuple[str, str]], takes: str, flow: Sequence[str]
-) -> str:
+def _class(name: str, told: str, built: Sequence[str], takes: str, flow: Sequence[str]) -> str:
     lines = [f"class {name}(nn.Module):", f'    """{told}"""', "", "    def __init__(self):"]
-    lines.append("        super().__init__()")
-    for attribute, value in built:
-        lines += _assignment(f"self.{attribute}", value)
+    lines += [f"        {line}" for line in ("super().__init__()", *built)]
     lines += ["", f"    def forward(self, {takes}):", *(f"        {line}" for line in flow)]
     return "\n".join(lines)
 
 
-def _assignment(target: str, value: str) -> Iterator[str]:
-    code, _, comment = value.partition("  # ")
-    if comment:
-        yield f"        # {comment}"
-    yield from _broken(f"        {target} = ", code, "")
+def _built(name: str, module: nn.Module) -> Iterator[str]:
+    """The lines that make a module an attribute."""
+    return _broken(f"self.{name} = ", module, "")
 
 
-def _broken(start: str, code: str, end: str) -> Iterator[str]:
+def _broken(start: str, module: nn.Module, end: str) -> Iterator[str]:
     """A line, or a sequence with each of its parts on a line of its own."""
-    if len(start + code + end) <= LINE or not code.startswith(SEQUENCE):
-        yield start + code + end
+    line = f"{start}{expression(module)}{end}"
+    if len(line) <= LINE or not isinstance(module, nn.Sequential):
+        yield line
         return
     indent = " " * (len(start) - len(start.lstrip()))
-    yield start + SEQUENCE
-    for part in _parts(code.removeprefix(SEQUENCE).removesuffix(")")):
+    yield f"{start}nn.Sequential("
+    for part in module:
         yield from _broken(f"{indent}    ", part, ",")
     yield f"{indent}){end}"
-
-
-def _parts(text: str) -> Iterator[str]:
-    """The arguments of a call, as texts."""
-    depth, start = 0, 0
-    for position, letter in enumerate(text):
-        depth += (letter == "(") - (letter == ")")
-        if letter == "," and depth == 0:
-            yield text[start:position].strip()
-            start = position + 1
-    yield text[start:].strip()
 
 
 def expression(module: nn.Module) -> str:
@@ -239,7 +224,7 @@ def expression(module: nn.Module) -> str:
         )
     match module:
         case nn.Sequential():
-            return f"{SEQUENCE}{', '.join(map(expression, module))})"
+            return f"nn.Sequential({', '.join(map(expression, module))})"
         case FactorizedReduce():
             sizes = module.even.in_channels, module.norm.num_features
             return _call("FactorizedReduce", sizes, affine=(module.norm.affine, True))
