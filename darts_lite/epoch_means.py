@@ -1,11 +1,12 @@
 """What an epoch came to, of figures that are logged for single batches."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
+from torch import Tensor
 
 SPLITS = ("train", "weights", "alphas")
 """Whose losses and accuracies are those of batches that are trained on."""
@@ -20,33 +21,35 @@ class EpochMeans(Callback):
     """
 
     def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
-        self._counts: dict[str, int] = {}
+        self._totals: dict[str, Tensor] = {}  # (2,): sum and count; read as seldom as possible
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Adds those of the batch."""
+        """Adds those of the batch, without waiting for the device that they are still made on."""
         if batch_idx == 0:
-            self._sums, self._counts = {}, {}
+            self._totals = {}
         for name, value in trainer.callback_metrics.items():
             split, _, quantity = name.partition("/")[2].rpartition("_")
-            if split in SPLITS and quantity in ("loss", "accuracy") and math.isfinite(value):
-                self._sums[name] = self._sums.get(name, 0.0) + float(value)
-                self._counts[name] = self._counts.get(name, 0) + 1
+            if split in SPLITS and quantity in ("loss", "accuracy"):
+                value = value.float()
+                counted = torch.stack([value.nan_to_num(0.0, 0.0, 0.0), value.isfinite()])  # (2,)
+                known = self._totals.get(name, torch.zeros(2))
+                self._totals[name] = known.to(value.device) + counted
 
     def state_dict(self) -> dict[str, Any]:
         """What an epoch came to so far."""
-        return {"sums": dict(self._sums), "counts": dict(self._counts)}
+        return {"totals": {name: total.cpu() for name, total in self._totals.items()}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes what `state_dict` gave."""
-        self._sums, self._counts = dict(state_dict["sums"]), dict(state_dict["counts"])
+        self._totals = dict(state_dict["totals"])
 
     @property
     def means(self) -> Mapping[str, float]:
         """By name."""
-        return {name: total / self._counts[name] for name, total in self._sums.items()}
+        sums = {name: total.tolist() for name, total in self._totals.items()}
+        return {name: added / count for name, (added, count) in sums.items() if count}
 
 
 def epoch_metrics(trainer: Trainer) -> dict[str, float]:
