@@ -4,9 +4,10 @@ What a step is and how its memory is told: systems.py. Here are the tables and t
 systems:
 
 - ``folded``: this package's supernet, run by the folded rewrite, in channels_last;
-- ``compiled``: the same with each cell compiled, which takes minutes per cell; measured only if
-  `--systems` names it;
+- ``compiled``: the same with each cell compiled, which takes minutes per cell, and ``graphed``: the
+  same with CUDA graphs; measured only if `--systems` names them;
 - ``literal``: this package's supernet, run as the formula says, in channels_last;
+- ``auto``: whichever of folded and literal the rule of `darts_lite.executors` takes;
 - ``peer``: the published code on today's torch, as published (NCHW);
 - ``peer_channels_last``: the published code in channels_last.
 
@@ -20,12 +21,14 @@ time, so that only one works at any moment and all meet the same disturbances.
     python benchmarks/search_step.py --peer darts/cnn
     python benchmarks/search_step.py --space mnist --batch 64  # as configs/mnist.yaml searches
     python benchmarks/search_step.py --channels 8 --cells 2 --nodes 2 --systems folded compiled
+    python benchmarks/search_step.py --rule  # the table of darts_lite.executors, made anew
 
 Results: benchmarks/README.md.
 """
 
 import argparse
 import datetime
+import itertools
 import os
 import platform
 import statistics
@@ -37,11 +40,17 @@ from pathlib import Path
 import torch
 from systems import OWN, PEERS, PRECISIONS, Batches, Settings, Step, Worker, digits, refuse
 
-from darts_lite.search_space import SearchSpace, darts_space, mnist_space
+from darts_lite.executors import faster
+from darts_lite.search_space import SearchSpace, darts_space, mnist_space, nasbench201_space
 
-SPACES = {"darts": darts_space(), "mnist": mnist_space()}
+SPACES = {"darts": darts_space(), "mnist": mnist_space(), "nasbench201": nasbench201_space()}
 SIZES = ("channels", "cells", "nodes")
-TOLERANCE = 1e-4
+TOLERANCES = {"32": 1e-4, "bf16": 1e-2, "16": 1e-3}
+RULE_CHANNELS = (8, 16, 36, 64, 128)
+NARROW = 36
+"""Channels above which the rule is measured on a quarter of the images."""
+ALIKE = 1.05
+"""Executors whose times differ by less are as good as each other."""
 MIB = 2**20
 
 
@@ -117,26 +126,61 @@ def ratio_table(measured: Mapping[str, Sequence[Step]]) -> str:
     return f"{title}\n\n{table(header, rows)}"
 
 
-def agreement(first: Mapping[str, Step]) -> str:
+def agreement(first: Mapping[str, Step], precision: str = "32") -> str:
     """Whether this package's systems, which start with the same weights, start with one loss."""
     own = {system: step.loss for system, step in first.items() if system in OWN}
     gap = max(own.values(), default=1.0) / min(own.values(), default=1.0) - 1
-    verdict = f"{'agree' if gap <= TOLERANCE else 'DISAGREE'} (apart by {gap:.1e})"
+    verdict = f"{'agree' if gap <= TOLERANCES[precision] else 'DISAGREE'} (apart by {gap:.1e})"
     shown = ", ".join(f"{system} {loss:.6f}" for system, loss in own.items())
     return f"Losses of the first step {verdict}: {shown or 'none to compare'}."
 
 
-def describe(settings: Settings, runs: int, source: str) -> str:
-    """Machine, versions, date and settings."""
+def measure_rule(settings: Settings, runs: int) -> None:
+    """Prints literal's seconds over folded's, and whether the rule takes the faster one.
+
+    Args:
+        settings: Device, threads and warm-up; spaces, channels and precisions are gone through.
+        runs: Steps of each executor.
+    """
+    header = ("space", "precision", "C", "batch", "folded, s", "literal, s", "literal / folded")
+    print(table((*header, "the rule takes"), []), flush=True)
+    wrong, cases = 0, itertools.product(("32", "bf16"), SPACES, RULE_CHANNELS)
+    for precision, name, channels in cases:
+        batch = settings.batch if channels <= NARROW else settings.batch // 4
+        space = replace(SPACES[name], channels=channels)
+        case = replace(settings, space=space, precision=precision, batch=batch)
+        measured, _ = run(("folded", "literal"), case, digits(batch, case.size)[0], runs)
+        folded, literal = ([step.seconds for step in measured[s]] for s in ("folded", "literal"))
+        ratios = [b / a for a, b in zip(folded, literal, strict=True)]
+        taken, ratio = faster(case.device, channels), statistics.median(ratios)
+        loss = ratio if taken == "literal" else 1 / ratio
+        wrong += loss > ALIKE
+        verdict = f"{taken}, {'wrong' if loss > ALIKE else 'right' if loss < 1 else 'as good'}"
+        medians = (f"{statistics.median(seconds):.3f}" for seconds in (folded, literal))
+        row = (name, precision, channels, batch, *medians, spread(ratios, digits=2), verdict)
+        print("| " + " | ".join(map(str, row)) + " |", flush=True)
+    print(f"\nThe rule is wrong in {wrong} cases, by more than {100 * (ALIKE - 1):.0f} %.")
+
+
+def describe_machine(settings: Settings) -> str:
+    """Machine, versions and date."""
     machine = torch.cuda.get_device_name() if settings.device == "cuda" else cpu_name()
     threads = settings.threads or torch.get_num_threads()
-    space = settings.space
     return (
         f"{machine}, {os.cpu_count()} cores, {threads} threads; "
-        f"Python {platform.python_version()}, torch {torch.__version__}; {datetime.date.today()}. "
+        f"Python {platform.python_version()}, torch {torch.__version__}; {datetime.date.today()}."
+    )
+
+
+def describe(settings: Settings, runs: int, source: str) -> str:
+    """Machine, versions, date and settings."""
+    space = settings.space
+    return (
+        f"{describe_machine(settings)} "
         f"Space {space.name}, C={space.channels}, {space.cells} cells, {space.nodes} nodes, "
         f"{len(space.candidates)} candidates, batch {settings.batch}, "
-        f"{settings.size}x{settings.size}x1, precision {settings.precision}, {source}; "
+        f"{settings.size}x{settings.size}x{settings.image_channels}, "
+        f"precision {settings.precision}, {source}; "
         f"median (least-largest) of {runs} steps after {settings.warmup}."
     )
 
@@ -174,13 +218,13 @@ def read_settings(options: argparse.Namespace, space: SearchSpace, peer: str = "
         refuse(str(problem))
     settings = Settings(
         space,
-        options.batch,
-        options.size,
-        options.device,
-        options.precision,
-        options.threads,
-        options.warmup,
-        peer,
+        batch=options.batch,
+        size=options.size,
+        device=options.device,
+        precision=options.precision,
+        threads=options.threads,
+        warmup=options.warmup,
+        peer=peer,
     )
     if settings.device == "cuda" and not torch.cuda.is_available():
         refuse("--device cuda needs a GPU, and torch finds none here")
@@ -197,8 +241,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--peer", default="", help="folder cnn of a checkout of quark0/darts")
     names = [*OWN, *PEERS]
     parser.add_argument("--systems", nargs="+", choices=names, help="the first is the reference")
+    parser.add_argument("--rule", action="store_true", help="measure folded against literal")
     options = parser.parse_args(arguments)
     settings = read_settings(options, SPACES[options.space], options.peer)
+    if options.rule:
+        print(describe_machine(settings) + "\n", flush=True)
+        measure_rule(settings, options.runs)
+        return
     if settings.peer and options.space != "darts":
         refuse(
             f"the published code searches its own space only: --space darts, not {options.space}"
@@ -209,7 +258,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     batches, source = digits(settings.batch, settings.size)
     print(describe(settings, options.runs, source), flush=True)
     measured, first = run(list(dict.fromkeys(systems)), settings, batches, options.runs)
-    print(f"\n{step_table(measured, first)}\n\n{ratio_table(measured)}\n\n{agreement(first)}")
+    verdict = agreement(first, settings.precision)
+    print(f"\n{step_table(measured, first)}\n\n{ratio_table(measured)}\n\n{verdict}")
 
 
 if __name__ == "__main__":

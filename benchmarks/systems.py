@@ -5,7 +5,8 @@ clipped to norm 5) with the published settings (arXiv 1806.09055, appendix A.1),
 fixed batch of real digits. A system makes such steps in a process of its own, and tells what each
 took. Its memory is what the process held at most, resident on the CPU and allocated on a GPU (there
 after the warm-up, whose trials of algorithms need more), and the same less what it held before it
-built the supernet.
+built the supernet. On a GPU it is also what torch reserved: CUDA graphs keep memory that does not
+count as allocated.
 """
 
 import importlib
@@ -14,6 +15,7 @@ import multiprocessing
 import resource
 import sys
 import time
+import traceback
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,13 +29,16 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate
 
 from darts_lite.bilevel import frozen, gradients_of
+from darts_lite.cuda_graphs import Step as Gradients
+from darts_lite.cuda_graphs import graphed
 from darts_lite.datasets import find_root, find_spec, load, stratified_order
+from darts_lite.executors import EXECUTORS, faster
 from darts_lite.folding import Folded
 from darts_lite.optimizers import darts_adam, darts_sgd
 from darts_lite.search_space import SearchSpace, darts_space
-from darts_lite.supernet import Literal, Supernet
+from darts_lite.supernet import Executor, Literal, Supernet
 
-OWN = {"folded": Folded(), "compiled": Folded(compiled=True), "literal": Literal()}
+OWN = ("auto", "folded", "literal", "graphed", "compiled")
 PEERS = {"peer": torch.contiguous_format, "peer_channels_last": torch.channels_last}
 PRECISIONS = {"32": torch.float32, "bf16": torch.bfloat16, "16": torch.float16}
 CLASSES = 10
@@ -52,6 +57,7 @@ class Settings:
     space: SearchSpace = darts_space()
     batch: int = 32
     size: int = 28
+    image_channels: int = 1
     device: str = "cpu"
     precision: str = "32"
     threads: int | None = None
@@ -73,6 +79,7 @@ class Step:
     loss: float
     peak: int
     added: int
+    reserved: int = 0
 
     @property
     def seconds(self) -> float:
@@ -81,36 +88,55 @@ class Step:
 
 
 class OwnSearch:
-    """This package's supernet, run by an executor; the steps of `ArchitectureSearch`."""
+    """This package's supernet, run by an executor; the steps of `ArchitectureSearch`.
 
-    image_channels = 1
+    Args:
+        settings: What is searched, and where.
+        executor: Computes the cells.
+        graphs: Whether both steps' gradients are replayed as CUDA graphs, where there is a GPU.
+    """
+
     layout = torch.channels_last
 
-    def __init__(self, settings: Settings, executor: Any) -> None:
-        self.autocast = settings.autocast
+    def __init__(self, settings: Settings, executor: Executor, graphs: bool = False) -> None:
+        self.autocast, self.image_channels = settings.autocast, settings.image_channels
         self.supernet = Supernet(settings.space, self.image_channels, CLASSES, executor=executor)
         self.supernet.to(settings.device).to(memory_format=self.layout)
         self.alphas = dict(self.supernet.alphas.items())
         self.alphas_optimizer = darts_adam(self.alphas.values())
         self.weights_optimizer = darts_sgd(self.supernet.weights())
+        self.gradients: tuple[Gradients, Gradients] = self.alphas_gradients, self.weights_gradients
+        if graphs:
+            self.gradients = graphed(self.gradients, self.supernet.buffers, possible=True)
 
     def architecture_step(self, images: Tensor, labels: Tensor) -> None:
-        """One step of the alphas; no gradient of a weight is computed."""
-        with frozen(self.supernet.weights()):
-            loss = self.loss(images, labels, self.alphas)
-            gradients = gradients_of(loss, list(self.alphas.values()))
+        """One step of the alphas."""
+        gradients = self.gradients[0](images, labels)
         for alpha, gradient in zip(self.alphas.values(), gradients, strict=True):
             alpha.grad = gradient
         self.alphas_optimizer.step()
 
     def weight_step(self, images: Tensor, labels: Tensor) -> Tensor:
-        """One step of the weights; no gradient of an alpha is computed."""
-        loss = self.loss(images, labels, {k: alpha.detach() for k, alpha in self.alphas.items()})
-        self.weights_optimizer.zero_grad()
-        loss.backward()
+        """One step of the weights; returns the loss before it."""
+        loss, *gradients = self.gradients[1](images, labels)
+        for weight, gradient in zip(self.supernet.weights(), gradients, strict=True):
+            weight.grad = gradient
         torch.nn.utils.clip_grad_norm_(self.supernet.weights(), CLIP)
         self.weights_optimizer.step()
-        return loss.detach()
+        return loss
+
+    def alphas_gradients(self, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
+        """The loss's gradients in the alphas; no gradient of a weight is computed."""
+        with frozen(self.supernet.weights()):
+            loss = self.loss(images, labels, self.alphas)
+            return tuple(gradients_of(loss, list(self.alphas.values())))
+
+    def weights_gradients(self, images: Tensor, labels: Tensor) -> tuple[Tensor | None, ...]:
+        """The loss, and its gradients in the weights; no gradient of an alpha is computed."""
+        self.supernet.zero_grad()
+        loss = self.loss(images, labels, {k: alpha.detach() for k, alpha in self.alphas.items()})
+        loss.backward()
+        return loss.detach(), *(weight.grad for weight in self.supernet.weights())
 
     def loss(self, images: Tensor, labels: Tensor, alphas: Mapping[str, Tensor]) -> Tensor:
         """Cross-entropy with softmax mixing weights."""
@@ -174,31 +200,68 @@ def build(system: str, settings: Settings) -> Search:
     torch.manual_seed(0)
     if system in PEERS:
         return PeerSearch(settings, PEERS[system])
-    return OwnSearch(settings, OWN[system])
+    executors: Mapping[str, Executor] = {
+        "folded": Folded(),
+        "graphed": Folded(),
+        "compiled": Folded(compiled=True),
+        "literal": Literal(),
+        "auto": EXECUTORS[faster(settings.device, settings.space.channels)](),
+    }
+    return OwnSearch(settings, executors[system], graphs=system == "graphed")
 
 
 class Worker:
-    """A system in a process of its own, built and warmed up; `first` is its very first step."""
+    """A system in a process of its own, which is built and warmed up when this is entered.
 
-    def __init__(self, system: str, settings: Settings, batches: Batches) -> None:
-        self.system = system
+    Args:
+        system: Its name.
+        settings: What it searches.
+        batches: On which it makes its steps.
+        patience: Seconds that a step may take, the first one with all that comes before it; None
+            for any.
+
+    Attributes:
+        first: Its very first step.
+    """
+
+    first: Step
+
+    def __init__(
+        self, system: str, settings: Settings, batches: Batches, patience: float | None = None
+    ) -> None:
+        self.system, self.warmup, self.patience = system, settings.warmup, patience
         self.pipe, theirs = CONTEXT.Pipe()
         arguments = (theirs, system, settings, batches)
         self.process = CONTEXT.Process(target=serve, args=arguments, daemon=True)
         self.process.start()
         theirs.close()
-        self.first, *_ = [self.step() for _ in range(settings.warmup)]
+
+    def warm_up(self) -> Step:
+        """Makes the steps that do not count, and returns the first one."""
+        self.first, *_ = [self.step() for _ in range(self.warmup)]
+        return self.first
 
     def step(self) -> Step:
-        """Lets it make one step, and waits for it."""
+        """Lets it make one step, and waits for it.
+
+        Raises:
+            SystemExit: in one line, if it fails or takes too long.
+        """
         try:
             self.pipe.send(True)
-            return self.pipe.recv()
+            if not self.pipe.poll(self.patience):
+                self.process.kill()
+                raise SystemExit(f"{self.system} was ended after {self.patience:.0f} s")
+            made = self.pipe.recv()
         except (EOFError, OSError):
             self.process.join()
-            refuse(f"{self.system} failed with exit status {self.process.exitcode}", status=1)
+            made = f"exit status {self.process.exitcode}"
+        if isinstance(made, str):
+            raise SystemExit(f"{self.system} failed: {made}")
+        return made
 
     def __enter__(self) -> "Worker":
+        self.warm_up()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -207,11 +270,19 @@ class Worker:
 
 
 def serve(pipe: Connection, system: str, settings: Settings, batches: Batches) -> None:
-    """The worker's process: builds a system and answers each message with a step."""
+    """The worker's process: answers with steps, and when it fails with the reason."""
+    try:
+        work(pipe, system, settings, batches)
+    except Exception as error:
+        pipe.send(reason(error))
+
+
+def work(pipe: Connection, system: str, settings: Settings, batches: Batches) -> None:
+    """Builds a system and answers each message with a step."""
     if settings.threads:
         torch.set_num_threads(settings.threads)
     torch.backends.cudnn.benchmark = True  # as the published code sets it
-    held, _ = memory(settings.device)
+    held, *_ = memory(settings.device)
     search = build(system, settings)
     for_alphas, for_weights = (search_batch(search, batch, settings.device) for batch in batches)
     for count in itertools.count():
@@ -220,20 +291,30 @@ def serve(pipe: Connection, system: str, settings: Settings, batches: Batches) -
         except EOFError:
             return
         if count == settings.warmup and settings.device == "cuda":
+            torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         start = now(settings.device)
         search.architecture_step(*for_alphas)
         middle = now(settings.device)
         loss = search.weight_step(*for_weights)
         end = now(settings.device)
-        _, peak = memory(settings.device)
-        pipe.send(Step(middle - start, end - middle, float(loss), peak, peak - held))
+        _, peak, reserved = memory(settings.device)
+        pipe.send(Step(middle - start, end - middle, float(loss), peak, peak - held, reserved))
+
+
+def reason(error: BaseException) -> str:
+    """Returns an error in one line, with the place outside of other packages where it arose."""
+    lines = str(error).strip().splitlines() or [""]
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    place = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
+    return f"{type(error).__name__}: {lines[0]}{place}"
 
 
 def search_batch(search: Search, batch: Arrays, device: str) -> tuple[Tensor, Tensor]:
     """Images ``(B, C, H, W)`` and labels as a system reads them."""
     images, labels = map(torch.from_numpy, batch)
-    images = images.repeat(1, search.image_channels, 1, 1)
+    images = images.repeat(1, search.image_channels, 1, 1)  # grey
     return images.to(device, memory_format=search.layout), labels.to(device)
 
 
@@ -244,19 +325,21 @@ def now(device: str) -> float:
     return time.perf_counter()
 
 
-def memory(device: str) -> tuple[int, int]:
-    """Bytes that the process holds, and held at most.
+def memory(device: str) -> tuple[int, int, int]:
+    """Bytes that the process holds, held at most, and reserved at most.
 
     On the CPU this is resident memory. `getrusage` is asked only where there is no ``/proc``: on
     Linux, its peak of a new process begins with that of the process which started it.
     """
     if device == "cuda":
-        return torch.cuda.memory_allocated(), torch.cuda.max_memory_allocated()
+        peaks = torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()
+        return torch.cuda.memory_allocated(), *peaks
     if not STATUS.exists():
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak, peak
+        return peak, peak, peak
     lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
-    return 1024 * int(lines["VmRSS"].split()[0]), 1024 * int(lines["VmHWM"].split()[0])
+    held, peak = (1024 * int(lines[name].split()[0]) for name in ("VmRSS", "VmHWM"))
+    return held, peak, peak
 
 
 def digits(batch: int, size: int) -> tuple[Batches, str]:

@@ -33,7 +33,7 @@ from darts_lite.parsing import (
     with_checkpoint_settings,
 )
 from darts_lite.processes import prepare, together
-from darts_lite.resuming import check_same, unfinished_run, version_of
+from darts_lite.resuming import check_same, take_chosen, unfinished_run, version_of
 from darts_lite.retraining import Retraining
 from darts_lite.run_settings import RunSettings
 from darts_lite.search_space import SearchSpace
@@ -126,7 +126,7 @@ class DartsCLI(LightningCLI):
         """Runs every stage that the configuration asks for."""
         run_all = Fit(
             settings=self.config["fit"],
-            text=self._config_text() if self._going_on is None else None,
+            text=self._config_text if self._going_on is None else None,
             run=self._get(self.config_init, "run"),
             make_retraining=self._get(self.config_init, "retraining"),
             build=lambda: self._parser("fit").instantiate_classes(self.config["fit"]),
@@ -201,6 +201,7 @@ class DartsCLI(LightningCLI):
         if isinstance(config.seed_everything, bool):
             raise ValueError("a run goes on exactly only with a number as seed_everything")
         config.ckpt_path = None
+        take_chosen(found, config)
         check_same(found, self._config_text())
         return found
 

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
-CACHED_BYTES = 7 * 2**19
+CACHED_BYTES = 2**23
 """About what a map may take to be still in the cache when the next call reads it."""
 
 HAS_ONEDNN = torch.backends.mkldnn.is_available()
@@ -72,6 +72,10 @@ def depthwise(x: Tensor, weight: Tensor, stride: int = 1, dilation: int = 1) -> 
     Returns:
         ``(B, C, ceil(H / stride), ceil(W / stride))``.
     """
+    if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        dtype = torch.get_autocast_dtype("cpu")  # in which everything takes longer on a CPU
+        with torch.autocast("cpu", enabled=False):
+            return depthwise(x.float(), weight.float(), stride, dilation).to(dtype)
     if stride == dilation > 1:  # reads one pixel of `stride` only
         x, stride, dilation = x[:, :, ::stride, ::stride], 1, 1
     if torch.is_grad_enabled() and _has_slow_gradients(x, weight, stride, dilation):

@@ -16,6 +16,7 @@ from darts_lite.architecture import Architecture
 from darts_lite.data import ImageData
 from darts_lite.derivation import Derivation, Strongest, for_data
 from darts_lite.encoding import any_architecture
+from darts_lite.executors import AUTO
 from darts_lite.files import write_text
 from darts_lite.processes import prepare, together
 from darts_lite.records import Record
@@ -23,6 +24,7 @@ from darts_lite.resuming import check_data, claimed, resume_point
 from darts_lite.retraining import Retraining
 from darts_lite.run_settings import RunSettings, check_trust
 from darts_lite.saving import stoppable
+from darts_lite.search import ArchitectureSearch
 from darts_lite.trainers import Trainers
 from darts_lite.trust import admitted, random_architectures
 
@@ -47,7 +49,7 @@ class Fit:
 
     Args:
         settings: The whole parsed configuration.
-        text: The same as ``config.yaml`` keeps it; None where a run goes on that has it already.
+        text: Writes it as ``config.yaml`` keeps it; None where a run goes on that has it already.
         run: The group of that name.
         make_retraining: Makes what trains an architecture's net; None stops after deriving.
         build: Builds model and data anew, as the configuration says.
@@ -55,7 +57,7 @@ class Fit:
     """
 
     settings: Any
-    text: str | None
+    text: Callable[[], str] | None
     run: RunSettings
     make_retraining: MakeRetraining | None
     build: Callable[[], Any]
@@ -100,11 +102,13 @@ class Fit:
         ckpt_path: str | None,
     ) -> None:
         record = Record(directory, trainer.is_global_zero)
+        if isinstance(model, ArchitectureSearch):
+            self._choose_executor(trainer, model, data)
         if self.text is None:
             print(f"Going on with {directory}", flush=True)
             check_data(record.summary, data.checksum, data.data_source)
         elif trainer.is_global_zero:
-            write_text(directory / "config.yaml", self.text)
+            write_text(directory / "config.yaml", self.text())
         known = reporting.describe_start(trainer, model, data, directory)
         known["seed"] = self.settings["seed_everything"]
         record.begin(dict.fromkeys(SUMMARY_KEYS) | known)
@@ -120,6 +124,15 @@ class Fit:
         record.finish()
         if trainer.is_global_zero:
             reporting.report(directory, record.summary)
+
+    def _choose_executor(
+        self, trainer: Trainer, model: ArchitectureSearch, data: ImageData
+    ) -> None:
+        """Settles what the configuration leaves open, so that all that follows has the same."""
+        model.execution.choose(trainer, data)
+        settings = self.settings["model"]["init_args"]
+        if settings["executor"] in (None, AUTO):
+            settings["executor"] = model.execution.name
 
     def _directory(self, trainer: Trainer) -> Path:
         """That of the run.

@@ -26,6 +26,7 @@ from darts_lite.folded_candidates import (
     is_weightless,
 )
 from darts_lite.mixing import mix
+from darts_lite.moments import wide
 from darts_lite.supernet import CellRunner, MixedCell, MixedOperation, sum_of
 
 
@@ -150,13 +151,23 @@ class Bank:
         shared = [(i, form) for i, form in self.weightless if form.is_shared]
         if not shared and not self.folded:
             return []
-        device = state.device.type
-        autocast = torch.is_autocast_enabled(device)
-        dtype = torch.get_autocast_dtype(device) if autocast else state.dtype
-        with torch.autocast(device, enabled=False):
+        dtype = computed_in(state)
+        with torch.autocast(state.device.type, enabled=False):
             state = state.to(dtype)
             source = Source(state, self.edges, self.stride)
             terms = [t for candidate in self.folded for t in candidate(source, weights, running)]
             maps = [form(state, running) for _, form in shared]
             shares = weights[:, [position for position, _ in shared]]  # (edges, maps)
             return mix(terms, maps, shares, source.reduced_size)
+
+
+def computed_in(x: Tensor) -> torch.dtype:
+    """Returns the type in which folded candidates are computed from a map.
+
+    Autocast decides, but not on a CPU, where products and depthwise convolutions take longer in
+    half precision than in float32 (benchmarks/README.md, "A search step").
+    """
+    device = x.device.type
+    if not torch.is_autocast_enabled(device):
+        return x.dtype
+    return wide(x.dtype) if device == "cpu" else torch.get_autocast_dtype(device)

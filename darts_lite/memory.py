@@ -15,18 +15,9 @@ from torch.nn.functional import cross_entropy
 from darts_lite.allocator import return_freed_memory
 from darts_lite.data import ImageData
 from darts_lite.retraining import Retraining
+from darts_lite.room import about_memory
 from darts_lite.search import ArchitectureSearch
 
-SIGNS = (
-    "out of memory",
-    "can't allocate memory",
-    "not enough memory",
-    "bad_alloc",
-    "could not create a primitive",
-    "could not create a memory",
-    "can't start new thread",
-)
-"""What torch and Python say on different systems; oneDNN, in two of them, knows no better."""
 EVALUATING = ("evaluation_loop", "prediction_loop")
 """Lightning's modules that run a validation, a test or a prediction."""
 
@@ -51,12 +42,6 @@ def advising(trainer: Trainer, model: LightningModule, data: ImageData) -> Itera
         traceback.clear_frames(error.__traceback__)
         message = _advice(trainer, model, data, evaluating)
         raise ValueError(message) from error
-
-
-def about_memory(error: BaseException) -> bool:
-    """Whether an error says that memory is used up."""
-    told = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return told or any(sign in str(error) for sign in SIGNS)
 
 
 def largest_fit(size: int, attempt: Callable[[int], None]) -> int | None:

@@ -1,6 +1,7 @@
 """What a plan says: a table, a line of advice, and the same as JSON."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from rich.console import Console
@@ -8,6 +9,8 @@ from rich.table import Table
 
 LONG = 3600.0
 """Seconds above which a shorter way is worth a word."""
+ALIKE = 1.05
+"""Executors whose times differ by less are as good as each other."""
 CROWDED = 0.7
 """Part of the free memory above which less is worth a word."""
 
@@ -69,6 +72,34 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Executors:
+    """What a search step takes on this machine.
+
+    Args:
+        taken: Executor that the search has.
+        seconds: Of a step, by executor.
+    """
+
+    taken: str
+    seconds: Mapping[str, float]
+
+    def told(self) -> str:
+        """Returns what was taken, and how much faster or slower the other one is."""
+        best, *_, worst = sorted(self.seconds, key=lambda name: self.seconds[name])
+        if self.taken not in self.seconds:
+            return (
+                f"{self.taken}, which was asked for; of the package's, {best} is the fastest here"
+            )
+        ratio = self.seconds[self.taken] / self.seconds[best]
+        if ratio > ALIKE:
+            faster = f"{best} is {ratio:.2f} times as fast here"
+            return f"{self.taken}, but {faster}: --model.executor {best}"
+        other = worst if self.taken == best else best
+        times = self.seconds[other] / self.seconds[self.taken]
+        return f"{self.taken}; the other one takes {times:.2f} times as long here"
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a run takes.
 
@@ -79,6 +110,7 @@ class Plan:
         peak: Most bytes of memory at once.
         available: Bytes that are free.
         precision: Of the trainer.
+        executors: Of the search, where there is a choice.
     """
 
     device: str
@@ -87,6 +119,7 @@ class Plan:
     peak: int
     available: int
     precision: str
+    executors: Executors | None = None
 
     @property
     def seconds(self) -> float:
@@ -150,6 +183,8 @@ def report(plan: Plan) -> None:
         f"Total:  {_duration(plan.seconds)}, start included; at most "
         f"{plan.peak / gibibyte:.2f} GiB of memory, of {plan.available / gibibyte:.1f} free"
     )
+    if plan.executors is not None:
+        print(f"Executor: {plan.executors.told()}")
     print(f"Advice: {advice(plan)}")
     stages = [asdict(stage) | {"seconds": round(stage.seconds, 1)} for stage in plan.stages]
     content = asdict(plan) | {"stages": stages, "seconds": round(plan.seconds, 1)}

@@ -5,13 +5,16 @@ rest is counted up. What is not known before the search, the net that will be fo
 by a random one that the search could find.
 """
 
+import itertools
 import math
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, Timer
 
@@ -23,7 +26,7 @@ from darts_lite.derivation import for_data
 from darts_lite.encoding import any_architecture
 from darts_lite.explore import Exploration
 from darts_lite.memory import step_of
-from darts_lite.plan_report import Plan, Stage
+from darts_lite.plan_report import Executors, Plan, Stage
 from darts_lite.reporting import device_name
 from darts_lite.retraining import Retraining
 from darts_lite.run_settings import RunSettings
@@ -41,6 +44,9 @@ QUARTER = 0.75
 """Of so many random architectures, by multiply-adds, the one at this place stands for the one that
 will be found: a search prefers what computes something."""
 Measurable = ArchitectureSearch | Retraining
+COMPARED = ("folded", "literal")
+ROUNDS = 3
+"""Steps of each of these executors, after one to warm up."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +105,11 @@ class Planner:
             limit = self.settings["max_epochs"]
             epochs = model.max_epochs if limit in (None, -1) else limit
             parts.append((self.retraining(model, first, epochs, 1), model, first))
+        executors = self.executors(model, first)
         peak = room.peak(device)
         stages = tuple(self._with_largest_batch(*part) for part in parts)
-        return Plan(device_name(first), start, stages, peak, free, str(first.precision))
+        precision = str(first.precision)
+        return Plan(device_name(first), start, stages, peak, free, precision, executors)
 
     def search(self, model: ArchitectureSearch, trainer: Trainer) -> Stage:
         """Two short epochs: before the alphas move, if there is such a time, and after."""
@@ -119,6 +127,23 @@ class Planner:
         stage = staged("search", sizes, watch, epochs, min(warmup, epochs), once, self.run.seeds)
         minutes = self.run.max_minutes
         return self._ended(stage, None if minutes is None else 60 * minutes)
+
+    def executors(self, model: LightningModule, trainer: Trainer) -> Executors | None:
+        """Times a search step with each executor, in turn, where there is a choice."""
+        if not isinstance(model, ArchitectureSearch) or model.relaxation.samples:
+            return None
+        step, device = step_of(trainer, model, self.data), trainer.strategy.root_device
+        taken, seconds = model.execution.name, {name: list[float]() for name in COMPARED}
+        for _, name in itertools.product(range(1 + ROUNDS), COMPARED):
+            model.execution.run_with(name)
+            began = time.monotonic()
+            step(self.data.hparams["search_batch_size"])
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            seconds[name].append(time.monotonic() - began)
+        model.execution.run_with(taken)
+        medians = {name: statistics.median(times[1:]) for name, times in seconds.items()}
+        return Executors(taken, medians)
 
     def retraining(self, model: Retraining, trainer: Trainer, epochs: int, times: int) -> Stage:
         """Two short epochs and a test."""

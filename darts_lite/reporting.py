@@ -27,7 +27,7 @@ def describe_start(
 ) -> dict[str, Any]:
     """Prints what is about to run, and returns the part of the summary that is known by then."""
     sizes = dict(data.split_sizes)
-    known = {
+    known: dict[str, Any] = {
         "dataset": data.hparams["dataset"],
         "data_source": data.data_source,
         "data_checksum": data.checksum,
@@ -42,9 +42,11 @@ def describe_start(
     print("Splits:    " + ", ".join(f"{count:,} {name}" for name, count in sizes.items()))
     print(f"Device:    {known['device']}, precision {known['precision']}")
     if isinstance(model, ArchitectureSearch):
+        known["executor"] = model.execution.name
         weights = sum(p.numel() for p in model.supernet.weights())
         alphas = sum(a.numel() for a in model.mixture.parameters())
         print(f"Supernet:  {weights:,} parameters and {alphas:,} alphas, space {model.space.name}")
+        print(f"Executor:  {model.execution.name}")
         if trainer.max_epochs is not None and 0 <= trainer.max_epochs <= model.warmup_epochs:
             print(
                 f"Warning: model.warmup_epochs is {model.warmup_epochs} and trainer.max_epochs "

@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_file_loader import LegacyEventFi
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from darts_lite.checkpoints import flat, read_checkpoint
+from darts_lite.executors import AUTO, EXECUTORS
 from darts_lite.files import remove_parts, written_whole
 from darts_lite.records import Record, read_summary
 from darts_lite.saving import saved_state
@@ -32,6 +33,7 @@ PASSING = (
     *("run.on_nonfinite", "run.max_rollbacks"),
 )
 """Settings that may change when a run goes on: they tell nothing of what it computes."""
+EXECUTOR = "model.init_args.executor"
 
 
 def unfinished_run(runs: Path) -> Path | None:
@@ -101,11 +103,11 @@ def version_of(directory: Path) -> int:
     return int(directory.name.removeprefix("version_"))
 
 
-def check_same(directory: Path, config: str) -> None:
-    """Compares a configuration with that of the run which is to go on.
+def settings_of_run(directory: Path) -> Mapping[str, Any]:
+    """Returns what a run's ``config.yaml`` holds.
 
     Raises:
-        ValueError: if they differ, naming the settings.
+        ValueError: if it is damaged.
     """
     path = directory / "config.yaml"
     try:
@@ -114,7 +116,24 @@ def check_same(directory: Path, config: str) -> None:
         raise ValueError(f"{path} is damaged ({error}); set run.resume to null") from error
     if not isinstance(settings, Mapping):
         raise ValueError(f"{path} holds no settings; set run.resume to null for a new run")
-    then = dict(flat(settings))
+    return settings
+
+
+def take_chosen(directory: Path, config: Any) -> None:
+    """Puts into a configuration what the run that goes on has chosen where it was left open."""
+    then = dict(flat(settings_of_run(directory)))
+    chosen = then.get(EXECUTOR, AUTO)
+    if chosen in (None, *EXECUTORS) and config.get(EXECUTOR, chosen) in (None, AUTO):
+        config[EXECUTOR] = chosen
+
+
+def check_same(directory: Path, config: str) -> None:
+    """Compares a configuration with that of the run which is to go on.
+
+    Raises:
+        ValueError: if they differ, naming the settings.
+    """
+    then = dict(flat(settings_of_run(directory)))
     now = dict(flat(yaml.safe_load(config)))
     names = [n for n in sorted(then | now) if then.get(n) != now.get(n) and n not in PASSING]
     if names:

@@ -9,12 +9,21 @@ from pathlib import Path
 import torch
 
 from darts_lite.allocator import give_back_memory
-from darts_lite.memory import about_memory
 
 MARGIN = 0.85
 """Part of what is free that may be planned with: what else runs wants some as well."""
 VISIBLE = 32 * 2**20
 """Bytes above which a growth is more than noise."""
+SIGNS = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "bad_alloc",
+    "could not create a primitive",
+    "could not create a memory",
+    "can't start new thread",
+)
+"""What torch and Python say on different systems; oneDNN, in two of them, knows no better."""
 
 
 def available(device: torch.device) -> int:
@@ -32,6 +41,12 @@ def peak(device: torch.device) -> int:
         return torch.cuda.max_memory_reserved(device)
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def about_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is used up."""
+    told = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return told or any(sign in str(error) for sign in SIGNS)
 
 
 def largest_batch(

@@ -1,7 +1,7 @@
 """The LightningModule that alternates architecture and weight updates."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -20,7 +20,7 @@ from darts_lite.checkpoints import describe_data
 from darts_lite.cuda_graphs import Step, graphed
 from darts_lite.decidedness import diagnose
 from darts_lite.derivation import DERIVATIONS, Derivation, Strongest, derive, for_data
-from darts_lite.folding import Folded
+from darts_lite.executors import Execution
 from darts_lite.losses import SupernetLoss
 from darts_lite.mixture import Mixture
 from darts_lite.optimizers import (
@@ -36,7 +36,6 @@ from darts_lite.parts import algorithm_of, describe_part, part_of
 from darts_lite.ranks import average_gradients, averaged, own_part
 from darts_lite.regularizers import Regularizer
 from darts_lite.relaxation import RELAXATIONS, Relaxation, Softmax
-from darts_lite.sampling import Sampled
 from darts_lite.search_space import SearchSpace
 from darts_lite.supernet import Executor, Supernet
 
@@ -61,8 +60,9 @@ class ArchitectureSearch(LightningModule):
         warmup_epochs: Epochs, or parts of one, that train the weights alone at first.
         final_learning_rate: Where the cosine of the weights' learning rate ends, as a share.
         gradient_clip: Largest norm of the weights' gradient.
-        executor: How mixed cells are computed: `Folded` when not given (`Sampled` for a relaxation
-            that samples), or `Literal`. It makes no difference to the result or to checkpoints.
+        executor: How mixed cells are computed: ``auto`` takes what takes less time by a fixed rule
+            (`darts_lite.executors`), ``folded`` or ``literal``, or for a relaxation that samples
+            ``sampled``; or an object. They compute the same, to rounding, and checkpoints fit all.
         cuda_graphs: Whether to replay each update's passes as one CUDA graph, for GPUs that wait
             for the processor; batches need one shape.
         partial_channels: Search on 1/k of the channels only, for less time and memory (PC-DARTS).
@@ -93,7 +93,7 @@ class ArchitectureSearch(LightningModule):
         warmup_epochs: float = 0.0,
         final_learning_rate: float = 0.04,
         gradient_clip: float = 5.0,
-        executor: Executor | None = None,
+        executor: Executor | Literal["auto", "folded", "literal", "sampled"] | None = "auto",
         partial_channels: int = 1,
         edge_weights: bool = False,
         auxiliary_skip: float = 0.0,
@@ -141,19 +141,17 @@ class ArchitectureSearch(LightningModule):
             self.space,
             in_channels,
             num_classes,
-            executor or (Sampled() if self.relaxation.samples else Folded()),
-            partial_channels,
-            edge_weights,
-            auxiliary_skip > 0,
+            partial_channels=partial_channels,
+            edge_weights=edge_weights,
+            auxiliary_skip=auxiliary_skip > 0,
         )
+        self.execution = Execution(self.supernet, executor, self.relaxation.samples)
         self.mixture = Mixture(self.supernet, self.relaxation, auxiliary_skip)
         self.supernet.to(memory_format=torch.channels_last)  # faster on CPUs and tensor cores
         self.register_buffer("architecture_steps", torch.zeros((), dtype=torch.long))
         for kind, shares in self.shares().items():
             self.register_buffer(f"initial_shares_{kind}", shares)
         self.accuracy = MulticlassAccuracy(num_classes, average="micro")
-
-    # ------------------------------------------------------------------ the two updates
 
     def training_step(self, batch: Mapping[str, Batch], batch_index: int) -> None:
         """One architecture step (after the warm-up), then one weight step."""
@@ -231,8 +229,10 @@ class ArchitectureSearch(LightningModule):
         return logits.detach(), loss.detach(), *(weight.grad for weight in weights)
 
     def setup(self, stage: str) -> None:
-        """Tells a rule that counts operations how large the images are."""
-        if (size := getattr(self.trainer.datamodule, "image_size", None)) is not None:  # type: ignore[attr-defined]
+        """Chooses the executor; tells a rule that counts operations how large the images are."""
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        self.execution.choose(self.trainer, data)
+        if (size := getattr(data, "image_size", None)) is not None:
             self.derivation = for_data(self.derivation, image_size=size)
             self.hparams["derivation"] = describe_part(self.derivation)
 
@@ -263,8 +263,6 @@ class ArchitectureSearch(LightningModule):
         steps = total_steps(self.trainer)
         return [weights, alphas], [falling(weights, steps, self.final_learning_rate)]
 
-    # ------------------------------------------------------------------ validation
-
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Loss and accuracy of the supernet."""
         images, labels = batch
@@ -278,8 +276,6 @@ class ArchitectureSearch(LightningModule):
         """Logs how far the alphas have come."""
         known = {f"alphas/{name}": value for name, value in self.diagnostics().items()}
         self.log_dict(known, sync_dist=True)
-
-    # ------------------------------------------------------------------ the architecture
 
     @property
     def progress(self) -> float:
@@ -324,6 +320,7 @@ class ArchitectureSearch(LightningModule):
         """Adds what other commands need: the architecture and the settings as plain values."""
         checkpoint["architecture"] = self.derive().to_dict()
         checkpoint["selected"] = self.selected is not None
+        checkpoint["executor"] = self.execution.name
         checkpoint["model"] = {
             "class_path": "darts_lite.search.ArchitectureSearch",
             "init_args": dict(self.hparams),
@@ -331,11 +328,10 @@ class ArchitectureSearch(LightningModule):
         checkpoint |= describe_data(self)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Takes the architecture where something other than shares has selected it."""
+        """Takes what a search had: its executor, and an architecture that shares did not select."""
+        self.execution.go_on_with(str(checkpoint.get("executor")))
         if checkpoint.get("selected"):
             self.selected = Architecture.of(checkpoint["architecture"])
-
-    # ------------------------------------------------------------------ helpers
 
     def _optimizer(self, position: int) -> Optimizer:
         return cast(list[Optimizer], self.optimizers(use_pl_optimizer=False))[position]

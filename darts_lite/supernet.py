@@ -208,6 +208,7 @@ class Supernet(nn.Module):
                 f"{partial_channels}"
             )
         self.space = space
+        self.in_channels = in_channels
         self.partial_channels = partial_channels
         self.auxiliary_skip = auxiliary_skip
         self.passing = len(space.candidates) + auxiliary_skip
@@ -217,6 +218,7 @@ class Supernet(nn.Module):
             in_channels,
             num_classes,
         )
+        self._weights = list(self.skeleton.parameters())  # walking the modules takes long
         shape = (sum(space.edges_per_node), len(space.candidates))
         self.alphas = nn.ParameterDict(
             {kind: 1e-3 * torch.randn(shape) for kind in space.skeleton.kinds}
@@ -225,9 +227,14 @@ class Supernet(nn.Module):
         self.edge_alphas = nn.ParameterDict(
             {kind: 1e-3 * torch.randn(shape[:1]) for kind in weighted}
         )
+        self.run_with(executor or Literal())
+
+    def run_with(self, executor: Executor) -> None:
+        """Lets an executor compute the cells from now on."""
         cells: Any = self.skeleton.cells
-        runner_of = (executor or Literal()).runner_of
-        self._runners: dict[MixedCell, CellRunner] = {cell: runner_of(cell) for cell in cells}
+        self._runners: dict[MixedCell, CellRunner] = {
+            cell: executor.runner_of(cell) for cell in cells
+        }
 
     def forward(self, images: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
         """Logits ``(B, classes)`` for mixing weights ``(edges, candidates)`` per kind of cell."""
@@ -239,7 +246,7 @@ class Supernet(nn.Module):
 
     def weights(self) -> list[nn.Parameter]:
         """Everything but the alphas."""
-        return list(self.skeleton.parameters())
+        return self._weights
 
 
 def module_key(name: str) -> str:

@@ -99,16 +99,25 @@ def test_all_systems_are_measured(
 
 
 def test_a_system_that_fails_ends_the_benchmark(
-    quick_start: None,
-    found_digits: None,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    quick_start: None, found_digits: None, tmp_path: Path
 ) -> None:
     peer = write_peer(tmp_path, "raise RuntimeError('too old')")
     with pytest.raises(SystemExit) as caught:
         search_step.main([*TINY, "--peer", peer, "--systems", "peer"])
-    assert caught.value.code == 1
-    assert capsys.readouterr().err == "peer failed with exit status 1\n"
+    assert caught.value.code == "peer failed: RuntimeError: too old (model_search.py:1)"
+
+
+def test_a_system_that_takes_too_long_is_ended(
+    quick_start: None, found_digits: None, tmp_path: Path
+) -> None:
+    peer = write_peer(tmp_path, "import time; time.sleep(600)")
+    settings = systems.Settings(peer=peer)
+    batches, _ = systems.digits(2, 8)
+    with (
+        pytest.raises(SystemExit, match="peer was ended after 3 s"),
+        systems.Worker("peer", settings, batches, patience=3.0),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(

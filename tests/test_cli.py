@@ -419,7 +419,12 @@ def test_the_main_job_without_a_network_and_without_a_data_folder(
     assert summary["params"] <= 60_000
 
 
-EXECUTORS = ("darts_lite.Literal", "{class_path: darts_lite.Folded, init_args: {compiled: false}}")
+EXECUTORS = {
+    "auto": "folded",
+    "literal": "literal",
+    "darts_lite.Literal": "literal",
+    "{class_path: darts_lite.Folded, init_args: {compiled: false}}": "folded",
+}
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
@@ -436,6 +441,10 @@ def test_the_executor_is_chosen_by_name_and_a_warning_is_one_line(
     if not torch.cuda.is_available():
         assert done.stderr.startswith("Warning: cuda_graphs needs one GPU")
         assert done.stderr.count("\n") == 1
-    config = yaml.safe_load((tmp_path / "quick" / "version_0" / "config.yaml").read_text())
-    chosen = config["model"]["init_args"]["executor"]["class_path"]
-    assert chosen.split(".")[-1] == ("Literal" if "Literal" in executor else "Folded")
+    directory = tmp_path / "quick" / "version_0"
+    assert json.loads((directory / "summary.json").read_text())["executor"] == EXECUTORS[executor]
+    kept = torch.load(directory / "checkpoints" / "last.ckpt", weights_only=True)["executor"]
+    assert kept == EXECUTORS[executor] and f"Executor:  {kept}" in done.stdout
+    config = yaml.safe_load((directory / "config.yaml").read_text())["model"]["init_args"]
+    chosen = config["executor"]
+    assert EXECUTORS[executor] in str(chosen).lower() and chosen != "auto"

@@ -84,3 +84,21 @@ def test_repeated_channels_stand_copy_by_copy() -> None:
     many = repeated(x, 2)
     assert torch.equal(many, torch.cat([x, x], dim=1))
     assert many.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("size, stride, dilation", [(3, 1, 1), (5, 1, 1), (5, 2, 1), (3, 1, 2)])
+def test_under_autocast_only_results_are_rounded(
+    size: int, stride: int, dilation: int, dtype: torch.dtype
+) -> None:
+    convolution = DepthwiseConv2d(8, size, stride, dilation)
+    x = torch.randn(2, 8, 6, 7).to(dtype).requires_grad_()
+    with torch.autocast("cpu", dtype):
+        y = convolution(x)
+    exact = convolution(x.float())
+    assert y.dtype == dtype and torch.equal(y, exact.to(dtype))
+    slope = torch.randn_like(y)
+    found = torch.autograd.grad(y, [x, convolution.weight], slope)
+    expected = torch.autograd.grad(exact, [x, convolution.weight], slope.float())
+    for a, b in zip(found, expected, strict=True):
+        assert torch.equal(a, b.to(a.dtype))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from darts_lite.bilevel import gradients_of
-from darts_lite.folding import Folded
+from darts_lite.folding import Folded, computed_in
 from darts_lite.operations import FactorizedReduce
 from darts_lite.search_space import SearchSpace, darts_space, nasbench201_space
 from darts_lite.supernet import Literal, Supernet
@@ -282,3 +282,11 @@ def test_one_value_per_channel_is_refused(count: int) -> None:
     images = torch.zeros(count, 1, 3, 3, dtype=torch.float64)
     with pytest.raises(ValueError, match="more than (one|1) value per channel"):
         folded(images, mixing(folded))
+
+
+def test_under_autocast_a_cpu_computes_in_float32() -> None:
+    x = torch.zeros(1)
+    assert computed_in(x.bfloat16()) == torch.bfloat16  # a model that is in it as a whole
+    with torch.autocast("cpu", torch.bfloat16):
+        assert computed_in(x.bfloat16()) == computed_in(x) == torch.float32
+        assert computed_in(x.double()) == torch.float64

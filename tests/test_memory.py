@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from darts_lite.memory import about_memory, largest_fit
+from darts_lite.memory import largest_fit
 
 LIMITED = """
 import resource, sys
@@ -101,12 +101,3 @@ def test_sizes_are_halved_until_one_fits() -> None:
 
     with pytest.raises(RuntimeError, match="something else"):
         largest_fit(2, broken)
-
-
-def test_errors_about_memory_are_known() -> None:
-    with pytest.raises(RuntimeError) as error:
-        torch.empty(2**60, dtype=torch.uint8)
-    assert about_memory(error.value)
-    assert about_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"))
-    assert about_memory(MemoryError())
-    assert not about_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))

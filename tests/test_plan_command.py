@@ -33,6 +33,8 @@ def test_a_plan_of_a_search_and_its_retraining(
     assert search["validations"] == 0.5
     assert plan["seconds"] > search["seconds"] > 0 and plan["available"] > plan["peak"] > 10**8
     assert "Advice: " in table
+    assert plan["executors"]["taken"] == "folded" and "Executor: folded" in table
+    assert set(plan["executors"]["seconds"]) == {"folded", "literal"}
     assert not [*tmp_path.iterdir()]
 
 
@@ -45,6 +47,7 @@ def test_a_plan_of_a_retraining_alone(
     plan = json.loads(capsys.readouterr().out.splitlines()[-1])
     (stage,) = plan["stages"]
     assert stage["name"] == "retraining" and stage["epochs"] == 7
+    assert plan["executors"] is None
     assert stage["most"] == 1.0 and stage["seconds"] == min(stage["seconds"], 1.0) > 0
 
 

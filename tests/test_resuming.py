@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from jsonargparse import Namespace
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.tensorboard import SummaryWriter
 
@@ -20,6 +21,7 @@ from darts_lite.resuming import (
     forget_events,
     newest_checkpoint,
     resume_point,
+    take_chosen,
     unfinished_run,
     version_of,
 )
@@ -38,6 +40,29 @@ def run(folder: Path, version: int, finished: bool | None) -> Path:
     if finished is not None:
         (directory / "summary.json").write_text(json.dumps({"finished": finished}))
     return directory
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "taken"),
+    [
+        ("literal", "auto", "literal"),
+        ("literal", None, "literal"),
+        ("literal", "folded", "folded"),
+        (None, "auto", None),  # of a version before
+        ("os.system", "auto", "auto"),
+        (["literal"], "auto", "auto"),
+    ],
+)
+def test_what_a_run_chose_is_taken_when_it_goes_on(
+    then: object, now: object, taken: object, tmp_path: Path
+) -> None:
+    directory = run(tmp_path, 0, None)
+    settings = {"model": {"init_args": {"executor": then}}}
+    (directory / "config.yaml").write_text(json.dumps(settings))
+    config = Namespace()
+    config["model.init_args.executor"] = now
+    take_chosen(directory, config)
+    assert config["model.init_args.executor"] == taken
 
 
 def test_the_newest_unfinished_run_is_found(tmp_path: Path) -> None:

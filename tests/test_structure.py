@@ -7,6 +7,7 @@ import darts_lite
 
 ORDER = [
     "allocator",
+    "room",
     "ranks",
     "batches",
     "files",
@@ -34,6 +35,7 @@ ORDER = [
     "mixing",
     "folded_candidates",
     "folding",
+    "executors",
     "own_modules",
     "checkpoints",
     "net",
@@ -69,7 +71,6 @@ ORDER = [
     "augmentation",
     "data",
     "memory",
-    "room",
     "layering",
     "plotting",
     "answer_plots",

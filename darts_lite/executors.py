@@ -1,0 +1,129 @@
+"""Which executor computes a supernet's cells: folded or literal, by a fixed rule.
+
+Both compute the same. Folding saves passes over maps and pays with products of C x C matrices
+(`darts_lite.folding`), so it wins where cells are narrow and loses where they are wide. No GPU has
+been measured; there folding launches a fraction of the kernels.
+
+RULE_TABLE
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor
+
+from darts_lite.folding import Folded
+from darts_lite.room import MARGIN, available
+from darts_lite.sampling import Sampled
+from darts_lite.supernet import Executor, Literal, Supernet
+
+AUTO = "auto"
+EXECUTORS: Mapping[str, Callable[[], Executor]] = {
+    "folded": Folded,
+    "literal": Literal,
+    "sampled": Sampled,
+}
+"""By the names that a configuration has for them."""
+
+WIDE = 96
+"""Searched channels of the first cells from which the literal executor takes less time on a CPU."""
+
+SPARE = 1.5
+"""What a step takes of memory, over what its way forward keeps for the way back."""
+
+
+def faster(device: str, channels: int) -> str:
+    """Returns the name of the executor that takes less time, by the table above.
+
+    Args:
+        device: Type of the device, as ``cpu``.
+        channels: Searched channels of the first cells.
+    """
+    return "literal" if device == "cpu" and channels >= WIDE else "folded"
+
+
+def name_of(executor: Executor) -> str:
+    """Returns an executor's name, or that of its class where it has none."""
+    kinds: Mapping[Any, str] = {kind: name for name, kind in EXECUTORS.items()}
+    return kinds.get(type(executor), type(executor).__name__)
+
+
+def literal_bytes(supernet: Supernet, images: Tensor) -> int:
+    """Returns about how many bytes a step takes that is computed literally.
+
+    Args:
+        supernet: Is copied, and stays as it is.
+        images: ``(B, C, H, W)``.
+    """
+    probe = copy.deepcopy(supernet).to(images).train()
+    probe.run_with(Literal())
+    even = {kind: torch.full_like(alphas, 0.1) for kind, alphas in probe.alphas.items()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        logits = probe(images, even)  # which holds what it needs while it is counted
+    del logits
+    return int(SPARE * sum(kept.values()))
+
+
+class Execution:
+    """How a supernet's cells are computed: by an executor that was given, or by the rule.
+
+    Args:
+        supernet: To be computed.
+        given: An executor or its name; ``auto`` and None leave it to the rule.
+        samples: Whether mixing weights draw one candidate, for which there is one executor only.
+
+    Attributes:
+        name: Of the executor that computes.
+    """
+
+    def __init__(
+        self, supernet: Supernet, given: Executor | str | None = AUTO, samples: bool = False
+    ) -> None:
+        self.supernet = supernet
+        self.by_rule = given in (None, AUTO) and not samples
+        self.is_chosen = not self.by_rule
+        default = "sampled" if samples else "folded"
+        self.run_with(default if given is None or given == AUTO else given)
+
+    def run_with(self, executor: Executor | str) -> None:
+        """Lets an executor, or that of a name, compute the cells from now on."""
+        made = EXECUTORS[executor]() if isinstance(executor, str) else executor
+        self.name = name_of(made)
+        self.supernet.run_with(made)
+
+    def choose(self, trainer: Trainer, data: Any) -> None:
+        """Takes the executor that takes less time, as far as there is memory for it, once.
+
+        Args:
+            trainer: Knows where the supernet will be computed.
+            data: An `ImageData`, which knows how many images of which size; of others, the memory
+                that they take is not known.
+        """
+        if self.is_chosen:
+            return
+        supernet, device = self.supernet, trainer.strategy.root_device
+        name = faster(device.type, supernet.space.channels // supernet.partial_channels)
+        side = getattr(data, "image_size", None)
+        if name == "literal" and side is not None:
+            images = torch.zeros(2, supernet.in_channels, side, side)  # norms want two
+            bytes_of_one = literal_bytes(supernet, images) / len(images)
+            if data.hparams["search_batch_size"] * bytes_of_one > MARGIN * available(device):
+                name = "folded"
+        self.run_with(trainer.strategy.broadcast(name))  # ranks may differ in free memory
+        self.is_chosen = True
+
+    def go_on_with(self, name: str) -> None:
+        """Takes the executor that a search began with, where that was left to the rule."""
+        if self.by_rule and name in EXECUTORS:
+            self.run_with(name)
+            self.is_chosen = True
