@@ -1,0 +1,250 @@
+"""Runs of the product for `gpu.py`: the main job, and a little of every algorithm.
+
+They are what `darts_lite fit` runs, made without its command line.
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import chdir
+from dataclasses import dataclass
+from functools import cached_property, partial, reduce
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import presets_by_hand as presets
+import torch
+from gpu_record import Figures, Record
+from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.callbacks import Callback
+
+from darts_lite import pipeline, room
+from darts_lite.data import ImageData
+from darts_lite.presets import names
+from darts_lite.processes import prepare
+from darts_lite.records import Record as Summary
+from darts_lite.retraining import Retraining
+from darts_lite.run_settings import RunSettings
+from darts_lite.search import ArchitectureSearch
+from darts_lite.trainers import Trainers, listed
+
+SHORT: presets.Config = {
+    "retraining": {"init_args": {"max_epochs": 2}},
+    "data": {"init_args": {"search_batches_per_epoch": 60}},
+}
+"""The main job, shortened."""
+TINY: presets.Config = {
+    "trainer": {"limit_val_batches": 1, "logger": False},
+    "model": {"init_args": {"space": {"init_args": {"channels": 4}}}},
+    "data": {
+        "init_args": {
+            "search_batches_per_epoch": 4,
+            "search_batch_size": 8,
+            "evaluation_batch_size": 200,
+        }
+    },
+}
+"""A search of a few steps."""
+QUICK: presets.Config = {
+    "trainer": {f"limit_{part}_batches": 4 for part in ("train", "val", "test")},
+    "model": TINY["model"],
+    "retraining": {"init_args": {"max_epochs": 1}},
+    "data": {
+        "init_args": {
+            "search_batches_per_epoch": 4,
+            "search_batch_size": 16,
+            "batch_size": 32,
+            "evaluation_batch_size": 100,
+            "train_images": 2000,
+        }
+    },
+}
+"""The main job as a test of a minute."""
+FOR_OVERLAYS: Mapping[str, presets.Config] = {
+    "latency": {"model": {"init_args": {"derivation": {"init_args": {"latency": 1000}}}}}
+}
+"""Further settings of an overlay: a limit that any device keeps, however busy."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run of the product.
+
+    Args:
+        settings: As a preset has them.
+        device: Of the trainer: cpu or cuda.
+        precision: Of the trainer.
+        folder: Where the run writes.
+    """
+
+    settings: presets.Config
+    device: str
+    precision: str
+    folder: Path
+
+    @cached_property
+    def data(self) -> ImageData:
+        """Of all stages."""
+        return presets.built(self.settings["data"])
+
+    @cached_property
+    def trainer_settings(self) -> dict[str, Any]:
+        """All arguments of Lightning's trainer."""
+        defaults = {name: value.default for name, value in signature(Trainer).parameters.items()}
+        quiet = {"enable_progress_bar": False, "enable_model_summary": False}
+        place = {"accelerator": self.device, "devices": 1, "precision": self.precision}
+        return defaults | quiet | place | presets.built(self.settings["trainer"])
+
+    @cached_property
+    def trainers(self) -> Trainers:
+        """Makes the trainers of all stages."""
+        run = RunSettings(name=self.settings["run"]["name"], folder=str(self.folder))
+        return Trainers(self.trainer_settings, run, "fit")
+
+    def seed(self) -> None:
+        """Begins the random numbers of a stage."""
+        seed_everything(self.settings["seed_everything"], workers=True, verbose=False)
+
+    def model(self) -> pipeline.Search:
+        """What is searched."""
+        sizes = {"in_channels": self.data.in_channels, "num_classes": self.data.num_classes}
+        return presets.maker(self.settings["model"])(**sizes)
+
+    def retraining(self, architecture: object, in_channels: int, num_classes: int) -> Retraining:
+        """What trains the net of an architecture."""
+        make = presets.maker(self.settings["retraining"])
+        return make(architecture, in_channels=in_channels, num_classes=num_classes)
+
+    def search(
+        self, callbacks: Sequence[Callback] = (), resume_from: Path | None = None
+    ) -> tuple[pipeline.Search, dict[str, Any]]:
+        """Searches.
+
+        Args:
+            callbacks: Beside those of the settings.
+            resume_from: A checkpoint of this search.
+
+        Returns:
+            The model, and the search's part of the summary.
+        """
+        self.seed()
+        model = self.model()
+        own = listed(self.trainer_settings["callbacks"])
+        trainer = self.trainers.make(model, callbacks=[*own, *callbacks])
+        prepare(trainer, self.data, "fit")
+        directory = self.trainers.directory
+        return model, pipeline.search(trainer, model, self.data, directory, resume_from)
+
+    def train(self) -> Figures:
+        """Trains and tests what the search has found; returns that part of the summary."""
+        self.seed()
+        directory = self.trainers.directory
+        found = str(directory / "checkpoints" / "last.ckpt")
+        net = self.retraining(found, self.data.in_channels, self.data.num_classes)
+        trainer = self.trainers.make(net, max_epochs=net.max_epochs, max_steps=-1)
+        summary = Summary(directory)
+        pipeline.retrain_and_test(trainer, net, self.data, summary)
+        return summary.summary
+
+
+def quiet() -> None:
+    """Lets Lightning tell of this process only what goes wrong."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def main_job(job: Job) -> Figures:
+    """Runs search, retraining and test; returns seconds, accuracies and memory."""
+    start = time.monotonic()
+    if job.device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    model, found = job.search()
+    until_found = time.monotonic() - start
+    told = {**found, **job.train()}
+    kept = (
+        *("search_seconds", "retrain_seconds", "test_accuracy", "validation_accuracy"),
+        *("search_validation_accuracy", "architecture_steps", "params", "architecture"),
+    )
+    return {
+        "seconds": round(time.monotonic() - start, 1),
+        "seconds_until_found": round(until_found, 1),
+        **{name: told[name] for name in kept},
+        "executor": model.execution.name if isinstance(model, ArchitectureSearch) else None,
+        "peak_mib": round(room.peak(torch.device(job.device)) / 2**20),
+        "data": job.data.data_source,
+    }
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """Makes jobs for a device.
+
+    Args:
+        device: Type of the device.
+        quick: Whether to run little of everything.
+        folder: Where all runs write.
+    """
+
+    device: str
+    quick: bool
+    folder: Path
+
+    def main(self, name: str, precision: str, *changes: presets.Config) -> Job:
+        """The main job, in quick runs a little of it.
+
+        Args:
+            name: Of the run.
+            precision: Of the trainer.
+            changes: Of its settings.
+        """
+        return self._made(name, precision, presets.read("mnist"), *changes, *[QUICK] * self.quick)
+
+    def tiny(self, name: str, precision: str, overlays: Sequence[str], *changes: Any) -> Job:
+        """A search of a few steps; see `main`.
+
+        Args:
+            name: Of the run.
+            precision: Of the trainer.
+            overlays: Of ``configs/algorithms``.
+            changes: Of its settings.
+        """
+        stacked = presets.read("mnist", *(f"algorithms/{overlay}" for overlay in overlays))
+        return self._made(name, precision, stacked, TINY, *changes)
+
+    def _made(self, name: str, precision: str, *parts: presets.Config) -> Job:
+        settings = reduce(presets.merged, [*parts, {"run": {"name": name}}])
+        return Job(settings, self.device, precision, self.folder)
+
+
+def run_main_jobs(record: Record, jobs: Jobs) -> None:
+    """Runs the main job, and in other precisions a part of it."""
+    whole = jobs.main("bf16-mixed", "bf16-mixed")
+    record.step(1, "main job bf16-mixed", lambda: main_job(whole))
+    for precision in ("32-true", "16-mixed"):
+        job = jobs.main(precision, precision, SHORT)
+        record.step(1, f"main job {precision}, shortened", partial(main_job, job))
+
+
+def run_overlays(record: Record, jobs: Jobs) -> None:
+    """Lets every algorithm search for some steps in bf16-mixed."""
+    for name in names():
+        group, _, overlay = name.rpartition("/")
+        if group == "algorithms":
+            job = jobs.tiny(overlay, "bf16-mixed", [overlay], FOR_OVERLAYS.get(overlay, {}))
+            record.step(3, f"overlay {overlay}", partial(tiny_search, job))
+
+
+def tiny_search(job: Job) -> Figures:
+    """Searches, and returns which algorithm it was and what it came to.
+
+    Raises:
+        ValueError: if nothing was searched.
+    """
+    with chdir(job.folder):  # a table of latencies is written there
+        model, found = job.search()
+    steps = found.get("architecture_steps", found.get("evaluations"))
+    if not steps:
+        raise ValueError(f"{model.algorithm} has made no step")
+    kept = {name: found[name] for name in ("algorithm", "search_seconds", "architecture")}
+    return {**kept, "steps_or_evaluations": steps}
