@@ -55,7 +55,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def check(options: argparse.Namespace) -> None:
     """Ends with one line if something is missing, and makes all paths absolute."""
     import torch
-    from systems import refuse
+    from measuring import refuse
 
     from darts_lite.datasets import DATASETS, find_root
 

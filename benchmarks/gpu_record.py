@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from systems import CONTEXT, reason
+from measuring import reason
+from systems import CONTEXT
 
 from darts_lite.files import write_text
 from darts_lite.saving import Stopped
@@ -177,12 +178,15 @@ def _send(pipe: Connection, run: Callable[[], Figures]) -> None:
 
 def verdicts(steps: Sequence[Figures], device: str) -> list[str]:
     """Returns a line each about executors, CUDA graphs and compiling, in each precision."""
-    cpu = device == "cpu"
+    rule = list(_verdicts(steps, "steps ", "literal", "executor rule"))
+    if device == "cpu":
+        return [*rule, "cuda_graphs and compiled: not seen, as there is no GPU"]
+    searches = [step for step in steps if step["name"].startswith("CUDA graphs against eager")]
     return [
-        *_verdicts(steps, "steps ", "literal", "executor rule"),
-        *([] if cpu else _verdicts(steps, "steps ", "graphed", "cuda_graphs")),
-        *([] if cpu else _verdicts(steps, "compiled ", "compiled", "compiled")),
-        *(["cuda_graphs and compiled: not seen, as there is no GPU"] if cpu else []),
+        *rule,
+        *_verdicts(steps, "steps ", "graphed", "cuda_graphs"),
+        *(f"cuda_graphs in a search: failed, {one['error']}" for one in searches if one["error"]),
+        *_verdicts(steps, "compiled ", "compiled", "compiled"),
     ]
 
 

@@ -12,18 +12,15 @@ count as allocated.
 import importlib
 import itertools
 import multiprocessing
-import resource
 import sys
-import time
-import traceback
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
+from measuring import memory, now, reason, refuse
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate
@@ -43,7 +40,6 @@ PEERS = {"peer": torch.contiguous_format, "peer_channels_last": torch.channels_l
 PRECISIONS = {"32": torch.float32, "bf16": torch.bfloat16, "16": torch.float16}
 CLASSES = 10
 CLIP = 5.0
-STATUS = Path("/proc/self/status")
 CONTEXT = multiprocessing.get_context("spawn")  # of the processes
 
 Arrays = tuple[NDArray[Any], NDArray[Any]]  # images (B, 1, H, W) float32, labels (B,) int64
@@ -302,44 +298,11 @@ def work(pipe: Connection, system: str, settings: Settings, batches: Batches) ->
         pipe.send(Step(middle - start, end - middle, float(loss), peak, peak - held, reserved))
 
 
-def reason(error: BaseException) -> str:
-    """Returns an error in one line, with the place outside of other packages where it arose."""
-    lines = str(error).strip().splitlines() or [""]
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
-    place = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
-    return f"{type(error).__name__}: {lines[0]}{place}"
-
-
 def search_batch(search: Search, batch: Arrays, device: str) -> tuple[Tensor, Tensor]:
     """Images ``(B, C, H, W)`` and labels as a system reads them."""
     images, labels = map(torch.from_numpy, batch)
     images = images.repeat(1, search.image_channels, 1, 1)  # grey
     return images.to(device, memory_format=search.layout), labels.to(device)
-
-
-def now(device: str) -> float:
-    """Seconds, once all work on the device is done."""
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter()
-
-
-def memory(device: str) -> tuple[int, int, int]:
-    """Bytes that the process holds, held at most, and reserved at most.
-
-    On the CPU this is resident memory. `getrusage` is asked only where there is no ``/proc``: on
-    Linux, its peak of a new process begins with that of the process which started it.
-    """
-    if device == "cuda":
-        peaks = torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()
-        return torch.cuda.memory_allocated(), *peaks
-    if not STATUS.exists():
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak, peak, peak
-    lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
-    held, peak = (1024 * int(lines[name].split()[0]) for name in ("VmRSS", "VmHWM"))
-    return held, peak, peak
 
 
 def digits(batch: int, size: int) -> tuple[Batches, str]:
@@ -356,9 +319,3 @@ def digits(batch: int, size: int) -> tuple[Batches, str]:
         for x, y in zip(images.split(batch), data.train_labels[chosen].split(batch), strict=True)
     )
     return (alphas, weights), data.source
-
-
-def refuse(problem: str, status: int = 2) -> NoReturn:
-    """Ends with one line on standard error."""
-    print(problem, file=sys.stderr)
-    raise SystemExit(status)

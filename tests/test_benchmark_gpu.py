@@ -237,6 +237,9 @@ def test_verdicts_follow_from_the_ratios() -> None:
     assert "not worth keeping, 1.02" in verdicts(steps_with(1.02), "cuda")[1]
     failed = verdicts(steps_with(None, "RuntimeError: capturing"), "cuda")
     assert failed[1] == "cuda_graphs, 32: failed, RuntimeError: capturing"
+    other = {"name": "CUDA graphs against eager, 32-true", "ok": False, "error": "ValueError: far"}
+    told = verdicts([*steps_with(1.5), {**other, "figures": {}}], "cuda")
+    assert told[2] == "cuda_graphs in a search: failed, ValueError: far"
     assert verdicts(steps_with(1.5), "cpu")[-1].endswith("there is no GPU")
     assert gpu_record.FASTER == 1.05
 
