@@ -256,7 +256,9 @@ class Saving(Checkpoint):
 
     def _listen_no_longer(self) -> None:
         for name, handler in self._handlers.items():
-            signal.signal(getattr(signal, name), handler)
+            number = getattr(signal, name)
+            if signal.getsignal(number) == self._ask:  # else Lightning has put back what was before
+                signal.signal(number, handler)
         self._handlers.clear()
 
 

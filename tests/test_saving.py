@@ -22,6 +22,7 @@ from darts_lite.relaxation import Concrete
 from darts_lite.retraining import Retraining
 from darts_lite.safeguards import EigenvalueMonitor, OperationFreezing
 from darts_lite.saving import (
+    SIGNALS,
     Saving,
     Stopped,
     WholeFiles,
@@ -123,6 +124,15 @@ def test_other_precisions_go_on_exactly(precision: str, digits_root: str, tmp_pa
         trained(search, digits_root, tmp_path / "b.ckpt", At(13, cut), settings())
     again = trained(search, digits_root, tmp_path / "b.ckpt", None, settings())
     assert all(torch.equal(value, again[name]) for name, value in whole.items())
+
+
+def test_signals_are_afterwards_handled_as_before(digits: ImageData, tmp_path: Path) -> None:
+    numbers = [getattr(signal, name) for name in SIGNALS]
+    before = [signal.getsignal(number) for number in numbers]
+    callbacks = [Saving(tmp_path / "x.ckpt")]
+    short: dict[str, Any] = {"max_steps": 1, "limit_val_batches": 0, "enable_checkpointing": True}
+    quiet_trainer(callbacks=callbacks, **short).fit(search(), datamodule=digits)
+    assert [signal.getsignal(number) for number in numbers] == before
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
