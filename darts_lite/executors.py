@@ -93,7 +93,7 @@ class Execution:
         samples: Whether mixing weights draw one candidate, for which there is one executor only.
 
     Attributes:
-        name: Of the executor that computes.
+        executor, name: What computes.
     """
 
     def __init__(
@@ -107,9 +107,9 @@ class Execution:
 
     def run_with(self, executor: Executor | str) -> None:
         """Lets an executor, or that of a name, compute the cells from now on."""
-        made = EXECUTORS[executor]() if isinstance(executor, str) else executor
-        self.name = name_of(made)
-        self.supernet.run_with(made)
+        self.executor = EXECUTORS[executor]() if isinstance(executor, str) else executor
+        self.name = name_of(self.executor)
+        self.supernet.run_with(self.executor)
 
     def choose(self, trainer: Trainer, data: Any) -> None:
         """Takes the executor that takes less time, as far as there is memory for it, once.
@@ -123,14 +123,19 @@ class Execution:
             return
         supernet, device = self.supernet, trainer.strategy.root_device
         name = faster(device.type, supernet.space.channels // supernet.partial_channels)
-        side = getattr(data, "image_size", None)
-        if name == "literal" and side is not None:
-            images = torch.zeros(2, supernet.in_channels, side, side)  # norms want two
-            bytes_of_one = literal_bytes(supernet, images) / len(images)
-            if data.hparams["search_batch_size"] * bytes_of_one > MARGIN * available(device):
-                name = "folded"
+        if name == "literal" and not self.literal_fits(device, data):
+            name = "folded"
         self.run_with(trainer.strategy.broadcast(name))  # ranks may differ in free memory
         self.is_chosen = True
+
+    def literal_fits(self, device: torch.device, data: Any) -> bool:
+        """Returns whether there is memory for the literal executor, as far as `data` tells."""
+        side = getattr(data, "image_size", None)
+        if side is None:
+            return True
+        images = torch.zeros(2, self.supernet.in_channels, side, side)  # norms want two
+        bytes_of_one = literal_bytes(self.supernet, images) / len(images)
+        return data.hparams["search_batch_size"] * bytes_of_one <= MARGIN * available(device)
 
     def go_on_with(self, name: str) -> None:
         """Takes the executor that a search began with, where that was left to the rule."""

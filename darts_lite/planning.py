@@ -105,9 +105,9 @@ class Planner:
             limit = self.settings["max_epochs"]
             epochs = model.max_epochs if limit in (None, -1) else limit
             parts.append((self.retraining(model, first, epochs, 1), model, first))
-        executors = self.executors(model, first)
         peak = room.peak(device)
         stages = tuple(self._with_largest_batch(*part) for part in parts)
+        executors = self.executors(model, first)  # last: the other one may raise the peak
         precision = str(first.precision)
         return Plan(device_name(first), start, stages, peak, free, precision, executors)
 
@@ -130,10 +130,13 @@ class Planner:
 
     def executors(self, model: LightningModule, trainer: Trainer) -> Executors | None:
         """Times a search step with each executor, in turn, where there is a choice."""
+        device = trainer.strategy.root_device
         if not isinstance(model, ArchitectureSearch) or model.relaxation.samples:
             return None
-        step, device = step_of(trainer, model, self.data), trainer.strategy.root_device
-        taken, seconds = model.execution.name, {name: list[float]() for name in COMPARED}
+        if not model.execution.literal_fits(device, self.data):
+            return None
+        step, taken = step_of(trainer, model, self.data), model.execution.executor
+        seconds = {name: list[float]() for name in COMPARED}
         for _, name in itertools.product(range(1 + ROUNDS), COMPARED):
             model.execution.run_with(name)
             began = time.monotonic()
@@ -143,7 +146,7 @@ class Planner:
             seconds[name].append(time.monotonic() - began)
         model.execution.run_with(taken)
         medians = {name: statistics.median(times[1:]) for name, times in seconds.items()}
-        return Executors(taken, medians)
+        return Executors(model.execution.name, medians)
 
     def retraining(self, model: Retraining, trainer: Trainer, epochs: int, times: int) -> Stage:
         """Two short epochs and a test."""

@@ -7,6 +7,7 @@ import pytest
 from runs import Finished
 
 from darts_lite.commands import main
+from darts_lite.folding import Folded
 
 
 def test_a_plan_of_a_search_and_its_retraining(
@@ -36,6 +37,20 @@ def test_a_plan_of_a_search_and_its_retraining(
     assert plan["executors"]["taken"] == "folded" and "Executor: folded" in table
     assert set(plan["executors"]["seconds"]) == {"folded", "literal"}
     assert not [*tmp_path.iterdir()]
+
+
+class Own(Folded):
+    """An executor of a user."""
+
+
+def test_a_plan_with_an_executor_of_ones_own(
+    finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = ["--model.executor", f"{__name__}.Own", "--retraining", "null"]
+    main(["plan", "--config", str(finished.config), *finished.data, *own])
+    out = capsys.readouterr().out
+    assert "Executor: Own, which was asked for" in out
+    assert json.loads(out.splitlines()[-1])["executors"]["taken"] == "Own"
 
 
 def test_a_plan_of_a_retraining_alone(
