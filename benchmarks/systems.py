@@ -201,7 +201,9 @@ def build(system: str, settings: Settings) -> Search:
         "graphed": Folded(),
         "compiled": Folded(compiled=True),
         "literal": Literal(),
-        "auto": EXECUTORS[faster(settings.device, settings.space.channels)](),
+        "auto": EXECUTORS[
+            faster(settings.device, settings.space.channels, settings.precision != "32")
+        ](),
     }
     return OwnSearch(settings, executors[system], graphs=system == "graphed")
 

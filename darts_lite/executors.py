@@ -2,19 +2,30 @@
 
 Both compute the same. Folding saves passes over maps and pays with products of C x C matrices
 (`darts_lite.folding`), so it wins where cells are narrow and loses where they are wide. The literal
-executor's seconds over the folded one's, a search step in float32 on two cores of an Intel Xeon
-with AVX-512, torch 2.14.1, 2026-11-28 (``python benchmarks/search_step.py --rule`` measures it):
+executor's seconds over the folded one's, a search step on two cores of an Intel Xeon with AVX-512,
+torch 2.14.1, 2026-11-28 (``python benchmarks/search_step.py --rule`` measures it), in float32:
 
-=============  =====  ======  ======  ======  =======
-space          C = 8  C = 16  C = 36  C = 64  C = 128
-=============  =====  ======  ======  ======  =======
-darts          1.95   1.35    1.31    1.05
-NAS-Bench-201  1.43   1.11    1.18    1.12    0.79
-mnist          1.39   1.12    1.23    1.05    0.84
-=============  =====  ======  ======  ======  =======
+=============  =====  ======  ======  ======  ======  =======
+space          C = 8  C = 16  C = 36  C = 64  C = 96  C = 128
+=============  =====  ======  ======  ======  ======  =======
+darts          1.96   1.35    1.45    1.01    0.80    0.75
+NAS-Bench-201  1.50   1.07    1.16    0.87    0.80    0.72
+mnist          1.26   1.09    1.11    1.10    0.87    0.77
+=============  =====  ======  ======  ======  ======  =======
 
-In bf16-mixed the folded one wins by more, 1.2 to 2 times up to C = 36. No GPU has been measured;
-there folding launches a fraction of the kernels.
+and in bf16-mixed:
+
+=============  =====  ======  ======  ======  ======  =======
+space          C = 8  C = 16  C = 36  C = 64  C = 96  C = 128
+=============  =====  ======  ======  ======  ======  =======
+darts          2.00   1.51    1.48    1.17    0.99    0.85
+NAS-Bench-201  1.59   1.21    1.48    1.19    1.21    1.19
+mnist          1.48   1.12    1.21    1.03    1.01    0.92
+=============  =====  ======  ======  ======  ======  =======
+
+So the rule, which knows device, precision and channels, is wrong by more than 5 % for NAS-Bench-201
+in float32 at C = 64 and in bf16-mixed at C = 128. No GPU has been measured; there folding launches
+a fraction of the kernels.
 """
 
 import copy
@@ -38,21 +49,24 @@ EXECUTORS: Mapping[str, Callable[[], Executor]] = {
 }
 """By the names that a configuration has for them."""
 
-WIDE = 96
-"""Searched channels of the first cells from which the literal executor takes less time on a CPU."""
+WIDE, WIDE_MIXED = 96, 128
+"""Searched channels of the first cells from which the literal executor takes less time on a CPU,
+in float32 and in mixed precision."""
 
 SPARE = 1.5
 """What a step takes of memory, over what its way forward keeps for the way back."""
 
 
-def faster(device: str, channels: int) -> str:
-    """Returns the name of the executor that takes less time, by the table above.
+def faster(device: str, channels: int, mixed: bool = False) -> str:
+    """Returns the name of the executor that takes less time, by the tables above.
 
     Args:
         device: Type of the device, as ``cpu``.
         channels: Searched channels of the first cells.
+        mixed: Whether the search runs in mixed precision.
     """
-    return "literal" if device == "cpu" and channels >= WIDE else "folded"
+    wide = WIDE_MIXED if mixed else WIDE
+    return "literal" if device == "cpu" and channels >= wide else "folded"
 
 
 def name_of(executor: Executor) -> str:
@@ -122,7 +136,8 @@ class Execution:
         if self.is_chosen:
             return
         supernet, device = self.supernet, trainer.strategy.root_device
-        name = faster(device.type, supernet.space.channels // supernet.partial_channels)
+        channels = supernet.space.channels // supernet.partial_channels
+        name = faster(device.type, channels, str(trainer.precision).endswith("mixed"))
         if name == "literal" and not self.literal_fits(device, data):
             name = "folded"
         self.run_with(trainer.strategy.broadcast(name))  # ranks may differ in free memory

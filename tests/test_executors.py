@@ -9,7 +9,15 @@ from runs import SMALL, quiet_trainer
 
 from darts_lite import executors
 from darts_lite.data import ImageData
-from darts_lite.executors import EXECUTORS, WIDE, Execution, faster, literal_bytes, name_of
+from darts_lite.executors import (
+    EXECUTORS,
+    WIDE,
+    WIDE_MIXED,
+    Execution,
+    faster,
+    literal_bytes,
+    name_of,
+)
 from darts_lite.folding import Folded
 from darts_lite.relaxation import GumbelMax
 from darts_lite.search import ArchitectureSearch
@@ -24,11 +32,11 @@ def supernet_of(space: SearchSpace, partial_channels: int = 1) -> Supernet:
     return Supernet(space, 1, 10, partial_channels=partial_channels)
 
 
-def test_the_rule_depends_on_device_and_width_alone() -> None:
-    assert [faster("cpu", channels) for channels in (4, WIDE - 1, WIDE)] == [
-        *("folded", "folded", "literal")
-    ]
-    assert faster("cuda", WIDE) == "folded"
+def test_the_rule_depends_on_device_width_and_precision_alone() -> None:
+    for mixed, wide in ((False, WIDE), (True, WIDE_MIXED)):
+        taken = [faster("cpu", channels, mixed) for channels in (4, wide - 1, wide)]
+        assert taken == ["folded", "folded", "literal"]
+        assert faster("cuda", wide, mixed) == "folded"
 
 
 def test_each_name_makes_its_executor() -> None:
