@@ -17,6 +17,7 @@ from lightning.pytorch import LightningModule
 
 import darts_lite
 from darts_lite.own_modules import import_own, is_own
+from darts_lite.parts import with_public_paths
 
 PACKAGE = "darts_lite."
 KINDS: Mapping[str, type] = {
@@ -33,7 +34,8 @@ KINDS: Mapping[str, type] = {
 }
 """What is read of a checkpoint by this package and by Lightning; a checkpoint need not have all."""
 
-
+GROUPS = ("model", "data")
+"""Of these, the settings from which model and data are built again."""
 MOST_VALUES = 10_000_000
 """Most values of a checkpoint, beside the numbers in tensors."""
 UNREADABLE = (
@@ -102,6 +104,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     for name, kind in KINDS.items():
         if content.get(name) is not None and not isinstance(content[name], kind):
             raise ValueError(f"{path}: {name} is a {type(content[name]).__name__}; {CHANGED}")
+    content |= {name: with_public_paths(content[name]) for name in GROUPS if content.get(name)}
     for name, weights in content["state_dict"].items():
         if not (isinstance(name, str) and isinstance(weights, torch.Tensor)):
             raise ValueError(f"{path}: state_dict holds {short(name)}, no weights; {CHANGED}")
@@ -182,7 +185,7 @@ def settings_of(path: str | Path, trusted: Collection[str] = ()) -> dict[str, An
             named, which a file may not import, or what a trusted one has only imported itself.
     """
     content = read_checkpoint(path)
-    groups = {name: content[name] for name in ("model", "data") if content.get(name)}
+    groups = {name: content[name] for name in GROUPS if content.get(name)}
     for class_path, arguments in _classes(groups):
         module = class_path.rpartition(".")[0]
         if class_path.startswith(PACKAGE):

@@ -32,6 +32,7 @@ from darts_lite.parsing import (
     stop,
     with_checkpoint_settings,
 )
+from darts_lite.parts import class_path
 from darts_lite.processes import prepare, together
 from darts_lite.resuming import check_same, take_chosen, unfinished_run, version_of
 from darts_lite.retraining import Retraining
@@ -81,8 +82,8 @@ class DartsCLI(LightningCLI):
         )
         parser.set_defaults(
             {
-                "data": {"class_path": "darts_lite.data.ImageData"},
-                "retraining": {"class_path": "darts_lite.retraining.Retraining"},
+                "data": {"class_path": class_path(ImageData)},
+                "retraining": {"class_path": class_path(Retraining)},
             }
         )
         for name in FROM_DATA:

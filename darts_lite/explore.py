@@ -22,6 +22,7 @@ from darts_lite.checkpoints import describe_data
 from darts_lite.encoding import Encoding, one_path
 from darts_lite.evaluators import Evaluator, SharedWeights
 from darts_lite.optimizers import check_rates, darts_sgd, falling, total_steps, try_optimizer
+from darts_lite.parts import class_path
 from darts_lite.ranks import average_gradients, averaged
 from darts_lite.sampling import Sampled
 from darts_lite.search_space import SearchSpace
@@ -232,7 +233,7 @@ class Exploration(LightningModule):
         if self.known:
             checkpoint["architecture"] = self.derive().to_dict()
         checkpoint["model"] = {
-            "class_path": "darts_lite.explore.Exploration",
+            "class_path": class_path(Exploration),
             "init_args": dict(self.hparams),
         }
         checkpoint |= describe_data(self)

@@ -19,10 +19,11 @@ from lightning.pytorch.cli import LightningArgumentParser
 import darts_lite
 from darts_lite.checkpoints import CHANGED, check_size, flat, settings_of
 from darts_lite.own_modules import makes_class
+from darts_lite.parts import with_public_paths
 from darts_lite.presets import names
 from darts_lite.run_settings import RunSettings
 
-TESTED = "darts_lite.retraining.Retraining"
+TESTED = "darts_lite.Retraining"
 FROM_DATA = ("in_channels", "num_classes")
 """Settings of a model that are taken from the data, and so appear in no configuration."""
 PARSER_NOISE = (
@@ -150,7 +151,7 @@ def load_yaml(text: str) -> Any:
     try:
         if "*" in text and (root := yaml.compose(text, Loader=yaml.CSafeLoader)) is not None:
             check_size(root, _parts, MOST_VALUES)
-        return _load_yaml(text)
+        return with_public_paths(_load_yaml(text))  # a file may be older than the layout
     except ValueError as error:  # also of a number with thousands of digits
         raise yaml.YAMLError(str(error)) from error
 

@@ -4,10 +4,38 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+import darts_lite
+
 
 def class_path(kind: type) -> str:
-    """The name by which a class is imported."""
-    return f"{kind.__module__}.{kind.__qualname__}"
+    """Returns the name by which a class is imported: the public one where it has one."""
+    return public_path(f"{kind.__module__}.{kind.__qualname__}")
+
+
+def public_path(path: str) -> str:
+    """Returns the public name of what a path stands for, so that files outlive the layout.
+
+    Args:
+        path: ``darts_lite.search.ArchitectureSearch``, for instance, becomes
+            ``darts_lite.ArchitectureSearch``; paths without a public name stay as they are.
+    """
+    name = path.rpartition(".")[2]
+    is_public = path.startswith("darts_lite.") and name in darts_lite.__all__
+    return f"darts_lite.{name}" if is_public else path
+
+
+def with_public_paths(value: Any) -> Any:
+    """Returns plain values in which every class has its public name; see `public_path`."""
+    if isinstance(value, Mapping):
+        return {
+            key: public_path(entry)
+            if key == "class_path" and isinstance(entry, str)
+            else with_public_paths(entry)
+            for key, entry in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return type(value)(map(with_public_paths, value))
+    return value
 
 
 def describe_part(part: Any) -> dict[str, Any]:
@@ -36,7 +64,7 @@ def part_of(described: Any, known: Collection[type]) -> Any:
     """
     if not isinstance(described, Mapping):
         return described
-    path = described.get("class_path")
+    path = public_path(str(described.get("class_path")))
     for kind in known:
         if path == class_path(kind):
             try:

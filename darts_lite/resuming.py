@@ -14,6 +14,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from darts_lite.checkpoints import flat, read_checkpoint
 from darts_lite.executors import AUTO, EXECUTORS
 from darts_lite.files import remove_parts, written_whole
+from darts_lite.parts import with_public_paths
 from darts_lite.records import Record, read_summary
 from darts_lite.saving import saved_state
 
@@ -116,7 +117,7 @@ def settings_of_run(directory: Path) -> Mapping[str, Any]:
         raise ValueError(f"{path} is damaged ({error}); set run.resume to null") from error
     if not isinstance(settings, Mapping):
         raise ValueError(f"{path} holds no settings; set run.resume to null for a new run")
-    return settings
+    return with_public_paths(settings)
 
 
 def take_chosen(directory: Path, config: Any) -> None:

@@ -22,6 +22,7 @@ from darts_lite.checkpoints import describe_data, read_checkpoint
 from darts_lite.explore import Exploration
 from darts_lite.net import Net
 from darts_lite.optimizers import darts_sgd, total_steps, try_optimizer
+from darts_lite.parts import class_path
 from darts_lite.ranks import average_gradients, averaged
 from darts_lite.recipe import SCHEDULES, Recipe, mean_of_shifts, mixed_up, side_at
 from darts_lite.search import ArchitectureSearch
@@ -198,7 +199,7 @@ class Retraining(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what `test` needs: the model's and the data's settings as plain values."""
         checkpoint["model"] = {
-            "class_path": "darts_lite.retraining.Retraining",
+            "class_path": class_path(Retraining),
             "init_args": dict(self.hparams),
         }
         checkpoint |= describe_data(self)

@@ -32,7 +32,7 @@ from darts_lite.optimizers import (
     try_optimizer,
 )
 from darts_lite.overflow import lower_scale, scaler_of
-from darts_lite.parts import algorithm_of, describe_part, part_of
+from darts_lite.parts import algorithm_of, class_path, describe_part, part_of
 from darts_lite.ranks import average_gradients, averaged, own_part
 from darts_lite.regularizers import Regularizer
 from darts_lite.relaxation import RELAXATIONS, Relaxation, Softmax
@@ -322,7 +322,7 @@ class ArchitectureSearch(LightningModule):
         checkpoint["selected"] = self.selected is not None
         checkpoint["executor"] = self.execution.name
         checkpoint["model"] = {
-            "class_path": "darts_lite.search.ArchitectureSearch",
+            "class_path": class_path(ArchitectureSearch),
             "init_args": dict(self.hparams),
         }
         checkpoint |= describe_data(self)

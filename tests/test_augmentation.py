@@ -139,7 +139,7 @@ def test_the_seed_governs_every_draw(images: torch.Tensor) -> None:
 
 def test_description_builds_it_again() -> None:
     description = Augmentation(shift=2, rotation=15.0, flip=True).describe()
-    assert description["class_path"] == "darts_lite.augmentation.Augmentation"
+    assert description["class_path"] == "darts_lite.Augmentation"
     assert Augmentation(**description["init_args"]).describe() == description
 
 

@@ -248,7 +248,7 @@ def test_settings_survive_a_checkpoint(root: str, tmp_path: Path) -> None:
     data = ImageData(root=root, seed=3, search_augmentation=augmentation)
     torch.save({"data": data.describe(), "hparams": dict(data.hparams)}, tmp_path / "x.ckpt")
     stored = torch.load(tmp_path / "x.ckpt", weights_only=True)
-    assert stored["data"]["class_path"] == "darts_lite.data.ImageData"
+    assert stored["data"]["class_path"] == "darts_lite.ImageData"
     assert stored["data"]["init_args"] == stored["hparams"]
     jsonargparse = pytest.importorskip("jsonargparse")
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
