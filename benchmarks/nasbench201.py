@@ -18,14 +18,24 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from random import Random
 
-from darts_lite.nasbench201 import DATASETS, SIZES, Result, cell_of, read_table
+from darts_lite.nasbench201 import DATASETS, OPERATIONS, Result, read_table, write_cell
 from darts_lite.strategies import Evolution, LocalSearch, Point, RandomSearch, Strategy, explore
 
+NODES = 3
+SIZES = (len(OPERATIONS),) * (NODES * (NODES + 1) // 2)
+"""Choices of a point: an operation for each edge, in the order of the strings."""
 STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
     "random search": RandomSearch,
     "local search": LocalSearch,
     "evolution": Evolution,
 }
+
+
+def cell_of(point: Point) -> str:
+    """Returns the string of a point of the benchmark's space."""
+    choices = iter(point)
+    nodes = range(1, NODES + 1)
+    return write_cell([[(OPERATIONS[next(choices)], s) for s in range(node)] for node in nodes])
 
 
 def found(

@@ -12,14 +12,10 @@ from pathlib import Path
 
 from darts_lite.genotype import Cell
 from darts_lite.operations import is_operation_name
-from darts_lite.strategies import Point
 
 PUBLISHED_NAMES = {"conv_1x1": "nor_conv_1x1", "conv_3x3": "nor_conv_3x3"}
 """Operations that have another name there."""
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-NODES = 3
-SIZES = (len(OPERATIONS),) * (NODES * (NODES + 1) // 2)
-"""Choices of a point: an operation for each edge, in the order of the strings."""
 DATASETS = ("cifar10", "cifar100", "imagenet16")
 COLUMNS = (
     "architecture",
@@ -61,13 +57,6 @@ def _edges(part: str, node: int, text: str) -> Iterator[tuple[str, int]]:
                 f"~{source}, got {edge[:50]!r} in {text[:200]!r}"
             )
         yield name, source
-
-
-def cell_of(point: Point) -> str:
-    """The string of a point of the benchmark's space."""
-    choices = iter(point)
-    nodes = range(1, NODES + 1)
-    return write_cell([[(OPERATIONS[next(choices)], s) for s in range(node)] for node in nodes])
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import torch
 from runs import SMALL, quiet_trainer
 
 from darts_lite.data import ImageData
-from darts_lite.nasbench201 import COLUMNS, SIZES, cell_of
+from darts_lite.nasbench201 import COLUMNS
 from darts_lite.search import ArchitectureSearch
 
 
@@ -63,9 +63,16 @@ def test_nasbench201_reports_each_strategy_and_budget(
     path = tmp_path / "table.csv"
     with path.open("w") as file:
         print("index", *COLUMNS, sep=",", file=file)
-        for index, point in enumerate(product(*map(range, SIZES))):
+        for index, point in enumerate(product(*map(range, nasbench201.SIZES))):
             value = 90 - sum(choice != 3 for choice in point)  # the more convolutions the better
-            print(index, cell_of(point), *[value] * 3, *[value + 1] * 3, sep=",", file=file)
+            print(
+                index,
+                nasbench201.cell_of(point),
+                *[value] * 3,
+                *[value + 1] * 3,
+                sep=",",
+                file=file,
+            )
     nasbench201.main(
         ["--table", str(path), "--seeds", "3", "--evaluations", "5", "200", "--datasets", "cifar10"]
     )
@@ -83,8 +90,19 @@ def test_supernets_of_nasbench201_are_searched_once_and_looked_up(
     path, results = tmp_path / "table.csv", tmp_path / "found.jsonl"
     with path.open("w") as file:
         print("index", *COLUMNS, sep=",", file=file)
-        for index, point in enumerate(product(*map(range, SIZES))):
-            print(index, cell_of(point), 1, 1, 1, 90 - point.count(0), 1, 1, sep=",", file=file)
+        for index, point in enumerate(product(*map(range, nasbench201.SIZES))):
+            print(
+                index,
+                nasbench201.cell_of(point),
+                1,
+                1,
+                1,
+                90 - point.count(0),
+                1,
+                1,
+                sep=",",
+                file=file,
+            )
     short = ["--seeds", "1", "--epochs", "2", "--steps", "2", "--algorithms", "DARTS", "GDAS"]
     nasbench201_supernets.main(["--results", str(results), *short])
     lines = results.read_text().splitlines()

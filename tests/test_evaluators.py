@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from nasbench201 import cell_of
 
 from darts_lite.architecture import Architecture
 from darts_lite.evaluators import FromScratch, SharedWeights, TableLookup
 from darts_lite.explore import Exploration
-from darts_lite.nasbench201 import COLUMNS, cell_of
+from darts_lite.nasbench201 import COLUMNS
 from darts_lite.search_space import nasbench201_space
 
 

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import pytest
+from nasbench201 import SIZES, cell_of
 
 from darts_lite.nasbench201 import (
     COLUMNS,
     OPERATIONS,
-    SIZES,
-    cell_of,
     read_string,
     read_table,
     write_cell,
