@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from darts_lite import Architecture, ArchitectureSearch
-from darts_lite.genotype import state_name
+from darts_lite.space.genotype import state_name
 
 Edge = tuple[str, str, str]  # kind of cell, node, source
 

@@ -16,7 +16,7 @@ from search_step import cpu_name, table
 from systems import refuse
 from torch import Tensor
 
-from darts_lite.depthwise import depthwise, depthwise_gradients
+from darts_lite.space.depthwise import depthwise, depthwise_gradients
 
 SHAPES = ((32, 64, 28, 28), (32, 256, 7, 7))  # B, C, H, W
 KERNELS = ((3, 1), (5, 1), (3, 2), (5, 2))  # size, dilation

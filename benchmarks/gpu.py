@@ -57,7 +57,7 @@ def check(options: argparse.Namespace) -> None:
     import torch
     from measuring import refuse
 
-    from darts_lite.datasets import DATASETS, find_root
+    from darts_lite.data.datasets import DATASETS, find_root
 
     if options.device == "cuda" and not torch.cuda.is_available():
         refuse("--device cuda needs a GPU, and torch finds none here")
@@ -112,7 +112,7 @@ def run(options: argparse.Namespace, end: float) -> "Record":
     from gpu_record import Record
     from gpu_steps import measure_compiled, measure_steps, settings_for
 
-    from darts_lite.saving import stoppable
+    from darts_lite.training.signals import stoppable
 
     quiet()
     record = Record(options.out, describe(options), end)

@@ -18,15 +18,15 @@ from systems import CLASSES, digits
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from darts_lite.bilevel import SecondOrder, weights_of
-from darts_lite.cuda_graphs import Graphed
-from darts_lite.folding import Folded
-from darts_lite.losses import SupernetLoss
-from darts_lite.optimizers import darts_sgd
-from darts_lite.saving import Stopped
-from darts_lite.search import ArchitectureSearch
-from darts_lite.search_space import SearchSpace, darts_space, mnist_space
-from darts_lite.supernet import Executor, Literal, Supernet
+from darts_lite.networks.folded.executor import Folded
+from darts_lite.networks.supernet import Executor, Literal, Supernet
+from darts_lite.search.architecture_search import ArchitectureSearch
+from darts_lite.search.bilevel import SecondOrder, weights_of
+from darts_lite.search.cuda_graphs import Graphed
+from darts_lite.search.supernet_loss import SupernetLoss
+from darts_lite.space.search_space import SearchSpace, darts_space, mnist_space
+from darts_lite.training.optimizers import darts_sgd
+from darts_lite.training.signals import Stopped
 
 SPACES = {
     "darts": darts_space(channels=8, cells=3, nodes=3),

@@ -19,15 +19,16 @@ from gpu_record import Figures, Record
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback
 
-from darts_lite import pipeline, room
-from darts_lite.data import ImageData
-from darts_lite.presets import names
-from darts_lite.processes import prepare
-from darts_lite.records import Record as Summary
-from darts_lite.retraining import Retraining
-from darts_lite.run_settings import RunSettings
-from darts_lite.search import ArchitectureSearch
-from darts_lite.trainers import Trainers, listed
+from darts_lite.cli.presets import names
+from darts_lite.data.image_data import ImageData
+from darts_lite.distributed.strategy import prepare
+from darts_lite.retraining.retraining import Retraining
+from darts_lite.runs import stages
+from darts_lite.runs.settings import RunSettings
+from darts_lite.runs.trainer_factory import Trainers, listed
+from darts_lite.search.architecture_search import ArchitectureSearch
+from darts_lite.storage.run_record import Record as Summary
+from darts_lite.training import memory
 
 SHORT: presets.Config = {
     "retraining": {"init_args": {"max_epochs": 2}},
@@ -106,7 +107,7 @@ class Job:
         """Begins the random numbers of a stage."""
         seed_everything(self.settings["seed_everything"], workers=True, verbose=False)
 
-    def model(self) -> pipeline.Search:
+    def model(self) -> stages.Search:
         """What is searched."""
         sizes = {"in_channels": self.data.in_channels, "num_classes": self.data.num_classes}
         return presets.maker(self.settings["model"])(**sizes)
@@ -118,7 +119,7 @@ class Job:
 
     def search(
         self, callbacks: Sequence[Callback] = (), resume_from: Path | None = None
-    ) -> tuple[pipeline.Search, dict[str, Any]]:
+    ) -> tuple[stages.Search, dict[str, Any]]:
         """Searches.
 
         Args:
@@ -134,7 +135,7 @@ class Job:
         trainer = self.trainers.make(model, callbacks=[*own, *callbacks])
         prepare(trainer, self.data, "fit")
         directory = self.trainers.directory
-        return model, pipeline.search(trainer, model, self.data, directory, resume_from)
+        return model, stages.search(trainer, model, self.data, directory, resume_from)
 
     def train(self) -> Figures:
         """Trains and tests what the search has found; returns that part of the summary."""
@@ -144,7 +145,7 @@ class Job:
         net = self.retraining(found, self.data.in_channels, self.data.num_classes)
         trainer = self.trainers.make(net, max_epochs=net.max_epochs, max_steps=-1)
         summary = Summary(directory)
-        pipeline.retrain_and_test(trainer, net, self.data, summary)
+        stages.retrain_and_test(trainer, net, self.data, summary)
         return summary.summary
 
 
@@ -171,7 +172,7 @@ def main_job(job: Job) -> Figures:
         "seconds_until_found": round(until_found, 1),
         **{name: told[name] for name in kept},
         "executor": model.execution.name if isinstance(model, ArchitectureSearch) else None,
-        "peak_mib": round(room.peak(torch.device(job.device)) / 2**20),
+        "peak_mib": round(memory.peak(torch.device(job.device)) / 2**20),
         "data": job.data.data_source,
     }
 

@@ -11,9 +11,10 @@ from gpu_jobs import Job, Jobs
 from gpu_record import Figures, Record
 from torch import Tensor
 
-from darts_lite.answer import Answer, load_answer
-from darts_lite.exporting import FORMATS, PLAIN, export, pixels_of_test
-from darts_lite.planning import Planner
+from darts_lite.cli.export import PLAIN, pixels_of_test
+from darts_lite.export.formats import FORMATS, export
+from darts_lite.export.inference import Answer, load_answer
+from darts_lite.planning.planner import Planner
 
 IMAGES = 1000
 """Of the test set, on which devices and files are compared."""

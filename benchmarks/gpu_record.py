@@ -20,8 +20,8 @@ import torch
 from measuring import reason
 from systems import CONTEXT
 
-from darts_lite.files import write_text
-from darts_lite.saving import Stopped
+from darts_lite.storage.atomic_files import write_text
+from darts_lite.training.signals import Stopped
 
 Figures = Mapping[str, Any]
 FASTER = 1.05

@@ -9,7 +9,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from mnist_rows import SMALL_IMAGES
 from search_step import table
 
-from darts_lite.trust import percentile, percentile_interval
+from darts_lite.derivation.consensus import percentile, percentile_interval
 
 
 def report(lines: Sequence[Mapping[str, Any]]) -> str:

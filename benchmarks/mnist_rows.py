@@ -20,10 +20,10 @@ from mnist_nets import train_separable, train_tutorial
 from trials import read
 
 from darts_lite import Architecture, SearchSpace
-from darts_lite.costs import CostTable, parameters
-from darts_lite.encoding import any_architecture
-from darts_lite.net import Net
-from darts_lite.trust import random_architectures
+from darts_lite.derivation.consensus import random_architectures
+from darts_lite.derivation.costs import CostTable, parameters
+from darts_lite.networks.net import Net
+from darts_lite.space.encoding import any_architecture
 
 HERE = Path(__file__).resolve().parent
 CONFIGS = HERE.parent / "configs"

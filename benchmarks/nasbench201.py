@@ -18,8 +18,15 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from random import Random
 
-from darts_lite.nasbench201 import DATASETS, OPERATIONS, Result, read_table, write_cell
-from darts_lite.strategies import Evolution, LocalSearch, Point, RandomSearch, Strategy, explore
+from darts_lite.search.exploration.strategies import (
+    Evolution,
+    LocalSearch,
+    RandomSearch,
+    Strategy,
+    explore,
+)
+from darts_lite.space.encoding import Point
+from darts_lite.space.nasbench201 import DATASETS, OPERATIONS, Result, read_table, write_cell
 
 NODES = 3
 SIZES = (len(OPERATIONS),) * (NODES * (NODES + 1) // 2)

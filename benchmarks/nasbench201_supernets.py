@@ -47,7 +47,7 @@ from darts_lite import (
     SharedWeights,
     nasbench201_space,
 )
-from darts_lite.nasbench201 import read_table
+from darts_lite.space.nasbench201 import read_table
 
 WARMUP_EPOCHS = 0.5
 

@@ -41,9 +41,9 @@ from systems import CLASSES, OWN, Batches, Settings, Step, Worker, digits, refus
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from darts_lite.plotting import save
-from darts_lite.search_space import darts_space
-from darts_lite.supernet import Supernet
+from darts_lite.networks.supernet import Supernet
+from darts_lite.plots.cells import save
+from darts_lite.space.search_space import darts_space
 
 CANDIDATES = (
     "none",

@@ -7,7 +7,7 @@ systems:
 - ``compiled``: the same with each cell compiled, which takes minutes per cell, and ``graphed``: the
   same with CUDA graphs; measured only if `--systems` names them;
 - ``literal``: this package's supernet, run as the formula says, in channels_last;
-- ``auto``: whichever of folded and literal the rule of `darts_lite.executors` takes;
+- ``auto``: whichever of folded and literal the rule of `darts_lite.search.executors` takes;
 - ``peer``: the published code on today's torch, as published (NCHW);
 - ``peer_channels_last``: the published code in channels_last.
 
@@ -21,7 +21,7 @@ time, so that only one works at any moment and all meet the same disturbances.
     python benchmarks/search_step.py --peer darts/cnn
     python benchmarks/search_step.py --space mnist --batch 64  # as configs/mnist.yaml searches
     python benchmarks/search_step.py --channels 8 --cells 2 --nodes 2 --systems folded compiled
-    python benchmarks/search_step.py --rule  # the table of darts_lite.executors, made anew
+    python benchmarks/search_step.py --rule  # the table of darts_lite.search.executors, made anew
 
 Results: benchmarks/README.md.
 """
@@ -40,8 +40,8 @@ from pathlib import Path
 import torch
 from systems import OWN, PEERS, PRECISIONS, Batches, Settings, Step, Worker, digits, refuse
 
-from darts_lite.executors import faster
-from darts_lite.search_space import SearchSpace, darts_space, mnist_space, nasbench201_space
+from darts_lite.search.executors import faster
+from darts_lite.space.search_space import SearchSpace, darts_space, mnist_space, nasbench201_space
 
 SPACES = {"darts": darts_space(), "mnist": mnist_space(), "nasbench201": nasbench201_space()}
 SIZES = ("channels", "cells", "nodes")

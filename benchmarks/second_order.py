@@ -20,12 +20,18 @@ from systems import digits
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from darts_lite.bilevel import ArchitectureGradient, FirstOrder, Loss, SecondOrder, weights_of
-from darts_lite.folding import Folded
-from darts_lite.losses import SupernetLoss
-from darts_lite.optimizers import darts_sgd
-from darts_lite.search_space import darts_space
-from darts_lite.supernet import Supernet
+from darts_lite.networks.folded.executor import Folded
+from darts_lite.networks.supernet import Supernet
+from darts_lite.search.bilevel import (
+    ArchitectureGradient,
+    FirstOrder,
+    Loss,
+    SecondOrder,
+    weights_of,
+)
+from darts_lite.search.supernet_loss import SupernetLoss
+from darts_lite.space.search_space import darts_space
+from darts_lite.training.optimizers import darts_sgd
 
 WAYS: dict[str, ArchitectureGradient] = {
     "exact": SecondOrder(),

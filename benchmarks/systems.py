@@ -25,15 +25,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate
 
-from darts_lite.bilevel import frozen, gradients_of
-from darts_lite.cuda_graphs import Step as Gradients
-from darts_lite.cuda_graphs import graphed
-from darts_lite.datasets import find_root, find_spec, load, stratified_order
-from darts_lite.executors import EXECUTORS, faster
-from darts_lite.folding import Folded
-from darts_lite.optimizers import darts_adam, darts_sgd
-from darts_lite.search_space import SearchSpace, darts_space
-from darts_lite.supernet import Executor, Literal, Supernet
+from darts_lite.data.datasets import find_root, find_spec, load, stratified_order
+from darts_lite.networks.folded.executor import Folded
+from darts_lite.networks.supernet import Executor, Literal, Supernet
+from darts_lite.search.bilevel import frozen, gradients_of
+from darts_lite.search.cuda_graphs import Step as Gradients
+from darts_lite.search.cuda_graphs import graphed
+from darts_lite.search.executors import EXECUTORS, faster
+from darts_lite.space.search_space import SearchSpace, darts_space
+from darts_lite.training.optimizers import darts_adam, darts_sgd
 
 OWN = ("auto", "folded", "literal", "graphed", "compiled")
 PEERS = {"peer": torch.contiguous_format, "peer_channels_last": torch.channels_last}

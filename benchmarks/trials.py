@@ -21,8 +21,8 @@ from lightning.pytorch import seed_everything
 from quiet import quiet_trainer
 
 from darts_lite import Augmentation, ImageData
-from darts_lite.pipeline import multiply_adds
-from darts_lite.retraining import Retraining
+from darts_lite.retraining.retraining import Retraining
+from darts_lite.runs.stages import multiply_adds
 
 VALIDATION_FRACTION = 1 / 3
 

@@ -1,33 +1,35 @@
-from .answer import Answer, load_answer
-from .architecture import ARCHITECTURES, Architecture
-from .augmentation import Augmentation
-from .bilevel import FirstOrder, SecondOrder
-from .cost_penalty import CostPenalty
-from .data import ImageData
-from .datasets import LoadedImages, Source
-from .derivation import SkipLimit, Strongest, WithinBudget, derive
-from .discretisation import DiscretisationGap
-from .evaluators import FromScratch, SharedWeights, TableLookup
-from .explore import Exploration
-from .folding import Folded
-from .net import Net
-from .operations import OPERATIONS
-from .regularizers import BetaDecay, DirichletAnchor, ZeroOne
-from .relaxation import Concrete, Dirichlet, GumbelMax, Sigmoid, Softmax
-from .retraining import Retraining
-from .safeguards import EigenvalueMonitor, OperationFreezing
-from .sampling import Sampled
-from .search import ArchitectureSearch
-from .search_space import (
+from .data.augmentation import Augmentation
+from .data.datasets import LoadedImages, Source
+from .data.image_data import ImageData
+from .derivation.budget import WithinBudget
+from .derivation.rules import SkipLimit, Strongest, derive
+from .export.inference import Answer, load_answer
+from .networks.folded.executor import Folded
+from .networks.net import Net
+from .networks.sampled import Sampled
+from .networks.supernet import Literal, Supernet
+from .retraining.retraining import Retraining
+from .search.architecture_search import ArchitectureSearch
+from .search.bilevel import FirstOrder, SecondOrder
+from .search.callbacks.cost_penalty import CostPenalty
+from .search.callbacks.discretisation_gap import DiscretisationGap
+from .search.callbacks.eigenvalue_monitor import EigenvalueMonitor
+from .search.callbacks.operation_freezing import OperationFreezing
+from .search.callbacks.perturbation import Perturbation
+from .search.exploration.evaluators import FromScratch, SharedWeights, TableLookup
+from .search.exploration.exploration import Exploration
+from .search.exploration.strategies import Evolution, LocalSearch, RandomSearch
+from .search.regularizers import BetaDecay, DirichletAnchor, ZeroOne
+from .search.relaxations import Concrete, Dirichlet, GumbelMax, Sigmoid, Softmax
+from .space.architecture import ARCHITECTURES, Architecture
+from .space.operations import OPERATIONS
+from .space.search_space import (
     SearchSpace,
     SkeletonSettings,
     darts_space,
     mnist_space,
     nasbench201_space,
 )
-from .selection import Perturbation
-from .strategies import Evolution, LocalSearch, RandomSearch
-from .supernet import Literal, Supernet
 
 __all__ = [
     "ARCHITECTURES",

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs import Finished, Proxy, use_proxy, write_digits
+from run_helpers import Finished, Proxy, use_proxy, write_digits
 
-from darts_lite.data import ImageData
+from darts_lite.data.image_data import ImageData
 
 # The tests' tensors are tiny: a second thread only waits, and long where the machine is shared.
 torch.set_num_threads(1)

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from darts_lite.data import ImageData
+from darts_lite.data.image_data import ImageData
 
 MODES = ("L", "1", "LA", "P", "RGB", "RGBA", "I;16", "CMYK")
 ENDINGS = {"CMYK": "tif"}

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from darts_lite.cli import main
+from darts_lite.cli.lightning_cli import main
 
 OVERLAYS = sorted((Path(__file__).parents[1] / "configs" / "algorithms").glob("*.yaml"))
 NAMES = {

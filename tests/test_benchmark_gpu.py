@@ -20,10 +20,10 @@ from gpu_jobs import FOR_OVERLAYS, TINY, Jobs
 from gpu_record import Record, in_own_process, verdicts
 from test_algorithms import NAMES
 
-from darts_lite import presets
-from darts_lite.pipeline import Search
-from darts_lite.retraining import Retraining
-from darts_lite.saving import Stopped
+from darts_lite.cli import presets
+from darts_lite.retraining.retraining import Retraining
+from darts_lite.runs.stages import Search
+from darts_lite.training.signals import Stopped
 
 BARE = """
 import sys

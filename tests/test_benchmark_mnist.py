@@ -16,11 +16,11 @@ import skeletons
 import torch
 import trials
 import yaml
-from runs import QUICK
+from run_helpers import QUICK
 
 from darts_lite import Architecture
-from darts_lite.net import Net
-from darts_lite.search_space import mnist_space
+from darts_lite.networks.net import Net
+from darts_lite.space.search_space import mnist_space
 
 
 def size(architecture: Architecture) -> int:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from darts_lite.cli import DartsCLI
-from darts_lite.retraining import Retraining
-from darts_lite.search import ArchitectureSearch
-from darts_lite.search_space import darts_space, mnist_space
+from darts_lite.cli.lightning_cli import DartsCLI
+from darts_lite.retraining.retraining import Retraining
+from darts_lite.search.architecture_search import ArchitectureSearch
+from darts_lite.space.search_space import darts_space, mnist_space
 
 PRESETS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 

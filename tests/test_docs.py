@@ -9,13 +9,13 @@ import pytest
 import darts_lite
 
 FOLDER = Path(darts_lite.__file__).parent
+MAIN = Path("darts_lite/__main__")
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("docs")
-    modules = sorted(map(str, FOLDER.glob("*.py")))
-    command = [sys.executable, "-m", "pdoc", *modules, "-o", str(folder)]
+    command = [sys.executable, "-m", "pdoc", str(FOLDER), "-o", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Warn" not in done.stderr, done.stderr
@@ -23,8 +23,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_module_has_a_page(pages: Path) -> None:
-    found = {path.stem for path in (pages / "darts_lite").glob("*.html")}
-    assert found >= {path.stem for path in FOLDER.glob("*.py")} - {"__init__"}
+    found = {path.relative_to(pages).with_suffix("") for path in pages.rglob("*.html")}
+    modules = [path.relative_to(FOLDER.parent).with_suffix("") for path in FOLDER.rglob("*.py")]
+    assert found >= {m.parent if m.name == "__init__" else m for m in modules} - {MAIN}
 
 
 def test_every_public_name_stands_on_the_first_page(pages: Path) -> None:

@@ -13,10 +13,10 @@ import yaml
 from disks import fill, small_disk
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from darts_lite.checkpoints import read_checkpoint
-from darts_lite.cli import main
-from darts_lite.records import Halted, Record, read_summary
-from darts_lite.saving import WholeFiles, keep_before
+from darts_lite.cli.lightning_cli import main
+from darts_lite.storage.checkpoints import read_checkpoint
+from darts_lite.storage.run_record import Halted, Record, read_summary
+from darts_lite.training.checkpointing import WholeFiles, keep_before
 
 
 def arguments(folder: Path, data: str, stage: str, step: int, leave: int) -> list[str]:

@@ -19,15 +19,15 @@ import torch
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from runs import SMALL
+from run_helpers import SMALL
 
-from darts_lite.architecture import ARCHITECTURES, Architecture
-from darts_lite.checkpoints import read_checkpoint, settings_of
-from darts_lite.cli import main
-from darts_lite.encoding import any_architecture
-from darts_lite.net import Net
-from darts_lite.retraining import Retraining
-from darts_lite.search_space import SearchSpace
+from darts_lite.cli.lightning_cli import main
+from darts_lite.networks.net import Net
+from darts_lite.retraining.retraining import Retraining
+from darts_lite.space.architecture import ARCHITECTURES, Architecture
+from darts_lite.space.encoding import any_architecture
+from darts_lite.space.search_space import SearchSpace
+from darts_lite.storage.checkpoints import read_checkpoint, settings_of
 
 # What a user only sees as a warning is no refusal.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -413,7 +413,7 @@ TEXTS: dict[str, str | bytes] = {
             CONFIG,
             ("model", "init_args", "weights_optimizer"),
             {
-                "class_path": "darts_lite.files.write_text",
+                "class_path": "darts_lite.storage.atomic_files.write_text",
                 "init_args": {"path": CANARY, "text": ""},
             },
         )
@@ -657,7 +657,11 @@ def test_a_checkpoint_of_changed_content(number: int, good: Good) -> None:
         (("model", "init_args", "new_setting"), 1, ["some.ckpt", "version", "new_setting"]),
         (("model", "init_args", "architecture"), NOTHING, ["some.ckpt", "version", "architecture"]),
         (("data", "init_args", "new_setting"), 1, ["some.ckpt", "version", "new_setting"]),
-        (("model", "class_path"), "darts_lite.retraining.Old", ["some.ckpt", "version", "Old"]),
+        (
+            ("model", "class_path"),
+            "darts_lite.retraining.retraining.Old",
+            ["some.ckpt", "version", "Old"],
+        ),
         (("state_dict", "net.skeleton.classifier.weight"), NOTHING, ["version", "Missing key"]),
         (("state_dict", "net.old"), torch.zeros(1), ["version", "Unexpected key"]),
         (("state_dict", "net.skeleton.classifier.bias"), torch.zeros(3), ["size mismatch"]),

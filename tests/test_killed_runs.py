@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from runs import QUICK
+from run_helpers import QUICK
 
-from darts_lite.cli import main
+from darts_lite.cli.lightning_cli import main
 
 CONFIG: dict[str, Any] = QUICK | {
     "seed_everything": 5,

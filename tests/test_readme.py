@@ -13,17 +13,17 @@ from pathlib import Path
 
 import pytest
 from pictures import write_pictures
-from runs import SMALL, quiet_trainer
+from run_helpers import SMALL, quiet_trainer
 
-from darts_lite.cli import DartsCLI
-from darts_lite.commands import parser
-from darts_lite.data import ImageData
-from darts_lite.derivation import derive
-from darts_lite.parsing import with_checkpoint_settings
-from darts_lite.presets import with_presets
-from darts_lite.retraining import Retraining
-from darts_lite.search import ArchitectureSearch
-from darts_lite.verbs import OWN, TRAINING
+from darts_lite.cli.arguments import OWN, TRAINING
+from darts_lite.cli.lightning_cli import DartsCLI
+from darts_lite.cli.main import parser
+from darts_lite.cli.parsing import with_checkpoint_settings
+from darts_lite.cli.presets import with_presets
+from darts_lite.data.image_data import ImageData
+from darts_lite.derivation.rules import derive
+from darts_lite.retraining.retraining import Retraining
+from darts_lite.search.architecture_search import ArchitectureSearch
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

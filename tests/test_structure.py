@@ -1,141 +1,96 @@
-"""The order of the rooms: each module imports only from those above it."""
+"""The order of the rooms: each folder imports only from those above it."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
+
+import pytest
 
 import darts_lite
 
-ORDER = [
-    "allocator",
-    "room",
-    "ranks",
-    "batches",
-    "files",
-    "records",
-    "overflow",
-    "finite",
-    "depthwise",
-    "operations",
-    "search_space",
-    "genotype",
-    "strategies",
-    "nasbench201",
-    "architecture",
-    "encoding",
-    "skeleton",
-    "parts",
-    "relaxation",
-    "regularizers",
-    "decidedness",
-    "supernet",
-    "sampling",
-    "mixture",
-    "moments",
-    "batch_norms",
-    "mixing",
-    "folded_candidates",
-    "folding",
-    "executors",
-    "own_modules",
-    "checkpoints",
-    "net",
-    "recipe",
-    "weights",
-    "costs",
-    "cost_files",
-    "budget",
-    "derivation",
-    "trust",
-    "bilevel",
-    "losses",
-    "cuda_graphs",
-    "saving",
-    "resuming",
-    "processes",
-    "optimizers",
-    "search",
-    "discretisation",
-    "selection",
-    "safeguards",
-    "cost_penalty",
-    "evaluators",
-    "explore",
-    "retraining",
-    "download",
-    "datasets",
-    "suitability",
-    "image_files",
-    "figures",
-    "image_folders",
-    "sources",
-    "augmentation",
+FLOORS = (
+    "storage",
+    "distributed",
+    "space",
     "data",
-    "memory",
-    "layering",
-    "plotting",
-    "answer_plots",
-    "epoch_means",
-    "callbacks",
-    "history",
-    "run_plots",
-    "quality",
-    "run_settings",
-    "reporting",
     "training",
-    "pipeline",
-    "trainer_settings",
-    "trainers",
-    "stopwatch",
-    "plan_report",
+    "networks",
+    "networks/folded",
+    "derivation",
+    "search",
+    "search/exploration",
+    "search/callbacks",
+    "retraining",
+    "plots",
+    "export",
+    "runs/callbacks",
+    "runs",
     "planning",
-    "fitting",
-    "presets",
-    "parsing",
-    "answer",
     "cli",
-    "verbs",
-    "completion",
-    "plan_command",
-    "differences",
-    "deriving",
-    "comparing",
-    "drawing",
-    "ejecting",
-    "predicting",
-    "exporting",
-    "commands",
-    "__main__",
-]
+)
+"""All folders, from the one that imports from no other to the command line."""
+MOST_MODULES, MOST_LINES = 13, 350
 FOLDER = Path(darts_lite.__file__).parent
+TESTS = Path(__file__).parent
+
+
+def modules(floor: str) -> list[Path]:
+    return sorted(path for path in (FOLDER / floor).glob("*.py") if path.stem != "__init__")
+
+
+def place(path: Path) -> str:
+    """A module as it is imported, without the package's name."""
+    return ".".join(path.relative_to(FOLDER).with_suffix("").parts)
 
 
 def imports(path: Path) -> set[str]:
-    """Modules of the package that a module imports."""
-    found = set()
+    """Modules of the package that a module imports, as `place` names them."""
+    known = {place(module) for floor in FLOORS for module in modules(floor)}
+    found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            if node.module == "darts_lite":
-                found |= {alias.name for alias in node.names}
-            elif node.module.startswith("darts_lite."):
-                found.add(node.module.split(".")[1])
-    return found
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("darts_lite."):
+            source = str(node.module).removeprefix("darts_lite.")
+            found |= {source} | {f"{source}.{alias.name}" for alias in node.names}
+    return found & known
 
 
-def test_every_module_has_its_place() -> None:
-    assert {path.stem for path in FOLDER.glob("*.py")} == {*ORDER, "__init__"}
+def floor_of(module: str) -> str:
+    return module.rpartition(".")[0].replace(".", "/")
 
 
-def test_imports_go_in_one_direction() -> None:
-    for position, name in enumerate(ORDER):
-        later = imports(FOLDER / f"{name}.py") & set(ORDER[position:])
-        assert not later, f"{name} imports {later}, which stand below it"
+def test_every_folder_has_its_place_and_a_caption() -> None:
+    folders = {path.parent for path in FOLDER.rglob("*.py")} - {FOLDER}
+    assert {str(path.relative_to(FOLDER)) for path in folders} == set(FLOORS)
+    for folder in folders:
+        caption = ast.parse((folder / "__init__.py").read_text())
+        assert ast.get_docstring(caption) and len(caption.body) == 1, folder
 
 
-def test_modules_stay_short() -> None:
-    for path in FOLDER.glob("*.py"):
-        assert len(path.read_text().splitlines()) <= 350, path.name
+def test_imports_go_down_only(capsys: pytest.CaptureFixture[str]) -> None:
+    arrows: dict[str, set[str]] = {floor: set() for floor in FLOORS}
+    for floor in FLOORS:
+        inside: dict[str, set[str]] = {}
+        for path in modules(floor):
+            sources = imports(path)
+            arrows[floor] |= {floor_of(source) for source in sources} - {floor}
+            inside[place(path)] = {source for source in sources if floor_of(source) == floor}
+        later = arrows[floor] & set(FLOORS[FLOORS.index(floor) :])
+        assert not later, f"{floor} imports from {later}, which stand below it"
+        TopologicalSorter(inside).prepare()  # raises where modules import each other
+    with capsys.disabled():
+        for floor, above in arrows.items():
+            print(f"\n{floor} <- {', '.join(sorted(above, key=FLOORS.index)) or '-'}", end="")
 
 
-def test_every_module_has_tests() -> None:
-    tests = {path.stem for path in Path(__file__).parent.glob("test_*.py")}
-    assert {f"test_{name}" for name in ORDER if name != "__main__"} <= tests
+def test_folders_and_modules_stay_small() -> None:
+    for floor in FLOORS:
+        assert len(modules(floor)) <= MOST_MODULES, floor
+        for path in modules(floor):
+            assert len(path.read_text().splitlines()) <= MOST_LINES, path
+
+
+def test_tests_mirror_the_folders() -> None:
+    for floor in FLOORS:
+        tested = {path.stem for path in (TESTS / floor).glob("test_*.py")}
+        missing = [path.stem for path in modules(floor) if f"test_{path.stem}" not in tested]
+        assert not missing, f"{floor}: no tests of {missing}"

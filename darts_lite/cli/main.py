@@ -1,0 +1,89 @@
+"""The front door: reads which verb is wanted, and lets its module do it.
+
+Nothing here imports torch, so that ``--help`` and ``--version`` answer at once; a verb's own module
+is imported when it runs. The verbs of the LightningCLI (`darts_lite.cli.lightning_cli`) read their
+own arguments.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module, metadata
+from typing import Any
+
+from darts_lite.cli.arguments import OWN, PASSED_ON, TRAINING
+from darts_lite.cli.presets import with_presets
+from darts_lite.storage.user_modules import import_own
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    """A parser whose errors are one line, and whose arguments are not abbreviated."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> Any:
+        """Prints what is wrong on standard error and exits with status 2."""
+        print(f"error: {message} (see {self.prog} --help)", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Of all verbs; those of the LightningCLI take whatever follows."""
+    made = _OneLineParser(
+        prog="darts-lite",
+        description="Finds a small network architecture by gradient descent, and trains it.",
+    )
+    made.add_argument(
+        "--version", action="version", version=f"darts_lite {metadata.version('darts_lite')}"
+    )
+    verbs = made.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, about in TRAINING.items():
+        verbs.add_parser(name, help=about, add_help=False)
+    for name, (about, add_arguments, _) in OWN.items():
+        add_arguments(verbs.add_parser(name, help=about, description=about.capitalize() + "."))
+    return made
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Runs a command; a user's mistake ends with exit status 2 and one line on standard error.
+
+    Ctrl-C ends it with status 130; a training that it stops says from where it goes on.
+    """
+    try:
+        _run(args)
+    except KeyboardInterrupt:
+        print("Stopped by Ctrl-C.", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def script() -> None:
+    """``darts-lite``: finds modules in the folder where it is called, as ``python -m`` does."""
+    sys.path.insert(0, os.getcwd())
+    main()
+
+
+def _run(args: Sequence[str] | None) -> None:
+    given = sys.argv[1:] if args is None else list(args)
+    front = parser()
+    words = {word.partition("=")[0] for word in given}
+    verb = given[0] if given else ""
+    parsed_here = verb in OWN and (
+        verb not in PASSED_ON or words & {"--images", "--json", "--help", "-h"}
+    )
+    if verb in TRAINING or (verb in OWN and not parsed_here):
+        try:
+            given = with_presets(given)
+        except ValueError as error:
+            front.error(str(error))
+        import_module(f"darts_lite.cli.{PASSED_ON.get(verb, 'lightning_cli')}").main(given)
+        return
+    options = front.parse_args(given)
+    module = import_module(f"darts_lite.cli.{OWN[options.verb][2]}")
+
+    def run() -> None:
+        import_own(getattr(options, "imports", ()))
+        module.run(options)
+
+    import_module("darts_lite.cli.errors").guarded(run)

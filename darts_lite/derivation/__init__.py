@@ -1,0 +1,1 @@
+"""From shares to an architecture: costs, rules, budgets, consensus."""

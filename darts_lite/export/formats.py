@@ -1,0 +1,201 @@
+"""`export`: a retrained net for other programs, each file tried after it is written."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from copy import deepcopy
+from importlib import import_module
+from io import StringIO
+from pathlib import Path
+from textwrap import shorten
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from darts_lite.export.inference import Answer
+from darts_lite.export.standalone import ejected
+from darts_lite.export.weight_files import load_weights, save_weights
+from darts_lite.storage.atomic_files import write_text
+
+TOLERANCE = 1e-4
+"""Largest difference of a probability between the written file and the net."""
+BATCH = 100
+
+About = Mapping[str, Any]
+
+
+class Format(NamedTuple):
+    """A kind of file.
+
+    Args:
+        ending: Of the file's name.
+        write: Writes the file; gets the net, what is known about it, and an image.
+        answer: Asks the file in its own runtime: pixels ``(B, C, H, W)`` -> ``(B, classes)``.
+        extra: What to install besides, of this package's extras.
+        needs: Modules that come with it.
+    """
+
+    ending: str
+    write: Callable[[Answer, About, Tensor, Path], None]
+    answer: Callable[[Path, Tensor], Tensor]
+    extra: str | None = None
+    needs: tuple[str, ...] = ()
+
+
+def export(name: str, net: Answer, about: About, pixels: Tensor, path: Path) -> float:
+    """Writes a file and asks it; returns the largest difference of a probability.
+
+    It takes its place when it has answered: until then, what was there before stays.
+
+    Args:
+        name: One of `FORMATS`.
+        net: What is exported.
+        about: See `load_answer`.
+        pixels: Images to compare on, of 0 to 1, ``(N, C, H, W)``.
+        path: Of the file.
+
+    Raises:
+        ValueError: if a package is missing, or the answers differ.
+        OSError: if the file cannot be written.
+    """
+    made = FORMATS[name]
+    with torch.no_grad():
+        expected = torch.cat([net(batch) for batch in pixels.split(BATCH)])
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
+        tried = Path(folder) / path.name
+        try:
+            made.write(net, about, pixels[:1].expand(2, -1, -1, -1).clone(), tried)
+            answers = made.answer(tried, pixels)
+        except (RuntimeError, OSError) as error:
+            raise ValueError(f"{name}: cannot make {path} ({shorten(str(error), 300)})") from error
+        except ImportError as error:
+            raise ValueError(_not_installed(name, str(error))) from error
+        difference = float((answers - expected).abs().max())
+        others = int((answers.argmax(dim=1) != expected.argmax(dim=1)).sum())
+        if others or not difference <= TOLERANCE:
+            raise ValueError(
+                f"{path.name} does not answer as the net does, and was not kept: {others} of "
+                f"{len(pixels)} images in another class, probabilities up to {difference:.1e} away"
+            )
+        tried.replace(path)
+    return difference
+
+
+def _not_installed(name: str, what: str) -> str:
+    extra = FORMATS[name].extra
+    return (
+        f"{name} needs packages that are not installed ({what}); install this package with its "
+        f"extra {extra}, as in pip install -e '.[{extra}]'"
+    )
+
+
+def _write_onnx(net: Answer, about: About, pixels: Tensor, path: Path) -> None:
+    import_module("onnxscript")
+    batch = torch.export.Dim("batch")
+    torch.onnx.export(
+        net,
+        (pixels,),
+        path,
+        input_names=["pixels"],
+        output_names=["probabilities"],
+        dynamic_shapes={"pixels": {0: batch}},
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+
+
+def _answer_onnx(path: Path, pixels: Tensor) -> Tensor:
+    session = import_module("onnxruntime").InferenceSession(path)
+    answers = [session.run(None, {"pixels": b.numpy()})[0] for b in pixels.split(BATCH)]
+    return torch.cat([torch.from_numpy(answer) for answer in answers])
+
+
+def _write_pt2(net: Answer, about: About, pixels: Tensor, path: Path) -> None:
+    shapes = {"pixels": {0: torch.export.Dim("batch")}}
+    plain = deepcopy(net).to(memory_format=torch.contiguous_format)  # the file knows no other
+    torch.export.save(torch.export.export(plain, (pixels,), dynamic_shapes=shapes), path)
+
+
+def _answer_pt2(path: Path, pixels: Tensor) -> Tensor:
+    loaded = torch.export.load(path).module()
+    with torch.no_grad():
+        return torch.cat([loaded(batch) for batch in pixels.split(BATCH)])
+
+
+def _write_litert(net: Answer, about: About, pixels: Tensor, path: Path) -> None:
+    converter = import_module("litert_torch")
+    plain = deepcopy(net).to(memory_format=torch.contiguous_format)
+    with redirect_stdout(StringIO()):  # it tells every pass
+        converter.convert(plain, (pixels[:1],)).export(str(path))
+
+
+def _answer_litert(path: Path, pixels: Tensor) -> Tensor:
+    interpreter = import_module("ai_edge_litert.interpreter").Interpreter(str(path))
+    interpreter.allocate_tensors()
+    (given,), (answered,) = interpreter.get_input_details(), interpreter.get_output_details()
+    answers = []
+    for image in pixels.split(1):
+        interpreter.set_tensor(given["index"], image.numpy())
+        interpreter.invoke()
+        answers.append(torch.from_numpy(interpreter.get_tensor(answered["index"])))
+    return torch.cat(answers)
+
+
+def _write_safetensors(net: Answer, about: About, pixels: Tensor, path: Path) -> None:
+    classes = net.net.skeleton.classifier.out_features
+    sizes = {"in_channels": pixels.shape[1], "num_classes": classes}
+    save_weights(net.net, path, {**about, **sizes, "test_shifts": net.test_shifts})
+
+
+def _answer_safetensors(path: Path, pixels: Tensor) -> Tensor:
+    net, about = load_weights(path)
+    loaded = Answer(net, about["mean"], about["std"], about["test_shifts"]).eval()
+    with torch.no_grad():
+        return torch.cat([loaded(batch) for batch in pixels.split(BATCH)])
+
+
+def _write_python(net: Answer, about: About, pixels: Tensor, path: Path) -> None:
+    name = about["data"]["init_args"].get("dataset", about["data"]["class_path"])
+    told = f"A network that was found for {Path(str(name)).name}, with its weights."
+    values = about["mean"], about["std"], about["image_size"], net.test_shifts
+    write_text(path, ejected(net.net, told, *values))
+
+
+IN_A_FRESH_INTERPRETER = """
+import runpy, sys, torch
+load = runpy.run_path(sys.argv[1])["load"]
+pixels = torch.load(sys.argv[2], weights_only=True)
+net = load()
+with torch.no_grad():
+    torch.save(torch.cat([net(batch) for batch in pixels.split(100)]), sys.argv[3])
+"""
+
+
+def _answer_python(path: Path, pixels: Tensor) -> Tensor:
+    with tempfile.TemporaryDirectory() as folder:
+        given, answers = Path(folder) / "pixels.pt", Path(folder) / "answers.pt"
+        torch.save(pixels.clone(), given)
+        words = [str(path.resolve()), str(given), str(answers)]
+        command = [sys.executable, "-I", "-c", IN_A_FRESH_INTERPRETER, *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ValueError(f"{path} cannot be run: {done.stderr.strip().splitlines()[-1]}")
+        return torch.as_tensor(torch.load(answers, weights_only=True))
+
+
+FORMATS: Mapping[str, Format] = {
+    "onnx": Format(
+        ".onnx", _write_onnx, _answer_onnx, "onnx", ("onnx", "onnxscript", "onnxruntime")
+    ),
+    "litert": Format(
+        ".tflite", _write_litert, _answer_litert, "tensorflow", ("litert_torch", "ai_edge_litert")
+    ),
+    "pt2": Format(".pt2", _write_pt2, _answer_pt2),
+    "safetensors": Format(".safetensors", _write_safetensors, _answer_safetensors),
+    "python": Format(".py", _write_python, _answer_python),
+}
+"""Kinds of files by their name on the command line."""

@@ -1,0 +1,1 @@
+"""The skeleton, the supernet and the discrete net."""

@@ -1,0 +1,1 @@
+"""Drawings of cells, runs and predictions."""

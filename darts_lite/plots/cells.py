@@ -1,0 +1,309 @@
+"""Drawings of cells and of the shares of their candidates, as matplotlib figures.
+
+Lengths are in inches where nothing else is said.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path as Curve
+from matplotlib.textpath import TextPath
+from numpy.typing import NDArray
+
+from darts_lite.plots.cell_layout import Layout, Place, lay_out
+from darts_lite.space.architecture import Architecture
+from darts_lite.space.genotype import state_name
+from darts_lite.storage.atomic_files import written_whole
+
+DPI = 160
+WIDTH = 9.0
+MARGIN = 0.2
+TITLE = 0.42
+FAN = 0.6  # least gap from a state to the labels behind it
+ARRIVAL = 0.4  # gap from a label to its node
+PORT = 0.3  # height over which the arrows into a state are spread
+FONT = 9.0  # points
+HEAD = 7.0  # points, of an arrow
+POINTS = 72.0  # per inch
+LEAST_COLUMNS = 3
+"""Candidates for which shares have room at least, so that a title fits."""
+LONGEST_NAME = 16  # characters
+
+Style = tuple[str, float, Any]
+STYLES: Mapping[str, Style] = {
+    "sep": ("#1f4e9c", 1.6, "-"),
+    "conv": ("#a63603", 1.6, (0, (9, 2))),
+    "dil": ("#7b3294", 1.6, (0, (4, 2))),
+    "dw": ("#00706b", 1.6, (0, (6, 2, 1.5, 2))),
+    "max": ("#b5182b", 1.6, (0, (2, 1.5))),
+    "avg": ("#8a5a00", 1.6, (0, (1, 1.5))),
+    "skip": ("#222222", 0.9, "-"),
+    "none": ("#888888", 0.9, (0, (1, 4))),
+}
+"""Colour, width in points and dashes of an operation's arrow, by the first word of its name."""
+OWN_STYLE: Style = ("#444444", 1.6, (0, (6, 2, 1, 2, 1, 2)))
+OUTPUT_STYLE: Style = ("#b0b0b0", 1.0, "-")
+
+
+def draw_architecture(
+    architecture: Architecture, notes: Mapping[str, Sequence[Sequence[str]]] | None = None
+) -> Figure:
+    """The cells, one below the other: inputs left, nodes in the middle, output right.
+
+    Arrows carry their operation; what the output concatenates is joined to it by grey lines.
+
+    Args:
+        architecture: What to draw.
+        notes: Stand behind the operations: kind of cell -> nodes -> edges.
+    """
+    layouts = _layouts(architecture, notes)
+    return _draw([(f"{kind} cell", layout) for kind, layout in layouts.items()])
+
+
+def draw_comparison(first: Architecture, second: Architecture) -> Figure:
+    """The cells of both, kind by kind; what only one of them has is marked by a star.
+
+    Args:
+        first: Called A.
+        second: Called B.
+    """
+    pair = (first, second)
+    drawn = []
+    for kind in dict.fromkeys([*first.cells, *second.cells]):
+        for letter, each, other in zip("AB", pair, pair[::-1], strict=True):
+            if kind in each.cells:
+                layout = _layouts(each, _stars(each, other))[kind]
+                drawn.append((f"{kind} cell of {letter}   (* only here)", layout))
+    return _draw(drawn)
+
+
+def _stars(architecture: Architecture, other: Architecture) -> dict[str, list[list[str]]]:
+    """A star for each edge that the other one does not have with the same operation."""
+    return {
+        kind: [
+            ["" if edge in _edges_of(other, kind, node) else "*" for edge in edges]
+            for node, edges in enumerate(_named(architecture, kind))
+        ]
+        for kind in architecture.cells
+    }
+
+
+def _edges_of(architecture: Architecture, kind: str, node: int) -> Sequence[tuple[str, str]]:
+    """Of a node; none where there is no such node."""
+    cell = _named(architecture, kind)
+    return cell[node] if node < len(cell) else ()
+
+
+def _named(architecture: Architecture, kind: str) -> list[list[tuple[str, str]]]:
+    """A cell whose states are named, as their numbers depend on the number of inputs."""
+    inputs = architecture.skeleton.inputs
+    return [
+        [(operation, state_name(source, inputs)) for operation, source in edges]
+        for edges in architecture.cells.get(kind, ())
+    ]
+
+
+def _layouts(
+    architecture: Architecture, notes: Mapping[str, Sequence[Sequence[str]]] | None
+) -> dict[str, Layout]:
+    layouts = {}
+    for kind, cell in architecture.cells.items():
+        labels = [[shown_name(name) for name, _ in edges] for edges in cell]
+        if notes is not None:
+            pairs = zip(labels, notes[kind], strict=True)
+            labels = [list(map(" ".join, zip(*pair, strict=True))) for pair in pairs]
+            labels = [[label.strip() for label in of_node] for of_node in labels]
+        concat, inputs = architecture.concat[kind], architecture.skeleton.inputs
+        layouts[kind] = lay_out(cell, concat, labels, inputs)
+    return layouts
+
+
+def _draw(titled: Sequence[tuple[str, Layout]]) -> Figure:
+    """Layouts one below the other, each under its title."""
+    layouts = [layout for _, layout in titled]
+    needed = [sum(_widths(layout)) + sum(_gaps(layout)) for layout in layouts]
+    width = max(WIDTH, 2 * MARGIN + max(needed))
+    extents = [layout.extent for layout in layouts]
+    height: float = sum(TITLE + top - bottom + MARGIN for bottom, top in extents)
+    figure = Figure(figsize=(width, height), dpi=DPI)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
+    axes.set_axis_off()
+    for (title, layout), (bottom, top) in zip(titled, extents, strict=True):
+        axes.text(MARGIN, height - TITLE / 2, title, size=12, weight="bold", va="center")
+        _draw_layout(axes, layout, width, height - TITLE - top)
+        height -= TITLE + top - bottom + MARGIN
+    return figure
+
+
+def draw_shares(
+    shares: torch.Tensor | NDArray[Any], candidates: Sequence[str], title: str, inputs: int = 2
+) -> Figure:
+    """A square per edge and candidate, darker where the share is larger, with its value.
+
+    Args:
+        shares: Shares, ``(edges, candidates)``, edges in cell order: those into node 0 from the
+            inputs, then those into node 1 from inputs and node 0, ...
+        candidates: Names of the columns.
+        title: Stands above.
+        inputs: How many states of a cell are outputs of other cells.
+
+    Raises:
+        ValueError: if the number of rows is no cell's, or the columns are not one per candidate.
+    """
+    values = torch.atleast_1d(torch.as_tensor(shares)).detach().to("cpu", torch.float64).numpy()
+    first_ends = ", ".join(map(str, accumulate(range(inputs, inputs + 4))))
+    node_ends = list(accumulate(range(inputs, inputs + len(values))))
+    if values.ndim != 2 or len(values) not in node_ends or values.shape[1] != len(candidates):
+        raise ValueError(
+            f"shares must have one row for each edge of a cell ({first_ends}, ...) and "
+            f"{len(candidates)} columns, one for each candidate; got shape {values.shape}"
+        )
+    edges = edge_names(len(values), inputs)
+    height, width = 0.3 * len(edges), 0.75 * max(LEAST_COLUMNS, len(candidates))
+    left, below, above = 1.0, 0.95, 0.4
+    full_width, full_height = left + width + MARGIN, below + height + above
+    figure = Figure(figsize=(full_width, full_height), dpi=DPI)
+    box = (left / full_width, below / full_height, width / full_width, height / full_height)
+    axes = figure.add_axes(box)
+    # Half at least, so that the even shares at the start of a search all look pale.
+    darkest = max(0.5, float(np.nan_to_num(values).max()))
+    axes.imshow(values, cmap="Blues", vmin=0, vmax=darkest, aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        colour = "white" if value > 0.6 * darkest else "black"
+        axes.text(column, row, f"{value:.2f}", size=8, ha="center", va="center", color=colour)
+    names = [shown_name(name) for name in candidates]
+    axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(edges)), edges)
+    axes.tick_params(length=0, labelsize=FONT)
+    for end in node_ends[: node_ends.index(len(edges))]:
+        axes.axhline(end - 0.5, color="black", linewidth=0.8)
+    axes.set_title(title, size=11, loc="left")
+    return figure
+
+
+def edge_names(count: int, inputs: int) -> list[str]:
+    """The edges of a whole cell, in cell order: where each begins and ends."""
+    nodes = list(accumulate(range(inputs, inputs + count))).index(count) + 1
+    return [
+        f"${state_name(source, inputs)}$ \N{RIGHTWARDS ARROW} {node}"
+        for node in range(nodes)
+        for source in range(inputs + node)
+    ]
+
+
+def check_ending(path: str | Path) -> None:
+    """Whether drawings can be written as such files.
+
+    Raises:
+        ValueError: if they cannot.
+    """
+    if Path(path).suffix.lower() not in (".png", ".svg"):
+        raise ValueError(f"a drawing is written as .png or .svg, got {str(path)!r}")
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Writes a PNG or, by the ending of `path`, an SVG.
+
+    Raises:
+        ValueError: if the path ends otherwise.
+        OSError: see `written_whole`.
+    """
+    check_ending(path)
+    with written_whole(path) as file:
+        figure.savefig(file, format=Path(path).suffix[1:].lower(), facecolor="white")
+
+
+def _widths(layout: Layout) -> list[float]:
+    """Of the columns; 0 where there is no text."""
+    return [max((_text_width(p.text) for p in column), default=0.0) for column in layout.columns]
+
+
+def _gaps(layout: Layout) -> list[float]:
+    return [FAN, ARRIVAL] * (len(layout.columns) // 2)
+
+
+def _draw_layout(axes: Axes, layout: Layout, width: float, raised: float) -> None:
+    widths, gaps = _widths(layout), _gaps(layout)
+    spare = (width - 2 * MARGIN - sum(widths) - sum(gaps)) / (len(gaps) / 2)
+    spans: dict[Place, tuple[float, float]] = {}  # left and right edge of a place's column
+    left = MARGIN
+    for column, room, gap in zip(layout.columns, widths, [*gaps, 0.0], strict=True):
+        for place in column:
+            place.y += raised
+            spans[place] = (left, left + room)
+        left += room + gap + (spare if gap == FAN else 0.0)
+    for wire in layout.wires:
+        style = _style(wire.operation)
+        _draw_wire(axes, wire.places, spans, style)
+        _write(axes, wire.places[-2], spans, style[0], FONT, padding=0.2)
+    for place in (place for column in layout.columns[::2] for place in column):
+        _write(axes, place, spans, "black", FONT + 1, padding=0.35)
+
+
+def _draw_wire(
+    axes: Axes,
+    places: Sequence[Place],
+    spans: Mapping[Place, tuple[float, float]],
+    style: Style,
+) -> None:
+    """A line that is level in every column, so as not to touch the labels above and below it."""
+    colour, thickness, dashes = style
+    source, *passages, target = places
+    arrivals = sorted(target.before, key=lambda place: place.y)
+    port = (arrivals.index(places[-2]) - (len(arrivals) - 1) / 2) * PORT / len(arrivals)
+    start = (fmean(spans[source]) + _text_width(source.text) / 2, source.y)
+    end = (fmean(spans[target]) - _text_width(target.text) / 2, target.y + port)
+    levels = [(x, p.y) for p in passages if spans[p][0] < spans[p][1] for x in spans[p]]
+    vertices, codes = [start], [Curve.MOVETO]
+    for (x, y), (next_x, next_y) in pairwise([start, *levels, end]):
+        middle = (x + next_x) / 2
+        vertices += [(middle, y), (middle, next_y), (next_x, next_y)]
+        codes += [Curve.CURVE4] * 3
+    curve = Curve(vertices, codes)
+    is_arrow = style is not OUTPUT_STYLE
+    line = PathPatch(curve, fill=False, ec=colour, lw=thickness, ls=dashes, zorder=1 + is_arrow)
+    axes.add_patch(line)
+    if is_arrow:
+        tip = (end[0] - HEAD / 2 / POINTS, end[1])
+        axes.plot(*tip, ">", color=colour, markersize=HEAD, markeredgewidth=0, zorder=2)
+
+
+def _write(
+    axes: Axes,
+    place: Place,
+    spans: Mapping[Place, tuple[float, float]],
+    colour: str,
+    size: float,
+    padding: float,
+) -> None:
+    if place.text:
+        frame = {"boxstyle": f"round,pad={padding}", "facecolor": "white", "edgecolor": colour}
+        at = (fmean(spans[place]), place.y)
+        axes.text(*at, place.text, size=size, ha="center", va="center", bbox=frame, zorder=3)
+
+
+def _text_width(text: str) -> float:
+    """Width of a text in its frame."""
+    if not text:
+        return 0.0
+    return float(TextPath((0, 0), text, size=FONT + 1).get_extents().width + FONT) / POINTS
+
+
+def shown_name(operation: str) -> str:
+    """The name of an operation as far as a drawing has room for it."""
+    name = operation.rpartition(".")[2]
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
+
+
+def _style(operation: str | None) -> Style:
+    if operation is None:
+        return OUTPUT_STYLE
+    return STYLES.get(operation.partition("_")[0], OWN_STYLE)

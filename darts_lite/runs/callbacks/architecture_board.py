@@ -1,0 +1,58 @@
+"""Shows a search in TensorBoard."""
+
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.tensorboard import SummaryWriter
+
+from darts_lite.plots.cells import draw_architecture, draw_shares
+from darts_lite.search.architecture_search import ArchitectureSearch
+
+
+def tensorboard(trainer: Trainer) -> SummaryWriter | None:
+    """The TensorBoard writer of a trainer, where it has one; the first of several processes."""
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
+            return logger.experiment
+    return None
+
+
+class ArchitectureBoard(Callback):
+    """Shows the shares of all candidates and the derived cells in TensorBoard, every epoch.
+
+    How decided the alphas are is logged as often as losses are, beside what validations log of it.
+    """
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Shows where the search starts; one that goes on has shown it before."""
+        if trainer.global_step == 0:
+            self._show(trainer, pl_module)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Logs how decided the alphas are."""
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        due = every > 0 and (trainer.fit_loop.total_batch_idx + 1) % every == 0
+        if due and isinstance(pl_module, ArchitectureSearch):
+            pl_module.log_dict({f"alphas/{k}": v for k, v in pl_module.diagnostics().items()})
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Shows how far it has come."""
+        self._show(trainer, pl_module)
+
+    def _show(self, trainer: Trainer, search: LightningModule) -> None:
+        writer = tensorboard(trainer)
+        if writer is None or not isinstance(search, ArchitectureSearch):
+            return
+        step = trainer.global_step
+        for kind, shares in search.shares().items():
+            title = f"{kind} cell, step {step}"
+            inputs = search.space.skeleton.inputs
+            figure = draw_shares(shares.cpu(), search.space.candidates, title, inputs)
+            writer.add_figure(f"architecture/shares_{kind}", figure, step)
+        architecture = search.derive()
+        writer.add_figure("architecture/cells", draw_architecture(architecture), step)
+        writer.add_text("architecture/genotype", f"    {architecture.genotype()}", step)

@@ -1,0 +1,99 @@
+"""How good a tested net is, beyond the share of right answers."""
+
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torchmetrics.classification import MulticlassCalibrationError, MulticlassConfusionMatrix
+
+from darts_lite.derivation.costs import latency
+from darts_lite.distributed.ranks import gathered
+from darts_lite.plots.predictions import Answered, draw_answers, draw_confusion, worst
+from darts_lite.retraining.retraining import Retraining
+from darts_lite.runs.callbacks.architecture_board import tensorboard
+
+BINS = 15
+WORST = 100
+BATCHES = (1, 256)
+"""Images at once, for latencies: as far as the batches of the test are as large."""
+
+
+class Quality(Callback):
+    """Looks at all answers of a test: confusions, calibration, the worst of them, and the speed.
+
+    The calibration error is the mean difference of confidence and accuracy over equal steps of
+    confidence (Guo et al., arXiv 1706.04599, equation 3).
+
+    Attributes:
+        results: For a summary, once a test has ended.
+        answers: The images with the largest losses, largest first.
+    """
+
+    def __init__(self) -> None:
+        self.results: dict[str, Any] = {}
+        self.answers: list[Answered] = []
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begins anew."""
+        classes = pl_module.hparams["num_classes"]
+        self._confusion = MulticlassConfusionMatrix(classes).to(pl_module.device)
+        self._calibration = MulticlassCalibrationError(classes, BINS).to(pl_module.device)
+        self.answers, self._largest = [], 0
+        self._names = getattr(getattr(trainer, "datamodule", None), "class_names", None)
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: tuple[Tensor, Tensor],
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Takes the answers to a batch: logits ``(B, classes)``."""
+        (images, labels), logits = batch, outputs.float()
+        self._largest = max(self._largest, len(labels))
+        predicted, probabilities = logits.argmax(dim=1), logits.softmax(dim=1)
+        self._confusion.update(predicted, labels)
+        self._calibration.update(probabilities, labels)
+        losses = cross_entropy(logits, labels, reduction="none")
+        for index in losses.topk(min(WORST, len(losses))).indices.tolist():
+            answer = (int(labels[index]), int(predicted[index]), float(losses[index]))
+            self.answers.append(Answered(images[index].cpu(), *answer))
+        self.answers = worst(self.answers, WORST)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Says how good they were."""
+        self.answers = worst(sum(gathered(self.answers), []), WORST)
+        counts = self._confusion.compute().cpu()  # (classes, predictions)
+        calibration = float(self._calibration.compute())
+        pl_module.log("test/calibration_error", calibration, sync_dist=True)
+        shares = counts.diagonal() / counts.sum(dim=1).clamp_min(1)
+        self.results = {
+            "class_accuracies": [round(share, 4) for share in shares.tolist()],
+            "calibration_error": round(calibration, 5),
+            "confusion": counts.tolist(),
+            **self._latencies(pl_module),
+        }
+        if (writer := tensorboard(trainer)) is not None:
+            writer.add_figure("test/confusion", draw_confusion(counts, self._names))
+            writer.add_figure("test/worst", self.drawn())
+
+    def drawn(self) -> Any:
+        """A figure of the worst answers."""
+        title = f"The {len(self.answers)} images with the largest losses"
+        return draw_answers(self.answers, title, self._names)
+
+    def _latencies(self, module: LightningModule) -> dict[str, float]:
+        if not (isinstance(module, Retraining) and self.answers):
+            return {}
+        image = self.answers[0].image.to(module.device)
+        found = {}
+        for size in (size for size in BATCHES if size <= self._largest):
+            images = image.expand(size, *image.shape).contiguous(memory_format=torch.channels_last)
+            milliseconds = latency(module, images) / size
+            found[f"milliseconds_per_image_in_batches_of_{size}"] = round(milliseconds, 4)
+        return found

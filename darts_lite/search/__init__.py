@@ -1,0 +1,1 @@
+"""The bilevel search by gradients."""

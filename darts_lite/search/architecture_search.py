@@ -1,0 +1,348 @@
+"""The LightningModule that alternates architecture and weight updates."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torchmetrics.classification import MulticlassAccuracy
+
+from darts_lite.data.batches import Batch
+from darts_lite.derivation.budget import DERIVATIONS, for_data
+from darts_lite.derivation.rules import Derivation, Strongest, derive
+from darts_lite.distributed.ranks import average_gradients, averaged, own_part
+from darts_lite.networks.supernet import Executor, Supernet
+from darts_lite.search.base import algorithm_of
+from darts_lite.search.bilevel import ArchitectureGradient, FirstOrder, as_recorded, weights_of
+from darts_lite.search.cuda_graphs import Step, graphed
+from darts_lite.search.diagnostics import diagnose
+from darts_lite.search.executors import Execution
+from darts_lite.search.mixing_weights import Mixture
+from darts_lite.search.regularizers import Regularizer
+from darts_lite.search.relaxations import RELAXATIONS, Relaxation, Softmax
+from darts_lite.search.supernet_loss import SupernetLoss
+from darts_lite.space.architecture import Architecture
+from darts_lite.space.search_space import SearchSpace
+from darts_lite.storage.checkpoints import describe_data
+from darts_lite.storage.components import class_path, describe_part, part_of
+from darts_lite.training.loss_scaling import lower_scale, scaler_of
+from darts_lite.training.optimizers import (
+    check_rates,
+    darts_adam,
+    darts_sgd,
+    falling,
+    total_steps,
+    try_optimizer,
+)
+
+
+class ArchitectureSearch(LightningModule):
+    """DARTS (arXiv 1806.09055, algorithm 1) with interchangeable parts.
+
+    Each batch holds images of two disjoint halves of the training set: ``"alphas"`` updates the
+    architecture parameters, then ``"weights"`` the weights.
+
+    Args:
+        space: What may be chosen; `SearchSpace`, or a function that returns one.
+        in_channels: Channels of the images; the CLI takes it from the data.
+        num_classes: Number of classes; the CLI takes it from the data.
+        relaxation: How alphas become mixing weights; softmax when not given.
+        regularizers: Added to the loss of the alphas, for instance `BetaDecay`.
+        gradient: Of the alphas: `FirstOrder` when not given, or `SecondOrder`.
+        weights_optimizer: Makes the optimizer of the weights; its rate falls along a cosine.
+        alphas_optimizer: Makes the optimizer of the alphas.
+        derivation: Which edges and candidates to keep: `Strongest` when not given, `SkipLimit` or
+            `WithinBudget`.
+        warmup_epochs: Epochs, or parts of one, that train the weights alone at first.
+        final_learning_rate: Where the cosine of the weights' learning rate ends, as a share.
+        gradient_clip: Largest norm of the weights' gradient.
+        executor: How mixed cells are computed: ``auto`` takes what takes less time by a fixed rule
+            (`darts_lite.search.executors`), ``folded`` or ``literal``, or for a relaxation that
+            samples ``sampled``; or an object. They compute the same, to rounding, and
+            checkpoints fit all.
+        cuda_graphs: Whether to replay each update's passes as one CUDA graph, for GPUs that wait
+            for the processor; batches need one shape.
+        partial_channels: Search on 1/k of the channels only, for less time and memory (PC-DARTS).
+        edge_weights: Whether each edge has a parameter too, normalised over the edges of a node,
+            which steadies the search on partial channels (PC-DARTS).
+        auxiliary_skip: Weight at the start of a skip connection beside the candidates of each edge,
+            which falls to 0 and takes from the candidate the advantage of easing training; 1 is
+            the published value (DARTS-), 0 leaves it out.
+
+    Raises:
+        ValueError: if a value is out of range.
+    """
+
+    paired_batches = True
+    architecture_steps: Tensor
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        in_channels: int = 1,
+        num_classes: int = 10,
+        relaxation: Relaxation | None = None,
+        regularizers: list[Regularizer] | None = None,
+        gradient: ArchitectureGradient | None = None,
+        derivation: Derivation | None = None,
+        weights_optimizer: OptimizerCallable = darts_sgd,
+        alphas_optimizer: OptimizerCallable = darts_adam,
+        warmup_epochs: float = 0.0,
+        final_learning_rate: float = 0.04,
+        gradient_clip: float = 5.0,
+        executor: Executor | Literal["auto", "folded", "literal", "sampled"] | None = "auto",
+        partial_channels: int = 1,
+        edge_weights: bool = False,
+        auxiliary_skip: float = 0.0,
+        cuda_graphs: bool = False,
+    ) -> None:
+        super().__init__()
+        if not warmup_epochs >= 0:
+            raise ValueError(f"warmup_epochs must be at least 0, got {warmup_epochs}")
+        check_rates(final_learning_rate, gradient_clip)
+        if not 0 <= auxiliary_skip < float("inf"):
+            raise ValueError(f"auxiliary_skip must be at least 0 and finite, got {auxiliary_skip}")
+        try_optimizer("alphas_optimizer", alphas_optimizer)
+        self.space = SearchSpace.of(space)
+        self.relaxation: Relaxation = part_of(relaxation, RELAXATIONS) or Softmax()
+        rule: Derivation = part_of(derivation, DERIVATIONS) or Strongest()
+        self.derivation = for_data(rule, in_channels=in_channels, num_classes=num_classes)
+        self.save_hyperparameters(
+            {
+                "space": self.space.to_dict(),
+                "in_channels": in_channels,
+                "num_classes": num_classes,
+                "warmup_epochs": warmup_epochs,
+                "final_learning_rate": final_learning_rate,
+                "gradient_clip": gradient_clip,
+                "partial_channels": partial_channels,
+                "edge_weights": edge_weights,
+                "auxiliary_skip": auxiliary_skip,
+                "relaxation": describe_part(self.relaxation),
+                "derivation": describe_part(self.derivation),
+            },
+            logger=False,
+        )
+        self.automatic_optimization = False
+        self.regularizers = regularizers or []
+        self.gradient = gradient or FirstOrder()
+        self.gradient.check(try_optimizer("weights_optimizer", weights_optimizer))
+        self.selected: Architecture | None = None
+        self.weights_optimizer = weights_optimizer
+        self.alphas_optimizer = alphas_optimizer
+        self.warmup_epochs = warmup_epochs
+        self.final_learning_rate = final_learning_rate
+        self.gradient_clip = gradient_clip
+        self.cuda_graphs = cuda_graphs
+        self.supernet = Supernet(
+            self.space,
+            in_channels,
+            num_classes,
+            partial_channels=partial_channels,
+            edge_weights=edge_weights,
+            auxiliary_skip=auxiliary_skip > 0,
+        )
+        self.execution = Execution(self.supernet, executor, self.relaxation.samples)
+        self.mixture = Mixture(self.supernet, self.relaxation, auxiliary_skip)
+        self.supernet.to(memory_format=torch.channels_last)  # faster on CPUs and tensor cores
+        self.register_buffer("architecture_steps", torch.zeros((), dtype=torch.long))
+        for kind, shares in self.shares().items():
+            self.register_buffer(f"initial_shares_{kind}", shares)
+        self.accuracy = MulticlassAccuracy(num_classes, average="micro")
+
+    def training_step(self, batch: Mapping[str, Batch], batch_index: int) -> None:
+        """One architecture step (after the warm-up), then one weight step."""
+        if self.global_step >= self.warmup_epochs * self.trainer.num_training_batches:
+            self.update_alphas(*batch["alphas"], *batch["weights"])
+        self.update_weights(*batch["weights"])
+
+    def update_alphas(
+        self, images: Tensor, labels: Tensor, training_images: Tensor, training_labels: Tensor
+    ) -> None:
+        """One step of the alphas' optimizer on ``(B, C, H, W)`` and ``(B,)``.
+
+        The training batch is that of the weight step, which second order looks ahead to.
+        """
+        parameters = self.mixture.parameters()
+        batches = images, labels, training_images, training_labels
+        logits, loss, *gradients = self._alphas_step(*batches)
+        self._log_batch("alphas", logits, labels, loss)
+        for regularizer in self.regularizers:
+            alphas = dict(self.supernet.alphas.items())
+            penalty = regularizer.penalty(alphas, self.progress)
+            added = torch.autograd.grad(penalty, parameters, materialize_grads=True)
+            gradients = [g + a for g, a in zip(gradients, added, strict=True)]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        self.log("search/alphas_gradient", norm)
+        if not norm.isfinite():  # nothing of it may get into the optimizer
+            lower_scale(self.trainer)
+            return
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        # Unwrapped: a step through Lightning's wrapper would count as a global step.
+        self._optimizer(1).step()
+        self._optimizer(1).zero_grad()
+        self.architecture_steps += 1
+
+    def update_weights(self, images: Tensor, labels: Tensor) -> None:
+        """One step of the weights' optimizer on ``(B, C, H, W)`` and ``(B,)``."""
+        optimizer, _ = cast(list[LightningOptimizer], self.optimizers())
+        logits, loss, *gradients = self._weights_step(images, labels)
+        self._log_batch("weights", logits, labels, loss)
+        for weight, gradient in zip(self.supernet.weights(), gradients, strict=True):
+            weight.grad = gradient if weight.requires_grad else None
+        optimizer.step()
+        cast(LRScheduler, self.lr_schedulers()).step()
+
+    def alphas_gradients(
+        self, images: Tensor, labels: Tensor, training_images: Tensor, training_labels: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Logits, loss, and its gradient in each architecture parameter, unregularized.
+
+        One draw of mixing weights serves all passes of the gradient.
+        """
+        scaler = scaler_of(self.trainer)
+        scale = 1.0 if scaler is None else scaler.get_scale()
+        optimizer = self._optimizer(0)
+        drawn = self.mixture.drawn(self.progress)
+        mixing = {kind: weights.detach().requires_grad_() for kind, weights in drawn.items()}
+        training, validation = (
+            SupernetLoss(self.supernet, *batch, mixing, weights_of(optimizer))
+            for batch in ((training_images, training_labels), (images, labels))
+        )
+        of_mixing = self.gradient(training, validation, list(mixing.values()), optimizer, scale)
+        gradients = torch.autograd.grad(list(drawn.values()), self.mixture.parameters(), of_mixing)
+        return validation.logits, validation.value, *gradients
+
+    def weights_gradients(self, images: Tensor, labels: Tensor) -> tuple[Tensor | None, ...]:
+        """Logits, loss, and the loss's gradient in each weight, as Lightning scales it."""
+        weights = self.supernet.weights()
+        self.supernet.zero_grad()
+        mixing = {kind: drawn.detach() for kind, drawn in self.mixture.drawn(self.progress).items()}
+        logits = self.supernet(images, mixing)
+        loss = cross_entropy(logits, labels)
+        with as_recorded(loss):
+            self.manual_backward(loss)
+        return logits.detach(), loss.detach(), *(weight.grad for weight in weights)
+
+    def setup(self, stage: str) -> None:
+        """Chooses the executor; tells a rule that counts operations how large the images are."""
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        self.execution.choose(self.trainer, data)
+        if (size := getattr(data, "image_size", None)) is not None:
+            self.derivation = for_data(self.derivation, image_size=size)
+            self.hparams["derivation"] = describe_part(self.derivation)
+
+    def on_fit_start(self) -> None:
+        """Captures the steps in CUDA graphs, where that was asked for and is possible."""
+        self.selected = None  # what an earlier search selected is not what this one will find
+        steps: tuple[Step, Step] = self.alphas_gradients, self.weights_gradients
+        if self.cuda_graphs:
+            possible = scaler_of(self.trainer) is None and self.mixture.deterministic
+            possible &= self.device.type == "cuda" and isinstance(self.gradient, FirstOrder)
+            steps = graphed(steps, self.supernet.buffers, possible and own_part().ranks == 1)
+        self._alphas_step, self._weights_step = steps
+
+    def on_after_backward(self) -> None:
+        """The gradients of the joint batch, where several processes search together."""
+        average_gradients(self.supernet.weights())
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clips the weights' gradient; Lightning calls this after unscaling."""
+        norm = torch.nn.utils.clip_grad_norm_(self.supernet.weights(), self.gradient_clip)
+        self.log("search/weights_gradient", norm)
+
+    def configure_optimizers(self) -> tuple[list[Any], list[Any]]:
+        """Both optimizers, and the cosine of the weights' learning rate over all steps."""
+        weights = self.weights_optimizer(self.supernet.weights())
+        self.gradient.check(weights)
+        alphas = self.alphas_optimizer(self.mixture.parameters())
+        steps = total_steps(self.trainer)
+        return [weights, alphas], [falling(weights, steps, self.final_learning_rate)]
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Loss and accuracy of the supernet."""
+        images, labels = batch
+        logits = self.supernet(images, self.mixture.expected(self.progress))
+        self.accuracy(logits, labels)
+        loss, size = cross_entropy(logits, labels), len(labels)
+        self.log("search/validation_loss", loss, batch_size=size, sync_dist=True)
+        self.log("search/validation_accuracy", self.accuracy, prog_bar=True, batch_size=size)
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs how far the alphas have come."""
+        known = {f"alphas/{name}": value for name, value in self.diagnostics().items()}
+        self.log_dict(known, sync_dist=True)
+
+    @property
+    def progress(self) -> float:
+        """How much of the search is done, 0 to 1; 1 wherever nothing is searched."""
+        if self.trainer.state.fn != "fit":
+            return 1.0
+        return min(1.0, self.global_step / total_steps(self.trainer))
+
+    def shares(self) -> dict[str, Tensor]:
+        """What ranks the candidates: kind -> ``(edges, candidates)``, without a graph."""
+        return self.mixture.shares()
+
+    def derive(self) -> Architecture:
+        """The architecture that was selected, or else that the alphas stand for now."""
+        if self.selected is not None:
+            return self.selected
+        found_by = {"algorithm": self.algorithm, "architecture_steps": int(self.architecture_steps)}
+        return derive(self.space, self.shares(), found_by, self.derivation)
+
+    @property
+    def algorithm(self) -> str:
+        """A short name for reports."""
+        parts = ("DARTS", self.relaxation, self.gradient, *self.regularizers)
+        return algorithm_of(parts, self.hparams)
+
+    def diagnostics(self) -> dict[str, float]:
+        """How decided the alphas are, over all edges of all kinds of cells."""
+        shares = torch.cat(list(self.shares().values()))  # (all edges, candidates)
+        initial = torch.cat([getattr(self, f"initial_shares_{kind}") for kind in self.shares()])
+        return diagnose(shares, initial, self.space.candidates)
+
+    def results(self) -> dict[str, Any]:
+        """What a summary tells about the search."""
+        return {
+            "supernet_params": sum(p.numel() for p in self.supernet.weights()),
+            "alphas": sum(p.numel() for p in self.mixture.parameters()),
+            "architecture_steps": int(self.architecture_steps),
+            **{name: round(value, 4) for name, value in self.diagnostics().items()},
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds what other commands need: the architecture and the settings as plain values."""
+        checkpoint["architecture"] = self.derive().to_dict()
+        checkpoint["selected"] = self.selected is not None
+        checkpoint["executor"] = self.execution.name
+        checkpoint["model"] = {
+            "class_path": class_path(ArchitectureSearch),
+            "init_args": dict(self.hparams),
+        }
+        checkpoint |= describe_data(self)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes what a search had: its executor, and an architecture that shares did not select."""
+        self.execution.go_on_with(str(checkpoint.get("executor")))
+        if checkpoint.get("selected"):
+            self.selected = Architecture.of(checkpoint["architecture"])
+
+    def _optimizer(self, position: int) -> Optimizer:
+        return cast(list[Optimizer], self.optimizers(use_pl_optimizer=False))[position]
+
+    def _log_batch(self, split: str, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
+        accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
+        loss, accuracy = averaged(loss, accuracy)
+        rate = self._optimizer(0 if split == "weights" else 1).param_groups[0]["lr"]
+        shown = {f"search/{split}_loss": loss, f"search/{split}_accuracy": accuracy}
+        self.log_dict(shown, prog_bar=split == "weights")
+        self.log(f"search/{split}_learning_rate", rate)

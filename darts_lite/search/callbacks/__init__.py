@@ -1,0 +1,1 @@
+"""Safeguards of a search, and selection."""

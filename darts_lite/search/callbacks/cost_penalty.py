@@ -1,0 +1,96 @@
+"""A search that knows what its net will cost."""
+
+from collections.abc import Callable, Mapping
+from typing import cast
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from darts_lite.derivation.budget import WithinBudget
+from darts_lite.derivation.costs import COSTS, CostTable, kept_costs
+from darts_lite.search.architecture_search import ArchitectureSearch
+
+
+class CostPenalty(Callback):
+    """Adds the expected cost of the derived net to the loss of the alphas.
+
+    Without a budget the penalty is ``strength * expected / that of even shares``; with one it is
+    ``strength * max(0, expected / budget - 1)``, which leaves a search alone that stays within. The
+    expectation is `darts_lite.derivation.costs.CostTable.expected`, whose gradient in the alphas is
+    exact (ProxylessNAS, arXiv 1812.00332, section 3.3, has the same for latency). The net is the
+    one that is retrained, as far as a `darts_lite.WithinBudget` of the search tells its skeleton.
+
+    Args:
+        cost: ``parameters``, ``multiply_adds``, or ``latency``: milliseconds of one image, measured
+            for every operation on the search's device when it starts, which needs a `table`.
+        table: File of the operations' costs, see `darts_lite.derivation.costs.kept_costs`, which
+            may come from another device; measured and written where there is no such file.
+        strength: Weight of the penalty.
+        budget: What the cost should not exceed, in its own unit.
+
+    Raises:
+        ValueError: if the cost is unknown, a number is not above 0, or a latency has no table.
+    """
+
+    def __init__(
+        self,
+        cost: str = "multiply_adds",
+        strength: float = 0.1,
+        budget: float | None = None,
+        table: str | None = None,
+    ) -> None:
+        if cost not in COSTS:
+            raise ValueError(f"unknown cost {cost!r}; choose from {sorted(COSTS)}")
+        if not strength > 0 or (budget is not None and not budget > 0):
+            raise ValueError(
+                f"strength and budget of a cost must be above 0, got {strength} and {budget}"
+            )
+        if cost == "latency" and table is None:  # measured anew, a resumed search would differ
+            raise ValueError("a penalty of latency needs table, the path of a file to keep it in")
+        self.cost, self.strength, self.budget, self.table = cost, strength, budget, table
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measures the operations and adds the penalty to the search's regularizers."""
+        if not isinstance(pl_module, ArchitectureSearch):
+            return
+        if any(
+            isinstance(other, ExpectedCost) and other.owner is self
+            for other in pl_module.regularizers
+        ):
+            return
+        about = (
+            pl_module.hparams["in_channels"],
+            pl_module.hparams["num_classes"],
+            trainer.datamodule.image_size,  # type: ignore[attr-defined]
+            pl_module.device if self.cost == "latency" else "meta",
+        )
+        table, space, rule = None, pl_module.space, pl_module.derivation
+        if isinstance(rule, WithinBudget):
+            space = rule.retrained_space(space)
+        if trainer.is_global_zero and self.table is not None:
+            table = kept_costs(self.table, space, self.cost, *about)
+        elif trainer.is_global_zero:
+            table = CostTable.measure(space, COSTS[self.cost], *about)
+        table = cast(CostTable, trainer.strategy.broadcast(table))  # one measurement for all ranks
+        penalty = ExpectedCost(self, table, pl_module.mixture.ranking)
+        pl_module.regularizers = [*pl_module.regularizers, penalty]
+
+
+class ExpectedCost:
+    """The penalty of a `CostPenalty`, once the costs are known."""
+
+    def __init__(
+        self, owner: CostPenalty, table: CostTable, ranking: Callable[[], Mapping[str, Tensor]]
+    ) -> None:
+        self.owner, self.table, self.ranking = owner, table, ranking
+        even = {kind: torch.ones_like(row) for kind, row in ranking().items()}
+        self.unit = owner.budget or float(table.expected(even))
+
+    def penalty(self, alphas: Mapping[str, Tensor], progress: float) -> Tensor:
+        """See `darts_lite.search.regularizers.Regularizer`; edge weights count too."""
+        relative = self.table.expected(self.ranking()) / self.unit
+        if self.owner.budget is not None:
+            relative = (relative - 1).clamp_min(0)
+        return self.owner.strength * relative

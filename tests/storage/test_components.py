@@ -1,0 +1,38 @@
+"""Parts of a model as plain values."""
+
+from typing import Any
+
+import pytest
+
+from darts_lite.derivation.budget import DERIVATIONS, WithinBudget
+from darts_lite.derivation.rules import SkipLimit
+from darts_lite.search.relaxations import RELAXATIONS, Concrete
+from darts_lite.storage.components import describe_part, part_of
+
+KNOWN = (*RELAXATIONS, *DERIVATIONS)
+PARTS = [kind() for kind in KNOWN] + [
+    Concrete(3.0, 2.0),
+    SkipLimit(1),
+    WithinBudget(9000, cells=4, reductions=(1,)),
+]
+
+
+@pytest.mark.parametrize("part", PARTS, ids=repr)
+def test_a_description_makes_it_again(part: Any) -> None:
+    assert part_of(describe_part(part), KNOWN) == part
+    assert part_of(part, KNOWN) is part
+
+
+def test_what_is_not_known_is_not_made() -> None:
+    with pytest.raises(ValueError, match="'os.Mine' is none of"):
+        part_of({"class_path": "os.Mine", "init_args": {}}, KNOWN)
+
+
+def test_what_cannot_be_described_is_refused() -> None:
+    class Mine:
+        pass
+
+    parts: list[Any] = [Mine(), lambda space, shares: {}, Concrete]
+    for part in parts:
+        with pytest.raises(ValueError, match="must be a dataclass"):
+            describe_part(part)

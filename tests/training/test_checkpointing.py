@@ -1,0 +1,171 @@
+"""Checkpoints from which a stage goes on exactly."""
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import LightningModule, seed_everything
+from lightning.pytorch.callbacks import Callback
+from run_helpers import SMALL, fast_sgd, quiet_trainer
+
+from darts_lite.data.image_data import ImageData
+from darts_lite.retraining.retraining import Retraining
+from darts_lite.runs.precision import choose_precision
+from darts_lite.search.architecture_search import ArchitectureSearch
+from darts_lite.search.callbacks.eigenvalue_monitor import EigenvalueMonitor
+from darts_lite.search.callbacks.operation_freezing import OperationFreezing
+from darts_lite.search.exploration.evaluators import SharedWeights
+from darts_lite.search.exploration.exploration import Exploration
+from darts_lite.search.relaxations import Concrete
+from darts_lite.storage.atomic_files import write_text
+from darts_lite.training.checkpointing import Saving, WholeFiles, keep_before, saved_state
+
+
+class At(Callback):
+    """Does something after a number of steps."""
+
+    def __init__(self, step: int, what: Any) -> None:
+        self.step, self.what, self.count = step, what, 0
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        self.count += 1
+        if self.count == self.step:
+            self.what()
+
+
+class Cut(Exception):
+    """As if the process had been killed."""
+
+
+def cut() -> None:
+    raise Cut
+
+
+def search() -> ArchitectureSearch:
+    return ArchitectureSearch(
+        SMALL,
+        relaxation=Concrete(),
+        weights_optimizer=fast_sgd,
+        partial_channels=2,
+        edge_weights=True,
+        auxiliary_skip=1.0,
+    )
+
+
+def exploration() -> Exploration:
+    return Exploration(
+        SMALL,
+        evaluator=SharedWeights(weights_epochs=1.0, batches=1),
+        evaluations=9,
+        weights_optimizer=fast_sgd,
+    )
+
+
+def retraining() -> Retraining:
+    torch.manual_seed(1)
+    found = ArchitectureSearch(SMALL).derive()
+    return Retraining(found, drop_path=0.3, ema_decay=0.9, schedule="one_cycle")
+
+
+def trained(
+    make: Any, root: str, path: Path, interrupt: Callback | None, settings: dict[str, Any]
+) -> dict[str, torch.Tensor]:
+    """State after a training, from the checkpoint if there is one."""
+    seed_everything(3, verbose=False)
+    model: LightningModule = make()
+    data = ImageData(root=root, search_batch_size=200, batch_size=200)
+    guards: list[Callback] = [OperationFreezing(0.9, 2, 1), EigenvalueMonitor(1e9, 1, 2)]
+    guards = guards if isinstance(model, ArchitectureSearch) else []
+    saving = Saving(path, every_steps=2)
+    own = [saving] if interrupt is None else [saving, interrupt]
+    plugins = [WholeFiles(), *settings.pop("plugins", [])]
+    callbacks = [*guards, *own]
+    run = quiet_trainer(
+        max_epochs=3, callbacks=callbacks, plugins=plugins, enable_checkpointing=True, **settings
+    )
+    start = path if path.exists() else None
+    run.fit(model, datamodule=data, ckpt_path=start, weights_only=True)
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("step", [2, 4, 9, 10, 16])
+@pytest.mark.parametrize("make", [search, exploration, retraining], ids=lambda make: make.__name__)
+def test_a_training_goes_on_exactly(make: Any, step: int, digits_root: str, tmp_path: Path) -> None:
+    whole = trained(make, digits_root, tmp_path / "a.ckpt", None, {})
+    with pytest.raises(Cut):
+        trained(make, digits_root, tmp_path / "b.ckpt", At(step, cut), {})
+    again = trained(make, digits_root, tmp_path / "b.ckpt", None, {})
+    assert whole.keys() == again.keys()
+    for name, value in whole.items():
+        assert torch.equal(value, again[name]), name
+
+
+@pytest.mark.parametrize("precision", ["16-mixed", "64-true"])
+def test_other_precisions_go_on_exactly(precision: str, digits_root: str, tmp_path: Path) -> None:
+    def settings() -> dict[str, Any]:
+        return choose_precision("cpu", precision)
+
+    whole = trained(search, digits_root, tmp_path / "a.ckpt", None, settings())
+    with pytest.raises(Cut):
+        trained(search, digits_root, tmp_path / "b.ckpt", At(13, cut), settings())
+    again = trained(search, digits_root, tmp_path / "b.ckpt", None, settings())
+    assert all(torch.equal(value, again[name]) for name, value in whole.items())
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, files = tmp_path / "last.ckpt", WholeFiles()
+    files.save_checkpoint({"step": 1}, path)
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space.*the one before is intact: .*last.ckpt"):
+        files.save_checkpoint({"step": 2}, path)
+    assert files.load_checkpoint(path) == {"step": 1}
+    assert list(tmp_path.iterdir()) == [path]
+    files.remove_checkpoint(path)
+    files.remove_checkpoint(path)
+    assert not path.exists()
+
+
+def test_the_checkpoints_before_are_numbered(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    for text in "abcd":
+        for _ in range(2):  # as by a run that is killed in between
+            keep_before(path, 3)
+        write_text(path, text)
+    names = {one.name: one.read_text() for one in tmp_path.iterdir()}
+    assert names == {"last.ckpt": "d", "last-1.ckpt": "c", "last-2.ckpt": "b"}
+
+
+def test_the_end_is_kept_beside_the_epochs_before(digits_root: str, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    saving = Saving(path, keep=3)
+    run = quiet_trainer(
+        max_epochs=4, callbacks=[saving], plugins=[WholeFiles()], enable_checkpointing=True
+    )
+    digits = ImageData(root=digits_root, search_batches_per_epoch=1)
+    run.fit(ArchitectureSearch(SMALL), datamodule=digits)
+    saving.end(run, {"kept": True})
+    steps = [
+        torch.load(path.with_stem(stem), weights_only=True)["loops"]["fit_loop"]
+        for stem in ("last", "last-1", "last-2")
+    ]
+    assert [loop["epoch_progress"]["current"]["processed"] for loop in steps] == [4, 3, 2]
+    assert len([*path.parent.iterdir()]) == 3
+    assert saved_state(torch.load(path, weights_only=True))["results"] == {"kept": True}
+
+
+def test_the_state_is_found_in_a_checkpoint(digits_root: str, tmp_path: Path) -> None:
+    trained(retraining, digits_root, tmp_path / "a.ckpt", None, {})
+    state = saved_state(torch.load(tmp_path / "a.ckpt", weights_only=True))
+    assert state["seconds"] > 0
+    assert "retraining/validation_accuracy" in state["metrics"]
+    assert state["results"] is None
+    assert saved_state({}) == {}
