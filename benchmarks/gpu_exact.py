@@ -166,7 +166,7 @@ def resumed_against_whole(jobs: Jobs) -> Figures:
         try:
             cut.search([Interruption(6)])
         except Stopped:
-            checkpoint = cut.trainers.directory / "checkpoints" / "last.ckpt"
+            checkpoint = cut.trainers.folder.checkpoint("search")
         else:
             raise ValueError("the signal has not stopped the search")
         again, _ = jobs.tiny("again", "32-true", [], EXACT).search(resume_from=checkpoint)

@@ -25,9 +25,10 @@ from darts_lite.distributed.strategy import prepare
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import stages
 from darts_lite.runs.settings import RunSettings
-from darts_lite.runs.trainer_factory import Trainers, listed
+from darts_lite.runs.trainer_factory import TrainerFactory, listed
 from darts_lite.search.architecture_search import ArchitectureSearch
-from darts_lite.storage.run_record import Record as Summary
+from darts_lite.search.base import Search
+from darts_lite.storage.run_record import RunRecord
 from darts_lite.training import memory
 
 SHORT: presets.Config = {
@@ -98,16 +99,16 @@ class Job:
         return defaults | quiet | place | presets.built(self.settings["trainer"])
 
     @cached_property
-    def trainers(self) -> Trainers:
+    def trainers(self) -> TrainerFactory:
         """Makes the trainers of all stages."""
         run = RunSettings(name=self.settings["run"]["name"], folder=str(self.folder))
-        return Trainers(self.trainer_settings, run, "fit")
+        return TrainerFactory(self.trainer_settings, run, "fit")
 
     def seed(self) -> None:
         """Begins the random numbers of a stage."""
         seed_everything(self.settings["seed_everything"], workers=True, verbose=False)
 
-    def model(self) -> stages.Search:
+    def model(self) -> Search:
         """What is searched."""
         sizes = {"in_channels": self.data.in_channels, "num_classes": self.data.num_classes}
         return presets.maker(self.settings["model"])(**sizes)
@@ -119,7 +120,7 @@ class Job:
 
     def search(
         self, callbacks: Sequence[Callback] = (), resume_from: Path | None = None
-    ) -> tuple[stages.Search, dict[str, Any]]:
+    ) -> tuple[Search, dict[str, Any]]:
         """Searches.
 
         Args:
@@ -134,17 +135,17 @@ class Job:
         own = listed(self.trainer_settings["callbacks"])
         trainer = self.trainers.make(model, callbacks=[*own, *callbacks])
         prepare(trainer, self.data, "fit")
-        directory = self.trainers.directory
-        return model, stages.search(trainer, model, self.data, directory, resume_from)
+        record = RunRecord(self.trainers.folder)
+        return model, stages.search(trainer, model, self.data, record, resume_from)[1]
 
     def train(self) -> Figures:
         """Trains and tests what the search has found; returns that part of the summary."""
         self.seed()
-        directory = self.trainers.directory
-        found = str(directory / "checkpoints" / "last.ckpt")
+        folder = self.trainers.folder
+        found = str(folder.checkpoint("search"))
         net = self.retraining(found, self.data.in_channels, self.data.num_classes)
-        trainer = self.trainers.make(net, max_epochs=net.max_epochs, max_steps=-1)
-        summary = Summary(directory)
+        trainer = self.trainers.make_for_net(net)
+        summary = RunRecord(folder)
         stages.retrain_and_test(trainer, net, self.data, summary)
         return summary.summary
 

@@ -1,5 +1,23 @@
 """Differentiable architecture search that leaves a small trained network behind.
 
+The folders, each of which imports only from those above it:
+
+- ``storage``: what lies on disk, whole files, safe checkpoints, the run's folder and its records;
+- ``distributed``: several processes that train as one;
+- ``space``: what may be chosen, and what was chosen;
+- ``data``: images in batches on the training device;
+- ``training``: what a search and a retraining share;
+- ``networks``: the skeleton, the supernet and the discrete net, in ``folded`` the fast executor;
+- ``derivation``: from shares to an architecture, by costs, rules, budgets and consensus;
+- ``search``: the bilevel search, in ``exploration`` searches without gradients, in ``callbacks``
+  safeguards and selection;
+- ``retraining``: trains and tests the discrete net;
+- ``plots``: drawings of cells, runs and predictions;
+- ``export``: the net for other programs;
+- ``runs``: one run of ``fit``, in ``callbacks`` what it records;
+- ``planning``: what a run will take, measured before it starts;
+- ``cli``: the command line.
+
 The public names stand in `__init__.pyi`, with their modules. Each is imported when it is first
 asked for, so that what needs no torch, as ``--help``, does not wait for it.
 """

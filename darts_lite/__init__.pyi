@@ -30,6 +30,7 @@ from .space.search_space import (
     mnist_space,
     nasbench201_space,
 )
+from .training.optimizers import darts_adam, darts_sgd
 
 __all__ = [
     "ARCHITECTURES",
@@ -75,6 +76,8 @@ __all__ = [
     "Softmax",
     "Supernet",
     "ZeroOne",
+    "darts_adam",
+    "darts_sgd",
     "darts_space",
     "derive",
     "mnist_space",

@@ -1,5 +1,6 @@
 """Real digits for all tests, without a data folder, and networks that do not work."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from run_helpers import Finished, Proxy, use_proxy, write_digits
 from darts_lite.data.image_data import ImageData
 
 # The tests' tensors are tiny: a second thread only waits, and long where the machine is shared.
+os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
 torch.set_num_threads(1)
 
 

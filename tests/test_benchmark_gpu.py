@@ -213,6 +213,7 @@ def test_a_step_in_its_own_process_can_be_ended() -> None:
         in_own_process(time.time, 0.0)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_tells_figures_warnings_and_reasons() -> None:
     assert in_own_process(torch.__config__.parallel_info, 60.0)  # type: ignore[arg-type]
     with pytest.raises(RuntimeError, match="^KeyError: 'popitem"):

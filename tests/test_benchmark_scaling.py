@@ -27,6 +27,7 @@ def sweep(name: str, values: Sequence[int], cost: Callable[[int], int]) -> list[
     return points
 
 
+@pytest.mark.slow
 def test_a_sweep_is_measured_and_drawn(
     found_digits: None,
     tmp_path: Path,

@@ -80,6 +80,7 @@ def cells(table: str) -> list[list[str]]:
     return [[cell.strip() for cell in row.split("|")[1:-1]] for row in table.splitlines()[2:]]
 
 
+@pytest.mark.slow
 def test_all_systems_are_measured(
     quick_start: None,
     found_digits: None,

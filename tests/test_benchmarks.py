@@ -122,6 +122,7 @@ def test_second_order_compares_ways(found_digits: None, capsys: pytest.CaptureFi
     assert len(rows) == 7 and not rows[-1][1].startswith("0.0")
 
 
+@pytest.mark.slow
 def test_the_tutorials_net_is_trained_and_tested(
     digits_root: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,9 +14,10 @@ from disks import fill, small_disk
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from darts_lite.cli.lightning_cli import main
-from darts_lite.storage.checkpoints import read_checkpoint
-from darts_lite.storage.run_record import Halted, Record, read_summary
-from darts_lite.training.checkpointing import WholeFiles, keep_before
+from darts_lite.storage.checkpoints import Checkpoint
+from darts_lite.storage.run_folder import RunFolder
+from darts_lite.storage.run_record import Halted, RunRecord, read_summary
+from darts_lite.training.checkpointing import AtomicCheckpointIO, rotate
 
 
 def arguments(folder: Path, data: str, stage: str, step: int, leave: int) -> list[str]:
@@ -50,12 +51,12 @@ def arguments(folder: Path, data: str, stage: str, step: int, leave: int) -> lis
 def result(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor], dict[str, Any]]:
     """All that a full disk in between must not change: figures, tensors, and TensorBoard's."""
     directory = folder / "full" / "version_0"
-    summary = read_summary(directory)
+    summary = read_summary(RunFolder(directory))
     names = ("test_loss", "validation_accuracy", "search_validation_accuracy", "architecture")
     tensors = {
         f"{file}/{name}": value
         for file in ("checkpoints/last.ckpt", "net.ckpt")
-        for name, value in read_checkpoint(directory / file)["state_dict"].items()
+        for name, value in Checkpoint.read(directory / file).weights.items()
     }
     events = EventAccumulator(str(directory)).Reload()
     scalars = {
@@ -74,6 +75,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, digits_root: str) -> Any:
     return result(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stage", "step", "leave", "failed", "left"),
     [
@@ -107,15 +109,15 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(
         assert done.returncode == 2, done.stderr
         assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
         newest = disk.path / "full" / "version_0" / "checkpoints" / left
-        assert re.search(rf"{failed}.*; once mended, --run.resume auto goes on from ", done.stderr)
-        assert re.search(rf"{newest}(, which is intact$|; once mended)", done.stderr), done.stderr
-        assert read_checkpoint(newest)["global_step"] in (step - step % 3, step + 1)
+        assert re.search(rf"{failed}.*; once fixed, --run.resume auto goes on from ", done.stderr)
+        assert re.search(rf"{newest}(, which is intact$|; once fixed)", done.stderr), done.stderr
+        assert Checkpoint.read(newest).content["global_step"] in (step - step % 3, step + 1)
         assert not list(disk.path.glob("**/.*.part"))
         (disk.path / "filler").write_bytes(b"")
         main(given)
         (directory,) = (disk.path / "full").iterdir()
         figures, tensors, scalars = result(disk.path)
-        assert read_summary(directory)["finished"]
+        assert read_summary(RunFolder(directory))["finished"]
         assert figures == whole[0]
         assert tensors.keys() == whole[1].keys()
         assert all(torch.equal(value, whole[1][name]) for name, value in tensors.items())
@@ -125,7 +127,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(
 
 def test_a_full_disk_leaves_the_file_before(tmp_path: Path) -> None:
     with small_disk(tmp_path, "1m") as disk:
-        path, files = disk.path / "last.ckpt", WholeFiles()
+        path, files = disk.path / "last.ckpt", AtomicCheckpointIO()
         files.save_checkpoint({"step": 1}, path)
         fill(disk.path, leave=2**16)
         with pytest.raises(
@@ -138,13 +140,14 @@ def test_a_full_disk_leaves_the_file_before(tmp_path: Path) -> None:
 
 def test_a_summary_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -> None:
     with small_disk(tmp_path, "1m") as disk:
-        record = Record(disk.path)
+        folder = RunFolder(disk.path)
+        record = RunRecord(folder)
         record.begin({"seed": 1})
-        before = read_summary(disk.path)
+        before = read_summary(folder)
         fill(disk.path)
         with pytest.raises(Halted, match=r"summary.json \(No space.*from the start, as nothing is"):
             record.stage("search", lambda: {"alphas": 40})
-        assert read_summary(disk.path) == before
+        assert read_summary(folder) == before
 
 
 def test_where_no_link_can_be_made_the_one_before_is_still_kept(tmp_path: Path) -> None:
@@ -154,7 +157,7 @@ def test_where_no_link_can_be_made_the_one_before_is_still_kept(tmp_path: Path) 
         (disk.path / "other").write_text("")
         with pytest.raises(OSError, match="No space"):
             os.link(path, disk.path / "link")
-        keep_before(path, 2)
+        rotate(path, 2)
         assert {one.name for one in disk.path.iterdir()} == {"last-1.ckpt", "other"}
         assert path.with_stem("last-1").read_text() == "a"
 
@@ -180,7 +183,7 @@ def test_a_read_only_disk_is_told_before_anything_is_computed(
         disk.remount("ro")
         assert_refused(disk.path, digits_root, capsys)
         with pytest.raises(OSError, match=r"cannot write .*\(Read-only file system\)"):
-            Record(disk.path).begin({})
+            RunRecord(RunFolder(disk.path)).begin({})
 
 
 def test_a_read_only_folder_is_told_before_anything_is_computed(

@@ -18,8 +18,8 @@ from run_helpers import SMALL, quiet_trainer
 from darts_lite.cli.arguments import OWN, TRAINING
 from darts_lite.cli.lightning_cli import DartsCLI
 from darts_lite.cli.main import parser
-from darts_lite.cli.parsing import with_checkpoint_settings
-from darts_lite.cli.presets import with_presets
+from darts_lite.cli.parsing import add_checkpoint_settings
+from darts_lite.cli.presets import expand_presets
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation.rules import derive
 from darts_lite.retraining.retraining import Retraining
@@ -72,7 +72,7 @@ def test_a_command_parses(command: str, checkpoint: str, monkeypatch: pytest.Mon
         parser().parse_args(arguments)
         return
     arguments = [checkpoint if word.endswith(".ckpt") else word for word in arguments]
-    ParseOnly(with_checkpoint_settings(with_presets(arguments)))
+    ParseOnly(*add_checkpoint_settings(expand_presets(arguments)))
 
 
 def test_the_two_commands_that_set_everything_up() -> None:
@@ -89,7 +89,7 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_lines_about_what_goes_wrong_are_those_of_the_program() -> None:
-    sources = "".join(path.read_text() for path in (ROOT / "darts_lite").glob("*.py"))
+    sources = "".join(path.read_text() for path in (ROOT / "darts_lite").rglob("*.py"))
     said = re.sub(r"\{[^{}]*\}", "…", re.sub(r'"\s*\n\s*f?"', "", sources))
     table = README.split("## When something goes wrong")[1].split("## ")[0]
     rows = [row.split(" | ")[0].removeprefix("| ") for row in table.splitlines() if "| `" in row]
@@ -116,6 +116,7 @@ def test_the_library_example_runs(
         exec(compile(block, "README.md", "exec"), {})
 
 
+@pytest.mark.slow
 def test_the_example_of_own_parts_runs(tmp_path: Path) -> None:
     (own,) = [block for block in blocks_of("python") if block.startswith("# my_parts.py")]
     (settings,) = blocks_of("yaml")

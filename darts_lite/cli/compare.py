@@ -1,4 +1,4 @@
-"""`compare`: several runs side by side, in the terminal and as TensorBoard's hyperparameters."""
+"""`compare`: shows runs side by side, in the terminal and as TensorBoard's hyperparameters."""
 
 import argparse
 import json
@@ -15,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from darts_lite.storage.atomic_files import short_names
-from darts_lite.storage.run_record import SUMMARY, read_summary
+from darts_lite.storage.run_folder import RunFolder
+from darts_lite.storage.run_record import read_summary
 
 Summary = Mapping[str, Any]
 COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
@@ -32,27 +33,29 @@ COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "device": ("device", str),
     "architecture": ("architecture", str),
 }
-"""Entry of a summary -> its heading, and how it is written."""
+"""Maps an entry of a summary to its heading and its format."""
 FIGURES = tuple(
     name for name in COLUMNS if name.endswith(("accuracy", "params", "macs", "seconds"))
 )
+"""Columns with results."""
 SETTINGS = tuple(name for name in COLUMNS if name not in FIGURES)
+"""Columns with settings, which are shown only if the runs differ in them."""
 LONG = ("algorithm", "dataset", "device", "architecture")
-"""Of these, those that stand below the table, a line for each run."""
+"""Settings that are too long for the table, and so follow it in a line for each run."""
 
 
 def run(options: argparse.Namespace) -> None:
-    """Prints the runs, best first, and writes them for TensorBoard where that is asked for.
+    """Prints the runs, best first, and writes them for TensorBoard if that is asked for.
 
     Raises:
         ValueError: if there is no run to compare.
     """
-    runs = sorted(find_runs(options.runs).items(), key=lambda item: _accuracy(item[1]))
+    runs = sorted(find_runs(options.runs).items(), key=lambda item: _sort_key(item[1]))
     if options.json:
         print(json.dumps([{"run": name, **summary} for name, summary in runs]))
     else:
-        Console().print(table(runs))
-        for line in lines_below(runs, options.architectures):
+        Console().print(make_table(runs))
+        for line in list_long_settings(runs, options.architectures):
             print(line)
     if options.tensorboard is not None:
         write_hyperparameters(runs, Path(options.tensorboard))
@@ -61,37 +64,37 @@ def run(options: argparse.Namespace) -> None:
 
 
 def find_runs(places: Sequence[str]) -> dict[str, Summary]:
-    """The summaries of runs in and below folders, by absolute path.
+    """Reads the summaries of the runs in and below folders, by absolute path of the run.
 
     Raises:
-        ValueError: if a folder holds none, or none that can be read.
+        ValueError: if a folder holds no run, or no summary can be read.
     """
     found: dict[str, Summary] = {}
     for place in dict.fromkeys(map(os.path.abspath, places)):
-        below = sorted(path.parent for path in Path(place).rglob(SUMMARY))
-        read = {str(path): read_summary(path) for path in below}
+        read = {str(folder): read_summary(folder) for folder in RunFolder.below(Path(place))}
         whole = {name: summary for name, summary in read.items() if summary}
         for name in sorted(read.keys() - whole.keys()):
-            warnings.warn(f"{name}/{SUMMARY} is damaged, and this run left out", stacklevel=2)
+            damaged = RunFolder(Path(name)).summary
+            warnings.warn(f"{damaged} is damaged; this run is left out", stacklevel=2)
         found |= whole
         if not read:
             raise ValueError(
-                f"no run in {place}; give folders of runs, which hold a {SUMMARY}, or of several"
+                f"no run in {place}; give folders of runs, which hold a summary.json, or of several"
             )
     if not found:
         raise ValueError("none of these runs can be read; name others")
     return found
 
 
-def table(runs: Sequence[tuple[str, Summary]]) -> Table:
-    """A row per run, without columns that no run has anything for or all have the same in.
+def make_table(runs: Sequence[tuple[str, Summary]]) -> Table:
+    """Makes a table with a row for each run, without empty columns and settings that all share.
 
     Args:
-        runs: Folders and summaries.
+        runs: Folder and summary of each run.
     """
-    made = Table(box=SIMPLE, pad_edge=False, collapse_padding=True)
-    made.add_column("run", overflow="fold")
-    differing = _differing(runs)
+    table = Table(box=SIMPLE, pad_edge=False, collapse_padding=True)
+    table.add_column("run", overflow="fold")
+    differing = _list_differing(runs)
     shown = [
         name
         for name in COLUMNS
@@ -99,41 +102,40 @@ def table(runs: Sequence[tuple[str, Summary]]) -> Table:
         or (name in differing and name not in LONG)
     ]
     for name in shown:
-        made.add_column(COLUMNS[name][0], justify="right", no_wrap=True)
-    for name, (_, summary) in zip(_names(runs), runs, strict=True):
-        made.add_row(Text(name), *(Text(_cell(key, summary.get(key))) for key in shown))
-    return made
+        table.add_column(COLUMNS[name][0], justify="right", no_wrap=True)
+    for name, (_, summary) in zip(_shorten_names(runs), runs, strict=True):
+        table.add_row(Text(name), *(Text(_format_entry(key, summary.get(key))) for key in shown))
+    return table
 
 
-def lines_below(runs: Sequence[tuple[str, Summary]], architectures: bool = False) -> list[str]:
-    """What is too long for a table, where runs differ in it.
+def list_long_settings(
+    runs: Sequence[tuple[str, Summary]], architectures: bool = False
+) -> list[str]:
+    """Lists the `LONG` settings in which the runs differ, in a line for each run.
 
     Args:
-        runs: Folders and summaries.
-        architectures: Whether to tell what was found as well.
+        runs: Folder and summary of each run.
+        architectures: True to list the architectures as well.
     """
-    told = [key for key in _differing(runs) if key in LONG and key != "architecture"]
-    told += ["architecture"] if architectures else []
+    shown = [key for key in _list_differing(runs) if key in LONG and key != "architecture"]
+    shown += ["architecture"] if architectures else []
     return [
-        f"{name}: " + "; ".join(_cell(key, summary.get(key)) for key in told)
-        for name, (_, summary) in zip(_names(runs), runs, strict=True)
-        if told
+        f"{name}: " + "; ".join(_format_entry(key, summary.get(key)) for key in shown)
+        for name, (_, summary) in zip(_shorten_names(runs), runs, strict=True)
+        if shown
     ]
 
 
-def _names(runs: Sequence[tuple[str, Summary]]) -> list[str]:
+def _shorten_names(runs: Sequence[tuple[str, Summary]]) -> list[str]:
     return short_names([folder for folder, _ in runs])
 
 
 def write_hyperparameters(runs: Sequence[tuple[str, Summary]], folder: Path) -> None:
-    """The settings in which runs differ, their algorithm and figures, below a folder.
-
-    Each run has a TensorBoard log of its own there.
-    """
+    """Writes a TensorBoard log for each run: its algorithm, results and differing settings."""
     from torch.utils.tensorboard import SummaryWriter
 
-    shown = {"algorithm", *_differing(runs)}
-    for name, (_, summary) in zip(_names(runs), runs, strict=True):
+    shown = {"algorithm", *_list_differing(runs)}
+    for name, (_, summary) in zip(_shorten_names(runs), runs, strict=True):
         settings = {key: str(summary[key]) for key in SETTINGS if key in shown and key in summary}
         figures = {
             f"final/{key}": float(summary[key]) for key in FIGURES if summary.get(key) is not None
@@ -142,19 +144,19 @@ def write_hyperparameters(runs: Sequence[tuple[str, Summary]], folder: Path) -> 
             writer.add_hparams(settings, figures, run_name=".")
 
 
-def _differing(runs: Sequence[tuple[str, Summary]]) -> list[str]:
+def _list_differing(runs: Sequence[tuple[str, Summary]]) -> list[str]:
     return [key for key in SETTINGS if len({str(summary.get(key)) for _, summary in runs}) > 1]
 
 
-def _cell(name: str, value: Any) -> str:
+def _format_entry(name: str, value: Any) -> str:
     if value is None:
         return "-"
     try:
         return COLUMNS[name][1](value)
-    except (TypeError, ValueError):  # a summary that somebody changed
+    except (TypeError, ValueError):  # the summary was changed by hand
         return str(value)
 
 
-def _accuracy(summary: Summary) -> float:
+def _sort_key(summary: Summary) -> float:
     value = summary.get("test_accuracy")
     return -value if isinstance(value, int | float) else 1.0

@@ -1,4 +1,4 @@
-"""`completion`: a script by which a shell completes all verbs and their arguments."""
+"""`completion`: prints a script with which a shell completes verbs and their arguments."""
 
 import argparse
 from typing import Any
@@ -15,15 +15,16 @@ from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch
 
 COMMAND = "darts-lite"
-"""What is completed: the words behind ``python -m`` are Python's to complete."""
-USUAL = {"model": ArchitectureSearch, "retraining": Retraining, "data": ImageData}
+"""The command that the script completes; it cannot complete ``python -m darts_lite``."""
+DEFAULTS = {"model": ArchitectureSearch, "retraining": Retraining, "data": ImageData}
+"""Groups of the configuration, with the classes whose settings are completed."""
 
 
 class _Completion(DartsCLI):
-    """Prints the script where another command would parse its arguments, and ends.
+    """Prints the script instead of parsing arguments, and exits.
 
     Args:
-        shell: For which.
+        shell: Name of the shell: bash, zsh or tcsh.
     """
 
     def __init__(self, shell: str) -> None:
@@ -31,11 +32,11 @@ class _Completion(DartsCLI):
         super().__init__([])
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Adds the verbs that the LightningCLI does not know, and prints."""
+        """Adds the verbs that the LightningCLI does not know, and prints the script."""
         parser.prog = COMMAND
         verbs = parser._subcommands_action
-        assert verbs is not None  # a LightningCLI that runs has some
-        for name, (about, add_arguments, _) in OWN.items():
+        assert verbs is not None  # for mypy
+        for name, (about, add_arguments) in OWN.items():
             own = ArgumentParser(description=about)
             add_arguments(own)
             verbs.add_subcommand(name, own, help=about)
@@ -50,17 +51,16 @@ class _Completion(DartsCLI):
 
 
 def run(options: argparse.Namespace) -> None:
-    """Prints the script.
+    """Prints the script, which completes the names of options and values with few choices.
 
-    It knows the names of options. jsonargparse's own script knows their values as well, every class
-    that each could be: 59 MB.
+    jsonargparse's own script also has every class that a value could be: 59 MB.
     """
     _Completion(options.shell)
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    """The settings of the classes that stand behind three groups unless others are named."""
-    for group, kind in USUAL.items():
+    """Adds the settings of the classes in `DEFAULTS` to a parser."""
+    for group, kind in DEFAULTS.items():
         settings = ArgumentParser()
         settings.add_class_arguments(kind, group)
         for action in settings._actions:

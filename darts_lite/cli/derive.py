@@ -1,4 +1,4 @@
-"""`derive`: an architecture from a search's checkpoint by any rule, and how two of them differ."""
+"""`derive`: derives an architecture from a search's checkpoint by any rule, or compares two."""
 
 import argparse
 from collections.abc import Collection, Iterator, Mapping
@@ -10,27 +10,26 @@ import torch
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
-from darts_lite.derivation.budget import DERIVATIONS, WithinBudget, for_data
-from darts_lite.derivation.rules import Derivation, derive
+from darts_lite.derivation.budget import DERIVATIONS, WithinBudget
+from darts_lite.derivation.rules import Derivation, derive, rule_from
 from darts_lite.networks.net import Net
 from darts_lite.plots.cells import check_ending, draw_comparison, save
 from darts_lite.retraining.from_search import architecture_in
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.space.architecture import Architecture
 from darts_lite.space.differences import in_words
-from darts_lite.storage.checkpoints import read_checkpoint, settings_of
-from darts_lite.storage.components import describe_part
+from darts_lite.storage.checkpoints import Checkpoint
 
 
 def run(options: argparse.Namespace) -> None:
-    """Does what the arguments ask for.
+    """Derives an architecture, or compares two.
 
     Raises:
-        ValueError, FileNotFoundError: if something does not go together, or cannot be read.
+        ValueError, FileNotFoundError: if arguments contradict each other, or a file cannot be read.
     """
     if options.compare:
-        alone = ("checkpoint", "rule", "parameters", "output")
-        if given := [name for name in alone if getattr(options, name) is not None]:
+        others = ("checkpoint", "rule", "parameters", "output")
+        if given := [name for name in others if getattr(options, name) is not None]:
             raise ValueError(f"--compare takes no {given[0]}; leave it out, or derive first")
         if options.picture is not None:
             check_ending(options.picture)
@@ -43,28 +42,29 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError("derive needs the .ckpt file of a search, or --compare A B")
     if options.output is not None:
         check_replaceable(options.output)
-    rule = rule_of(options.rule, options.parameters)
-    found = architecture_of(options.checkpoint, rule, options.imports)
+    rule = read_rule(options.rule, options.parameters)
+    checkpoint = Checkpoint.read(options.checkpoint)
+    found = derive_architecture(checkpoint, rule, options.imports)
     if options.output is None:
         print(found)
         print(found.genotype())
     else:
         found.save(options.output)
         print(f"{options.output}: {found.genotype()}")
-    frame = found.skeleton
-    size = _size(found, options.checkpoint)
-    print(f"{size}, {frame.cells} cells of {frame.channels} channels")
+    skeleton = found.skeleton
+    size = _describe_size(found, checkpoint)
+    print(f"{size}, {skeleton.cells} cells of {skeleton.channels} channels")
 
 
-def rule_of(text: str | None, parameters: int | None) -> Derivation | None:
-    """The rule that a user has named.
+def read_rule(text: str | None, parameters: int | None) -> Derivation | None:
+    """Returns the rule that the arguments describe, or None.
 
     Args:
-        text: A class of this package, a class path, or both class and settings as YAML.
-        parameters: Of a budget, where no text is given.
+        text: A class of this package, a class path, or class and settings as YAML.
+        parameters: Largest number of parameters for a budget, if no text is given.
 
     Raises:
-        ValueError: if both are given, or the text names no rule.
+        ValueError: if both are given, or the text is not a rule.
     """
     if text is not None and parameters is not None:
         raise ValueError("give either --rule or --parameters, which is short for a WithinBudget")
@@ -82,73 +82,68 @@ def rule_of(text: str | None, parameters: int | None) -> Derivation | None:
         described = dict(value) if isinstance(value, Mapping) else {"class_path": str(value)}
         if "." not in (name := described["class_path"]):
             if name not in {kind.__name__ for kind in DERIVATIONS}:
-                raise ValueError("no class of this package that derives from shares alone")
+                raise ValueError("not a class of this package that derives from shares alone")
             described["class_path"] = f"darts_lite.{name}"
         made: Derivation = parser.instantiate(parser.parse_object({"rule": described})).rule
     except (ArgumentError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"--rule: {text!r} names no rule ({error}); {usual}, or a class of your own"
+            f"--rule: {text!r} is not a rule ({error}); {usual}, or a custom class"
         ) from error
     return made
 
 
-def architecture_of(
-    checkpoint: str | Path, rule: Derivation | None = None, trusted: Collection[str] = ()
+def derive_architecture(
+    checkpoint: Checkpoint, rule: Derivation | None = None, trusted: Collection[str] = ()
 ) -> Architecture:
-    """What a search's checkpoint stands for, by its own rule or another one.
+    """Derives an architecture from a search's checkpoint, by the search's rule or another one.
 
-    It comes in the skeleton of the net that is retrained, as far as a budget tells it.
+    The architecture has the skeleton of the net to be retrained, as far as a budget gives it.
 
     Args:
-        checkpoint: Of any epoch.
-        rule: The search's own when not given.
-        trusted: Modules of your own whose classes the checkpoint may name.
+        checkpoint: Checkpoint of a search at any epoch; without a rule, also that of a net.
+        rule: The rule; by default that of the search.
+        trusted: Custom modules whose classes the checkpoint may name.
 
     Raises:
-        FileNotFoundError, ValueError: if the file is none, or holds no shares for a rule.
+        FileNotFoundError, ValueError: if the checkpoint does not suit, or has no shares for a rule.
     """
-    content = read_checkpoint(checkpoint)
-    searched = content["model"]["class_path"].rpartition(".")[2] == ArchitectureSearch.__name__
-    if rule is None and not searched:
-        return architecture_in(content, checkpoint)
-    settings = settings_of(checkpoint, trusted)["model"]["init_args"]
-    if not searched:
+    has_shares = checkpoint.model == ArchitectureSearch.__name__
+    if rule is None and not has_shares:
+        return architecture_in(checkpoint)
+    settings = checkpoint.configuration(trusted)["model"]["init_args"]
+    if not has_shares:
         raise ValueError(
-            f"{checkpoint} holds no shares of candidates, so no --rule can derive from it; give "
-            "the checkpoint of a differentiable search"
+            f"{checkpoint.path} holds no shares of candidates, so no --rule can derive from it; "
+            "give the checkpoint of a differentiable search"
         )
-    search = ArchitectureSearch.load_from_checkpoint(
-        checkpoint, map_location="cpu", weights_only=True, **dict(own_parts(settings, trusted))
-    )
-    found = architecture_in(content, checkpoint)
-    known = {name: search.hparams[name] for name in ("in_channels", "num_classes")}
-    budget = rule if isinstance(rule, WithinBudget) else search.derivation
-    if isinstance(budget, WithinBudget):
-        budget = budget.in_skeleton_of(search.derivation)
+    search = checkpoint.build(ArchitectureSearch, **dict(build_custom_parts(settings, trusted)))
+    found = architecture_in(checkpoint)
+    chosen = search.derivation
     if rule is not None:
-        rule = budget if isinstance(rule, WithinBudget) else rule
-        rule = for_data(rule, **known, image_size=content.get("image_size"))
+        known = {name: search.hparams[name] for name in ("in_channels", "num_classes")}
+        chosen = rule_from(rule).in_skeleton_of(search.derivation)
+        chosen = chosen.with_data(**known, image_size=checkpoint.content.get("image_size"))
         found_by = {
             "algorithm": found.found_by.get("algorithm") or search.algorithm,
             "architecture_steps": int(search.architecture_steps),
-            "derivation": describe_part(rule),
+            "derivation": chosen.describe(),
         }
-        found = derive(search.space, search.shares(), found_by, rule)
-    return budget.retrained(found) if isinstance(budget, WithinBudget) else found
+        found = derive(search.space, search.shares(), found_by, chosen)
+    return found.with_skeleton(**(chosen.skeleton or search.derivation.skeleton))
 
 
 def check_replaceable(path: str | Path) -> None:
-    """Refuses to write an architecture over a file that is none.
+    """Checks that a path is free, or holds an architecture, which may be replaced.
 
     Raises:
-        ValueError: if there is one.
+        ValueError: if it holds anything else.
     """
     if Path(path).exists():
         try:
             Architecture.load(path)
         except (FileNotFoundError, ValueError):
             raise ValueError(
-                f"{path} is there already and no architecture; choose another --output"
+                f"{path} exists and is not an architecture; choose another --output"
             ) from None
 
 
@@ -158,17 +153,18 @@ def compare(
     """Prints how two architectures differ, and draws both.
 
     Args:
-        first, second: Names, texts, files, or checkpoints as `architecture_of` takes them.
-        picture: Where to draw them.
-        trusted: Modules of your own whose classes a checkpoint may name.
+        first, second: Names, genotype texts, architecture files, or checkpoints.
+        picture: Path of the drawing, or None.
+        trusted: Custom modules whose classes a checkpoint may name.
     """
+    files = [Checkpoint.read(each) if each.endswith(".ckpt") else None for each in (first, second)]
     pair = tuple(
-        architecture_of(each, None, trusted) if each.endswith(".ckpt") else Architecture.of(each)
-        for each in (first, second)
+        Architecture.of(name) if file is None else derive_architecture(file, None, trusted)
+        for name, file in zip((first, second), files, strict=True)
     )
-    place = first if first.endswith(".ckpt") else second  # of data that both are counted for
+    checkpoint = files[0] or files[1]  # both are counted for the same data
     for letter, name, each in zip("AB", (first, second), pair, strict=True):
-        print(f"{letter}: {name}: {_size(each, place)}")
+        print(f"{letter}: {name}: {_describe_size(each, checkpoint)}")
     if picture is not None:
         save(draw_comparison(*pair), picture)
     lines = list(in_words(*pair))
@@ -177,12 +173,14 @@ def compare(
         print(f"Drawn in {picture}")
 
 
-def own_parts(settings: Mapping[str, Any], trusted: Collection[str]) -> Iterator[tuple[str, Any]]:
-    """Of a search's settings those that are objects of a user's own classes.
+def build_custom_parts(
+    settings: Mapping[str, Any], trusted: Collection[str]
+) -> Iterator[tuple[str, Any]]:
+    """Yields the arguments of a search that are objects of custom classes, with their names.
 
     Args:
-        settings: As `darts_lite.storage.checkpoints.settings_of` returns them.
-        trusted: Modules whose classes may be built; those of this package are not built here.
+        settings: The arguments that a checkpoint holds.
+        trusted: Custom modules whose classes may be built.
     """
     for name, described in settings.items():
         path = described.get("class_path", "") if isinstance(described, Mapping) else ""
@@ -191,14 +189,14 @@ def own_parts(settings: Mapping[str, Any], trusted: Collection[str]) -> Iterator
             yield name, getattr(import_module(module), kind)(**described.get("init_args", {}))
 
 
-def _size(architecture: Architecture, place: str) -> str:
-    """Parameters of the net, for the data of a checkpoint where the place is one."""
-    held = read_checkpoint(place)["model"]["init_args"] if place.endswith(".ckpt") else {}
-    sizes = held.get("in_channels", 1), held.get("num_classes", 10)
+def _describe_size(architecture: Architecture, checkpoint: Checkpoint | None) -> str:
+    """Returns the number of the net's parameters, in words, for the data of a checkpoint."""
+    settings = {} if checkpoint is None else checkpoint.settings
+    sizes = settings.get("in_channels", 1), settings.get("num_classes", 10)
     try:
         with torch.device("meta"):
             net = Net(architecture, *sizes)
-    except ValueError as error:  # an operation whose module was not named
+    except ValueError as error:  # an operation of a module that is not imported
         return f"size unknown ({error})"
     count = sum(parameter.numel() for parameter in net.parameters())
     return f"{count:,} parameters for {sizes[0]} channel{'s' * (sizes[0] > 1)}, {sizes[1]} classes"

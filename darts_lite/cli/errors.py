@@ -1,14 +1,12 @@
-"""A user's mistake as one line, without a traceback."""
+"""Prints a user's mistake as one line, without a traceback."""
 
 import logging
 import os
 import sys
 import threading
-import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from textwrap import shorten
 from typing import NoReturn
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -22,44 +20,7 @@ HARMLESS_WARNINGS = (
     r"Detected call of `lr_scheduler.step\(\)` before",  # float16 skips the first steps
     r"Checkpoint directory .* exists and is not empty",  # both stages write there
 )
-
-
-def _one_line(message: Warning | str, *_: object, **__: object) -> str:
-    return f"Warning: {message}\n"
-
-
-def guarded(command: Callable[[], object]) -> None:
-    """Runs a command; a user's mistake ends with exit status 2 and one line on standard error.
-
-    Set the environment variable ``DARTS_LITE_DEBUG`` to see the traceback as well.
-    """
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.formatwarning = _one_line
-    for message in HARMLESS_WARNINGS:
-        warnings.filterwarnings("ignore", message)
-    try:
-        with quiet_events():
-            command()
-    except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, OSError, MisconfigurationException) as error:
-        if "DARTS_LITE_DEBUG" in os.environ:
-            raise
-        if isinstance(error, OSError) and error.filename is not None:  # the system's own
-            stop(f"cannot use {error.filename} ({error.strerror}); choose another place")
-        stop(str(error))
-    except (RuntimeError, LookupError, TypeError, AttributeError, OverflowError) as error:
-        if not restoring(error) and "loading state_dict" not in str(error):
-            raise
-        if "DARTS_LITE_DEBUG" in os.environ:
-            raise
-        stop(
-            "the checkpoint does not fit: it is of another model or version, or was changed "
-            f"({shorten(str(error), 200)})"
-        )
-
-
+"""Patterns for the start of Lightning's and torch's warnings that need no action here."""
 PARSER_NOISE = (
     "Does not validate against any of the Union",
     "Subtypes:",
@@ -71,27 +32,55 @@ PARSER_NOISE = (
     "a dict with",
     "a dict without",
 )
+"""Beginnings of lines in jsonargparse's messages that do not say what is wrong."""
 LONGEST = 1_000
-"""Characters of a message that are printed; a value that somebody gives may be longer."""
+"""Largest number of characters of a message that are printed, as it may quote a long value."""
+
+
+def _format_warning(message: Warning | str, *_: object, **__: object) -> str:
+    return f"Warning: {message}\n"
+
+
+def guard(command: Callable[[], object]) -> None:
+    """Runs a command; a user's mistake ends it with status 2 and one line on standard error.
+
+    The environment variable ``DARTS_LITE_DEBUG`` adds the traceback.
+    """
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.formatwarning = _format_warning
+    for message in HARMLESS_WARNINGS:
+        warnings.filterwarnings("ignore", message)
+    try:
+        with silence_tensorboard():
+            command()
+    except BrokenPipeError:  # the reader of the output has ended, as in `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ValueError, OSError, MisconfigurationException) as error:
+        if "DARTS_LITE_DEBUG" in os.environ:
+            raise
+        if isinstance(error, OSError) and error.filename is not None:  # by the system
+            stop(f"cannot use {error.filename} ({error.strerror}); choose another place")
+        stop(str(error))
 
 
 def stop(message: str) -> NoReturn:
     """Prints a message as one line on standard error and exits with status 2."""
     lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
-    telling = [line for line in lines if line and not line.startswith(PARSER_NOISE)]
-    text = " ".join(dict.fromkeys(telling or lines))
+    useful = [line for line in lines if line and not line.startswith(PARSER_NOISE)]
+    text = " ".join(dict.fromkeys(useful or lines))
     print("error:", text if len(text) <= LONGEST else f"{text[:LONGEST]} ...", file=sys.stderr)
     raise SystemExit(2)
 
 
 @contextmanager
-def quiet_events() -> Iterator[None]:
-    """Keeps TensorBoard's thread from printing what its next event raises in the run itself."""
+def silence_tensorboard() -> Iterator[None]:
+    """Silences errors of files in TensorBoard's thread; its next event raises them in the run."""
     before = threading.excepthook
 
     def hook(failed: threading.ExceptHookArgs) -> None:
-        told = type(failed.thread).__module__.startswith("tensorboard.")
-        if not (told and isinstance(failed.exc_value, OSError)):
+        is_tensorboard = type(failed.thread).__module__.startswith("tensorboard.")
+        if not (is_tensorboard and isinstance(failed.exc_value, OSError)):
             before(failed)
 
     threading.excepthook = hook
@@ -99,13 +88,3 @@ def quiet_events() -> Iterator[None]:
         yield
     finally:
         threading.excepthook = before
-
-
-RESTORES = ("checkpoint_connector.py", "lightning/pytorch/core/saving.py")
-"""Lightning's modules that do so."""
-
-
-def restoring(error: BaseException) -> bool:
-    """Whether an error came out of putting a checkpoint's content back into a run."""
-    frames = traceback.walk_tb(error.__traceback__)
-    return any(frame.f_code.co_filename.endswith(RESTORES) for frame, _ in frames)

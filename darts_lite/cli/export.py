@@ -1,4 +1,4 @@
-"""`export`: a retrained net for other programs."""
+"""`export`: writes a retrained net for other programs."""
 
 import argparse
 from importlib import import_module
@@ -8,28 +8,23 @@ from pathlib import Path
 from torch import Tensor
 
 from darts_lite.data.image_data import ImageData
-from darts_lite.export.formats import (
-    FORMATS,
-    About,
-    _not_installed,
-    export,
-)
+from darts_lite.export.formats import FORMATS, About, _not_installed, export
 from darts_lite.export.inference import load_answer
 from darts_lite.export.standalone import SIGNATURE, is_plain
 from darts_lite.storage.atomic_files import made_folder
 
 PLAIN = ("pt2", "safetensors", "python")
-"""Kinds of files that need no other package."""
+"""Formats that need no other package."""
 ONLY_TRAINING = ("augmentation", "search_augmentation", "train_images", "least_batches_per_epoch")
-"""Settings of the data that the test set does without."""
+"""Settings of the data that the test set does not need."""
 
 
 def run(options: argparse.Namespace) -> None:
-    """Writes the files that are asked for, and compares each with the net.
+    """Writes the files, and compares the answers of each with those of the net.
 
     Raises:
-        ValueError, OSError: if the checkpoint cannot be used, a package is missing, nothing can be
-            written, or a file does not answer as the net does, which is not kept then.
+        ValueError, OSError: if the checkpoint cannot be used, a package is missing, a file cannot
+            be written, or gives other answers than the net; such a file is not kept.
     """
     net, about = load_answer(options.checkpoint, options.imports)
     formats = options.to or [name for name in PLAIN if name != "python" or is_plain(net.net)]
@@ -45,45 +40,45 @@ def run(options: argparse.Namespace) -> None:
         difference = export(name, net, about, pixels, path)
         print(f"{path}: {len(pixels):,} images, same classes, within {difference:.1e}")
     if not options.to and "python" not in formats:
-        print("net.py is left out: the net has operations of your own, whose code it cannot hold")
+        print("net.py is left out: it cannot hold the code of the net's custom operations")
 
 
 def check_replaceable(path: Path) -> None:
-    """Refuses to write over what no export has made.
+    """Checks that a path is free, or holds a file that may be replaced.
 
     Raises:
-        ValueError: if there is a folder, or Python code that a user may have written.
+        ValueError: if it is a folder, or holds Python code that no export has written.
     """
     if path.is_dir():
         raise ValueError(f"cannot write {path}, which is a folder; choose another --output")
     code = path.suffix == FORMATS["python"].ending and path.exists()
     if code and SIGNATURE not in path.read_text(encoding="utf-8", errors="replace"):
-        raise ValueError(f"{path} is there already and was not exported; choose another --output")
+        raise ValueError(f"{path} exists and was not exported; choose another --output")
 
 
 def pixels_of_test(
     about: About, count: int, root: str | None = None, dataset: str | None = None
 ) -> Tensor:
-    """The first images of the test set that a net belongs to, pixels of 0 to 1.
+    """Returns the first images of a net's test set, ``(count, C, H, W)`` in 0..1.
 
     Args:
-        about: See `load_answer`.
-        count: How many.
-        root: Data folder, if not where the net was trained; where that is no more, the usual one.
-        dataset: Of that kind, if it has another name or place now.
+        about: Description of the net, from `load_answer`.
+        count: Largest number of images.
+        root: Data folder; by default that of the training, or the usual one if that is gone.
+        dataset: Name or folder of the data set, if it has changed.
 
     Raises:
-        ValueError: if the net's data are none of this package's kind.
+        ValueError: if the net was not trained on an `ImageData`.
     """
     module, _, name = (path := about["data"]["class_path"]).rpartition(".")
     kind = getattr(import_module(module), name)
     if not (isinstance(kind, type) and issubclass(kind, ImageData)):
-        raise ValueError(f"the net was trained on {path}, which is no ImageData; cannot read it")
+        raise ValueError(f"the net was trained on {path}, which is not an ImageData")
     settings = {
         key: value for key, value in about["data"]["init_args"].items() if key not in ONLY_TRAINING
     }
-    there = settings.get("root") if Path(settings.get("root") or "").is_dir() else None
-    moved = {"root": root or there} | ({} if dataset is None else {"dataset": dataset})
+    usable = settings.get("root") if Path(settings.get("root") or "").is_dir() else None
+    moved = {"root": root or usable} | ({} if dataset is None else {"dataset": dataset})
     data = kind(**settings | moved)
     data.setup("test")
     return data.test_pixels(count)

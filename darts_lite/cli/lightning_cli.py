@@ -1,4 +1,4 @@
-"""The command line: a LightningCLI whose `fit` runs all stages."""
+"""Runs `fit`, `validate`, `test` and `predict` with the arguments of a LightningCLI."""
 
 import json
 import sys
@@ -10,16 +10,14 @@ import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from darts_lite.cli.errors import (
-    guarded,
-)
+from darts_lite.cli.errors import guard
 from darts_lite.cli.parsing import (
     FROM_DATA,
     OneLineParser,
+    add_checkpoint_settings,
     prepare_parsing,
-    with_checkpoint_settings,
 )
-from darts_lite.cli.predict import HEADER, line_of
+from darts_lite.cli.predict import print_table
 from darts_lite.data.compatibility import check_alike, check_unseen
 from darts_lite.data.datasets import EMBEDDED
 from darts_lite.data.image_data import ImageData
@@ -27,22 +25,23 @@ from darts_lite.distributed.strategy import prepare, together
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.fit import Fit
 from darts_lite.runs.memory_advice import advising
-from darts_lite.runs.resume import check_same, take_chosen, unfinished_run, version_of
+from darts_lite.runs.resume import check_same_settings, find_unfinished_run, take_chosen_executor
 from darts_lite.runs.settings import RunSettings
-from darts_lite.runs.trainer_factory import Trainers
-from darts_lite.space.search_space import SearchSpace
+from darts_lite.runs.trainer_factory import TrainerFactory
 from darts_lite.storage.atomic_files import check_writable
-from darts_lite.storage.checkpoints import read_checkpoint
+from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.components import class_path
+from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.user_modules import import_own
 from darts_lite.training.memory import keep_freed_memory
 
 
 class DartsCLI(LightningCLI):
-    """`fit` searches, derives, retrains, tests and reports; the other verbs need a checkpoint."""
+    """Runs `fit` with all stages of a run, and the other verbs with a checkpoint."""
 
-    def __init__(self, args: Sequence[str]) -> None:
-        prepare_parsing([SearchSpace])
+    def __init__(self, args: Sequence[str], checkpoint: Checkpoint | None = None) -> None:
+        self.checkpoint = checkpoint
+        prepare_parsing()
         super().__init__(
             LightningModule,
             LightningDataModule,
@@ -59,12 +58,12 @@ class DartsCLI(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Adds the groups `retraining` and `run`, and links what must agree."""
+        """Adds the groups `retraining` and `run`, and links the sizes of model and data."""
         parser.add_argument("--run", type=RunSettings, default=RunSettings())
         parser.add_argument(
             "--retraining",
             type=Callable[[str, int, int], Retraining] | None,
-            help="What happens to the found architecture; null stops after deriving it.",
+            help="How to retrain the architecture; null stops after deriving it.",
         )
         parser.set_defaults(
             {
@@ -76,31 +75,36 @@ class DartsCLI(LightningCLI):
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parses `args`, without Lightning's warning that ``sys.argv`` has some as well."""
+        """Parses `args`, without Lightning's warning about other arguments in ``sys.argv``."""
         self.config = parser.parse_args(args)
 
     def _parse_ckpt_path(self) -> None:
-        # Lightning would let a checkpoint's settings override the user's and forget the data's;
-        # `with_checkpoint_settings` has put both ahead of the user's arguments already.
+        # Lightning would let a checkpoint's settings override the user's, and ignore the data's;
+        # `add_checkpoint_settings` has put both in front of the user's arguments.
         pass
 
     def before_instantiate_classes(self) -> None:
-        """Imports the user's own modules, and checks the checkpoint before anything is built."""
+        """Imports custom modules, and checks the checkpoint before anything is built."""
         import_own(self._get(self.config, "run").imports)
-        self._going_on = self._find_run() if self.subcommand == "fit" else None
+        self._resumed = self._find_run() if self.subcommand == "fit" else None
         path = self._get(self.config, "ckpt_path")
-        if path is not None:
-            held = str(read_checkpoint(path)["model"].get("class_path"))
-            asked = self._get(self.config, "model").class_path
-            if held.rpartition(".")[2] != asked.rpartition(".")[2]:
-                raise ValueError(f"{path} is a checkpoint of {held}, but the model is {asked}")
+        if path is None:
+            self.checkpoint = None
+            return
+        if self.checkpoint is None or self.checkpoint.path != Path(path):
+            self.checkpoint = Checkpoint.read(path)
+        kind, model = self.checkpoint.model, self._get(self.config, "model").class_path
+        if kind != model.rpartition(".")[2]:
+            raise ValueError(f"{path} is a checkpoint of {kind}, but the model is {model}")
+        if self.subcommand == "fit":  # the trainer reads it; kept here, it would fill memory
+            self.checkpoint = None
 
     def instantiate_trainer(self, **overrides: Any) -> Trainer:
-        """A trainer for `self.model`, with callbacks of its own."""
+        """Returns a trainer for `self.model`."""
         get = self._get
         settings, run = get(self.config_init, "trainer"), get(self.config_init, "run")
-        version = None if self._going_on is None else version_of(self._going_on)
-        self.trainers = Trainers(dict(settings), run, self.subcommand or "", version)
+        version = None if self._resumed is None else self._resumed.number
+        self.trainers = TrainerFactory(dict(settings), run, self.subcommand or "", version)
         return self.trainers.make(self.model, **overrides)
 
     def fit(
@@ -113,13 +117,14 @@ class DartsCLI(LightningCLI):
         """Runs every stage that the configuration asks for."""
         run_all = Fit(
             settings=self.config["fit"],
-            text=self._config_text if self._going_on is None else None,
+            text=self._format_config if self._resumed is None else None,
             run=self._get(self.config_init, "run"),
             make_retraining=self._get(self.config_init, "retraining"),
             build=lambda: self._parser("fit").instantiate_classes(self.config["fit"]),
             trainers=self.trainers,
         )
-        run_all(self.trainer, model, datamodule, ckpt_path)
+        begin_at = None if ckpt_path is None else Path(ckpt_path)
+        run_all(self.trainer, model, datamodule, begin_at)
 
     def validate(
         self,
@@ -131,9 +136,9 @@ class DartsCLI(LightningCLI):
     ) -> None:
         """Prints the metrics on the validation split, as a table and as a line of JSON."""
         with together(self.trainer), advising(self.trainer, model, datamodule):
-            then = self._check_images(datamodule, ckpt_path)
-            (metrics,) = self.trainer.validate(model, None, ckpt_path, verbose, datamodule, True)
-            self._print_metrics(metrics, datamodule, then)
+            trained_on = self._prepare(model, datamodule)
+            (metrics,) = self.trainer.validate(model, verbose=verbose, datamodule=datamodule)
+            self._print_metrics(metrics, datamodule, trained_on)
 
     def test(
         self,
@@ -145,9 +150,9 @@ class DartsCLI(LightningCLI):
     ) -> None:
         """Prints the metrics on the test set, as a table and as a line of JSON."""
         with together(self.trainer), advising(self.trainer, model, datamodule):
-            then = self._check_images(datamodule, ckpt_path)
-            (metrics,) = self.trainer.test(model, None, ckpt_path, verbose, datamodule, True)
-            self._print_metrics(metrics, datamodule, then)
+            trained_on = self._prepare(model, datamodule)
+            (metrics,) = self.trainer.test(model, verbose=verbose, datamodule=datamodule)
+            self._print_metrics(metrics, datamodule, trained_on)
 
     def predict(
         self,
@@ -158,26 +163,23 @@ class DartsCLI(LightningCLI):
         return_predictions: bool | None = None,
     ) -> None:
         """Prints class and probability of each test image as comma-separated lines."""
-        self._check_images(datamodule, ckpt_path)
+        self._prepare(model, datamodule)
         with advising(self.trainer, model, datamodule):
-            batches = self.trainer.predict(model, None, datamodule, True, ckpt_path, True) or []
+            batches = self.trainer.predict(model, datamodule=datamodule) or []
         classes = torch.cat([batch[0] for batch in batches]).tolist()
         probabilities = torch.cat([batch[1] for batch in batches]).tolist()
         names = datamodule.class_names
-        print(HEADER)
-        for index, (label, share) in enumerate(zip(classes, probabilities, strict=True)):
-            print(line_of(index, names[label] if names else label, share))
+        answers = [names[label] if names else label for label in classes]
+        print_table(zip(range(len(answers)), answers, probabilities, strict=True))
 
-    # ------------------------------------------------------------------ helpers
-
-    def _find_run(self) -> Path | None:
-        """The run that is asked to go on, if any; it writes where a new one would."""
+    def _find_run(self) -> RunFolder | None:
+        """Returns the run to resume, or None to begin a new one."""
         config = self.config["fit"]
         run, last = config.run, config.ckpt_path == "last"
         check_writable(Path(run.folder) / run.name)
         if run.resume is None and not last:
             return None
-        found = unfinished_run(Path(run.folder) / run.name)
+        found = find_unfinished_run(Path(run.folder) / run.name)
         if found is None:
             if last:
                 raise ValueError(
@@ -186,31 +188,40 @@ class DartsCLI(LightningCLI):
                 )
             return None
         if isinstance(config.seed_everything, bool):
-            raise ValueError("a run goes on exactly only with a number as seed_everything")
+            raise ValueError("a run can be resumed only with a number as seed_everything")
         config.ckpt_path = None
-        take_chosen(found, config)
-        check_same(found, self._config_text())
+        take_chosen_executor(found, config)
+        check_same_settings(found, self._format_config())
         return found
 
-    def _check_images(self, data: ImageData, path: str | None) -> str | None:
-        """Where a checkpoint's images came from; those at hand are like them, and not the same."""
-        content = read_checkpoint(path) if path else {}
+    def _prepare(self, model: LightningModule, data: ImageData) -> str | None:
+        """Loads the checkpoint's weights into the model, and sets the images up.
+
+        Returns:
+            The source of the images that the model was trained on, if known.
+
+        Raises:
+            ValueError: if the images are of another kind, or are training images.
+        """
+        content = {} if self.checkpoint is None else self.checkpoint.content
         check_alike(content, data.in_channels, data.num_classes, data.class_names)
-        then = content.get("data_source")
+        if self.checkpoint is not None:
+            self.checkpoint.restore(model)
+        trained_on = content.get("data_source")
         prepare(self.trainer, data, "test")
-        check_unseen(data.data_source, then)
-        return then
+        check_unseen(data.data_source, trained_on)
+        return trained_on
 
     def _print_metrics(
-        self, metrics: Mapping[str, float], data: ImageData, then: str | None
+        self, metrics: Mapping[str, float], data: ImageData, trained_on: str | None
     ) -> None:
         print(f"Data: {data.hparams.get('dataset')}, {data.data_source}")
-        if then == EMBEDDED != data.data_source:
-            print(f"Warning: the checkpoint was made with: {then}. These figures do not compare.")
+        if trained_on == EMBEDDED != data.data_source:
+            print(f"Warning: the net was trained on {trained_on}; its figures do not compare.")
         print(json.dumps(metrics))
 
-    def _config_text(self) -> str:
-        """The resolved configuration, without what only says how this call begins."""
+    def _format_config(self) -> str:
+        """Returns the resolved configuration, without the settings that only resume a run."""
         config = self.config["fit"].clone()
         config["ckpt_path"] = None
         config["run"]["resume"] = None
@@ -219,7 +230,7 @@ class DartsCLI(LightningCLI):
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Runs a command of the LightningCLI; see `guarded` for a user's mistakes."""
+    """Runs a command of the LightningCLI; see `guard` for a user's mistakes."""
     keep_freed_memory()
     given = sys.argv[1:] if args is None else args
-    guarded(lambda: DartsCLI(with_checkpoint_settings(given)))
+    guard(lambda: DartsCLI(*add_checkpoint_settings(given)))

@@ -1,8 +1,7 @@
-"""The front door: reads which verb is wanted, and lets its module do it.
+"""Reads the verb of a command, and runs the module of that verb.
 
-Nothing here imports torch, so that ``--help`` and ``--version`` answer at once; a verb's own module
-is imported when it runs. The verbs of the LightningCLI (`darts_lite.cli.lightning_cli`) read their
-own arguments.
+Nothing here imports torch, so that ``--help`` and ``--version`` answer at once; the module of a
+verb is imported when it runs. `darts_lite.cli.lightning_cli` parses the arguments of its verbs.
 """
 
 import argparse
@@ -13,7 +12,7 @@ from importlib import import_module, metadata
 from typing import Any
 
 from darts_lite.cli.arguments import OWN, PASSED_ON, TRAINING
-from darts_lite.cli.presets import with_presets
+from darts_lite.cli.presets import expand_presets
 from darts_lite.storage.user_modules import import_own
 
 
@@ -30,7 +29,7 @@ class _OneLineParser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """Of all verbs; those of the LightningCLI take whatever follows."""
+    """Returns the parser of all verbs; it does not parse the arguments of the LightningCLI."""
     made = _OneLineParser(
         prog="darts-lite",
         description="Finds a small network architecture by gradient descent, and trains it.",
@@ -41,15 +40,15 @@ def parser() -> argparse.ArgumentParser:
     verbs = made.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, about in TRAINING.items():
         verbs.add_parser(name, help=about, add_help=False)
-    for name, (about, add_arguments, _) in OWN.items():
+    for name, (about, add_arguments) in OWN.items():
         add_arguments(verbs.add_parser(name, help=about, description=about.capitalize() + "."))
     return made
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Runs a command; a user's mistake ends with exit status 2 and one line on standard error.
+    """Runs a command; a user's mistake ends it with status 2 and one line on standard error.
 
-    Ctrl-C ends it with status 130; a training that it stops says from where it goes on.
+    Ctrl-C ends it with status 130; a training prints the checkpoint from which it can resume.
     """
     try:
         _run(args)
@@ -59,7 +58,7 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def script() -> None:
-    """``darts-lite``: finds modules in the folder where it is called, as ``python -m`` does."""
+    """Runs ``darts-lite``, which imports from the current folder as ``python -m`` does."""
     sys.path.insert(0, os.getcwd())
     main()
 
@@ -74,16 +73,16 @@ def _run(args: Sequence[str] | None) -> None:
     )
     if verb in TRAINING or (verb in OWN and not parsed_here):
         try:
-            given = with_presets(given)
+            given = expand_presets(given)
         except ValueError as error:
             front.error(str(error))
         import_module(f"darts_lite.cli.{PASSED_ON.get(verb, 'lightning_cli')}").main(given)
         return
     options = front.parse_args(given)
-    module = import_module(f"darts_lite.cli.{OWN[options.verb][2]}")
+    module = import_module(f"darts_lite.cli.{options.verb}")
 
     def run() -> None:
         import_own(getattr(options, "imports", ()))
         module.run(options)
 
-    import_module("darts_lite.cli.errors").guarded(run)
+    import_module("darts_lite.cli.errors").guard(run)

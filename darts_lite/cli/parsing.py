@@ -1,10 +1,10 @@
-"""Between command line and LightningCLI: a checkpoint's settings, errors of one line."""
+"""Prepares the arguments of the LightningCLI, and makes its errors one line."""
 
 import argparse
 import difflib
 import inspect
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from reprlib import repr as short
 from typing import Any, NoReturn
 
@@ -17,41 +17,38 @@ import darts_lite
 from darts_lite.cli.errors import stop
 from darts_lite.cli.presets import names
 from darts_lite.runs.settings import RunSettings
-from darts_lite.storage.checkpoints import CHANGED, check_size, flat, settings_of
+from darts_lite.space.search_space import SearchSpace
+from darts_lite.storage.checkpoints import CHANGED, Checkpoint, flatten
 from darts_lite.storage.components import with_public_paths
 from darts_lite.storage.user_modules import makes_class
 
-TESTED = "darts_lite.Retraining"
 FROM_DATA = ("in_channels", "num_classes")
-"""Settings of a model that are taken from the data, and so appear in no configuration."""
+"""Arguments of a model that come from the data, and so are in no configuration."""
 UNKNOWN = re.compile(
     r"[Oo]ption '([\w.]+)' is not accepted|not accept option '([\w.]+)'"
     r"|unrecognized arguments: --([\w.]+)"
 )
-"""Ways in which the parser says that there is no such option."""
+"""Messages of the parser about an unknown option, with its name."""
 ALIKE = 0.7
-"""How alike a word must be to an option to be taken for it, of 0 to 1."""
-MOST_VALUES = 100_000
-"""Most values that a configuration may have once its aliases are replaced by what they name."""
-LARGEST_INTEGER = 2**63 - 1
+"""Least similarity of an option that is suggested for an unknown one, from 0 to 1."""
 GROUPS = ("trainer", "model", "data", "run")
-"""Parts of a configuration that are never left out."""
+"""Groups that every configuration has."""
 
 
 class OneLineParser(LightningArgumentParser):
-    """A parser whose errors are one line, without the usage of some hundred options."""
+    """A parser whose errors are one line, without the list of all options."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Prints what is wrong on standard error and exits with status 2."""
-        stop(message + nearest(message))
+        stop(message + suggest_option(message))
 
     def parse_args(self, *args: Any, **kwargs: Any) -> Namespace:  # type: ignore[override]
-        """As the parser it extends, which lets pass what no setting can be: see `check_values`."""
+        """Parses as the base class does, and checks the values with `check_values`."""
         try:
             config = super().parse_args(*args, **kwargs)
         except UnicodeDecodeError as error:
-            self.error(f"a configuration file is no UTF-8 text ({error}); give a YAML file")
-        if (verb := config.get("subcommand")) is not None:  # else these are the verb's own
+            self.error(f"a configuration file is not UTF-8 text ({error}); give a YAML file")
+        if (verb := config.get("subcommand")) is not None:  # else a subparser, without groups
             try:
                 check_values(config[verb])
             except ValueError as error:
@@ -59,7 +56,7 @@ class OneLineParser(LightningArgumentParser):
         return config
 
     def dump(self, *args: Any, **kwargs: Any) -> str:
-        """As the parser it extends, which writes null as text where null is a value like others."""
+        """Writes the configuration as the base class does, but null as null and not as text."""
         set_parsing_settings(unset_sentinel=False)
         try:
             return super().dump(*args, **kwargs)
@@ -67,8 +64,8 @@ class OneLineParser(LightningArgumentParser):
             set_parsing_settings(unset_sentinel=True)
 
 
-def nearest(message: str) -> str:
-    """What a user may have meant by an option that a message says is none; empty for others."""
+def suggest_option(message: str) -> str:
+    """Returns advice if a message is about an unknown option, else an empty text."""
     if (found := UNKNOWN.search(message)) is None:
         return ""
     classes = [getattr(darts_lite, name) for name in darts_lite.__all__]
@@ -81,53 +78,33 @@ def nearest(message: str) -> str:
     given = next(filter(None, found.groups())).rpartition(".")[2]
     near = difflib.get_close_matches(given, known, 1, ALIKE)
     meant = f" did you mean {near[0]}?" if near else ""
-    return f";{meant} --print_config=comments tells all settings"
+    return f";{meant} --print_config=comments lists all settings"
 
 
-def prepare_parsing(extensible: Sequence[type]) -> None:
-    """Sets the parser up to take what a configuration may hold, and nothing else.
-
-    Args:
-        extensible: Dataclasses whose subclasses, and functions that return them, are accepted.
-    """
+def prepare_parsing() -> None:
+    """Sets jsonargparse up; spaces may be of subclasses of `SearchSpace`, or made by functions."""
     set_parsing_settings(
-        subclasses_enabled=list(extensible),
-        unset_sentinel=True,  # so that null is a value like others, and checked as they are
-        import_path_denylist=[],  # beside those that are denied: os, subprocess, builtins, ...
+        subclasses_enabled=[SearchSpace],
+        unset_sentinel=True,  # checks null like any other value
+        import_path_denylist=[],  # nothing beside the default: os, subprocess, builtins, ...
     )
-    set_loader("yaml", load_yaml, (yaml.YAMLError, RecursionError))
+    set_loader("yaml", load_yaml, (yaml.YAMLError, RecursionError, ValueError))
 
 
 _load_yaml = get_loader("yaml")
 
 
 def load_yaml(text: str) -> Any:
-    """The value of a YAML text, unless aliases make it grow beyond all bounds.
-
-    Raises:
-        yaml.YAMLError: if they do, or it is no YAML.
-    """
-    try:
-        if "*" in text and (root := yaml.compose(text, Loader=yaml.CSafeLoader)) is not None:
-            check_size(root, _parts, MOST_VALUES)
-        return with_public_paths(_load_yaml(text))  # a file may be older than the layout
-    except ValueError as error:  # also of a number with thousands of digits
-        raise yaml.YAMLError(str(error)) from error
-
-
-def _parts(node: yaml.Node) -> Iterable[yaml.Node]:
-    """What a node holds, its aliases replaced."""
-    if isinstance(node, yaml.MappingNode):
-        return [part for pair in node.value for part in pair]
-    return node.value if isinstance(node, yaml.SequenceNode) else ()
+    """Returns the value of a YAML text, with the public names of classes in place of old ones."""
+    return with_public_paths(_load_yaml(text))
 
 
 def check_values(config: Any) -> None:
-    """Refuses what no setting can be, whatever its type.
+    """Checks a configuration for values that are wrong in every setting.
 
     Raises:
-        ValueError: if a group is no group, a number is NaN or has more than 64 bits, or a function
-            that is named does not say what it makes.
+        ValueError: if a group is missing, a number is NaN, or a function does not declare to
+            return an object of a class.
     """
     for name in GROUPS:
         if not isinstance(config.get(name), Namespace):
@@ -135,26 +112,29 @@ def check_values(config: Any) -> None:
             if name == "model" and config.get(name) is None:
                 advice = f"; give a configuration, --config FILE or one of {', '.join(names())}"
             raise ValueError(f"{name} must hold settings, got {short(config.get(name))}{advice}")
-    for name, value in flat(config.as_dict()):
-        if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+    for name, value in flatten(config.as_dict()):
+        if isinstance(value, int) and abs(value) >= 2**63:
             raise ValueError(f"{name} has more than 64 bits: {short(value)}")
         if isinstance(value, float) and value != value:
-            raise ValueError(f"{name} is no number (nan)")
+            raise ValueError(f"{name} is not a number (nan)")
         if name.endswith("class_path") and not makes_class(str(value)):
             raise ValueError(f"{name}: the function {value} must be declared to return a class")
 
 
-def with_checkpoint_settings(args: Sequence[str]) -> list[str]:
-    """Puts the settings of ``--ckpt_path`` ahead of the user's own arguments.
+def add_checkpoint_settings(args: Sequence[str]) -> tuple[list[str], Checkpoint | None]:
+    """Puts the settings of ``--ckpt_path`` in front of the user's arguments.
 
-    So `test`, `validate` and `predict` need nothing but a checkpoint, on the data it was made for.
+    So `test`, `validate` and `predict` need only a checkpoint, and use the data of its run.
+
+    Returns:
+        The arguments, and the checkpoint if one is read.
 
     Raises:
         FileNotFoundError, ValueError: if the checkpoint cannot be used.
     """
     verb, *rest = args or [""]
     if verb not in ("test", "validate", "predict"):
-        return list(args)
+        return list(args), None
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--ckpt_path")
     finder.add_argument("--run.imports", dest="imports", type=yaml.safe_load, default=[])
@@ -163,13 +143,16 @@ def with_checkpoint_settings(args: Sequence[str]) -> list[str]:
     if path is None:
         if not {"-c", "--config", "-h", "--help"} & {word.split("=")[0] for word in rest}:
             raise ValueError(f"{verb} needs --ckpt_path with the path of a run's .ckpt file")
-        return list(args)
-    groups = settings_of(path, imports if isinstance(imports, list) else [imports])
-    if verb != "validate" and groups["model"].get("class_path") != TESTED:
+        return list(args), None
+    checkpoint = Checkpoint.read(path)
+    groups = checkpoint.configuration(imports if isinstance(imports, list) else [imports])
+    if verb != "validate" and checkpoint.model != "Retraining":
         raise ValueError(f"{path} is the checkpoint of a search; {verb} takes the run's net.ckpt")
+    model = {**groups["model"], "init_args": checkpoint.settings}
     for name in FROM_DATA:
-        groups["model"]["init_args"].pop(name, None)
+        model["init_args"].pop(name, None)
     try:
-        return [verb, f"--config={yaml.safe_dump(groups)}", *rest]
+        settings = yaml.safe_dump(groups | {"model": model})
     except (yaml.YAMLError, TypeError) as error:
-        raise ValueError(f"{path} holds settings that are no plain values; {CHANGED}") from error
+        raise ValueError(f"{path}: its settings are not all plain values; {CHANGED}") from error
+    return [verb, f"--config={settings}", *rest], checkpoint

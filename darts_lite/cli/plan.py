@@ -1,4 +1,4 @@
-"""The verb `plan`: parses what `fit` parses, and tells what it would take."""
+"""`plan`: measures the time and memory that `fit` would take with the same arguments."""
 
 import tempfile
 from collections.abc import Sequence
@@ -7,30 +7,30 @@ from pathlib import Path
 
 from lightning.pytorch import LightningModule
 
-from darts_lite.cli.errors import guarded
+from darts_lite.cli.errors import guard
 from darts_lite.cli.lightning_cli import DartsCLI
 from darts_lite.data.image_data import ImageData
 from darts_lite.planning.planner import Planner
 from darts_lite.planning.report import report
-from darts_lite.runs.repeats import check_trust
+from darts_lite.runs.repeats import check_repeats
 from darts_lite.storage.atomic_files import check_writable
 from darts_lite.training.memory import keep_freed_memory
 
 
 class PlanCLI(DartsCLI):
-    """Parses what `fit` parses, and measures instead of running it."""
+    """Parses the arguments of `fit`, and measures its stages instead of running them."""
 
     def before_instantiate_classes(self) -> None:
-        """Lets everything be written into a folder that is thrown away."""
+        """Sends all files of the measured stages to a temporary folder."""
         config = self.config["fit"]
         run, trainer, retraining = config["run"], config["trainer"], config["retraining"]
         check_writable(Path(run["folder"]) / run["name"])
         if trainer["fast_dev_run"]:
-            raise ValueError("plan measures what a whole run takes; leave fast_dev_run out")
+            raise ValueError("plan measures a whole run; leave fast_dev_run out")
         self._folder = tempfile.TemporaryDirectory()
         run["folder"], run["resume"], config["ckpt_path"] = self._folder.name, None, None
-        trainer["logger"] = None  # those beside TensorBoard's may write anywhere
-        if retraining is not None:  # there are no weights to inherit yet
+        trainer["logger"] = None  # other loggers may write outside of the folder
+        if retraining is not None:  # no search has trained weights to inherit
             retraining["init_args"]["inherit"] = False
         super().before_instantiate_classes()
 
@@ -41,11 +41,11 @@ class PlanCLI(DartsCLI):
         ckpt_path: str | None = None,
         weights_only: bool | None = None,
     ) -> None:
-        """Measures and prints."""
+        """Measures the stages, and prints the plan."""
         with self._folder:
             run = self._get(self.config_init, "run")
             limit = self.trainer.limit_test_batches
-            check_trust(run, model, self.config["fit"], limit, ckpt_path)
+            check_repeats(run, model, self.config["fit"], limit, ckpt_path)
             planner = Planner(
                 datamodule,
                 replace(self.trainers, run=replace(run, max_minutes=None)),
@@ -57,6 +57,6 @@ class PlanCLI(DartsCLI):
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Plans what `fit` would do with the arguments that follow the verb."""
+    """Plans `fit` with the arguments behind the verb."""
     keep_freed_memory()
-    guarded(lambda: PlanCLI(["fit", *arguments[1:]]))
+    guard(lambda: PlanCLI(["fit", *arguments[1:]]))

@@ -1,4 +1,4 @@
-"""`plot`: the pictures of a run, from its files alone."""
+"""`plot`: draws pictures of a run from its files."""
 
 import argparse
 from collections.abc import Callable, Mapping
@@ -9,14 +9,14 @@ from darts_lite.plots.cells import draw_architecture, save
 from darts_lite.plots.runs import animate, draw_costs, draw_curves, draw_film
 from darts_lite.space.architecture import Architecture
 from darts_lite.storage.atomic_files import made_folder
-from darts_lite.storage.run_history import FOLDER, Told, read_history
+from darts_lite.storage.run_folder import STAGES, RunFolder
+from darts_lite.storage.run_history import StageHistory, read_history
 
-STAGES = ("search", "retraining")
-Draw = Callable[[Path, Path], None]
+Draw = Callable[[RunFolder, Path], None]
 
 
 def run(options: argparse.Namespace) -> None:
-    """Writes the pictures that are asked for.
+    """Draws the pictures.
 
     Raises:
         FileNotFoundError: if a folder holds no run.
@@ -32,65 +32,63 @@ def run(options: argparse.Namespace) -> None:
         save(figure, path)
         print(path)
         return
-    if not any((first / name).exists() for name in ("config.yaml", FOLDER)):
+    run_folder = RunFolder(first)
+    if not any(path.exists() for path in (run_folder.config, run_folder.history("").parent)):
         raise FileNotFoundError(
-            f"no run in {first}; give its folder, as logs/mnist/version_0, which holds config.yaml"
+            f"no run in {first}; give a folder that holds config.yaml, as logs/mnist/version_0"
         )
-    names = options.what or _possible(first)
+    names = options.what or _list_possible(run_folder)
     if not names:
         raise ValueError(f"{first} has nothing to draw yet; let the run go on first")
     folder = made_folder(options.output or first, "--output")
     for name in names:
         ending = "gif" if name == "animation" else options.format
         path = folder / f"{name}.{ending}"
-        DRAWINGS[name](first, path)
+        DRAWINGS[name](run_folder, path)
         print(path)
 
 
-def _possible(directory: Path) -> list[str]:
-    """What the files of a run suffice for."""
-    shares = bool(_search(directory).with_shares)
-    known = {
-        "cells": (directory / "architecture.json").is_file(),
+def _list_possible(folder: RunFolder) -> list[str]:
+    """Lists the pictures that can be drawn from the files of a run."""
+    shares = bool(_read_stages(folder)["search"].with_shares)
+    possible = {
+        "cells": folder.architecture.is_file(),
         "alphas": shares,
         "animation": shares,
-        "curves": any(len(told.moments) > 1 for told in _stages(directory).values()),
+        "curves": any(len(stage.moments) > 1 for stage in _read_stages(folder).values()),
     }
-    return [name for name, there in known.items() if there]
+    return [name for name, is_possible in possible.items() if is_possible]
 
 
-def _stages(directory: Path) -> dict[str, Told]:
-    return {stage: read_history(directory / FOLDER / f"{stage}.json") for stage in STAGES}
+def _read_stages(folder: RunFolder) -> dict[str, StageHistory]:
+    return {stage: read_history(folder.history(stage)) for stage in STAGES}
 
 
-def _search(directory: Path) -> Told:
-    return _stages(directory)["search"]
+def _draw_cells(folder: RunFolder, path: Path) -> None:
+    save(draw_architecture(Architecture.load(folder.architecture)), path)
 
 
-def _cells(directory: Path, path: Path) -> None:
-    save(draw_architecture(Architecture.load(directory / "architecture.json")), path)
+def _draw_curves(folder: RunFolder, path: Path) -> None:
+    moments = {name: stage.moments for name, stage in _read_stages(folder).items()}
+    save(draw_curves(moments), path)
 
 
-def _curves(directory: Path, path: Path) -> None:
-    save(draw_curves({stage: told.moments for stage, told in _stages(directory).items()}), path)
+def _draw_alphas(folder: RunFolder, path: Path) -> None:
+    save(draw_film(_read_stages(folder)["search"]), path)
 
 
-def _alphas(directory: Path, path: Path) -> None:
-    save(draw_film(_search(directory)), path)
+def _draw_animation(folder: RunFolder, path: Path) -> None:
+    animate(_read_stages(folder)["search"], path)
 
 
-def _animation(directory: Path, path: Path) -> None:
-    animate(_search(directory), path)
-
-
-def _cost(directory: Path, path: Path) -> None:
-    save(draw_costs(find_runs([str(directory)])), path)
+def _draw_cost(folder: RunFolder, path: Path) -> None:
+    save(draw_costs(find_runs([str(folder)])), path)
 
 
 DRAWINGS: Mapping[str, Draw] = {
-    "cells": _cells,
-    "alphas": _alphas,
-    "animation": _animation,
-    "curves": _curves,
-    "cost": _cost,
+    "cells": _draw_cells,
+    "alphas": _draw_alphas,
+    "animation": _draw_animation,
+    "curves": _draw_curves,
+    "cost": _draw_cost,
 }

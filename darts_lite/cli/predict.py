@@ -1,27 +1,27 @@
-"""`predict --images`: class and probability of image files."""
+"""`predict --images`: prints class and probability of image files."""
 
 import argparse
+import csv
 import json
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from darts_lite.data.foreground import Expected, as_expected
+from darts_lite.data.foreground import ImageStyle, prepare_image
 from darts_lite.data.image_files import files_in
 from darts_lite.export.inference import Answer, load_answer
 
-HEADER = "image,class,probability"
-
 BATCH = 256
-"""Images at once, as far as their pixels are no more than `MOST_PIXELS`."""
+"""Largest number of images in a batch."""
 MOST_PIXELS = BATCH * 64**2
+"""Largest number of pixels in a batch, unless one image has more."""
 
 
 def run(options: argparse.Namespace) -> None:
-    """Prints a line for each image, or all as JSON.
+    """Prints a line for each image, or all answers as JSON.
 
     Raises:
         ValueError, FileNotFoundError: if the checkpoint or an image cannot be used.
@@ -30,52 +30,51 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError("--json needs --images; without them predict prints the test set's lines")
     net, about = load_answer(options.ckpt_path, options.imports)
     named = set(map(Path, options.images))
-    answers = predictions(net, about, list(files_in(options.images)), named)
+    answers = predict_images(net, about, list(files_in(options.images)), named)
     if options.json:
         print(json.dumps(answers, indent=2))
         return
-    print(HEADER)
-    for answer in answers:
-        print(line_of(answer["image"], answer["class"], answer["probability"]))
+    print_table((each["image"], each["class"], each["probability"]) for each in answers)
 
 
-def predictions(
+def predict_images(
     net: Answer, about: Mapping[str, Any], paths: Sequence[Path], needed: Collection[Path] = ()
 ) -> list[dict[str, Any]]:
-    """For each image its path, class, probability, and the probabilities of all classes.
+    """Returns each image's path, class, probability, and the probabilities of all classes.
 
     Args:
-        net, about: See `darts_lite.load_answer`.
-        paths: Of image files. One that cannot be read is left out, with a warning on standard
+        net: The net; see `darts_lite.load_answer`.
+        about: Facts about the net's data; see `darts_lite.load_answer`.
+        paths: Image files. Those that cannot be read are left out, with a warning on standard
             error.
-        needed: Of these, those that must not be left out.
+        needed: Files that must not be left out.
 
     Raises:
-        ValueError: if one of those, or none at all, can be read, or the net's images are no
-            pictures.
+        ValueError: if a needed file or all files cannot be read, or the net's images have neither
+            1 nor 3 channels.
     """
-    expected = Expected(len(about["mean"]), about["image_size"], about["figure"])
-    if expected.channels not in (1, 3):
-        raise ValueError(f"this net sees {expected.channels} channels, an image file has 1 or 3")
+    style = ImageStyle(len(about["mean"]), about["image_size"], about["figure"])
+    if style.channels not in (1, 3):
+        raise ValueError(f"this net needs {style.channels} channels, an image file has 1 or 3")
     names = about["class_names"]
     answers = []
-    batch = max(1, min(BATCH, MOST_PIXELS // expected.size**2))
+    batch = max(1, min(BATCH, MOST_PIXELS // style.size**2))
     for start in range(0, len(paths), batch):
         readable = []
         for path in paths[start : start + batch]:
             try:
-                readable.append((path, as_expected(path, expected)))
+                readable.append((path, prepare_image(path, style)))
             except ValueError as error:
                 if path in needed:
                     raise
                 print(f"Warning: {error}", file=sys.stderr)
         if not readable:
             continue
-        for path, seen in readable:
-            if seen.doubt is not None:
-                print(f"Warning: {path} {seen.doubt}; its answer means little", file=sys.stderr)
+        for path, image in readable:
+            if image.doubt is not None:
+                print(f"Warning: {path} {image.doubt}; its answer means little", file=sys.stderr)
         with torch.no_grad():
-            shares = net(torch.stack([seen.pixels for _, seen in readable]))  # (B, classes)
+            shares = net(torch.stack([image.pixels for _, image in readable]))  # (B, classes)
         for (path, _), row in zip(readable, shares, strict=True):
             best = int(row.argmax())
             answers.append(
@@ -94,11 +93,8 @@ def predictions(
     return answers
 
 
-def line_of(image: object, label: object, probability: float) -> str:
-    """One answer as a comma-separated line; see `HEADER`."""
-    return f"{_quoted(image)},{_quoted(label)},{probability:.6f}"
-
-
-def _quoted(value: object) -> str:
-    text = str(value)
-    return '"' + text.replace('"', '""') + '"' if set(text) & set(',"\n') else text
+def print_table(answers: Iterable[tuple[object, object, float]]) -> None:
+    """Prints the image, class and probability of each answer as CSV."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(("image", "class", "probability"))
+    writer.writerows((image, label, f"{share:.6f}") for image, label, share in answers)

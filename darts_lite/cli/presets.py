@@ -1,4 +1,4 @@
-"""The configurations that come with the package, by name."""
+"""Finds the configurations that come with the package, by name."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,11 +8,11 @@ import yaml
 
 FLAGS = ("--config", "-c")
 PLACES = tuple(place / "configs" for place in Path(__file__).parents[1:3])
-"""In an installed package, and beside it in a checkout."""
+"""Folders of the presets: in an installed package, and beside the package in a checkout."""
 
 
 def folder() -> Path:
-    """Where the presets are.
+    """Returns the folder of the presets.
 
     Raises:
         FileNotFoundError: if the package was installed without them.
@@ -24,13 +24,13 @@ def folder() -> Path:
 
 
 def names() -> list[str]:
-    """Of all presets; those of a subfolder have its name in front: ``algorithms/gdas``."""
+    """Returns the names of all presets; a name includes the subfolder, as ``algorithms/gdas``."""
     found = folder().rglob("*.yaml")
     return sorted(path.relative_to(folder()).with_suffix("").as_posix() for path in found)
 
 
-def with_presets(args: Sequence[str]) -> list[str]:
-    """Arguments in which the name of a preset stands for its path, where there is no such file.
+def expand_presets(args: Sequence[str]) -> list[str]:
+    """Replaces names of presets by their paths, unless there is a file of that name.
 
     Raises:
         ValueError: if a configuration is neither a file nor a preset.
@@ -39,46 +39,43 @@ def with_presets(args: Sequence[str]) -> list[str]:
     for word in args:
         flag, equals, value = word.partition("=")
         if is_value:
-            word = _path_of(word)
+            word = _find_config(word)
         elif equals and flag in FLAGS:
-            word = f"{flag}={_path_of(value)}"
+            word = f"{flag}={_find_config(value)}"
         is_value = word in FLAGS and not is_value
         found.append(word)
     return found
 
 
-def _path_of(config: str) -> str:
-    is_text = any(mark in config for mark in "\n:{")  # settings themselves, as YAML
+def _find_config(config: str) -> str:
+    is_text = any(mark in config for mark in "\n:{")  # settings in YAML instead of a path
     if not is_text and Path(config).is_file():
         check_settings(Path(config))
     elif not is_text and not Path(config).suffix:
-        return _preset(config)
-    return config  # the parser says what else is wrong with it
-
-
-def _preset(config: str) -> str:
-    if config in names():
+        if config not in names():
+            raise ValueError(
+                f"--config: {config!r} is neither a file nor a preset; presets: "
+                f"{', '.join(names())}"
+            )
         return str(folder() / f"{config}.yaml")
-    raise ValueError(
-        f"--config: {config!r} is neither a file nor a preset; presets: {', '.join(names())}"
-    )
+    return config  # the parser reports other errors
 
 
 def check_settings(path: Path) -> None:
-    """Refuses a file that holds no settings, which the parser would do without its name.
+    """Checks that a file holds settings, as the parser's own error would not name the file.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if it holds none.
         OSError: if it cannot be read.
     """
-    like = "a configuration has lines such as 'run:' and below it '  name: mine'"
+    advice = "a configuration has lines such as 'run:' and below it '  name: mine'"
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.MarkedYAMLError as error:
         line = "" if error.problem_mark is None else f" in line {error.problem_mark.line + 1}"
-        raise ValueError(f"{path} is no YAML: {error.problem}{line}; mend it") from None
+        raise ValueError(f"{path} is not YAML: {error.problem}{line}; correct it") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        told = str(error).splitlines()[0]
-        raise ValueError(f"{path} is no configuration ({told}); {like}") from None
+        cause = str(error).splitlines()[0]
+        raise ValueError(f"{path} is not a configuration ({cause}); {advice}") from None
     if not isinstance(content, dict):
-        raise ValueError(f"{path} holds no settings; {like}")
+        raise ValueError(f"{path} holds no settings; {advice}")

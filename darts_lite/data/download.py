@@ -1,4 +1,4 @@
-"""Downloading by torchvision, for a network that may be absent, silent or break down half-way."""
+"""Downloads by torchvision over a network that may be absent, silent or break down half-way."""
 
 import queue
 import socket
@@ -7,13 +7,14 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 
 def fetch(torchvision: Callable[..., Any], root: Path) -> None:
-    """Let a torchvision data set unpack the archives in ``root``, or download what is missing."""
+    """Lets a torchvision data set unpack the archives in ``root``, or download what is missing."""
     for train in (True, False):
         torchvision(root=str(root), train=train, download=True)
 
@@ -21,26 +22,24 @@ def fetch(torchvision: Callable[..., Any], root: Path) -> None:
 def download(
     torchvision: Callable[..., Any], urls: tuple[str, ...], root: Path, seconds: float
 ) -> str | None:
-    """Download a torchvision data set into ``root``, if one of ``urls`` answers in ``seconds``.
+    """Downloads a torchvision data set into ``root``, if one of ``urls`` answers in ``seconds``.
 
-    Returns None, or in a few words why it was not possible. A download that has begun may take
-    longer, but one that stalls is given up.
+    A download that has begun may take longer; one that stalls is given up. Returns None, or in a
+    few words why it was not possible.
     """
     deadline = time.monotonic() + seconds
-    url = _first_answer(urls, seconds)
-    if url is None:
+    if (url := _find_answering(urls, seconds)) is None:
         return "no network"
-    # torchvision would first wait for the mirrors that did not answer
+    # Without this, torchvision would first wait for the mirrors that did not answer.
     mirrors = [m for m in getattr(torchvision, "mirrors", ()) if url.startswith(m)]
-    source: Any = torchvision
-    if mirrors:
-        source = type(source.__name__, (source,), {"mirrors": mirrors})
+    kind: Any = torchvision
+    source = type(kind.__name__, (kind,), {"mirrors": mirrors}) if mirrors else kind
     previous = socket.getdefaulttimeout()
-    # torchvision tries a stalled URL a second time
+    # Half the time each, as torchvision tries a stalled URL a second time.
     socket.setdefaulttimeout(max(1.0, (deadline - time.monotonic()) / 2))
     try:
         root.mkdir(parents=True, exist_ok=True)
-        # an interrupted download must not leave half a data set that the next run trips over
+        # An interrupted download must not leave half a data set, which would fail the next run.
         with tempfile.TemporaryDirectory(dir=root, prefix="download-") as folder:
             fetch(source, Path(folder))
             for path in [path for path in Path(folder).rglob("*") if path.is_file()]:
@@ -54,8 +53,8 @@ def download(
     return None
 
 
-def _first_answer(urls: tuple[str, ...], seconds: float) -> str | None:
-    """The first of ``urls`` to answer within ``seconds``, or None."""
+def _find_answering(urls: tuple[str, ...], seconds: float) -> str | None:
+    """Returns the first of ``urls`` to answer within ``seconds``, or None."""
     answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def probe(url: str) -> None:
@@ -69,12 +68,10 @@ def _first_answer(urls: tuple[str, ...], seconds: float) -> str | None:
 
     deadline = time.monotonic() + seconds
     for url in urls:
-        # a name lookup ignores every timeout: such a thread is left behind, never joined
+        # A name lookup ignores every timeout, so threads are left behind and never joined.
         threading.Thread(target=probe, args=(url,), daemon=True).start()
-    try:
+    with suppress(queue.Empty):
         for _ in urls:
             if answer := answers.get(timeout=max(0.0, deadline - time.monotonic())):
                 return answer
-    except queue.Empty:
-        pass
     return None

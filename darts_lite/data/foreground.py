@@ -1,184 +1,160 @@
-"""What is drawn in a picture, and on what: light on black and as large as a net learnt it."""
+"""Finds what is drawn in a picture and makes it light on black, as large as a net expects it."""
 
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
-from darts_lite.data.image_files import FAINT, middle_of, pixels_of, resized
+from darts_lite.data.image_files import FAINT, crop_middle, read_pixels, resize
 
-PLAIN = 0.75
-"""Part of an image's border that has one colour where something is drawn on a background."""
-INK = 0.3
-"""Grey of 0 to 1 above which a pixel belongs to what is drawn."""
-MOST_INK = 0.5
-"""Part of a picture's pixels that a figure on a background takes at most."""
-REFITS = 3
-"""How often a background that changes is fitted, without what lies off it."""
+PLAIN = 0.75  # smallest share of an image's border in one colour for its background to be plain
+INK = 0.3  # grey value in 0..1 above which a pixel belongs to what is drawn
+MOST_INK = 0.5  # largest share of a picture's pixels that a figure on a background may take
+REFITS = 3  # fits of an uneven background; each leaves out the pixels far from the last fit
 
 
-class Expected(NamedTuple):
-    """What a net's own images are like.
+class ImageStyle(NamedTuple):
+    """Style of the images that a net was trained on.
 
-    Args:
-        channels: 1 or 3.
-        size: Height and width.
-        figure: Of images that show something light on black: how much of a side it takes, of 0 to
-            1. None for others.
+    ``figure`` is the share of a side, in 0..1, that the foreground takes where images show
+    something light on black; None for other images.
     """
 
-    channels: int
-    size: int
+    channels: int  # 1 or 3
+    size: int  # height and width
     figure: float | None
 
 
-class Seen(NamedTuple):
-    """A picture as a net sees it.
+class PreparedImage(NamedTuple):
+    """An image as a net's input."""
 
-    Args:
-        pixels: Of 0 to 1, ``(channels, size, size)``.
-        doubt: Why the net's answer may mean nothing, if there is a reason.
-    """
-
-    pixels: Tensor
-    doubt: str | None = None
+    pixels: Tensor  # (channels, size, size) in 0..1
+    doubt: str | None = None  # why the net's answer may mean nothing
 
 
-def figure_share(images: Tensor) -> float | None:
-    """How much of an image's side the longer side of what it shows takes, in the median.
+def measure_foreground(images: Tensor) -> float | None:
+    """Measures which share of images' sides their foregrounds' longer sides take, in the median.
 
-    Args:
-        images: uint8, ``(N, C, H, W)``.
-
-    Returns:
-        None if they are not grey, or do not show something light on black.
+    Takes uint8 ``(N, C, H, W)``. Returns None if they are not grey, or not light on black.
     """
     if images.shape[1] != 1:
         return None
     grey = images.squeeze(1).float() / 255  # (N, H, W)
-    if _border(grey).median() >= FAINT:
+    if _take_border(grey).median() >= FAINT:
         return None
     ink = grey > INK
-    longer = torch.maximum(_extent(ink.any(dim=2)), _extent(ink.any(dim=1)))  # (N,)
+    # The bounding box of each image's ink: height from its rows, width from its columns.
+    longer = torch.maximum(_measure_extent(ink.any(dim=2)), _measure_extent(ink.any(dim=1)))  # (N,)
     return float(longer.float().median() / images.shape[-1])
 
 
-def _extent(flags: Tensor) -> Tensor:
-    """How far the first and the last one that is set lie apart: ``(N, L)`` -> ``(N,)``."""
+def _measure_extent(flags: Tensor) -> Tensor:
+    """Returns the distance from the first to behind the last set flag, ``(N, L)`` -> ``(N,)``."""
     places = torch.arange(flags.shape[1], device=flags.device)
     last = torch.where(flags, places, -1).amax(dim=1)
     return (last - torch.where(flags, places, flags.shape[1]).amin(dim=1) + 1).clamp_min(0)
 
 
-def as_expected(path: Path, expected: Expected) -> Seen:
-    """An image file as a net's input before its normalisation.
+def prepare_image(path: Path, style: ImageStyle) -> PreparedImage:
+    """Reads an image file and makes it a net's input before normalisation.
 
-    For a net of grey images it becomes grey, and where it is not square, its middle is taken.
-    Where the net's images show something light on black, and this one something on a background
-    of one colour, whichever, brighter on one side or not, then what differs from the background
-    becomes light, and as large as it is there; an image that is of the right size and light on
-    black already stays as it is.
-
-    Args:
-        path: Of any mode and size.
-        expected: What the net knows.
-
-    Raises:
-        ValueError: if it cannot be read.
+    For a net of grey images it becomes grey; of an image that is not square, the middle is taken.
+    If the net's images show something light on black, and this one shows something on a plain
+    background of any colour, which may be brighter on one side, then what differs from the
+    background becomes light, and as large as in the net's images. An image of the right size that
+    is light on black already stays as it is. Raises ValueError if the file cannot be read.
     """
-    pixels = pixels_of(path)  # (3, H, W)
-    if expected.channels != 1 or expected.figure is None:
-        return Seen(middle_of(pixels, expected.channels, expected.size))
-    background, plain = _background(pixels)
-    right_size = pixels.shape[1:] == (expected.size, expected.size)
+    pixels = read_pixels(path)  # (3, H, W)
+    if style.channels != 1 or style.figure is None:
+        return PreparedImage(crop_middle(pixels, style.channels, style.size))
+    background, plain = _fit_background(pixels)
+    right_size = pixels.shape[1:] == (style.size, style.size)
     if right_size and bool((background < FAINT).all()):
-        return _with_doubt(middle_of(pixels, 1, expected.size))
+        return _doubt_if_empty(crop_middle(pixels, 1, style.size))
     if not plain:
-        return Seen(middle_of(pixels, 1, expected.size), "has no background of one colour")
-    drawn = _distance(pixels, background)  # (1, H, W)
+        return PreparedImage(crop_middle(pixels, 1, style.size), "has no background of one colour")
+    drawn = _measure_distance(pixels, background)  # (1, H, W)
     if (drawn > INK).float().mean() > MOST_INK:
         doubt = "shows more figure than background; cut off what is around it"
-        return Seen(middle_of(drawn.expand(3, -1, -1), 1, expected.size), doubt)
+        return PreparedImage(crop_middle(drawn.expand(3, -1, -1), 1, style.size), doubt)
     if not right_size:
-        drawn = _cut_out(drawn, expected)
-    return _with_doubt(resized(_in_the_middle(drawn, max(drawn.shape[1:])), expected.size))
+        drawn = _cut_out(drawn, style)
+    return _doubt_if_empty(resize(_pad_to_square(drawn), style.size))
 
 
-def _with_doubt(pixels: Tensor) -> Seen:
-    return Seen(pixels, None if float(pixels.max()) >= INK else "shows nothing")
+def _doubt_if_empty(pixels: Tensor) -> PreparedImage:
+    return PreparedImage(pixels, None if float(pixels.max()) >= INK else "shows nothing")
 
 
-def _background(pixels: Tensor) -> tuple[Tensor, bool]:
-    """What the border of a picture tells of its background.
+def _fit_background(pixels: Tensor) -> tuple[Tensor, bool]:
+    """Estimates the background ``(C, H, W)`` of a picture, and whether it is plain.
 
-    Args:
-        pixels: ``(C, H, W)``.
-
-    Returns:
-        Its values, ``(C, H, W)``, and whether it is of one colour, the same everywhere or changing
-        evenly from side to side, as under a lamp.
+    Plain is one colour, the same everywhere or changing evenly from side to side, as under a lamp.
     """
     height, width = pixels.shape[1:]
     down = torch.linspace(-1, 1, height).view(1, -1, 1).expand(1, height, width)
     across = torch.linspace(-1, 1, width).expand(1, height, width)
-    seen = _border(pixels)  # (C, count)
-    colour = seen.median(dim=1).values.view(-1, 1, 1).expand_as(pixels)
-    if _same(seen, _border(colour)):
+    border = _take_border(pixels)  # (C, count)
+    colour = border.median(dim=1).values.view(-1, 1, 1).expand_as(pixels)
+    if _is_plain(border, _take_border(colour)):
         return colour, True
-    known = torch.cat([torch.ones_like(seen[:1]), _border(down), _border(across)]).T  # (count, 3)
+    # Least squares: each channel is a plane over the picture, base + slope * down + tilt * across,
+    # fitted to the border (count, C) from its regressors (count, 3).
+    ones = torch.ones_like(border[:1])
+    known = torch.cat([ones, _take_border(down), _take_border(across)]).T
     kept = torch.ones(len(known), dtype=torch.bool)
     for _ in range(REFITS):
-        base, slope, tilt = torch.linalg.lstsq(known[kept], seen.T[kept]).solution[..., None, None]
+        solution = torch.linalg.lstsq(known[kept], border.T[kept]).solution  # (3, C)
+        base, slope, tilt = solution[..., None, None]
         colour = base + slope * down + tilt * across
-        off = (seen - _border(colour)).abs().amax(dim=0)
-        kept = off <= off.quantile(PLAIN)  # what is drawn up to the border does not count
-    return colour, _same(seen, _border(colour))
+        # The next fit leaves out the pixels farthest from this one: the figure at the border.
+        off = (border - _take_border(colour)).abs().amax(dim=0)
+        kept = off <= off.quantile(PLAIN)
+    return colour, _is_plain(border, _take_border(colour))
 
 
-def _border(values: Tensor) -> Tensor:
-    """``(C, H, W)`` -> ``(C, 2 H + 2 W)``."""
+def _take_border(values: Tensor) -> Tensor:
+    """Returns the pixels of the four sides, ``(C, H, W)`` -> ``(C, 2 H + 2 W)``."""
     return torch.cat([values[:, 0], values[:, -1], values[:, :, 0], values[:, :, -1]], dim=1)
 
 
-def _same(border: Tensor, colour: Tensor) -> bool:
-    """Whether enough of a border ``(C, count)`` has that colour."""
+def _is_plain(border: Tensor, colour: Tensor) -> bool:
+    """Returns whether enough pixels of a border ``(C, count)`` have the given colours."""
     same = ((border - colour).abs() < FAINT).all(dim=0)
     return bool(same.float().mean() >= PLAIN)
 
 
-def _distance(pixels: Tensor, background: Tensor) -> Tensor:
-    """``(3, H, W)`` -> ``(1, H, W)``: how far each pixel is from the background, 1 at the most."""
+def _measure_distance(pixels: Tensor, background: Tensor) -> Tensor:
+    """Returns each pixel's distance from the background, at most 1, as ``(1, H, W)``."""
     distance = (pixels - background).square().sum(dim=0, keepdim=True).sqrt()
     most = distance.max()
     return distance / most if most > FAINT else torch.zeros_like(distance)
 
 
-def _cut_out(pixels: Tensor, expected: Expected) -> Tensor:
-    """What is drawn, ``(1, H, W)``, on a black square that leaves it its share.
+def _cut_out(pixels: Tensor, style: ImageStyle) -> Tensor:
+    """Cuts the foreground out of ``(1, H, W)`` and puts it on a black square of the right size.
 
     Its centre of mass lies in the middle, as in MNIST, as far as nothing is cut off.
     """
     rows, columns = ((pixels[0] > INK).any(dim=side).nonzero().flatten() for side in (1, 0))
-    if not len(rows) or not expected.figure:
+    if not len(rows) or not style.figure:
         return pixels
     figure = pixels[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     height, width = figure.shape[1:]
-    side = max(height, width, round(max(height, width) / expected.figure))
+    side = max(height, width, round(max(height, width) / style.figure))
     mass = figure[0] / figure.sum()
-    whole = figure.new_zeros(1, side, side)
+    # Along each axis the offset that brings the centre of mass to side / 2, within the square.
     top, left = (
         min(max(round(side / 2 - float(shares @ (torch.arange(extent) + 0.5))), 0), side - extent)
         for shares, extent in ((mass.sum(dim=1), height), (mass.sum(dim=0), width))
     )
-    whole[:, top : top + height, left : left + width] = figure
-    return whole
+    return pad(figure, (left, side - width - left, top, side - height - top))
 
 
-def _in_the_middle(pixels: Tensor, side: int) -> Tensor:
-    """``(1, H, W)`` -> ``(1, side, side)``, black around it."""
+def _pad_to_square(pixels: Tensor) -> Tensor:
+    """Puts ``(1, H, W)`` into the middle of the smallest black square that holds it."""
     height, width = pixels.shape[1:]
-    whole = pixels.new_zeros(1, side, side)
-    top, left = (side - height) // 2, (side - width) // 2
-    whole[:, top : top + height, left : left + width] = pixels
-    return whole
+    across, down = max(0, height - width), max(0, width - height)
+    return pad(pixels, (across // 2, across - across // 2, down // 2, down - down // 2))

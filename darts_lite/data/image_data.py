@@ -1,6 +1,6 @@
 """The data of a run: whole data sets on the training device, split, shuffled and cut in batches.
 
-Every batch is made there by a handful of tensor operations; there are no worker processes.
+A few tensor operations on that device make each batch; there are no worker processes.
 """
 
 import zlib
@@ -16,16 +16,13 @@ from torch import Tensor
 from darts_lite.data.augmentation import Augmentation
 from darts_lite.data.batches import Batches, PairedBatches
 from darts_lite.data.datasets import LoadedImages, Source, find_root, stratified_order
-from darts_lite.data.foreground import figure_share
+from darts_lite.data.foreground import measure_foreground
 from darts_lite.data.image_folders import find_source, is_folder
-from darts_lite.distributed.ranks import WHOLE, Part
+from darts_lite.distributed.ranks import WHOLE, Shard
 from darts_lite.storage.components import class_path
 
-MOST_IMAGES = 10_000_000
-"""Largest epoch that can be asked for; its order is drawn as a whole."""
-
-SAMPLE = 5000
-"""Training images that tell what the others are like."""
+MOST_IMAGES = 10_000_000  # largest number in an epoch, whose order is drawn as a whole
+SAMPLE = 5000  # number of training images on which the foreground is measured
 
 
 class ImageData(LightningDataModule):
@@ -33,19 +30,19 @@ class ImageData(LightningDataModule):
 
     The training set falls into "validation", "weights" and "alphas" (the rest, half and half),
     each with the classes in the proportions of the whole. A LightningModule that declares
-    ``paired_batches = True`` is given ``{"weights": (x, y), "alphas": (x, y)}``; any other one
-    plain ``(x, y)`` from the union of the two. The test set is a split of its own.
+    ``paired_batches = True`` gets ``{"weights": (x, y), "alphas": (x, y)}``; any other one gets
+    plain ``(x, y)`` from the union of the two. The test set is a separate split.
 
     Args:
         dataset: its name as torchvision spells it: MNIST, FashionMNIST, KMNIST, EMNIST (digits),
-            QMNIST, CIFAR10 or CIFAR100; or the path of a folder of images, see `folder_source`
+            QMNIST, CIFAR10 or CIFAR100; or the path of a folder of images, see `scan_folder`
         root: folder of the files; null takes the environment variable DARTS_LITE_DATA, then data/
-        seed: of the splits; the order of batches follows the run's own seed (`seed_everything`)
+        seed: seed of the splits; the order of batches follows the run's seed (`seed_everything`)
         validation_fraction: part of the training set that is kept for validation, between 0 and 1
-        train_images: use only so many images of the training set; null uses all
+        train_images: number of images of the training set to use; null uses all
         search_batches_per_epoch: steps of an epoch of the search; null takes one pass. A small set
             is passed several times, so that a search has the steps its settings were made for
-        least_batches_per_epoch: ordinary training repeats a small set until it has so many steps
+        least_batches_per_epoch: steps of an epoch up to which ordinary training repeats a small set
         search_batch_size: images per split in one step of the search
         batch_size: images in one step of ordinary training
         evaluation_batch_size: images at once in validation and test
@@ -53,10 +50,10 @@ class ImageData(LightningDataModule):
         augmentation: augments the batches of ordinary training
         download_seconds: how long to wait for a network that does not answer
         image_size: height and width to which images in folders are brought; null takes what most
-            of them have, and the size of a data set with a name is its own
+            of them have; a data set with a name has a fixed size
 
     Raises:
-        ValueError: an unknown dataset, or a number out of its range.
+        ValueError: if the dataset is unknown, or a number is out of its range.
     """
 
     def __init__(
@@ -94,7 +91,7 @@ class ImageData(LightningDataModule):
             "download_seconds": download_seconds,
             "image_size": image_size,
         }
-        _check(settings)
+        _check_settings(settings)
         self.save_hyperparameters(settings, logger=False)
         self.in_channels, self.image_size, self.num_classes = self._source[:3]
         self.search_augmentation, self.augmentation = search_augmentation, augmentation
@@ -103,30 +100,21 @@ class ImageData(LightningDataModule):
         self._loaded: LoadedImages | None = None
 
     def source(self, dataset: str, image_size: int | None) -> Source:
-        """What is known of the images before they are read; data of your own replace this method.
-
-        Args:
-            dataset, image_size: As the class was given them.
-
-        Raises:
-            ValueError: if they are not known.
-        """
+        """Returns what is known of the images before they are read; custom data override this."""
         return find_source(dataset, image_size)
 
     def describe(self) -> dict[str, Any]:
-        """Class and arguments as plain values, from which a parser builds the same data again."""
+        """Returns the class and its arguments as plain values, to build the same data again."""
         return {"class_path": class_path(type(self)), "init_args": dict(self.hparams)}
 
     def prepare_data(self) -> None:
-        """Download once per machine, before the other ranks look for the files."""
+        """Downloads once per machine, before the other ranks look for the files."""
         self._load()
 
     def setup(self, stage: str) -> None:
-        """Read and split the data once, and move it to the training device.
+        """Reads and splits the data once, and moves it to the training device.
 
-        Raises:
-            ValueError: a file is damaged or belongs to another data set, or too few images.
-            FileNotFoundError: files are missing.
+        Raises what `darts_lite.data.datasets.load` raises, and ValueError if images are too few.
         """
         loaded = self._load()
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
@@ -139,52 +127,50 @@ class ImageData(LightningDataModule):
 
     @cached_property
     def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and deviation of each channel, of pixels in 0..1; measured where not published."""
+        """Mean and deviation of each channel, of pixels in 0..1; measured if not published."""
         if self._source.mean is not None and self._source.std is not None:
             return self._source.mean, self._source.std
-        return measured(self._images.train_images)
+        return _measure_channels(self._images.train_images)
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """In the order of the labels; None where these are the names."""
+        """Names of the classes in the order of the labels; None where the labels are the names."""
         return self._source.class_names
 
     @cached_property
     def figure(self) -> float | None:
-        """How much of a side the training images' figures take, where they have any."""
-        return figure_share(self._images.train_images[:SAMPLE].cpu())
+        """Share of a side that the training images' foreground takes; see `measure_foreground`."""
+        return measure_foreground(self._images.train_images[:SAMPLE].cpu())
 
     @property
     def data_source(self) -> str:
-        """Where the images came from, in words; known after ``setup``."""
+        """The source of the images, in words; known after ``setup``."""
         return self._images.source
 
     @property
     def checksum(self) -> int:
-        """Of all images and labels, so that a run goes on with those that it began with."""
+        """CRC-32 of all images and labels, by which a resumed run recognises its data."""
         images = self._images.to(torch.device("cpu"))
+        parts = images.train_images, images.train_labels, images.test_images, images.test_labels
         total = 0
-        for tensor in (
-            *(images.train_images, images.train_labels),
-            *(images.test_images, images.test_labels),
-        ):
+        for tensor in parts:
             total = zlib.crc32(tensor.numpy().tobytes(), total)
         return total
 
     @property
     def split_sizes(self) -> dict[str, int]:
-        """Images in each split, the test set included; known after ``setup``."""
+        """Number of images in each split, the test set included; known after ``setup``."""
         sizes = {name: len(indices) for name, indices in self.splits.items()}
         return {**sizes, "test": len(self._images.test_labels)}
 
     def train_dataloader(self) -> Batches | PairedBatches:
-        """Pairs for a search, plain batches of both training splits for anything else."""
+        """Returns pairs for a search, else plain batches of both training splits."""
         weights, alphas = self.splits["weights"], self.splits["alphas"]
         if getattr(self.trainer and self.trainer.lightning_module, "paired_batches", False):
-            size, augmentation = self.hparams["search_batch_size"], self.search_augmentation
+            training = self.hparams["search_batch_size"], self.search_augmentation
             pair = PairedBatches(
-                self._batches("train", weights, size, augmentation, shuffle="weights"),
-                self._batches("train", alphas, size, augmentation, shuffle="alphas"),
+                self._batches("train", weights, *training, shuffle="weights"),
+                self._batches("train", alphas, *training, shuffle="alphas"),
             )
             pair.weights.length = pair.alphas.length = self.hparams["search_batches_per_epoch"]
             return pair
@@ -195,52 +181,42 @@ class ImageData(LightningDataModule):
         return batches
 
     def weights_dataloader(self) -> Batches:
-        """Augmented batches of the ``weights`` split, for trainings inside a search.
+        """Returns the whole ``weights`` split, augmented, on every rank; for trainings in a search.
 
-        Every rank gets all of it, so that all come to one result.
+        Thus all ranks get the same result.
         """
-        size = self.hparams["search_batch_size"]
-        weights = self.splits["weights"]
+        size, weights = self.hparams["search_batch_size"], self.splits["weights"]
         batches = self._batches("train", weights, size, self.search_augmentation, shuffle="inside")
         return replace(batches, part=WHOLE)
 
     def alphas_dataloader(self) -> Batches:
-        """The ``alphas`` split, unaugmented and in order, to compare architectures on.
-
-        Every rank gets all of it, so that all come to one result.
-        """
-        size = self.hparams["evaluation_batch_size"]
-        return replace(self._batches("train", self.splits["alphas"], size), part=WHOLE)
+        """Returns the whole ``alphas`` split on every rank, to compare architectures on."""
+        return replace(self._batches("train", self.splits["alphas"]), part=WHOLE)
 
     def val_dataloader(self) -> Batches:
-        """The validation split, unaugmented and in order."""
-        size = self.hparams["evaluation_batch_size"]
-        return self._batches("train", self.splits["validation"], size)
+        return self._batches("train", self.splits["validation"])
 
     def test_dataloader(self) -> Batches:
-        """The test set, unaugmented and in order."""
-        size = self.hparams["evaluation_batch_size"]
-        return self._batches("test", torch.arange(self.split_sizes["test"]), size)
+        return self._batches("test", torch.arange(self.split_sizes["test"]))
 
     def predict_dataloader(self) -> Batches:
-        """The test set, as ``test_dataloader`` gives it."""
         return self.test_dataloader()
 
     def test_pixels(self, count: int) -> Tensor:
-        """The first images of the test set, pixels of 0 to 1, ``(count, C, H, W)``."""
+        """Returns the first images of the test set, ``(count, C, H, W)`` in 0..1."""
         return self._images.test_images[:count].float().div(255)
 
     def prepare(
-        self, images: Tensor, part: Part = WHOLE, augmentation: Augmentation | None = None
+        self, images: Tensor, part: Shard = WHOLE, augmentation: Augmentation | None = None
     ) -> Tensor:
-        """Turn uint8 images (B, C, H, W) into the float32 input of a network, same shape."""
+        """Turns uint8 images (B, C, H, W) into the float32 input of a network, same shape."""
         scaled = images.float().div(255)  # (B, C, H, W)
         if augmentation is None:
             return self.normalize(scaled)
         return augmentation(scaled, self.normalize, part)
 
     def normalize(self, images: Tensor) -> Tensor:
-        """Standardise float images (B, C, H, W) in 0..1 by the data set's mean and deviation."""
+        """Standardises float images (B, C, H, W) in 0..1 by the data set's mean and deviation."""
         return (images - self._mean.to(images.device)) / self._std.to(images.device)
 
     @property
@@ -256,11 +232,11 @@ class ImageData(LightningDataModule):
         return self._loaded
 
     def _split(self, labels: Tensor) -> dict[str, Tensor]:
-        """Indices of the splits; a smaller ``train_images`` takes a part of what a larger takes."""
+        """Returns the splits' indices; fewer ``train_images`` are a subset of more."""
         total = self.hparams["train_images"] or len(labels)
         if total > len(labels):
             raise ValueError(f"train_images is {total}, but the training set has {len(labels)}")
-        sizes = _split_sizes(total, self.hparams["validation_fraction"])
+        sizes = _compute_split_sizes(total, self.hparams["validation_fraction"])
         order = stratified_order(labels.cpu(), self.hparams["seed"])[:total]
         return dict(zip(sizes, order.split(list(sizes.values())), strict=True))
 
@@ -268,23 +244,25 @@ class ImageData(LightningDataModule):
         self,
         part: str,
         indices: Tensor,
-        batch_size: int,
+        batch_size: int | None = None,
         augmentation: Augmentation | None = None,
         shuffle: str | None = None,
     ) -> Batches:
-        images = getattr(self._images, f"{part}_images")
-        labels = getattr(self._images, f"{part}_labels")
+        """Returns batches of a part; by default, for evaluation: unaugmented and in order."""
+        images, labels = (getattr(self._images, f"{part}_{what}") for what in ("images", "labels"))
         prepare = partial(self.prepare, augmentation=augmentation)
         key = shuffle and f"{torch.initial_seed()}/{shuffle}"
-        batches = Batches(images, labels, indices, prepare, batch_size, key)
+        size = batch_size or self.hparams["evaluation_batch_size"]
+        batches = Batches(images, labels, indices, prepare, size, key)
         if trainer := self.trainer:
             batches.epoch = lambda: trainer.current_epoch
-            batches.part = Part(trainer.global_rank, trainer.world_size)
+            batches.part = Shard(trainer.global_rank, trainer.world_size)
         return batches
 
 
-def measured(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation of each channel of uint8 images ``(N, C, H, W)``, in 0..1."""
+def _measure_channels(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Returns mean and deviation in 0..1 of each channel of uint8 images ``(N, C, H, W)``."""
+    # Sums over the histogram of the 256 values, which need no float copy of the images.
     planes = images.unbind(1)
     counts = torch.stack([plane.flatten().bincount(minlength=256) for plane in planes])  # (C, 256)
     shares = counts.double() / counts.sum(dim=1, keepdim=True)  # (C, 256)
@@ -294,25 +272,18 @@ def measured(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(mean.tolist()), tuple(std.tolist())
 
 
-def _check(settings: dict[str, Any]) -> None:
-    """ValueError if one of `ImageData`'s numbers is out of its range."""
-    for name in (
-        "search_batches_per_epoch",
-        "least_batches_per_epoch",
-        "search_batch_size",
-        "batch_size",
-        "evaluation_batch_size",
-    ):
+def _check_settings(settings: dict[str, Any]) -> None:
+    """Raises ValueError if one of `ImageData`'s numbers is out of its range."""
+    batches = ("search_batches_per_epoch", "least_batches_per_epoch")
+    sizes = ("search_batch_size", "batch_size", "evaluation_batch_size")
+    for name in (*batches, *sizes):
         if settings[name] is not None and settings[name] < 1:
             raise ValueError(f"{name} must be at least 1, got {settings[name]}")
-    for batches, size in (
-        ("search_batches_per_epoch", "search_batch_size"),
-        ("least_batches_per_epoch", "batch_size"),
-    ):
-        if (settings[batches] or 1) * settings[size] > MOST_IMAGES:
+    for count, size in zip(batches, sizes, strict=False):  # the evaluation takes one pass
+        if (settings[count] or 1) * settings[size] > MOST_IMAGES:
             raise ValueError(
-                f"{batches} times {size} must be at most {MOST_IMAGES} images, got "
-                f"{settings[batches]} times {settings[size]}"
+                f"{count} times {size} must be at most {MOST_IMAGES} images, got "
+                f"{settings[count]} times {settings[size]}"
             )
     fraction, seed = settings["validation_fraction"], settings["seed"]
     seconds, images = settings["download_seconds"], settings["train_images"]
@@ -323,17 +294,17 @@ def _check(settings: dict[str, Any]) -> None:
     if not 0 < seconds < float("inf"):
         raise ValueError(f"download_seconds must be above 0 and finite, got {seconds}")
     if images is not None:
-        _split_sizes(images, fraction)
+        _compute_split_sizes(images, fraction)
 
 
-def _split_sizes(total: int, validation_fraction: float) -> dict[str, int]:
-    """How many of ``total`` training images each split gets; ValueError if one gets none."""
+def _compute_split_sizes(total: int, validation_fraction: float) -> dict[str, int]:
+    """Returns each split's share of ``total`` training images; raises ValueError if one is 0."""
     validation = round(validation_fraction * total)
     weights = (total - validation + 1) // 2
     sizes = {"validation": validation, "weights": weights, "alphas": total - validation - weights}
     if min(sizes.values()) < 1:
         raise ValueError(
             f"{total} training images cannot be split into {sizes}; "
-            f"use more train_images or another validation_fraction"
+            "use more train_images or another validation_fraction"
         )
     return sizes

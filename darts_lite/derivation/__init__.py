@@ -1,1 +1,1 @@
-"""From shares to an architecture: costs, rules, budgets, consensus."""
+"""Derives architectures from shares: costs, rules, budgets, consensus."""

@@ -1,64 +1,65 @@
-"""The best architecture within limits of what its net costs."""
+"""Finds the best architecture whose net stays within limits on its costs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from darts_lite.derivation.costs import COSTS, CostTable, kept_costs
-from darts_lite.derivation.pareto import best_within, least_costs, options_of_node
-from darts_lite.derivation.rules import Cells, Derivation, SkipLimit, Strongest
+from darts_lite.derivation.pareto import find_best, list_options, sum_least_costs
+from darts_lite.derivation.rules import Cells, Rule, SkipLimit, Strongest
 from darts_lite.space.architecture import Architecture
 from darts_lite.space.encoding import any_architecture
 from darts_lite.space.search_space import SearchSpace
 
 ANY_SIZE = 32
+"""Image size in pixels for counting parameters, whose number is the same for every size."""
+SKELETON = ("channels", "cells", "reductions", "stem")
 
 
 class Limit(NamedTuple):
-    """A limit of a budget. A least number counts negated, so that every limit is an upper one."""
+    """A limit of a budget. A lower limit counts negated, so that every limit is an upper one."""
 
     setting: str
-    counts: str
+    cost: str  # a name in COSTS
     value: float
-    sign: int  # -1 for a least number
+    sign: int  # -1 for a lower limit
 
     def __str__(self) -> str:
-        return f"at {'most' if self.sign > 0 else 'least'} {self.value:.9g} {self.counts}"
+        return f"at {'most' if self.sign > 0 else 'least'} {self.value:.9g} {self.cost}"
 
-    def reached(self, cost: float) -> str:
-        """The least, or for a least number the most, that there is."""
-        return f"{abs(cost):.9g} {self.counts} at {'least' if self.sign > 0 else 'most'}"
+    def describe_extreme(self, cost: float) -> str:
+        return f"at {'least' if self.sign > 0 else 'most'} {abs(cost):.9g} {self.cost}"
 
 
 @dataclass(frozen=True)
-class WithinBudget:
-    """The architecture of the largest product of shares whose net stays within a budget.
+class WithinBudget(Rule):
+    """Derives the architecture with the largest product of shares whose net is within a budget.
 
-    Without a limit that is what `Strongest` keeps. The best is found exactly, by merging the
-    possible choices of node after node and dropping those that another one beats in everything.
+    Without a limit it keeps the same edges as `Strongest`. The search is exact: it merges the
+    options of node after node, and drops those that another option beats in score and all costs.
 
     Args:
-        parameters: Most parameters of the net; None sets no limit.
-        multiply_adds: Most multiply-adds of the net for one image, once through it: an answer that
-            is the mean over nine shifts takes nine times as many. None sets no limit.
-        latency: Most milliseconds of the net for one image; None sets no limit.
+        parameters: Largest number of parameters of the net; None sets no limit.
+        multiply_adds: Largest number of multiply-adds for one image and one pass through the net;
+            an answer that is the mean over nine shifts takes nine times as many. None sets no
+            limit.
+        latency: Largest time for one image, in milliseconds; None sets no limit.
         latency_table: File with the milliseconds of the operations, see
-            `darts_lite.derivation.costs.kept_costs`; measured on the CPU where there is no such
-            file.
-        image_size, in_channels, num_classes: Of the data; a search takes those of its own. The
-            number of parameters is the same for images of any size.
-        channels, cells, reductions, stem: Of the net that is retrained, where that differs from the
-            supernet, as in `Retraining`.
-        least_parameters: Least parameters, so that a short search does not come out at skip
-            connections and poolings alone; None sets no limit.
+            `darts_lite.derivation.costs.kept_costs`; if there is no such file, they are measured on
+            the CPU.
+        image_size, in_channels, num_classes: Of the data; if not given, a search sets them. The
+            number of parameters does not depend on the image size.
+        channels, cells, reductions, stem: Skeleton of the net that is retrained, where it differs
+            from the supernet, as in `Retraining`.
+        least_parameters: Smallest number of parameters, so that a short search does not end with
+            skip connections and pooling only; None sets no limit.
 
     Raises:
-        ValueError: if a limit is not above 0, if three are set, if a latency has no table, or, when
-            deriving, if the data are not known or no architecture of the space is within the
-            limits.
+        ValueError: if a limit is not above 0, three are set, or a latency has no table; when
+            deriving, if the data are not known or no architecture is within the limits.
     """
 
     parameters: int | None = None
@@ -90,95 +91,89 @@ class WithinBudget:
 
     @property
     def _limits(self) -> list[Limit]:
-        counted = (
-            ("parameters", "parameters", 1),
-            ("least_parameters", "parameters", -1),
-            ("multiply_adds", "multiply_adds", 1),
-            ("latency", "latency", 1),
-        )
+        signs = {"parameters": 1, "least_parameters": -1, "multiply_adds": 1, "latency": 1}
         return [
-            Limit(setting, counts, value, sign)
-            for setting, counts, sign in counted
+            Limit(setting, setting.removeprefix("least_"), value, sign)
+            for setting, sign in signs.items()
             if (value := getattr(self, setting)) is not None
         ]
 
-    def retrained(self, architecture: Architecture) -> Architecture:
-        """An architecture in the skeleton of the net whose costs count."""
-        return architecture.with_skeleton(self.channels, self.cells, self.reductions, self.stem)
+    @property
+    def skeleton(self) -> dict[str, Any]:
+        return {name: value for name in SKELETON if (value := getattr(self, name)) is not None}
 
-    def in_skeleton_of(self, other: Derivation) -> "WithinBudget":
-        """This budget, counted in the skeleton of another one, where it has none of its own."""
-        names = ("channels", "cells", "reductions", "stem")
-        own = any(getattr(self, name) is not None for name in names)
-        if own or not isinstance(other, WithinBudget):
-            return self
-        return replace(self, **{name: getattr(other, name) for name in names})
-
-    def retrained_space(self, space: SearchSpace) -> SearchSpace:
-        """The space with the skeleton of the net."""
-        frame = self.retrained(any_architecture(space)).skeleton
-        if frame.kinds != space.skeleton.kinds:
-            raise ValueError(
-                f"the net to retrain has {' and '.join(frame.kinds)} cells, but searched are "
-                f"{' and '.join(space.skeleton.kinds)} cells; choose other cells or reductions"
-            )
+    def with_data(
+        self,
+        in_channels: int | None = None,
+        num_classes: int | None = None,
+        image_size: int | None = None,
+    ) -> "WithinBudget":
         return replace(
-            space,
-            channels=frame.channels,
-            cells=frame.cells,
-            reductions=frame.reduction_cells,
-            stem=frame.stem,
+            self,
+            in_channels=self.in_channels or in_channels,
+            num_classes=self.num_classes or num_classes,
+            image_size=self.image_size or image_size,
         )
 
+    def in_skeleton_of(self, other: Rule) -> "WithinBudget":
+        return self if self.skeleton else replace(self, **other.skeleton)
+
+    def retrained_space(self, space: SearchSpace) -> SearchSpace:
+        frame = any_architecture(space).with_skeleton(**self.skeleton).skeleton
+        if frame.kinds != space.skeleton.kinds:
+            raise ValueError(
+                f"the net to retrain has {' and '.join(frame.kinds)} cells, but the search has "
+                f"{' and '.join(space.skeleton.kinds)} cells; choose other cells or reductions"
+            )
+        return replace(space, **{**asdict(frame), "reductions": frame.reduction_cells})
+
     def admits(self, space: SearchSpace, architecture: Architecture) -> bool:
-        """Whether the net of an architecture of a space stays within the limits."""
         retrained = self.retrained_space(space)
         return all(
-            limit.sign * self._table(retrained, limit.counts).of(architecture)
+            limit.sign * self._table(retrained, limit.cost).of(architecture)
             <= limit.sign * limit.value
             for limit in self._limits
         )
 
     def _table(self, space: SearchSpace, name: str) -> CostTable:
-        """The costs that a limit counts."""
         size = self.image_size or (ANY_SIZE if name == "parameters" else None)
-        known = (self.in_channels, self.num_classes, size)
-        if None in known:
+        if self.in_channels is None or self.num_classes is None or size is None:
             raise ValueError(
                 f"a budget of {name} needs in_channels, num_classes and image_size of the data, "
-                f"got {', '.join(map(str, known))}"
+                f"got {self.in_channels}, {self.num_classes}, {size}"
             )
-        data = cast(tuple[int, int, int], known)
+        known = (space, name, self.in_channels, self.num_classes, size)
         if name == "latency" and self.latency_table is not None:
-            return kept_costs(self.latency_table, space, name, *data)
-        return _counted(space, name, *data)
+            return kept_costs(self.latency_table, *known)
+        return _measure(*known)
 
     def __call__(self, space: SearchSpace, shares: Mapping[str, Tensor]) -> Cells:
-        """See `Derivation`."""
         limits, retrained = self._limits, self.retrained_space(space)
-        tables = [self._table(retrained, limit.counts) for limit in limits]
+        tables = [self._table(retrained, limit.cost) for limit in limits]
+        # Stem, preprocessing and classifier cost the same in all nets: the nodes share the rest.
         rests = [limit.sign * table.rest for limit, table in zip(limits, tables, strict=True)]
         budgets = [
             limit.sign * limit.value - rest for limit, rest in zip(limits, rests, strict=True)
         ]
-        nodes = []
+        nodes = []  # the options of each node of each kind of cell
         for kind, rows in shares.items():
-            costs = [
+            costs = [  # limit -> node -> (edges, candidates)
                 (limit.sign * table.edges[kind]).split(space.edges_per_node)
                 for limit, table in zip(limits, tables, strict=True)
             ]
-            of_nodes = rows.detach().cpu().split(space.edges_per_node)
             nodes += [
-                options_of_node(space, of_node, [cost[node] for cost in costs])
-                for node, of_node in enumerate(of_nodes)
+                list_options(space, node_rows, [cost[node] for cost in costs])
+                for node, node_rows in enumerate(rows.detach().cpu().split(space.edges_per_node))
             ]
-        if (best := best_within(nodes, budgets)) is None:
+        if (best := find_best(nodes, budgets)) is None:
             asked = " and ".join(map(str, limits))
             extremes = " and ".join(
-                limit.reached(rest + cost)
-                for limit, rest, cost in zip(limits, rests, least_costs(nodes), strict=True)
+                limit.describe_extreme(rest + cost)
+                for limit, rest, cost in zip(limits, rests, sum_least_costs(nodes), strict=True)
             )
-            raise ValueError(f"no architecture of the space has {asked}; it has {extremes}")
+            raise ValueError(
+                f"no architecture of the space has {asked}; its architectures have {extremes}"
+            )
         return {
             kind: best.nodes[i * space.nodes : (i + 1) * space.nodes]
             for i, kind in enumerate(shares)
@@ -186,33 +181,12 @@ class WithinBudget:
 
 
 @lru_cache
-def _counted(
+def _measure(
     space: SearchSpace, name: str, in_channels: int, num_classes: int, image_size: int
 ) -> CostTable:
-    # A search derives several times an epoch, and always from this one table.
+    # A search derives several times an epoch, always with the same table.
     return CostTable.measure(space, COSTS[name], in_channels, num_classes, image_size)
 
 
-def for_data(
-    rule: Derivation,
-    in_channels: int | None = None,
-    num_classes: int | None = None,
-    image_size: int | None = None,
-) -> Derivation:
-    """A rule that knows the data where it has to: what a budget was not given, it takes from here.
-
-    Args:
-        rule: Any.
-        in_channels, num_classes, image_size: Of the data, as far as they are known.
-    """
-    if not isinstance(rule, WithinBudget):
-        return rule
-    return replace(
-        rule,
-        in_channels=rule.in_channels or in_channels,
-        num_classes=rule.num_classes or num_classes,
-        image_size=rule.image_size or image_size,
-    )
-
-
 DERIVATIONS = (Strongest, SkipLimit, WithinBudget)
+"""The rules that can be built from their class path in a checkpoint."""

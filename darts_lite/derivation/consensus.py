@@ -1,4 +1,4 @@
-"""Whether a found architecture is any good: what searches agree on, and how random ones do."""
+"""Judges a found architecture by the agreement of several searches, and by random ones."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,37 +11,34 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from darts_lite.derivation.budget import WithinBudget
-from darts_lite.derivation.rules import Derivation, derive
+from darts_lite.derivation.rules import Rule, Strongest, derive
 from darts_lite.space.architecture import Architecture
 from darts_lite.space.encoding import PATIENCE, Encoding, one_path, random_point
 from darts_lite.space.search_space import SearchSpace
 
 Agreement = dict[str, list[list[float]]]
-"""Of each kept edge: kind of cell -> nodes -> edges."""
+"""Kind of cell -> nodes -> kept edges -> the share of searches that agree, from 0 to 1."""
 CHANCE_DRAWS = 200
+"""Number of random consensuses whose mean agreement is taken."""
+STRONGEST = Strongest()
 
 
 def consensus(
     space: SearchSpace,
     shares: Sequence[Mapping[str, Tensor]],
     found_by: Mapping[str, Any],
-    derivation: Derivation | None = None,
+    derivation: Rule = STRONGEST,
 ) -> Architecture:
-    """The architecture that the mean shares of several searches stand for.
+    """Derives an architecture from the mean of several searches' shares.
 
-    Args:
-        space: The space that was searched.
-        shares: Of each search, kind of cell -> ``(edges, candidates)``.
-        found_by: Recorded in the architecture.
-        derivation: The rule; `darts_lite.Strongest` when not given.
+    Each of the `shares` has, for each kind of cell, ``(edges, candidates)``.
     """
     mean = {kind: torch.stack([each[kind].cpu() for each in shares]).mean(0) for kind in shares[0]}
     return derive(space, mean, found_by, derivation)
 
 
 def agreement(architecture: Architecture, others: Sequence[Architecture]) -> Agreement:
-    """Of each edge, the share of the others that have it too, with the same operation."""
+    """Returns, for each edge, the share of `others` that have it with the same operation."""
     return {
         kind: [
             [fmean(edge in other.cells[kind][node] for other in others) for edge in edges]
@@ -52,47 +49,27 @@ def agreement(architecture: Architecture, others: Sequence[Architecture]) -> Agr
 
 
 def mean_agreement(agreements: Agreement) -> float:
-    """Over all edges of all kinds of cells."""
+    """Returns the mean over all edges of all kinds of cells."""
     return fmean(share for nodes in agreements.values() for node in nodes for share in node)
 
 
 def agreement_by_chance(
-    space: SearchSpace,
-    searches: int,
-    random: Random,
-    derivation: Derivation | None = None,
+    space: SearchSpace, searches: int, random: Random, derivation: Rule = STRONGEST
 ) -> float:
-    """Mean agreement of so many random architectures with their consensus.
+    """Returns the mean agreement of random architectures with their consensus.
 
-    A consensus shares something with what it is made of even where that is luck; so much.
-
-    Args:
-        space: Whose architectures.
-        searches: How many there are in each draw.
-        random: Draws them.
-        derivation: The rule of the searches and the consensus; `darts_lite.Strongest` when not
-            given.
-
-    Raises:
-        ValueError: if hardly any architecture is within the limits of the rule.
+    This much of the agreement of searches is luck, because a consensus always resembles its parts.
     """
-    drawn = islice(_random_architectures(Encoding(space), random), PATIENCE)
-    pool = [*islice(filter(admitted(space, derivation), drawn), searches * CHANCE_DRAWS)]
+    drawn = islice(_draw_architectures(Encoding(space), random), PATIENCE)
+    pool = [*islice(filter(partial(derivation.admits, space), drawn), searches * CHANCE_DRAWS)]
     if not pool:
-        raise ValueError("hardly any architecture is within the limits of the derivation")
+        raise ValueError("hardly any architecture is within the limits of the rule; loosen them")
     agreements = []
     for _ in range(CHANCE_DRAWS):
         found = random.choices(pool, k=searches)
         common = consensus(space, [one_path(space, each) for each in found], {}, derivation)
         agreements.append(mean_agreement(agreement(common, found)))
     return fmean(agreements)
-
-
-def admitted(
-    space: SearchSpace, derivation: Derivation | None
-) -> Callable[[Architecture], bool] | None:
-    """Whether an architecture of a space could come out by a rule; None where any could."""
-    return partial(derivation.admits, space) if isinstance(derivation, WithinBudget) else None
 
 
 def random_architectures(
@@ -102,21 +79,13 @@ def random_architectures(
     found: Architecture | None = None,
     admits: Callable[[Architecture], bool] | None = None,
 ) -> list[Architecture]:
-    """Architectures of a space, drawn uniformly, all different and none of them the found one.
+    """Draws different architectures of a space uniformly, but never the `found` one.
 
-    They are fewer than `count` where the space has no more, or hardly any that is admitted.
-
-    Args:
-        space: Whose architectures.
-        count: How many.
-        random: Draws them.
-        found: The one to leave out.
-        admits: Whether an architecture may be among them; all may when not given.
+    Returns fewer than `count` if the space has no more, or if hardly any is admitted.
     """
     drawn: list[Architecture] = []
     known = [] if found is None else [found.cells]
-    candidates = _random_architectures(Encoding(space), random)
-    for _, architecture in zip(range(PATIENCE), candidates, strict=False):
+    for architecture in islice(_draw_architectures(Encoding(space), random), PATIENCE):
         if len(drawn) == count:
             break
         if architecture.cells not in known and (admits is None or admits(architecture)):
@@ -125,23 +94,23 @@ def random_architectures(
     return drawn
 
 
-def _random_architectures(encoding: Encoding, random: Random) -> Iterator[Architecture]:
+def _draw_architectures(encoding: Encoding, random: Random) -> Iterator[Architecture]:
     while True:
         yield encoding.architecture(random_point(encoding.sizes, random), {"algorithm": "random"})
 
 
 def percentile(value: float, others: Sequence[float]) -> float:
-    """How many per cent of the others are less; those that are equal count half."""
+    """Returns the percentage of `others` below `value`; equal ones count half."""
     return 100 * fmean((other < value) + (other == value) / 2 for other in others)
 
 
 def percentile_interval(percent: float, count: int) -> tuple[float, float]:
-    """95 % interval of a percentile that `count` others gave, in per cent.
+    """Returns the 95 % Wilson interval of a percentile that `count` values gave, in per cent.
 
     E. B. Wilson, Probable inference, the law of succession, and statistical inference, Journal of
     the American Statistical Association 22 (1927).
     """
-    z, share = 1.96, percent / 100
+    z, share = 1.96, percent / 100  # z: 97.5 % quantile of the normal distribution
     middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     spread = share * (1 - share) / count + z**2 / (4 * count**2)
     half = z / (1 + z**2 / count) * math.sqrt(spread)

@@ -1,8 +1,8 @@
-"""What architectures cost, from what their operations cost, without building each one's net.
+"""Computes the costs of architectures from the costs of operations, without building each net.
 
 A cell's cost is the sum of its edges' costs, so the cost of a net is a constant plus, for each kind
-of cell, the costs of the operations that its edges keep. That makes the expected cost of what a
-search would derive differentiable, and the best architecture within a budget findable.
+of cell, the costs of the operations that its edges keep. Therefore the expected cost of a search's
+result is differentiable, and the best architecture within a budget can be found.
 """
 
 import json
@@ -29,16 +29,18 @@ from darts_lite.storage.atomic_files import write_text
 FORMAT = "darts_lite/costs"
 
 Cost = Callable[[nn.Module, Tensor], float]
-"""Of a module that reads a map ``(1, C, H, W)``."""
+"""Returns the cost of a module that reads a map ``(1, C, H, W)``."""
+LATENCY_CALLS = 15
+"""Number of timed calls of a module; the first third is a warm-up."""
 
 
 def parameters(module: nn.Module, x: Tensor) -> float:
-    """Number of parameters."""
+    """Returns the number of parameters."""
     return float(sum(parameter.numel() for parameter in module.parameters()))
 
 
 def multiply_adds(module: nn.Module, x: Tensor) -> float:
-    """Multiply-adds of convolutions and linear layers."""
+    """Returns the number of multiply-adds of convolutions and linear layers."""
     training = module.training
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         module.eval()(x)
@@ -47,7 +49,7 @@ def multiply_adds(module: nn.Module, x: Tensor) -> float:
 
 
 def latency(module: nn.Module, x: Tensor) -> float:
-    """Median milliseconds of one map on the device of `x`, of some calls after a warm-up."""
+    """Returns the median time of one map on the device of `x`, in milliseconds."""
     module.eval()
     taken = []
     with torch.inference_mode():
@@ -60,22 +62,21 @@ def latency(module: nn.Module, x: Tensor) -> float:
     return statistics.median(taken[LATENCY_CALLS // 3 :])
 
 
-LATENCY_CALLS = 15
 COSTS: Mapping[str, Cost] = {
     "parameters": parameters,
     "multiply_adds": multiply_adds,
     "latency": latency,
 }
-"""Parameters and multiply-adds are counted without computing; latency is measured."""
+"""Name -> cost. Parameters and multiply-adds are counted without computing; latency is measured."""
 
 
 @dataclass(frozen=True)
 class CostTable:
-    """Costs of a space's operations in their places, and of all else.
+    """The costs of a space's operations in their places, and of the rest of the net.
 
     Attributes:
-        edges: Kind of cell -> ``(edges, candidates)``, summed over all cells of the kind.
-        rest: Stem, preprocessing, classifier.
+        edges: Kind of cell -> costs ``(edges, candidates)``, summed over all cells of the kind.
+        rest: Cost of stem, preprocessing and classifier.
     """
 
     space: SearchSpace
@@ -92,16 +93,13 @@ class CostTable:
         image_size: int,
         device: torch.device | str = "meta",
     ) -> "CostTable":
-        """Asks for the cost of every operation once per place.
+        """Measures every operation once per stride and shape of its input.
 
-        Args:
-            space: Whose operations.
-            cost: What to measure; one of `COSTS`, for instance.
-            in_channels, num_classes, image_size: Of the data; images are square.
-            device: Where to measure; ``meta`` counts without computing.
+        The device ``meta`` counts without computing. Images are square.
         """
-        own = [torch.device(device)] if torch.device(device).type == "cuda" else []
-        with torch.random.fork_rng(own):  # a table that was kept draws nothing
+        forked = [torch.device(device)] if torch.device(device).type == "cuda" else []
+        # Leaves the random generators untouched, as reading a table from a file does.
+        with torch.random.fork_rng(forked):
             with torch.device(device):
                 net = Net(any_architecture(space), in_channels, num_classes).eval()
                 supernet = Supernet(space, in_channels, num_classes).eval()
@@ -122,6 +120,7 @@ class CostTable:
                             )
                     row[position] += known[place]
 
+            # One pass through the supernet shows each edge's stride and the shape of its input.
             cells: Any = supernet.skeleton.cells
             for cell in cells:
                 mixed = [edge for node in cell.nodes for edge in node.edges]
@@ -131,11 +130,12 @@ class CostTable:
                     )
             with torch.no_grad():
                 supernet(image, dict(supernet.alphas.items()))
+            # The rest is the cost of a whole net less the costs of its edges.
             table = cls(space, edges, 0.0)
             return cls(space, edges, cost(net, image) - table.of(net.architecture))
 
     def of(self, architecture: Architecture) -> float:
-        """The cost of a net of this space."""
+        """Returns the cost of the net of an architecture of this space."""
         total = self.rest
         for kind, cell in architecture.cells.items():
             nodes = self.edges[kind].split(list(self.space.edges_per_node))
@@ -145,30 +145,29 @@ class CostTable:
         return total
 
     def expected(self, shares: Mapping[str, Tensor]) -> Tensor:
-        """The cost of what would be derived if shares were probabilities; differentiable.
+        """Returns the expected cost if shares were probabilities; differentiable.
 
         Each edge has a candidate with the probability of its share among those that may be chosen.
-        A node that keeps k of its edges keeps each with a probability in proportion to what its
-        candidates other than ``none`` have in all, k on average.
-
-        Args:
-            shares: Kind of cell -> ``(edges, candidates)``.
+        If a node keeps k of its edges, it keeps each with a probability in proportion to the sum of
+        the shares of its candidates other than ``none``, k on average. Shares: kind of cell ->
+        ``(edges, candidates)``.
         """
         total = torch.zeros((), dtype=torch.float64)
         for kind, rows in shares.items():
             per_node = list(self.space.edges_per_node)
             costs = self.edges[kind].to(rows.device).split(per_node)
             for shared, cost in zip(rows.double().split(per_node), costs, strict=True):
-                total = total.to(rows.device) + self._expected_of_node(shared, cost)
+                total = total.to(rows.device) + self._expect_node(shared, cost)
         return total + self.rest
 
-    def _expected_of_node(self, shares: Tensor, costs: Tensor) -> Tensor:
+    def _expect_node(self, shares: Tensor, costs: Tensor) -> Tensor:
         kept = self.space.kept_edges
         if kept is None:
             return (shares / shares.sum(dim=1, keepdim=True) * costs).sum()
         chosen = torch.tensor([name != "none" for name in self.space.candidates])
         shares = shares * chosen.to(shares.device)
         strengths = shares.sum(dim=1)  # (edges,)
+        # Expected cost of each edge if it is kept, times the probability that it is kept.
         each = (shares * costs).sum(dim=1) / strengths
         return (kept * strengths / strengths.sum() * each).sum()
 
@@ -182,18 +181,10 @@ def kept_costs(
     image_size: int,
     device: torch.device | str = "cpu",
 ) -> CostTable:
-    """The table that a file holds; where there is no such file, it is measured and written.
-
-    Args:
-        path: Of a JSON file.
-        space: Whose operations.
-        cost: A name of `darts_lite.derivation.costs.COSTS`.
-        in_channels, num_classes, image_size: Of the data; images are square.
-        device: Where to measure.
+    """Reads a table of one of the `COSTS` from a JSON file, or measures and writes it if absent.
 
     Raises:
-        ValueError: if the file is no such table, or that of another space, cost or kind of images.
-        OSError: if it cannot be read or written.
+        ValueError: if the file is not a table, or is for another space, cost or kind of images.
     """
     about = {
         "cost": cost,
@@ -203,49 +194,45 @@ def kept_costs(
     }
     path = Path(path)
     if path.exists():
-        return _read(path, space, about)
-    table = CostTable.measure(
-        space, COSTS[cost], in_channels, num_classes, image_size, device=device
-    )
+        return _read_table(path, space, about)
+    table = CostTable.measure(space, COSTS[cost], in_channels, num_classes, image_size, device)
     edges = {kind: rows.tolist() for kind, rows in table.edges.items()}
     content = {"format": FORMAT, **about, "device": str(device), "edges": edges, "rest": table.rest}
     write_text(path, json.dumps(content, indent=1) + "\n")
     return table
 
 
-def _read(path: Path, space: SearchSpace, about: Mapping[str, Any]) -> CostTable:
+def _read_table(path: Path, space: SearchSpace, about: Mapping[str, Any]) -> CostTable:
     try:
         content = json.loads(path.read_text())
     except ValueError:
         content = None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError(f"{path} is no table of costs; delete it to have one measured")
+        raise ValueError(f"{path} is not a table of costs; delete it to measure a new one")
     for name, wanted in about.items():
         if content.get(name) != wanted:
             raise ValueError(
-                f"{path} is a table for another {name}; delete it to have one measured for this "
-                "search, or name another file"
+                f"{path} is a table for another {name}; delete it to measure a new one, or name "
+                "another file"
             )
     shape = (sum(space.edges_per_node), len(space.candidates))
     edges, rest = content.get("edges"), content.get("rest", "")
     kinds = edges if isinstance(edges, dict) else {}
     if list(kinds) != list(space.skeleton.kinds) or not _is_number(rest):
-        raise ValueError(f"{path} is no whole table of costs; delete it to have one measured")
-    rows = {kind: _rows(path, kind, value, shape) for kind, value in kinds.items()}
-    # A measured rest may be below 0: a whole net takes less than its parts one by one.
+        raise ValueError(f"{path} is an incomplete table of costs; delete it to measure a new one")
+    rows = {kind: _read_rows(path, kind, value, shape) for kind, value in kinds.items()}
+    # A measured rest may be below 0, because a whole net may be faster than its parts one by one.
     return CostTable(space, rows, float(rest))
 
 
-def _rows(path: Path, kind: str, value: Any, shape: tuple[int, int]) -> Tensor:
+def _read_rows(path: Path, kind: str, value: Any, shape: tuple[int, int]) -> Tensor:
     edges, candidates = shape
-    whole = isinstance(value, Sequence) and len(value) == edges
-    for row in value if whole else ():
-        whole = whole and isinstance(row, Sequence) and len(row) == candidates
-        whole = whole and all(_is_number(cost) and cost >= 0 for cost in row)
-    if not whole:
+    rows: Sequence[Any] = value if isinstance(value, Sequence) and len(value) == edges else [None]
+    whole = all(isinstance(row, Sequence) and len(row) == candidates for row in rows)
+    if not whole or not all(_is_number(cost) and cost >= 0 for row in rows for cost in row):
         raise ValueError(
             f"{path}: the costs of {kind} cells must be {edges} lists of {candidates} numbers of "
-            "at least 0; delete the file to have them measured"
+            "at least 0; delete the file to measure them anew"
         )
     return torch.tensor(value, dtype=torch.float64)
 

@@ -1,7 +1,7 @@
-"""The best choice for all nodes within limits, found exactly.
+"""Finds the best choice for all nodes within limits, exactly.
 
-Possible choices are merged node after node, and those dropped that another one beats in everything
-or that no choice for the nodes to come can keep within the limits.
+The options are merged node after node. An option is dropped if another one beats it in score and
+all costs, or if no choice for the remaining nodes can keep it within the limits.
 """
 
 import math
@@ -17,29 +17,26 @@ from darts_lite.space.search_space import SearchSpace
 
 
 class Option(NamedTuple):
-    """What some nodes may keep."""
+    """A possible choice for some nodes: the edges that they keep."""
 
-    score: float  # sum of the logarithms of shares
-    costs: tuple[float, ...]
+    score: float  # sum of the logarithms of the kept shares
+    costs: tuple[float, ...]  # one for each limit
     nodes: Cell
 
-    def joined(self, other: "Option") -> "Option":
-        """Both."""
+    def join(self, other: "Option") -> "Option":
         costs = tuple(a + b for a, b in zip(self.costs, other.costs, strict=True))
         return Option(self.score + other.score, costs, self.nodes + other.nodes)
 
 
-def options_of_node(space: SearchSpace, shares: Tensor, costs: Sequence[Tensor]) -> list[Option]:
-    """What one node may keep, without what another choice beats in score and costs.
+def list_options(space: SearchSpace, shares: Tensor, costs: Sequence[Tensor]) -> list[Option]:
+    """Returns the options of one node that no other option beats in score and costs.
 
-    Args:
-        space: The space that was searched.
-        shares: Of the node, ``(edges, candidates)``.
-        costs: For each limit, what each edge and candidate takes of it, ``(edges, candidates)``.
+    The node's shares, and its costs for each limit, are ``(edges, candidates)``.
     """
     kept = len(shares) if space.kept_edges is None else space.kept_edges
     options = []
     for sources in combinations(range(len(shares)), kept):
+        # All candidates of each kept edge, then every combination of one candidate per edge.
         choices = [
             [
                 (name, source, position)
@@ -53,19 +50,23 @@ def options_of_node(space: SearchSpace, shares: Tensor, costs: Sequence[Tensor])
             paid = tuple(sum(float(cost[s, p]) for _, s, p in edges) for cost in costs)
             node: tuple[Edge, ...] = tuple((name, source) for name, source, _ in edges)
             options.append(Option(score, paid, (node,)))
-    return _pareto(options)
+    return _drop_dominated(options)
 
 
-def _pareto(options: Sequence[Option]) -> list[Option]:
-    """Those that no other one beats: none has a better score at no higher costs, two at most."""
+def _drop_dominated(options: Sequence[Option]) -> list[Option]:
+    """Returns the Pareto front of options with at most two costs; keeps one of equal options."""
     best: list[Option] = []
-    stairs: list[tuple[float, float]] = []  # their costs, the second falling as the first rises
+    # Costs of the options so far that are not dominated: as the first rises, the second falls.
+    stairs: list[tuple[float, float]] = []
     for option in sorted(options, key=lambda option: (-option.score, option.costs)):
         first, second = (*option.costs, 0.0, 0.0)[:2]
         step = bisect_right(stairs, (first, math.inf))
+        # All earlier options score at least as much: this one must be cheaper in one cost. Among
+        # those whose first cost is no higher, the last has the lowest second cost.
         if step and stairs[step - 1][1] <= second:
             continue
         best.append(option)
+        # The new option replaces the following steps, whose both costs are no lower.
         end = step
         while end < len(stairs) and stairs[end][1] >= second:
             end += 1
@@ -73,8 +74,8 @@ def _pareto(options: Sequence[Option]) -> list[Option]:
     return best
 
 
-def least_costs(nodes: Sequence[Sequence[Option]]) -> list[float]:
-    """What the nodes take of each limit at least, if only that one counts."""
+def sum_least_costs(nodes: Sequence[Sequence[Option]]) -> list[float]:
+    """Returns a lower bound of each cost over all nodes."""
     least = [
         [min(costs) for costs in zip(*(option.costs for option in options), strict=True)]
         for options in nodes
@@ -82,17 +83,16 @@ def least_costs(nodes: Sequence[Sequence[Option]]) -> list[float]:
     return [sum(costs) for costs in zip(*least, strict=True)]
 
 
-def best_within(nodes: Sequence[Sequence[Option]], budgets: Sequence[float]) -> Option | None:
-    """The choice of the largest score whose costs stay within the budgets; None if all exceed them.
+def find_best(nodes: Sequence[Sequence[Option]], budgets: Sequence[float]) -> Option | None:
+    """Returns the choice of an option for each node with the largest score within the budgets.
 
-    Args:
-        nodes: What each node may keep.
-        budgets: The most that all nodes together may take of each limit.
+    A budget is the largest sum of a cost over all nodes. Returns None if all choices exceed one.
     """
     chosen = [Option(0.0, (0.0,) * len(budgets), ())]
     for done, options in enumerate(nodes, start=1):
-        needed = least_costs(nodes[done:]) or [0.0] * len(budgets)
-        merged = [first.joined(second) for first, second in product(chosen, options)]
+        # The remaining nodes cost at least `needed`, whatever they keep.
+        needed = sum_least_costs(nodes[done:]) or [0.0] * len(budgets)
+        merged = [first.join(second) for first, second in product(chosen, options)]
         fitting = [
             option
             for option in merged
@@ -101,5 +101,5 @@ def best_within(nodes: Sequence[Sequence[Option]], budgets: Sequence[float]) -> 
                 for cost, rest, budget in zip(option.costs, needed, budgets, strict=True)
             )
         ]
-        chosen = _pareto(fitting)
+        chosen = _drop_dominated(fitting)
     return max(chosen, key=lambda option: option.score, default=None)

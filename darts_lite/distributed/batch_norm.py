@@ -6,27 +6,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
-from darts_lite.distributed.ranks import averaged, own_part
+from darts_lite.distributed.ranks import averaged, own_shard
 
 EPSILON = 1e-5
-"""Added to variances; torch's default, which all norms here have."""
+"""Number added to variances; torch's default, which all norms here have."""
 
 
-def batch_normalized(x: Tensor, epsilon: float = EPSILON) -> tuple[Tensor, Tensor, Tensor]:
-    """A map ``(B, C, H, W)`` normalized with its own statistics, those of all ranks together.
+def normalize_batch(x: Tensor, epsilon: float = EPSILON) -> tuple[Tensor, Tensor, Tensor]:
+    """Normalizes a map ``(B, C, H, W)`` with its own statistics over all ranks together.
 
     Returns:
         The map; mean and unbiased variance ``(C,)``, without a graph.
     """
     count = joint_count(1)
     if count == 1:
-        exact = torch.zeros(2, x.shape[1], dtype=wide(x.dtype), device=x.device)
+        exact = torch.zeros(2, x.shape[1], dtype=widen(x.dtype), device=x.device)
         mean, variance = exact  # with momentum 1 the running statistics are the batch's
         x = batch_norm(x, mean, variance, training=True, momentum=1.0, eps=epsilon)
         return x, mean, variance
-    count *= x.numel() // x.shape[1]
-    variance, mean = torch.var_mean(x.to(wide(x.dtype)), dim=(0, 2, 3), correction=0)
-    mean, variance = joint(mean, variance)
+    count *= x.numel() // x.shape[1]  # values per channel on all ranks
+    variance, mean = torch.var_mean(x.to(widen(x.dtype)), dim=(0, 2, 3), correction=0)
+    mean, variance = join_statistics(mean, variance)
     scale = (variance + epsilon).rsqrt()
     normalized = (x - mean.view(-1, 1, 1)) * scale.view(-1, 1, 1)
     return normalized.to(x.dtype), mean.detach(), variance.detach() * (count / (count - 1))
@@ -39,10 +39,10 @@ class JointBatchNorm2d(nn.BatchNorm2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(B, C, H, W)`` -> the same shape."""
+        """Normalizes ``(B, C, H, W)`` to the same shape."""
         if not self.training or joint_count(1) == 1:
             return super().forward(x)
-        normalized, mean, variance = batch_normalized(x, self.eps)
+        normalized, mean, variance = normalize_batch(x, self.eps)
         if self.running_mean is not None and self.running_var is not None:
             count = cast(Tensor, self.num_batches_tracked).add_(1)
             share = 1 / float(count) if self.momentum is None else self.momentum
@@ -53,31 +53,30 @@ class JointBatchNorm2d(nn.BatchNorm2d):
         return normalized.to(x.dtype)
 
 
-def wide(dtype: torch.dtype) -> torch.dtype:
-    """The type in which statistics are computed: float32, or `dtype` where that is wider."""
+def widen(dtype: torch.dtype) -> torch.dtype:
+    """Returns the type in which statistics are computed: float32, or `dtype` if that is wider."""
     return torch.promote_types(dtype, torch.float32)
 
 
 def joint_count(count: int) -> int:
-    """How many rows all ranks have together whose statistics `joint` joins."""
-    return count * own_part().ranks if torch.is_grad_enabled() else count
+    """Returns the number of rows on all ranks whose statistics `join_statistics` joins."""
+    return count * own_shard().world_size if torch.is_grad_enabled() else count
 
 
-def joint(mean: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
-    """Statistics of all ranks' rows, from those of the rows of each, as many on every rank.
+def join_statistics(mean: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+    """Computes the statistics of all ranks' rows from those of each rank, of equally many rows.
 
-    Without gradients nobody waits for others: what is computed then is no training step.
-
-    Args:
-        mean: ``(..., C)``.
-        spread: Variances ``(..., C)`` or covariances ``(..., C, C)``.
+    The mean is ``(..., C)``, the spread variances ``(..., C)`` or covariances ``(..., C, C)``.
+    Without gradients no rank waits for others: such a computation is not a training step.
     """
-    rank, ranks = own_part()
+    rank, world_size = own_shard()
     if joint_count(1) == 1:
         return mean, spread
-    own = [mean if other == rank else torch.zeros_like(mean) for other in range(ranks)]
-    means, spread = averaged(ranks * torch.stack(own), spread)  # (ranks, ..., C)
+    # Each rank fills its own row; averaging rows that are 0 elsewhere gathers all ranks' means.
+    rows = [mean if other == rank else torch.zeros_like(mean) for other in range(world_size)]
+    means, spread = averaged(world_size * torch.stack(rows), spread)  # (world_size, ..., C)
     mean = means.mean(dim=0)
+    # Law of total variance: the mean spread within ranks, plus the spread of the ranks' means.
     apart = means - mean
     if spread.dim() == mean.dim():
         return mean, spread + apart.square().mean(dim=0)

@@ -8,7 +8,7 @@ import torch
 
 
 def random_states() -> dict[str, Any]:
-    """Where the generators of Python, NumPy and torch stand, the last also on the GPU in use."""
+    """Returns the states of the generators of Python, NumPy, torch and the GPU in use."""
     kind, keys, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002
     version, internal, next_gauss = random.getstate()
     return {
@@ -20,7 +20,7 @@ def random_states() -> dict[str, Any]:
 
 
 def restore_random_states(states: dict[str, Any]) -> None:
-    """Puts all generators where `random_states` found them."""
+    """Sets all generators to states that `random_states` returned."""
     version, internal, next_gauss = states["python"]
     random.setstate((version, tuple(internal), next_gauss))
     kind, keys, *rest = states["numpy"]

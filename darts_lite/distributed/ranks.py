@@ -1,6 +1,6 @@
 """Several processes that compute what one would compute from their batches together.
 
-A process is a *rank*; each holds its part of a *joint batch*. The functions do nothing where there
+A process is a *rank*; each holds its shard of a *joint batch*. The functions do nothing where there
 is one process. All ranks must call them, in one order: they wait for each other.
 """
 
@@ -11,68 +11,62 @@ import torch
 from torch import Tensor, distributed, nn
 
 
-class Part(NamedTuple):
-    """Which images of a joint batch a rank has: every `ranks`-th from number `rank` on."""
+class Shard(NamedTuple):
+    """The images of a joint batch that a rank holds: every `world_size`-th from number `rank`."""
 
     rank: int = 0
-    ranks: int = 1
+    world_size: int = 1
 
-    def drawn(self, draw: Callable[[int], Tensor], count: int) -> Tensor:
-        """Random numbers for the images of this rank, of those that the joint batch gets.
+    def local_random(self, draw: Callable[[int], Tensor], count: int) -> Tensor:
+        """Draws random numbers for the whole joint batch and returns those for this rank's images.
 
-        The generators of all ranks stay alike with that.
-
-        Args:
-            draw: Makes random numbers for so many images, ``(images, ...)``.
-            count: Images of this rank.
+        `draw` makes random numbers ``(images, ...)`` for a number of images; this rank has `count`.
+        All ranks draw the same, so their generators stay alike.
         """
-        return draw(count * self.ranks)[self.rank :: self.ranks]
+        return draw(count * self.world_size)[self.rank :: self.world_size]
 
 
-WHOLE = Part()
-"""Of a single process."""
+WHOLE = Shard()
+"""The shard of a single process: all images."""
 
 
-def own_part() -> Part:
-    """That of this process."""
+def own_shard() -> Shard:
+    """Returns the shard of this process."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return WHOLE
-    return Part(distributed.get_rank(), distributed.get_world_size())
+    return Shard(distributed.get_rank(), distributed.get_world_size())
 
 
 def averaged(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """Means over all ranks, in one message; differentiable as often as needed.
+    """Returns the means over all ranks, sent in one message; differentiable as often as needed.
 
-    The gradient in a rank's tensor is that of the mean of all ranks' results.
+    The gradient in a rank's tensor is the gradient of the mean of all ranks' results.
     """
-    return tensors if own_part().ranks == 1 else _Averaged.apply(*tensors)
+    return tensors if own_shard().world_size == 1 else _Averaged.apply(*tensors)
 
 
 def replicated(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """Tensors that are alike on all ranks, whose gradients are to be the mean over all ranks.
+    """Returns tensors that are equal on all ranks; their gradients become means over all ranks.
 
-    So a gradient of any order in one of them is that of the mean loss of the joint batch.
+    A gradient of any order in one of them is then the gradient of the joint batch's mean loss.
     """
-    return tensors if own_part().ranks == 1 else _Replicated.apply(*tensors)
+    return tensors if own_shard().world_size == 1 else _Replicated.apply(*tensors)
 
 
 def gathered(value: Any) -> list[Any]:
-    """What each rank has, in their order; a plain value, which is sent as a message."""
-    values = [value] * own_part().ranks
+    """Returns each rank's value in the order of ranks; values are plain data, sent as messages."""
+    values = [value] * own_shard().world_size
     if len(values) > 1:
         distributed.all_gather_object(values, value)
     return values
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Replaces what `Tensor.backward` left in parameters by the mean over all ranks."""
-    if own_part().ranks == 1:
-        return
+    """Replaces the gradients that `Tensor.backward` left in parameters by means over all ranks."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    if not gradients:
-        return
-    for gradient, mean in zip(gradients, averaged(*gradients), strict=True):
-        gradient.copy_(mean)
+    if gradients and own_shard().world_size > 1:
+        for gradient, mean in zip(gradients, averaged(*gradients), strict=True):
+            gradient.copy_(mean)
 
 
 class _Averaged(torch.autograd.Function):
@@ -80,10 +74,10 @@ class _Averaged(torch.autograd.Function):
     def forward(ctx: Any, *tensors: Tensor) -> tuple[Tensor, ...]:
         flat = torch.cat([tensor.flatten() for tensor in tensors])
         distributed.all_reduce(flat)
-        parts = flat.div_(own_part().ranks).split([tensor.numel() for tensor in tensors])
+        pieces = flat.div_(own_shard().world_size).split([tensor.numel() for tensor in tensors])
         return tuple(
-            part.view(tensor.shape).to(tensor.dtype)
-            for part, tensor in zip(parts, tensors, strict=True)
+            piece.view(tensor.shape).to(tensor.dtype)
+            for piece, tensor in zip(pieces, tensors, strict=True)
         )
 
     @staticmethod

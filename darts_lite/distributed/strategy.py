@@ -1,8 +1,8 @@
-"""How several processes train one model: each on its part of every batch, as one would on all.
+"""Trains one model with several processes, each on its shard of every batch.
 
-Modules average what they compute over the ranks themselves (`darts_lite.distributed.ranks`), so
-nothing wraps them: a search's weights are read by cells and by gradients of gradients, and not all
-of them take part in every step, which torch's DistributedDataParallel does not allow.
+Modules average over the ranks themselves (`darts_lite.distributed.ranks`), so nothing wraps them:
+cells and second-order gradients read a search's weights, and not all weights take part in every
+step, which torch's DistributedDataParallel does not allow.
 """
 
 import os
@@ -25,49 +25,45 @@ from darts_lite.distributed.batch_norm import JointBatchNorm2d
 from darts_lite.distributed.random_state import random_states, restore_random_states
 
 GRACE = 3.0
-"""Seconds that other processes keep quiet about an error: if all have it, the first one tells."""
+"""Seconds for which other processes delay an error, so that the first one reports a common one."""
 NAMES = ("auto", "ddp", "ddp_find_unused_parameters_false", "ddp_find_unused_parameters_true")
-"""Strategies of Lightning that stand for `JointBatch`, which minds no unused parameters."""
+"""Names of Lightning's strategies that select `JointBatch`, which allows unused parameters."""
 
 
 class JointBatch(DDPStrategy):
-    """Processes that start as Lightning's `DDPStrategy` starts them, and train one joint batch.
+    """Strategy whose processes start as with Lightning's `DDPStrategy` and train one joint batch.
 
-    With one seed, and batches of b / n images on each of n processes, they do what one process does
-    with batches of b.
+    With one seed, n processes with batches of b / n images do what one process does with batches of
+    b images.
 
     Args:
-        process_group_backend: How they talk: ``nccl`` for GPUs and ``gloo`` else when not given.
+        process_group_backend: Means of communication; by default ``nccl`` on GPUs, else ``gloo``.
     """
 
     def __init__(self, process_group_backend: str | None = None, **settings: Any) -> None:
         super().__init__(process_group_backend=process_group_backend, **settings)
 
     def setup_environment(self) -> None:
-        """Meets the other processes; random numbers go on as they would in one process."""
+        """Connects the processes; random numbers go on as they would in one process."""
         states = random_states()
         super().setup_environment()
         restore_random_states(states)
 
     def configure_ddp(self) -> None:
-        """Lets all ranks start with the model of the first one."""
+        """Copies the first rank's model to all ranks."""
         model = cast(LightningModule, self.model)
         join_norms(model)
         _sync_module_states(model)
 
     def teardown(self) -> None:
-        """Leaves the model as it was."""
+        """Restores the model's own norms."""
         if self.model is not None:
-            part_norms(self.model)
+            separate_norms(self.model)
         super().teardown()
 
 
 def join_norms(model: nn.Module) -> None:
-    """Lets the batch norms of a model see the batches of all ranks.
-
-    Raises:
-        ValueError: if a norm cannot do that.
-    """
+    """Makes batch norms use the batches of all ranks; ValueError if one is of another kind."""
     for name, module in model.named_modules():
         if type(module) is nn.BatchNorm2d:
             module.__class__ = JointBatchNorm2d  # in place: cells and optimizers hold the module
@@ -78,7 +74,7 @@ def join_norms(model: nn.Module) -> None:
             )
 
 
-def part_norms(model: nn.Module) -> None:
+def separate_norms(model: nn.Module) -> None:
     """Undoes `join_norms`."""
     for module in model.modules():
         if isinstance(module, JointBatchNorm2d):
@@ -86,21 +82,17 @@ def part_norms(model: nn.Module) -> None:
 
 
 def check_strategy(trainer: Trainer, asked: Any) -> None:
-    """Turns away strategies that a search or a retraining cannot follow.
-
-    Args:
-        trainer: Whose strategy it is.
-        asked: Its name, or what else was given.
+    """Checks the trainer's strategy, `asked` for by name or as an object.
 
     Raises:
-        ValueError: if it is neither one device nor `JointBatch`, or other processes were started
-            than the trainer expects.
+        ValueError: if the strategy is neither one device nor `JointBatch`, or torchrun started
+            another number of processes than the trainer expects.
     """
     if not isinstance(trainer.strategy, SingleDeviceStrategy | JointBatch):
         name = asked if isinstance(asked, str) else type(asked).__name__
         raise ValueError(
-            f"trainer.strategy {name} is not followed here: every process needs whole weights, and "
-            "is started as a program of its own; choose ddp"
+            f"trainer.strategy {name} is not supported: every process needs all weights and starts "
+            "as a separate program; choose ddp"
         )
     if TorchElasticEnvironment.detect():
         started = TorchElasticEnvironment().world_size()
@@ -113,13 +105,13 @@ def check_strategy(trainer: Trainer, asked: Any) -> None:
 
 @contextmanager
 def together(trainer: Trainer) -> Iterator[None]:
-    """Starts the other processes of a trainer, if any, and meets them.
+    """Starts the other processes of a trainer, if any, and connects them.
 
-    They run the program from its beginning and come here as well. Only the first one prints, and
-    when it fails the others end.
+    They run the program from its beginning and arrive here as well. Only the first process prints,
+    and when it fails the others end.
 
     Raises:
-        ConnectionError: if another process ended before its time.
+        ConnectionError: if another process ended early.
     """
     if not isinstance(trainer.strategy, JointBatch):
         yield
@@ -137,24 +129,24 @@ def together(trainer: Trainer) -> Iterator[None]:
     except Exception as error:
         if not trainer.is_global_zero:
             time.sleep(GRACE)
-        launcher.kill(signal.SIGKILL)  # they may wait for this one and not listen to less
+        launcher.kill(signal.SIGKILL)  # they may wait for this one and ignore milder signals
         if is_broken_link(error):
             raise ConnectionError(
-                "another process of this run has ended, and says why itself unless it was killed; "
+                "another process of this run has ended; unless it was killed, it printed why; "
                 "with run.resume: auto the same command goes on from the last checkpoint"
             ) from error
         raise
 
 
 def is_broken_link(error: Exception) -> bool:
-    """Whether an error tells that another process does not answer any more."""
+    """Returns whether an error means that another process no longer answers."""
     if not (distributed.is_available() and isinstance(error, RuntimeError)):
         return False
     return isinstance(error, distributed.DistError) or "gloo" in str(error)
 
 
 def prepare(trainer: Trainer, data: LightningDataModule, stage: str) -> None:
-    """Downloads once per machine, then sets the data up in every process, as Lightning does."""
+    """Downloads the data once per machine, then sets it up in every process, as Lightning does."""
     if trainer.local_rank == 0:
         data.prepare_data()
     trainer.strategy.barrier()

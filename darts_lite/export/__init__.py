@@ -1,1 +1,1 @@
-"""The net for other programs."""
+"""Writes trained nets in formats of other programs."""

@@ -1,4 +1,4 @@
-"""`export`: a retrained net for other programs, each file tried after it is written."""
+"""Exports a retrained net to other programs' formats, and tries each file after writing it."""
 
 import subprocess
 import sys
@@ -16,13 +16,12 @@ import torch
 from torch import Tensor
 
 from darts_lite.export.inference import Answer
-from darts_lite.export.standalone import ejected
+from darts_lite.export.standalone import generate_code
 from darts_lite.export.weight_files import load_weights, save_weights
 from darts_lite.storage.atomic_files import write_text
 
-TOLERANCE = 1e-4
-"""Largest difference of a probability between the written file and the net."""
-BATCH = 100
+TOLERANCE = 1e-4  # largest difference of a probability between the written file and the net
+BATCH = 100  # number of images per batch in these comparisons
 
 About = Mapping[str, Any]
 
@@ -30,54 +29,48 @@ About = Mapping[str, Any]
 class Format(NamedTuple):
     """A kind of file.
 
-    Args:
-        ending: Of the file's name.
-        write: Writes the file; gets the net, what is known about it, and an image.
-        answer: Asks the file in its own runtime: pixels ``(B, C, H, W)`` -> ``(B, classes)``.
-        extra: What to install besides, of this package's extras.
-        needs: Modules that come with it.
+    ``write`` takes the net, facts about it, example images and the path; ``answer`` runs the file
+    in its own runtime: pixels ``(N, C, H, W)`` -> ``(N, classes)``.
     """
 
     ending: str
     write: Callable[[Answer, About, Tensor, Path], None]
     answer: Callable[[Path, Tensor], Tensor]
-    extra: str | None = None
-    needs: tuple[str, ...] = ()
+    extra: str | None = None  # this package's extra to install
+    needs: tuple[str, ...] = ()  # modules that come with the extra
 
 
 def export(name: str, net: Answer, about: About, pixels: Tensor, path: Path) -> float:
-    """Writes a file and asks it; returns the largest difference of a probability.
+    """Writes a net to a file, runs it, and returns the largest difference of a probability.
 
-    It takes its place when it has answered: until then, what was there before stays.
+    The file replaces an older one only after it has given the right answers.
 
     Args:
         name: One of `FORMATS`.
-        net: What is exported.
-        about: See `load_answer`.
-        pixels: Images to compare on, of 0 to 1, ``(N, C, H, W)``.
-        path: Of the file.
+        about: Facts about the net; see `load_answer`.
+        pixels: Images to compare on, in 0..1, ``(N, C, H, W)``.
 
     Raises:
-        ValueError: if a package is missing, or the answers differ.
-        OSError: if the file cannot be written.
+        ValueError: if a package is missing, the file cannot be made, or the answers differ.
     """
-    made = FORMATS[name]
+    kind = FORMATS[name]
     with torch.no_grad():
         expected = torch.cat([net(batch) for batch in pixels.split(BATCH)])
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
         tried = Path(folder) / path.name
         try:
-            made.write(net, about, pixels[:1].expand(2, -1, -1, -1).clone(), tried)
-            answers = made.answer(tried, pixels)
+            # Two images, as tracing would take a batch of one for a constant.
+            kind.write(net, about, pixels[:1].expand(2, -1, -1, -1).clone(), tried)
+            answers = kind.answer(tried, pixels)
         except (RuntimeError, OSError) as error:
             raise ValueError(f"{name}: cannot make {path} ({shorten(str(error), 300)})") from error
         except ImportError as error:
             raise ValueError(_not_installed(name, str(error))) from error
         difference = float((answers - expected).abs().max())
-        others = int((answers.argmax(dim=1) != expected.argmax(dim=1)).sum())
-        if others or not difference <= TOLERANCE:
+        changed = int((answers.argmax(dim=1) != expected.argmax(dim=1)).sum())
+        if changed or not difference <= TOLERANCE:
             raise ValueError(
-                f"{path.name} does not answer as the net does, and was not kept: {others} of "
+                f"{path.name} does not answer as the net does, and was not kept: {changed} of "
                 f"{len(pixels)} images in another class, probabilities up to {difference:.1e} away"
             )
         tried.replace(path)
@@ -116,7 +109,7 @@ def _answer_onnx(path: Path, pixels: Tensor) -> Tensor:
 
 def _write_pt2(net: Answer, about: About, pixels: Tensor, path: Path) -> None:
     shapes = {"pixels": {0: torch.export.Dim("batch")}}
-    plain = deepcopy(net).to(memory_format=torch.contiguous_format)  # the file knows no other
+    plain = deepcopy(net).to(memory_format=torch.contiguous_format)  # the only one in the file
     torch.export.save(torch.export.export(plain, (pixels,), dynamic_shapes=shapes), path)
 
 
@@ -129,7 +122,7 @@ def _answer_pt2(path: Path, pixels: Tensor) -> Tensor:
 def _write_litert(net: Answer, about: About, pixels: Tensor, path: Path) -> None:
     converter = import_module("litert_torch")
     plain = deepcopy(net).to(memory_format=torch.contiguous_format)
-    with redirect_stdout(StringIO()):  # it tells every pass
+    with redirect_stdout(StringIO()):  # it prints every pass
         converter.convert(plain, (pixels[:1],)).export(str(path))
 
 
@@ -160,12 +153,12 @@ def _answer_safetensors(path: Path, pixels: Tensor) -> Tensor:
 
 def _write_python(net: Answer, about: About, pixels: Tensor, path: Path) -> None:
     name = about["data"]["init_args"].get("dataset", about["data"]["class_path"])
-    told = f"A network that was found for {Path(str(name)).name}, with its weights."
+    title = f"A network that was found for {Path(str(name)).name}, with its weights."
     values = about["mean"], about["std"], about["image_size"], net.test_shifts
-    write_text(path, ejected(net.net, told, *values))
+    write_text(path, generate_code(net.net, title, *values))
 
 
-IN_A_FRESH_INTERPRETER = """
+ANSWER_SCRIPT = """
 import runpy, sys, torch
 load = runpy.run_path(sys.argv[1])["load"]
 pixels = torch.load(sys.argv[2], weights_only=True)
@@ -180,7 +173,7 @@ def _answer_python(path: Path, pixels: Tensor) -> Tensor:
         given, answers = Path(folder) / "pixels.pt", Path(folder) / "answers.pt"
         torch.save(pixels.clone(), given)
         words = [str(path.resolve()), str(given), str(answers)]
-        command = [sys.executable, "-I", "-c", IN_A_FRESH_INTERPRETER, *words]
+        command = [sys.executable, "-I", "-c", ANSWER_SCRIPT, *words]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise ValueError(f"{path} cannot be run: {done.stderr.strip().splitlines()[-1]}")
@@ -198,4 +191,4 @@ FORMATS: Mapping[str, Format] = {
     "safetensors": Format(".safetensors", _write_safetensors, _answer_safetensors),
     "python": Format(".py", _write_python, _answer_python),
 }
-"""Kinds of files by their name on the command line."""
+"""Kinds of files by their names on the command line."""

@@ -1,4 +1,4 @@
-"""A retrained net as others use it: pixels in, probabilities out."""
+"""Turns a retrained net into a function of pixels that returns probabilities."""
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -13,16 +13,17 @@ from darts_lite.data.image_folders import LARGEST_IMAGE
 from darts_lite.networks.net import Net
 from darts_lite.retraining.recipe import mean_of_shifts
 from darts_lite.retraining.retraining import Retraining
-from darts_lite.storage.checkpoints import CHANGED, read_checkpoint, settings_of
+from darts_lite.storage.checkpoints import CHANGED, Checkpoint
 
 
 class Answer(nn.Module):
-    """Normalises pixels, asks a net, and averages over shifts where that was how it was tested.
+    """Normalises pixels, runs a net, and averages over shifts if the net was tested so.
 
     Args:
         net: The trained net.
-        mean, std: Of the channels, of pixels in 0 to 1.
-        test_shifts: See `darts_lite.Retraining`.
+        mean: Mean of each channel, of pixels in 0..1.
+        std: Standard deviation of each channel.
+        test_shifts: Largest shift in pixels; see `darts_lite.Retraining`.
     """
 
     mean: Tensor
@@ -38,7 +39,7 @@ class Answer(nn.Module):
         self.register_buffer("std", torch.tensor(list(std)).view(-1, 1, 1))  # (C, 1, 1)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Pixels of 0 to 1, ``(B, C, H, W)`` -> probabilities ``(B, classes)``."""
+        """Computes probabilities ``(B, classes)`` of pixels ``(B, C, H, W)`` in 0..1."""
         images = (pixels - self.mean) / self.std
         if self.test_shifts == 0:
             return self.net(images).softmax(dim=1)
@@ -46,45 +47,44 @@ class Answer(nn.Module):
 
 
 def load_answer(path: str | Path, trusted: Collection[str] = ()) -> tuple[Answer, dict[str, Any]]:
-    """The net of a checkpoint, and what the checkpoint tells about its data.
+    """Loads the net of a checkpoint, and what the checkpoint says about its data.
+
+    The latter are the values of `darts_lite.storage.checkpoints.describe_data`.
 
     Args:
         path: A run's ``net.ckpt``.
-        trusted: Modules of your own whose classes it may name.
-
-    Returns:
-        The net, and what `darts_lite.storage.checkpoints.describe_data` has put into the
-        checkpoint.
+        trusted: Custom modules whose classes the checkpoint may name.
 
     Raises:
-        FileNotFoundError, ValueError: if the file is no checkpoint of a retraining, or of a version
-            that did not keep the normalisation.
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no checkpoint of a retraining, or its version kept no normalisation.
     """
-    content = read_checkpoint(path)
-    settings_of(path, trusted)
-    if content["model"]["class_path"].rpartition(".")[2] != Retraining.__name__:
+    checkpoint = Checkpoint.read(path)
+    checkpoint.configuration(trusted)
+    content = checkpoint.content
+    if checkpoint.model != Retraining.__name__:
         raise ValueError(f"{path} is the checkpoint of a search; give the run's net.ckpt")
     about: dict[str, Any] = {
         name: content.get(name) for name in ("data", "data_source", "image_size", "mean", "std")
     }
     if None in about.values():
         raise ValueError(
-            f"{path} does not tell the normalisation of its images; retrain with this version"
+            f"{path} does not hold the normalisation of its images; retrain with this version"
         )
     about |= {name: content.get(name) for name in ("class_names", "figure")}
     for name, value in about.items():
-        if not KEPT[name](value):
+        if not CHECKS[name](value):
             raise ValueError(f"{path}: {name} is {short(value)}; {CHANGED}")
-    model = Retraining.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+    model = checkpoint.build(Retraining)
     answer = Answer(model.net, about["mean"], about["std"], model.recipe.test_shifts)
     return answer.float().eval(), about
 
 
-def _number(value: object) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-KEPT: Mapping[str, Callable[[Any], bool]] = {
+CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "data": lambda value: (
         isinstance(value, Mapping)
         and isinstance(value.get("class_path"), str)
@@ -92,11 +92,11 @@ KEPT: Mapping[str, Callable[[Any], bool]] = {
     ),
     "data_source": lambda value: isinstance(value, str),
     "image_size": lambda value: type(value) is int and 1 <= value <= LARGEST_IMAGE,
-    "mean": lambda value: isinstance(value, list) and all(map(_number, value)),
-    "std": lambda value: isinstance(value, list) and all(_number(x) and x > 0 for x in value),
+    "mean": lambda value: isinstance(value, list) and all(map(_is_number, value)),
+    "std": lambda value: isinstance(value, list) and all(_is_number(x) and x > 0 for x in value),
     "class_names": lambda value: (
         value is None or isinstance(value, list) and all(isinstance(name, str) for name in value)
     ),
-    "figure": lambda value: value is None or (_number(value) and 0 <= value <= 1),
+    "figure": lambda value: value is None or (_is_number(value) and 0 <= value <= 1),
 }
-"""What `darts_lite.storage.checkpoints.describe_data` keeps, and whether a value can be it."""
+"""Checks of the values that `darts_lite.storage.checkpoints.describe_data` keeps, by name."""

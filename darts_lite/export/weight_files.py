@@ -1,4 +1,4 @@
-"""A trained net as a safetensors file, which other programs read too."""
+"""Writes and reads trained nets as safetensors files, which other programs read too."""
 
 import json
 from collections.abc import Mapping
@@ -14,47 +14,35 @@ from darts_lite.space.architecture import Architecture
 from darts_lite.storage.atomic_files import written_whole
 
 FORMAT, VERSION = "darts_lite/net", 1
-TRAINING_ONLY = "skeleton.auxiliary_head."
-"""Names of what a net has for its training alone begin so."""
+TRAINING_ONLY = "skeleton.auxiliary_head."  # prefix of weights that a net needs in training only
 NUMBERS = ("in_channels", "num_classes")
 
 
 def save_weights(net: Net, path: str | Path, about: Mapping[str, Any]) -> None:
-    """Writes weights and running statistics, and what it takes to build the net again.
+    """Writes weights, running statistics, and the values that are needed to build the net again.
 
-    Args:
-        net: As it is after its training.
-        path: Of the file.
-        about: ``in_channels`` and ``num_classes``, and what else is to be known, as plain values.
-
-    Raises:
-        OSError: see `written_whole`.
+    ``about`` holds ``in_channels``, ``num_classes`` and other facts, as plain values.
     """
-    known = {
-        "format": FORMAT,
-        "version": VERSION,
-        "architecture": net.architecture.to_dict(),
-        **about,
-    }
-    # Copies, as the format knows neither channels_last nor memory that tensors share.
+    known = {"format": FORMAT, "version": VERSION, "architecture": net.architecture.to_dict()}
+    # Copies, as the format has neither channels_last nor memory that tensors share.
     tensors = {
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in net.state_dict().items()
         if not name.startswith(TRAINING_ONLY)
     }
-    metadata = {name: json.dumps(value) for name, value in known.items()}
+    metadata = {name: json.dumps(value) for name, value in {**known, **about}.items()}
     with written_whole(path) as file:
         file.write(save(tensors, metadata))
 
 
 def load_weights(path: str | Path) -> tuple[Net, dict[str, Any]]:
-    """The net in a file, ready to be used, and what the file says about it.
+    """Returns the net in a file, ready for use, and what the file says about it.
 
     Nothing in the file is executed, and nothing larger than the file is allocated.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is damaged, of another program, or does not fit its own architecture.
+        ValueError: if it is damaged, written by another program, or does not fit its architecture.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"no weights at {path}; give the path of a .safetensors file")
@@ -63,21 +51,19 @@ def load_weights(path: str | Path) -> tuple[Net, dict[str, Any]]:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, RuntimeError) as error:
-        raise ValueError(f"{path} is damaged or no safetensors file ({error})") from None
-    about = _about(path, metadata)
+        raise ValueError(f"{path} is damaged or not a safetensors file ({error})") from None
+    about = _read_about(path, metadata)
     try:
         with torch.device("meta"):
             net = Net(Architecture.of(about["architecture"]), *(about[name] for name in NUMBERS))
         net.load_state_dict(tensors, assign=True)
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise ValueError(
-            f"the weights in {path} fit no net of its architecture: {reason}"
-        ) from None
+        raise ValueError(f"the weights in {path} do not fit its architecture: {reason}") from None
     return net.eval().to(memory_format=torch.channels_last), about
 
 
-def _about(path: str | Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+def _read_about(path: str | Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     try:
         about = {name: json.loads(value) for name, value in metadata.items()}
     except (ValueError, RecursionError):
@@ -92,7 +78,7 @@ def _about(path: str | Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     for name in NUMBERS:
         value = about.get(name)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{path}: {name} must be a number of at least 1, got {value!r}")
+            raise ValueError(f"{path}: {name} must be an integer of at least 1, got {value!r}")
     if not isinstance(about.get("architecture"), dict):
         raise ValueError(f"{path} holds no architecture; give a run's net.safetensors")
     return about

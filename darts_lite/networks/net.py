@@ -8,19 +8,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from darts_lite.distributed.ranks import own_part
-from darts_lite.networks.skeleton import SKELETONS, CellPlan, cell_inputs
-from darts_lite.networks.supernet import Supernet, concatenated, module_key, sum_of
+from darts_lite.distributed.ranks import own_shard
+from darts_lite.networks.skeleton import SKELETONS, CellPlan, build_cell_inputs
+from darts_lite.networks.supernet import Supernet, concatenate, module_key, sum_maps
 from darts_lite.space.architecture import Architecture
-from darts_lite.space.operations import begins_with_relu, find_operation, of_rectified
+from darts_lite.space.operations import apply_after_relu, begins_with_relu, find_operation
 from darts_lite.space.search_space import SearchSpace
-from darts_lite.storage.checkpoints import CHANGED, read_checkpoint
+from darts_lite.storage.checkpoints import CHANGED, Checkpoint
+from darts_lite.storage.run_folder import RunFolder
 
 
 class DropPath(nn.Module):
     """Zeroes whole samples of a branch with probability `rate` and rescales the others.
 
-    Scheduled drop path of FractalNet and NASNet, as DARTS uses it (arXiv 1806.09055, appendix A.1).
+    The scheduled drop path of FractalNet and NASNet, as in DARTS (arXiv 1806.09055, appendix A.1).
     """
 
     def __init__(self) -> None:
@@ -28,11 +29,12 @@ class DropPath(nn.Module):
         self.rate = 0.0
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(B, C, H, W)`` -> the same shape; the identity in evaluation."""
+        """Maps ``(B, C, H, W)`` to the same shape; the identity in evaluation."""
         if not self.training or self.rate == 0:
             return x
         keep = 1 - self.rate
-        mask = own_part().drawn(lambda n: x.new_empty(n, 1, 1, 1).bernoulli_(keep), len(x))
+        shard = own_shard()
+        mask = shard.local_random(lambda n: x.new_empty(n, 1, 1, 1).bernoulli_(keep), len(x))
         return x * mask / keep
 
 
@@ -44,17 +46,16 @@ class State:
 
     @cached_property
     def rectified(self) -> Tensor:
-        """The map behind a ReLU."""
+        """The map after a ReLU."""
         return torch.relu(self.plain)
 
-    def through(self, operation: nn.Module) -> Tensor:
-        """What an operation makes of the map."""
+    def apply(self, operation: nn.Module) -> Tensor:
         if begins_with_relu(operation):
-            return of_rectified(operation, self.rectified)
+            return apply_after_relu(operation, self.rectified)
         return operation(self.plain)
 
 
-class Node(nn.Module):
+class DiscreteNode(nn.Module):
     """A node: the sum of a few edges, each an operation on an earlier state."""
 
     def __init__(self, plan: CellPlan, edges: Sequence[tuple[str, int]]) -> None:
@@ -65,36 +66,38 @@ class Node(nn.Module):
         )
         self.drop_path = DropPath()
         adding = [place for place, (name, _) in enumerate(edges) if name != "none"]
-        self.adding = adding or [0]  # zeros cost as much as another map does
+        self.adding = adding or [0]  # adding zeros costs as much as adding a map
 
     def forward(self, states: Sequence[State]) -> Tensor:
-        """Earlier states -> the map of a state, ``(B, C, H, W)``."""
-        return sum_of(self._through(place, states) for place in self.adding)
+        """Computes the map of a state, ``(B, C, H, W)``, from earlier states."""
+        return sum_maps(self._run_edge(place, states) for place in self.adding)
 
-    def _through(self, place: int, states: Sequence[State]) -> Tensor:
+    def _run_edge(self, place: int, states: Sequence[State]) -> Tensor:
         operation, (_, source) = self.operations[place], self.kept[place]
         if isinstance(operation, nn.Identity):
             return states[source].plain
-        return self.drop_path(states[source].through(operation))
+        return self.drop_path(states[source].apply(operation))
 
 
-class Cell(nn.Module):
-    """A discrete cell."""
+class DiscreteCell(nn.Module):
+    """A cell of an architecture."""
 
     def __init__(self, architecture: Architecture, plan: CellPlan) -> None:
         super().__init__()
         self.kind = plan.kind
-        self.inputs = cell_inputs(plan, affine=True)
-        self.nodes = nn.ModuleList(Node(plan, edges) for edges in architecture.cells[plan.kind])
+        self.inputs = build_cell_inputs(plan, affine=True)
+        self.nodes = nn.ModuleList(
+            DiscreteNode(plan, edges) for edges in architecture.cells[plan.kind]
+        )
         self.concat = architecture.concat[plan.kind]
         self.out_channels = len(self.concat) * plan.channels
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Inputs ``(B, C_in, H, W)`` -> ``(B, len(concat) * C, H, W)``."""
+        """Maps inputs ``(B, C_in, H, W)`` to ``(B, len(concat) * C, H, W)``."""
         states = [State(plain) for plain in self.inputs(*inputs)]
         for node in self.nodes:
             states.append(State(node(states)))
-        return concatenated([states[state].plain for state in self.concat])
+        return concatenate([states[state].plain for state in self.concat])
 
 
 class Net(nn.Module):
@@ -120,7 +123,7 @@ class Net(nn.Module):
         super().__init__()
         self.skeleton = SKELETONS[architecture.skeleton.wiring](
             architecture.skeleton,
-            lambda plan: Cell(architecture, plan),
+            lambda plan: DiscreteCell(architecture, plan),
             in_channels,
             num_classes,
             auxiliary,
@@ -129,20 +132,21 @@ class Net(nn.Module):
 
     @classmethod
     def from_run(cls, path: str | Path) -> "Net":
-        """The trained net of a run, for normalised images; `darts_lite.load_answer` takes pixels.
+        """Loads a run's trained net, for normalised images; `darts_lite.load_answer` takes pixels.
 
         Args:
             path: The run's folder, or its ``net.ckpt``.
 
         Raises:
-            FileNotFoundError, ValueError: if there is none, or it cannot be read.
+            FileNotFoundError: if there is no such file.
+            ValueError: if the file cannot be read as a net.
         """
-        file = Path(path) / "net.ckpt" if Path(path).is_dir() else Path(path)
-        content = read_checkpoint(file)
-        settings = content["model"]["init_args"]
+        file = RunFolder(Path(path)).net if Path(path).is_dir() else Path(path)
+        checkpoint = Checkpoint.read(file)
+        settings = checkpoint.settings
         weights = {
             name.removeprefix("net."): value
-            for name, value in content["state_dict"].items()
+            for name, value in checkpoint.weights.items()
             if name.startswith("net.") and "auxiliary_head" not in name
         }
         if "architecture" not in settings or not weights:
@@ -156,57 +160,61 @@ class Net(nn.Module):
         return net.to(memory_format=torch.channels_last).eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        """``(B, C, H, W)`` -> logits ``(B, classes)``."""
+        """Maps images ``(B, C, H, W)`` to logits ``(B, classes)``."""
         return self.skeleton(images)[0]
 
     def forward_auxiliary(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Logits, and those of the auxiliary head while training where there is one."""
+        """Returns the logits, and in training those of the auxiliary head if there is one."""
         return self.skeleton(images)
 
     def set_drop_path(self, rate: float) -> None:
-        """Sets the probability with which each sample loses a branch."""
+        """Sets the probability of `DropPath` on all edges."""
         for module in self.modules():
             if isinstance(module, DropPath):
                 module.rate = rate
 
     def inherit(self, supernet: Supernet) -> None:
-        """Takes the trained weights of the edges that were kept.
+        """Copies the trained weights of the edges that were kept.
 
         A supernet's norms have no scale and shift; here they keep 1 and 0, so the operations stay
         the same functions. Their running statistics saw mixed inputs: recalibrate them.
 
         Raises:
-            ValueError: if the supernet's skeleton differs, the cells read other states, or its
-                operations saw a part of the channels only.
+            ValueError: if the supernet's skeleton differs, the cells do not come from its space, or
+                it was searched on a part of the channels only.
         """
         if supernet.partial_channels > 1:
             raise ValueError(
-                "cannot inherit weights: the supernet searched on 1 of "
+                "cannot inherit weights: the supernet was searched on 1 of "
                 f"{supernet.partial_channels} channels; train from scratch"
             )
         _check_inheritable(self.architecture, supernet.space)
         for name, frame in self.skeleton.named_children():
             if name not in ("cells", "auxiliary_head"):
-                _take(frame, supernet.skeleton.get_submodule(name))
+                _copy_weights(frame, supernet.skeleton.get_submodule(name))
         cells: Any = zip(self.skeleton.cells, supernet.skeleton.cells, strict=True)
         for cell, mixed_cell in cells:
-            _take(cell.inputs, mixed_cell.inputs)
+            _copy_weights(cell.inputs, mixed_cell.inputs)
             for node, mixed_node in zip(cell.nodes, mixed_cell.nodes, strict=True):
                 for operation, (name, source) in zip(node.operations, node.kept, strict=True):
                     if name != "none":
                         candidates = mixed_node.edges[source].candidates
-                        _take(operation, candidates[module_key(name)])
+                        _copy_weights(operation, candidates[module_key(name)])
 
 
-def _take(target: nn.Module, source: nn.Module) -> None:
+def _copy_weights(target: nn.Module, source: nn.Module) -> None:
     missing, unexpected = target.load_state_dict(source.state_dict(), strict=False)
-    affine = {
+    affine = {  # scale and shift of norms, which a supernet's norms lack
         f"{name}.{parameter}".lstrip(".")
         for name, module in target.named_modules()
         if isinstance(module, nn.BatchNorm2d)
         for parameter in ("weight", "bias")
     }
-    assert affine.issuperset(missing) and not unexpected, (missing, unexpected)
+    if different := [*unexpected, *sorted(set(missing) - affine)]:
+        raise ValueError(
+            f"cannot inherit weights: the net and the supernet differ in {', '.join(different)}; "
+            "train from scratch"
+        )
 
 
 def _check_inheritable(architecture: Architecture, space: SearchSpace) -> None:

@@ -1,10 +1,10 @@
 """The frame around the cells: stem, stacked cells, head. Supernet and net share it.
 
 In DARTS' wiring (arXiv 1806.09055, section 3.1.1 and appendix A.1) every cell reads the two cells
-before it, and reducing cells double the channels; in the residual one (NAS-Bench-201, arXiv
+before it, and reducing cells double the channels. In the residual wiring (NAS-Bench-201, arXiv
 2001.00326, section 2.1) a cell reads the one before it, and residual blocks between cells double
-the channels, or separable convolutions in the wiring of that name. Global pooling and a linear
-layer end the net.
+the channels; in the separable wiring separable convolutions do. Global pooling and a linear layer
+end the net.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from darts_lite.space.operations import (
     STEMS,
     FactorizedReduce,
+    apply_after_relu,
     depthwise_separable,
-    of_rectified,
     relu_conv_norm,
 )
 from darts_lite.space.search_space import SkeletonSettings
@@ -27,13 +27,13 @@ from darts_lite.space.search_space import SkeletonSettings
 
 @dataclass(frozen=True)
 class CellPlan:
-    """What a cell must know to be built.
+    """Settings from which a cell is built.
 
     Args:
         index: Position in the stack.
         kind: ``"normal"`` or ``"reduce"``.
         input_channels: Channels of each input: the outputs of the cell before the last and of the
-            last one, or of the last one.
+            last one, or of the last one only.
         input_reduced: Whether the last cell halved the map, so that input 0 is twice as large.
         channels: Channels of each node.
     """
@@ -45,25 +45,24 @@ class CellPlan:
     channels: int
 
     def stride(self, source: int) -> int:
-        """Stride of an operation on state `source`: a reducing cell halves its inputs."""
+        """Returns an operation's stride on state `source`; reducing cells halve their inputs."""
         return 2 if self.kind == "reduce" and source < len(self.input_channels) else 1
 
 
-def cell_inputs(plan: CellPlan, affine: bool) -> nn.Module:
-    """What makes a cell's first states, a list, of its inputs.
+def build_cell_inputs(plan: CellPlan, affine: bool) -> nn.Module:
+    """Builds the module that maps a cell's inputs to its first states, a list.
 
     Args:
-        plan: Where the cell stands.
+        plan: Settings of the cell.
         affine: Whether the norms scale and shift.
     """
     return TwoInputs(plan, affine) if len(plan.input_channels) == 2 else OneInput()
 
 
 class OneInput(nn.Module):
-    """The output of the cell before is state 0 as it is."""
+    """Takes the output of the cell before as state 0, unchanged."""
 
     def forward(self, last: Tensor) -> list[Tensor]:
-        """One state."""
         return [last]
 
 
@@ -71,7 +70,7 @@ class TwoInputs(nn.Module):
     """Brings a cell's two inputs to its channels and to one size: its states 0 and 1.
 
     Args:
-        plan: Where the cell stands.
+        plan: Settings of the cell.
         affine: Whether the norms scale and shift.
     """
 
@@ -86,14 +85,14 @@ class TwoInputs(nn.Module):
         self.last = relu_conv_norm(last, plan.channels, 1, 1, affine)
 
     def forward(self, before_last: Tensor, last: Tensor) -> list[Tensor]:
-        """Two states ``(B, channels, H, W)`` of two maps that have passed a ReLU."""
-        return [of_rectified(self.before_last, before_last), of_rectified(self.last, last)]
+        """Maps two inputs after a ReLU to two states ``(B, channels, H, W)``."""
+        return [apply_after_relu(self.before_last, before_last), apply_after_relu(self.last, last)]
 
 
 RunCell = Callable[[Any, Sequence[Tensor]], Tensor]
 
 
-def _call(cell: nn.Module, inputs: Sequence[Tensor]) -> Tensor:
+def _run(cell: nn.Module, inputs: Sequence[Tensor]) -> Tensor:
     return cell(inputs)
 
 
@@ -102,7 +101,8 @@ class StackedCells(nn.Module):
 
     Args:
         settings: Channels, cells, reductions and stem.
-        build_cell: Makes the cell for a plan; it has ``out_channels`` and maps its inputs to one.
+        build_cell: Builds the cell for a plan; a cell maps its inputs to one map of
+            ``out_channels``.
         in_channels: Channels of the images.
         num_classes: Number of classes.
         auxiliary: Whether a second classifier reads the output of the last reducing cell.
@@ -138,15 +138,15 @@ class StackedCells(nn.Module):
                 self.auxiliary_head = AuxiliaryHead(cell.out_channels, num_classes)
         self.classifier = nn.Linear(inputs[1], num_classes)
 
-    def forward(self, images: Tensor, run_cell: RunCell = _call) -> tuple[Tensor, Tensor | None]:
-        """Logits ``(B, classes)`` of the classifier and, in training, of the auxiliary head.
+    def forward(self, images: Tensor, run_cell: RunCell = _run) -> tuple[Tensor, Tensor | None]:
+        """Computes logits ``(B, classes)``, in training also those of the auxiliary head.
 
         Args:
             images: ``(B, C, H, W)``, any size.
             run_cell: Calls a cell with its inputs; a supernet adds the mixing weights here.
         """
         output = self.stem(images)
-        before_last = last = torch.relu(output)  # one for the two cells that read it
+        before_last = last = torch.relu(output)  # computed once for the two cells that read it
         auxiliary = None
         for index, cell in enumerate(self.cells):
             output = run_cell(cell, (before_last, last))
@@ -159,8 +159,10 @@ class StackedCells(nn.Module):
 class CellsBetweenBlocks(nn.Module):
     """NAS-Bench-201's skeleton: blocks between cells halve the maps and double the channels.
 
-    Args, Raises: As `StackedCells`, behind what makes such a block for a number of channels; there
-    is no auxiliary head.
+    `make_reduction` builds a block for a number of channels; the rest is as in `StackedCells`.
+
+    Raises:
+        ValueError: if an auxiliary head is asked for, which this skeleton does not have.
     """
 
     def __init__(
@@ -179,7 +181,7 @@ class CellsBetweenBlocks(nn.Module):
             )
         self.stem, channels = STEMS[settings.stem](in_channels, settings.channels)
         self.cells = nn.ModuleList()
-        self.reductions = nn.ModuleDict()  # by the index of the cell behind
+        self.reductions = nn.ModuleDict()  # by the index of the next cell
         for index in range(settings.cells):
             if index in settings.reduction_cells:
                 self.reductions[str(index)] = make_reduction(channels)
@@ -190,8 +192,7 @@ class CellsBetweenBlocks(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
         self.classifier = nn.Linear(channels, num_classes)
 
-    def forward(self, images: Tensor, run_cell: RunCell = _call) -> tuple[Tensor, Tensor | None]:
-        """See `StackedCells.forward`."""
+    def forward(self, images: Tensor, run_cell: RunCell = _run) -> tuple[Tensor, Tensor | None]:
         x = self.stem(images)
         for index, cell in enumerate(self.cells):
             if str(index) in self.reductions:
@@ -201,10 +202,7 @@ class CellsBetweenBlocks(nn.Module):
 
 
 class ResidualReduction(nn.Module):
-    """``(B, C, H, W)`` -> ``(B, 2 C, H / 2, W / 2)``: two convolutions beside a pooled shortcut.
-
-    Sides that are odd are rounded up.
-    """
+    """Convolutions and pooled shortcut: ``(B, C, H, W)`` -> ``(B, 2 C, ceil(H/2), ceil(W/2))``."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -217,12 +215,11 @@ class ResidualReduction(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
         return self.convolutions(x) + self.shortcut(x)
 
 
-def separable_reduction(channels: int) -> nn.Module:
-    """``(B, C, H, W)`` -> ``(B, 2 C, ceil(H / 2), ceil(W / 2))``: ReLU, depthwise, 1x1, norm."""
+def build_separable_reduction(channels: int) -> nn.Module:
+    """Builds the block ``(B, C, H, W)`` -> ``(B, 2 C, ceil(H / 2), ceil(W / 2))``."""
     rectifier, depthwise, _, _ = depthwise_separable(channels, 3, 2, 1, affine=True)
     pointwise = nn.Conv2d(channels, 2 * channels, 1, bias=False)
     return nn.Sequential(rectifier, depthwise, pointwise, nn.BatchNorm2d(2 * channels))
@@ -231,9 +228,9 @@ def separable_reduction(channels: int) -> nn.Module:
 SKELETONS: Mapping[str, Callable[..., Any]] = {
     "darts": StackedCells,
     "residual": partial(CellsBetweenBlocks, ResidualReduction),
-    "separable": partial(CellsBetweenBlocks, separable_reduction),
+    "separable": partial(CellsBetweenBlocks, build_separable_reduction),
 }
-"""By `darts_lite.space.search_space.WIRINGS`; all have stem, cells, classifier and `forward`."""
+"""Skeletons by `darts_lite.space.search_space.WIRINGS`; all have stem, cells and classifier."""
 
 
 class AuxiliaryHead(nn.Module):
@@ -252,13 +249,13 @@ class AuxiliaryHead(nn.Module):
         self.classifier = nn.Linear(768, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(B, C, H, W)``, behind a ReLU -> logits ``(B, classes)``."""
-        pooled = overlapping_average_2x2(x)
+        """Maps ``(B, C, H, W)``, after a ReLU, to logits ``(B, classes)``."""
+        pooled = average_to_2x2(x)
         return self.classifier(self.features(pooled).flatten(1))
 
 
-def overlapping_average_2x2(x: Tensor) -> Tensor:
-    """Averages of four overlapping windows, 5 of 8 wide as published; ``(B, C, 2, 2)``."""
+def average_to_2x2(x: Tensor) -> Tensor:
+    """Averages four overlapping windows, 5/8 of a side wide as published, to ``(B, C, 2, 2)``."""
     if min(x.shape[-2:]) < 8:
         return nn.functional.adaptive_avg_pool2d(x, 2)
     window = [5 * side // 8 for side in x.shape[-2:]]

@@ -8,21 +8,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import channel_shuffle, max_pool2d
 
-from darts_lite.networks.skeleton import SKELETONS, CellPlan, cell_inputs
-from darts_lite.space.operations import find_operation, layout
+from darts_lite.networks.skeleton import SKELETONS, CellPlan, build_cell_inputs
+from darts_lite.space.operations import find_operation, layout_of
 from darts_lite.space.search_space import SearchSpace
 
 AUXILIARY = "auxiliary_skip"
-"""Key of a skip connection beside the candidates."""
+"""Key of the module of a skip connection beside the candidates."""
 
 
 class MixedOperation(nn.Module):
-    """An edge: ``sum_o weight_o * op_o(x)`` (DARTS, arXiv 1806.09055, equation 2).
+    """An edge: ``sum_o mixing_o * op_o(x)`` (DARTS, arXiv 1806.09055, equation 2).
 
     Args:
-        candidates: What may be chosen.
-        channels: Of the input and of the output.
-        stride: Of every operation.
+        candidates: Names of the operations that may be chosen.
+        channels: Number of channels of the input and of the output.
+        stride: Stride of every operation.
         auxiliary: Whether a skip connection that cannot be chosen comes last.
     """
 
@@ -43,42 +43,38 @@ class MixedOperation(nn.Module):
             self.candidates[AUXILIARY] = find_operation("skip_connect")(channels, stride, False)
             self.positions.append(len(candidates))
 
-    def forward(self, x: Tensor, weights: Tensor) -> Tensor:
-        """``(B, C, H, W)`` and ``(candidates,)`` -> ``(B, C, H', W')``."""
-        shares = [weights[position] for position in self.positions]
+    def forward(self, x: Tensor, row: Tensor) -> Tensor:
+        """Maps ``(B, C, H, W)`` and mixing weights ``(candidates,)`` to ``(B, C, H', W')``."""
+        shares = [row[position] for position in self.positions]
         operations = self.candidates.values()
-        return sum_of(s * operation(x) for s, operation in zip(shares, operations, strict=True))
+        return sum_maps(s * operation(x) for s, operation in zip(shares, operations, strict=True))
 
 
 class MixedNode(nn.Module):
     """A node: the sum of its mixed edges, one from every earlier state."""
 
     def __init__(
-        self,
-        candidates: Sequence[str],
-        channels: int,
-        strides: Sequence[int],
-        auxiliary: bool = False,
+        self, candidates: Sequence[str], channels: int, strides: Sequence[int], auxiliary: bool
     ) -> None:
         super().__init__()
         self.edges = nn.ModuleList(
             MixedOperation(candidates, channels, stride, auxiliary) for stride in strides
         )
 
-    def forward(self, states: Sequence[Tensor], weights: Tensor) -> Tensor:
-        """Earlier states, each ``(B, C, H, W)``, and ``(edges, candidates)`` -> a state."""
-        return sum_of(
-            edge(state, row) for edge, state, row in zip(self.edges, states, weights, strict=True)
+    def forward(self, states: Sequence[Tensor], mixing: Tensor) -> Tensor:
+        """Computes a state from earlier ones ``(B, C, H, W)`` and ``(edges, candidates)``."""
+        return sum_maps(
+            edge(state, row) for edge, state, row in zip(self.edges, states, mixing, strict=True)
         )
 
 
 class MixedCell(nn.Module):
     """A searched cell.
 
-    With `partial_channels` k above 1 only the first 1/k of a state's channels are searched, the
-    others pass, halved where the edge has a stride, and a shuffle mixes them (PC-DARTS,
-    arXiv 1907.05737, section 3.1). They pass with the weight in the last column of the mixing
-    weights where there is one behind those of all operations, and else as they are.
+    With `partial_channels` k above 1 only the first 1/k of a state's channels are searched; the
+    others pass, at half the size where the edge has a stride, and a shuffle mixes them (PC-DARTS,
+    arXiv 1907.05737, section 3.1). If the mixing weights have one more column than there are
+    operations, it multiplies the channels that pass; otherwise these pass unchanged.
     """
 
     def __init__(
@@ -91,7 +87,7 @@ class MixedCell(nn.Module):
         super().__init__()
         self.kind = plan.kind
         self.stride = plan.stride
-        self.inputs = cell_inputs(plan, affine=False)
+        self.inputs = build_cell_inputs(plan, affine=False)
         self.searched_channels = plan.channels // partial_channels
         self.partial_channels = partial_channels
         self.nodes = nn.ModuleList(
@@ -104,32 +100,31 @@ class MixedCell(nn.Module):
             for edges in space.edges_per_node
         )
         self.edges_per_node = space.edges_per_node
-        self.passing = len(space.candidates) + auxiliary_skip  # a column
+        self.passing = len(space.candidates) + auxiliary_skip  # column of the mixing weights
         self.outputs = space.outputs
         self.out_channels = len(self.outputs) * plan.channels
 
-    def forward(self, inputs: Sequence[Tensor], weights: Tensor) -> Tensor:
-        """Inputs ``(B, C_in, H, W)`` and ``(edges, candidates)`` -> ``(B, out_channels, H, W)``."""
+    def forward(self, inputs: Sequence[Tensor], mixing: Tensor) -> Tensor:
+        """Maps ``(B, C_in, H, W)`` and ``(edges, candidates)`` to ``(B, out_channels, H, W)``."""
         states = self.inputs(*inputs)
-        for node, rows in zip(self.nodes, weights.split(self.edges_per_node), strict=True):
-            mixed = node([self.searched(state) for state in states], rows)
-            states.append(self.joined(mixed, states, rows))
-        return self.output(states)
+        for node, rows in zip(self.nodes, mixing.split(self.edges_per_node), strict=True):
+            mixed = node([self.select_searched(state) for state in states], rows)
+            states.append(self.join(mixed, states, rows))
+        return self.concatenate_outputs(states)
 
-    def output(self, states: Sequence[Tensor]) -> Tensor:
-        """What of a cell's states it hands on."""
-        return concatenated([states[state] for state in self.outputs])
+    def concatenate_outputs(self, states: Sequence[Tensor]) -> Tensor:
+        return concatenate([states[state] for state in self.outputs])
 
-    def searched(self, state: Tensor) -> Tensor:
-        """The channels of a state that the mixed operations read."""
+    def select_searched(self, state: Tensor) -> Tensor:
+        """Returns the channels of a state that the mixed operations read, ``(B, C / k, H, W)``."""
         return state[:, : self.searched_channels]
 
-    def joined(self, mixed: Tensor, states: Sequence[Tensor], rows: Tensor) -> Tensor:
-        """A node from the sum of its mixed edges and the channels that pass them by.
+    def join(self, mixed: Tensor, states: Sequence[Tensor], rows: Tensor) -> Tensor:
+        """Joins the sum of a node's mixed edges with the channels that are not searched.
 
         Args:
             mixed: ``(B, C / k, H, W)``.
-            states: Earlier ones, ``(B, C, H', W')`` each.
+            states: Earlier states, ``(B, C, H', W')`` each.
             rows: Mixing weights of the node's edges, ``(edges, candidates)``.
         """
         if self.partial_channels == 1:
@@ -137,7 +132,7 @@ class MixedCell(nn.Module):
         others = [state[:, self.searched_channels :] for state in states]
         if rows.shape[1] > self.passing:
             others = [w * x for w, x in zip(rows[:, self.passing], others, strict=True)]
-        passed = sum_of(
+        passed = sum_maps(
             max_pool2d(x, 2, ceil_mode=True) if self.stride(source) == 2 else x
             for source, x in enumerate(others)
         )
@@ -145,18 +140,16 @@ class MixedCell(nn.Module):
 
 
 class CellRunner(Protocol):
-    """Computes one mixed cell."""
+    """Computes one mixed cell, as `MixedCell.forward` does."""
 
-    def __call__(self, inputs: Sequence[Tensor], weights: Tensor, /) -> Tensor:
-        """See `MixedCell.forward`."""
-        ...
+    def __call__(self, inputs: Sequence[Tensor], mixing: Tensor, /) -> Tensor: ...
 
 
 class Executor(Protocol):
     """Decides how mixed cells are computed. All executors compute the same from one state dict."""
 
     def runner_of(self, cell: MixedCell) -> CellRunner:
-        """What computes `cell`, from the parameters of `cell`."""
+        """Returns an object that computes `cell`, from the parameters of `cell`."""
         ...
 
 
@@ -164,7 +157,6 @@ class Literal:
     """Runs mixed cells as they are written here: every operation by itself."""
 
     def runner_of(self, cell: MixedCell) -> CellRunner:
-        """The cell itself."""
         return cell
 
 
@@ -172,20 +164,20 @@ class Supernet(nn.Module):
     """All architectures of a space at once, with the architecture parameters.
 
     Args:
-        space: What may be chosen.
+        space: The search space.
         in_channels: Channels of the images.
         num_classes: Number of classes.
-        executor: How the cells are computed; `darts_lite.Folded` is the fast way.
-        partial_channels: Search on 1/k of the channels only, see `MixedCell`.
-        edge_weights: Whether edges have parameters of their own, see `edge_alphas`.
-        auxiliary_skip: Whether each edge has a skip connection beside its candidates, with a mixing
-            weight of its own, the last of each row (DARTS-, arXiv 2009.01027).
+        executor: Decides how the cells are computed; `darts_lite.Folded` is the fast way.
+        partial_channels: A number k above 1 searches on 1/k of the channels only, see `MixedCell`.
+        edge_weights: Whether edges have their own parameters, see `edge_alphas`.
+        auxiliary_skip: Whether each edge has a skip connection beside its candidates, with its own
+            mixing weight, the last of each row (DARTS-, arXiv 2009.01027).
 
     Attributes:
         alphas: Kind of cell -> parameters ``(edges, candidates)``, drawn as 1e-3 * N(0, 1).
         edge_alphas: Kind of cell -> parameters ``(edges,)``, drawn likewise; empty without
             `edge_weights`.
-        passing: Place, behind those of all operations, of the mixing weight of channels that pass.
+        passing: Column, behind those of all operations, of the mixing weight of channels that pass.
 
     Raises:
         ValueError: if `partial_channels` does not divide the channels.
@@ -218,7 +210,7 @@ class Supernet(nn.Module):
             in_channels,
             num_classes,
         )
-        self._weights = list(self.skeleton.parameters())  # walking the modules takes long
+        self._weights = list(self.skeleton.parameters())  # walking the modules is slow
         shape = (sum(space.edges_per_node), len(space.candidates))
         self.alphas = nn.ParameterDict(
             {kind: 1e-3 * torch.randn(shape) for kind in space.skeleton.kinds}
@@ -230,45 +222,45 @@ class Supernet(nn.Module):
         self.run_with(executor or Literal())
 
     def run_with(self, executor: Executor) -> None:
-        """Lets an executor compute the cells from now on."""
+        """Makes an executor compute the cells from now on."""
         cells: Any = self.skeleton.cells
         self._runners: dict[MixedCell, CellRunner] = {
             cell: executor.runner_of(cell) for cell in cells
         }
 
-    def forward(self, images: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
-        """Logits ``(B, classes)`` for mixing weights ``(edges, candidates)`` per kind of cell."""
+    def forward(self, images: Tensor, mixing: Mapping[str, Tensor]) -> Tensor:
+        """Computes logits ``(B, classes)`` with mixing weights ``(edges, candidates)`` per kind."""
 
         def run_cell(cell: MixedCell, inputs: Sequence[Tensor]) -> Tensor:
-            return self._runners[cell](inputs, weights[cell.kind])
+            return self._runners[cell](inputs, mixing[cell.kind])
 
         return self.skeleton(images, run_cell)[0]
 
     def weights(self) -> list[nn.Parameter]:
-        """Everything but the alphas."""
+        """Returns all parameters but the alphas."""
         return self._weights
 
 
 def module_key(name: str) -> str:
-    """The name under which an operation's module is kept; torch allows no dots there."""
+    """Returns the key of an operation's module in a `ModuleDict`; torch allows no dots there."""
     return name.replace(".", ":")
 
 
-def sum_of(terms: Iterable[Tensor]) -> Tensor:
-    """Sum of at least one tensor of like shapes."""
-    first, *others = terms
+def sum_maps(maps: Iterable[Tensor]) -> Tensor:
+    """Adds maps of one shape, at least one."""
+    first, *others = maps
     return sum(others, start=first)
 
 
-def concatenated(states: Sequence[Tensor]) -> Tensor:
-    """Maps ``(B, C, H, W)`` side by side, along the channels.
+def concatenate(states: Sequence[Tensor]) -> Tensor:
+    """Concatenates maps ``(B, C, H, W)`` along the channels.
 
-    On a CPU their gradients, which are parts of one tensor, are copied into the maps' own layout:
-    batch norm's backward pass takes five to twenty times as long for parts.
+    On a CPU their gradients, which are slices of one tensor, are copied into the maps' own layout:
+    batch norm's backward pass takes five to twenty times as long for slices.
     """
     if len(states) == 1:
         return states[0]
     for state in states:
         if state.requires_grad and state.device.type == "cpu":
-            state.register_hook(partial(torch.Tensor.contiguous, memory_format=layout(state)))
+            state.register_hook(partial(torch.Tensor.contiguous, memory_format=layout_of(state)))
     return torch.cat([*states], dim=1)

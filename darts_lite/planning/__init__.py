@@ -1,1 +1,1 @@
-"""What a run will take, measured before it starts."""
+"""Measures what a run will take before it starts."""

@@ -1,4 +1,4 @@
-"""What a plan says: a table, a line of advice, and the same as JSON."""
+"""A plan of a run, and its report: a table, a line of advice, and the same as JSON."""
 
 import json
 from collections.abc import Mapping
@@ -7,36 +7,23 @@ from dataclasses import asdict, dataclass
 from rich.console import Console
 from rich.table import Table
 
-LONG = 3600.0
-"""Seconds above which a shorter way is worth a word."""
-ALIKE = 1.05
-"""Executors whose times differ by less are as good as each other."""
-CROWDED = 0.7
-"""Part of the free memory above which less is worth a word."""
-
 
 @dataclass(frozen=True)
 class Stage:
-    """What a search or a retraining takes.
+    """The expected time, in seconds, and memory of a search or a retraining.
 
     Args:
-        name: Of the stage.
-        parameters: Of the supernet or the net.
-        batch_size: Images in one step, of each split.
-        images: There are at most for a step.
-        largest_batch: How many of them would fit at once.
-        steps: In an epoch.
-        epochs: How many.
-        step: Seconds of a step.
-        warmup_epochs: Epochs, or parts of one, whose steps are other ones.
-        warmup_step: Seconds of such a step.
-        validation: Seconds of a validation between epochs.
-        last_validation: Seconds of the last one.
-        between: Seconds of what else an epoch has: checkpoint, drawings.
+        batch_size: Number of images in one step, of each split.
+        images: Largest number of images that a step could have.
+        largest_batch: Number of images that would fit in memory at once.
+        steps: Number of steps in an epoch.
+        step, warmup_step, validation, last_validation: Seconds of one of them.
+        warmup_epochs: Number of epochs, or part of one, whose steps are those of the warm-up.
+        between: Seconds of the rest of an epoch: checkpoint, drawings.
         once: Seconds of what happens once: first steps, architecture, test.
-        times: How often the stage runs.
-        validations: In an epoch.
-        most: Seconds after which each of these times is ended, if there is such a limit.
+        times: Number of times that the stage runs.
+        validations: Number of validations in an epoch.
+        most: Limit of the seconds of each time, if there is one.
     """
 
     name: str
@@ -59,12 +46,12 @@ class Stage:
 
     @property
     def epoch(self) -> float:
-        """Seconds of an epoch behind the warm-up."""
+        """Seconds of an epoch after the warm-up."""
         return self.steps * self.step + self.validations * self.validation + self.between
 
     @property
     def seconds(self) -> float:
-        """Of the whole stage, as often as it runs."""
+        """Seconds of the whole stage, all times that it runs."""
         warmup = self.warmup_epochs * self.steps * (self.warmup_step - self.step)
         last = self.last_validation - self.validation
         seconds = self.epochs * self.epoch + warmup + last + self.once
@@ -73,25 +60,18 @@ class Stage:
 
 @dataclass(frozen=True)
 class Executors:
-    """What a search step takes on this machine.
-
-    Args:
-        taken: Executor that the search has.
-        seconds: Of a step, by executor.
-    """
+    """Seconds of a search step on this machine by name of the executor, and the one in use."""
 
     taken: str
     seconds: Mapping[str, float]
 
-    def told(self) -> str:
-        """Returns what was taken, and how much faster or slower the other one is."""
+    def describe(self) -> str:
+        """Returns the search's executor, and how much faster or slower the other one is."""
         best, *_, worst = sorted(self.seconds, key=lambda name: self.seconds[name])
         if self.taken not in self.seconds:
-            return (
-                f"{self.taken}, which was asked for; of the package's, {best} is the fastest here"
-            )
+            return f"{self.taken}, which was asked for; the fastest built-in one here is {best}"
         ratio = self.seconds[self.taken] / self.seconds[best]
-        if ratio > ALIKE:
+        if ratio > 1.05:
             faster = f"{best} is {ratio:.2f} times as fast here"
             return f"{self.taken}, but {faster}: --model.executor {best}"
         other = worst if self.taken == best else best
@@ -101,16 +81,13 @@ class Executors:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run takes.
+    """The expected time and memory of a run.
 
     Args:
-        device: In words.
         start: Seconds until the first stage: imports, reading the data.
-        stages: In order.
-        peak: Most bytes of memory at once.
-        available: Bytes that are free.
-        precision: Of the trainer.
-        executors: Of the search, where there is a choice.
+        peak: Largest number of bytes of memory at once.
+        available: Number of free bytes.
+        executors: None if there is no choice.
     """
 
     device: str
@@ -123,24 +100,24 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        """Of all."""
+        """Seconds of the whole run."""
         return self.start + sum(stage.seconds for stage in self.stages)
 
 
-def advice(plan: Plan) -> str:
-    """What to change first, if anything."""
+def advise(plan: Plan) -> str:
+    """Returns which setting to change first, if any."""
     search = next((stage for stage in plan.stages if stage.name == "search"), None)
     if search is not None and search.warmup_epochs >= search.epochs:
         return "the alphas never move: lower model.warmup_epochs, or raise trainer.max_epochs"
     slowest = max(plan.stages, key=lambda stage: stage.seconds)
     setting = "data.search_batch_size" if slowest.name == "search" else "data.batch_size"
-    if plan.peak > CROWDED * plan.available:
+    if plan.peak > 0.7 * plan.available:
         return f"little memory is left: halve {setting}, or set model.partial_channels to 4"
     if plan.device.startswith("cuda") and plan.precision == "32-true":
         return "this device computes faster in --trainer.precision bf16-mixed"
     if plan.device.startswith("cuda") and slowest.largest_batch >= 4 * slowest.batch_size:
         return f"{setting} {slowest.largest_batch // 2} would fit and keep the device busier"
-    if plan.seconds <= LONG:
+    if plan.seconds <= 3600:
         return "nothing to change"
     if slowest.name == "search":
         return (
@@ -152,7 +129,7 @@ def advice(plan: Plan) -> str:
 
 
 def report(plan: Plan) -> None:
-    """Prints a plan."""
+    """Prints a plan as a table, a line of advice, and JSON."""
     table = Table(title=f"Plan for {plan.device}, measured by running a little of it")
     for column in ("", *(stage.name for stage in plan.stages)):
         table.add_column(column, justify="left" if column == "" else "right")
@@ -172,26 +149,25 @@ def report(plan: Plan) -> None:
             else "-"
         ),
         "a step": lambda stage: f"{1000 * stage.step:.0f} ms",
-        "an epoch": lambda stage: _duration(stage.epoch),
-        "in all": lambda stage: _duration(stage.seconds),
+        "an epoch": lambda stage: _format_duration(stage.epoch),
+        "in all": lambda stage: _format_duration(stage.seconds),
     }
-    for name, told in rows.items():
-        table.add_row(name, *(told(stage) for stage in plan.stages))
+    for name, write in rows.items():
+        table.add_row(name, *(write(stage) for stage in plan.stages))
     Console().print(table)
-    gibibyte = 2**30
     print(
-        f"Total:  {_duration(plan.seconds)}, start included; at most "
-        f"{plan.peak / gibibyte:.2f} GiB of memory, of {plan.available / gibibyte:.1f} free"
+        f"Total:  {_format_duration(plan.seconds)}, start included; at most "
+        f"{plan.peak / 2**30:.2f} GiB of memory, of {plan.available / 2**30:.1f} free"
     )
     if plan.executors is not None:
-        print(f"Executor: {plan.executors.told()}")
-    print(f"Advice: {advice(plan)}")
+        print(f"Executor: {plan.executors.describe()}")
+    print(f"Advice: {advise(plan)}")
     stages = [asdict(stage) | {"seconds": round(stage.seconds, 1)} for stage in plan.stages]
     content = asdict(plan) | {"stages": stages, "seconds": round(plan.seconds, 1)}
     print(json.dumps(content))
 
 
-def _duration(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 7200:

@@ -1,1 +1,1 @@
-"""Drawings of cells, runs and predictions."""
+"""Draws cells, runs and predictions."""

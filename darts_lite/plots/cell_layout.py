@@ -1,7 +1,7 @@
-"""Where the parts of a cell's drawing stand: a layered graph (Sugiyama, Tagawa and Toda, 1981).
+"""Lays out the drawing of a cell as a layered graph (Sugiyama, Tagawa and Toda, 1981).
 
-States stand in columns by their depth, and each label has room of its own in a column between them,
-as has each wire in every column that it passes, so that no two of them can collide.
+States stand in columns by their depth. Each label has its own room in a column between them, and so
+has each wire in every column that it passes, so that no two of them can collide.
 """
 
 import dataclasses
@@ -15,16 +15,16 @@ from darts_lite.space.genotype import Cell, state_name
 STATE_HEIGHT = 0.46  # inches
 LABEL_HEIGHT = 0.29
 PASSAGE_HEIGHT = 0.13
-STARTS = 12
-SWEEPS = 12
+STARTS = 12  # number of first orders that are improved; the best result is kept
+SWEEPS = 12  # number of passes over all columns that improve an order
 
 
 @dataclasses.dataclass(eq=False)
 class Place:
-    """Room in a column for a state, for a label, or for a wire that passes by (without a text).
+    """Room in a column for a state, a label, or a passing wire, which has no text.
 
-    `y` is its middle, upwards, in inches; `before` and `behind` it are the places that wires join
-    to it in the neighbouring columns.
+    `y` is the height of its middle in inches; wires join it to the places `before` and `behind` it
+    in the neighbouring columns.
     """
 
     height: float
@@ -38,7 +38,7 @@ class Place:
 class Wire:
     """A line through one place of each column; its label is the last place but one.
 
-    Without an operation it joins a state to the cell's output.
+    A wire without an operation joins a state to the cell's output.
     """
 
     places: list[Place]
@@ -47,7 +47,7 @@ class Wire:
 
 @dataclasses.dataclass(eq=False)
 class Layout:
-    """Columns of places from bottom to top, states in the even ones, and the wires."""
+    """Columns of places from bottom to top, states in the even columns, and the wires."""
 
     columns: list[list[Place]]
     wires: list[Wire]
@@ -62,13 +62,10 @@ class Layout:
 def lay_out(
     cell: Cell, concat: Sequence[int], labels: Sequence[Sequence[str]], inputs: int = 2
 ) -> Layout:
-    """Places and wires of a cell.
+    """Returns the places and wires of a cell with ``labels`` on its edges, node by node.
 
-    Args:
-        cell: Its nodes' edges.
-        concat: The states that are joined to the output.
-        labels: Those of the edges, node by node.
-        inputs: How many states are outputs of other cells.
+    ``concat`` are the states that the output concatenates; ``inputs`` is the number of states that
+    are outputs of other cells.
     """
     depth = [0] * inputs
     for edges in cell:
@@ -80,6 +77,7 @@ def lay_out(
     for place, column in zip(states, depth, strict=True):
         columns[2 * column].append(place)
 
+    # A wire gets a passage in each column between its ends; the last one holds its label.
     def connect(source: int, target: int, operation: str | None = None, label: str = "") -> Wire:
         between = columns[2 * depth[source] + 1 : 2 * depth[target]]
         passages = [Place(PASSAGE_HEIGHT) for _ in between]
@@ -101,15 +99,15 @@ def lay_out(
     ]
     wires = [connect(*edge) for edge in node_edges]
     wires += [connect(state, len(states) - 1) for state in concat]
-    columns = _ordered([column[::-1] for column in columns])
+    columns = _order([column[::-1] for column in columns])
     if columns[0].index(states[0]) < columns[0].index(states[inputs - 1]):  # the first goes on top
         columns = [column[::-1] for column in columns]
     _straighten(columns)
     return Layout(columns, wires)
 
 
-def _ordered(columns: list[list[Place]]) -> list[list[Place]]:
-    """The columns in an order with few crossings and short wires."""
+def _order(columns: list[list[Place]]) -> list[list[Place]]:
+    """Orders the places of each column for few crossings and short wires."""
     shuffle = random.Random(0).shuffle
     lowest, best = (float("inf"), 0.0), columns
     for start in range(STARTS):
@@ -117,41 +115,44 @@ def _ordered(columns: list[list[Place]]) -> list[list[Place]]:
             if start:  # the first start is the order of the nodes
                 shuffle(column)
             _stack(column, [0.0] * len(column))
+        # Each sweep sorts every column by the mean height of its places' neighbours (barycentres).
         for sweep in range(SWEEPS):
             forwards = sweep % 2 == 1
             for column in columns if forwards else reversed(columns):
                 wanted = {
-                    place: _middle(place.before if forwards else place.behind, place.y)
+                    place: _mean_height(place.before if forwards else place.behind, place.y)
                     for place in column
                 }
                 column.sort(key=wanted.__getitem__)
                 _swap(column)
                 _stack(column, [wanted[place] for place in column])
-            if (cost := _cost(columns)) < lowest:
+            if (cost := _compute_cost(columns)) < lowest:
                 lowest, best = cost, [list(column) for column in columns]
     return best
 
 
-def _middle(places: Sequence[Place], otherwise: float) -> float:
+def _mean_height(places: Sequence[Place], otherwise: float) -> float:
     return fmean(place.y for place in places) if places else otherwise
 
 
 def _swap(column: list[Place]) -> None:
-    """Exchanges neighbours wherever that saves crossings."""
+    """Swaps neighbours wherever that saves crossings."""
     for _ in column:
         for i, (lower, upper) in enumerate(pairwise(tuple(column))):
-            if column[i] is lower and _crossings(lower, upper) > _crossings(upper, lower):
+            saved = _count_crossings(lower, upper) - _count_crossings(upper, lower)
+            if column[i] is lower and saved > 0:
                 column[i : i + 2] = upper, lower
 
 
-def _crossings(lower: Place, upper: Place) -> int:
+def _count_crossings(lower: Place, upper: Place) -> int:
     sides = ((lower.before, upper.before), (lower.behind, upper.behind))
     return sum(a.y > b.y for lows, highs in sides for a in lows for b in highs)
 
 
-def _cost(columns: Sequence[Sequence[Place]]) -> tuple[float, float]:
-    """Crossings (each counted from both its ends), then squared lengths."""
-    crossings = sum(_crossings(*pair) for column in columns for pair in combinations(column, 2))
+def _compute_cost(columns: Sequence[Sequence[Place]]) -> tuple[float, float]:
+    """Returns the crossings, each counted from both its ends, then the sum of squared lengths."""
+    pairs = (pair for column in columns for pair in combinations(column, 2))
+    crossings = sum(_count_crossings(*pair) for pair in pairs)
     length = sum((p.y - q.y) ** 2 for column in columns for p in column for q in p.behind)
     return crossings, length
 
@@ -161,14 +162,14 @@ def _straighten(columns: Sequence[Sequence[Place]]) -> None:
         _stack(column, [0.0] * len(column))
     for _ in range(4 * SWEEPS):
         for column in columns:
-            _stack(column, [_middle(place.before + place.behind, place.y) for place in column])
+            _stack(column, [_mean_height(place.before + place.behind, place.y) for place in column])
 
 
 def _stack(column: Sequence[Place], wanted: Sequence[float]) -> None:
-    """Moves places as near as possible to where they want to be, in order and without overlap.
+    """Moves places as near as possible to the wanted heights, in order and without overlap.
 
-    Least squares under these bounds is isotonic regression of what is wanted less the offsets, by
-    pooling neighbours that are in the wrong order.
+    Least squares under these bounds is isotonic regression of the wanted heights minus the offsets,
+    solved by pooling neighbours that are in the wrong order.
     """
     steps = ((a.height + b.height) / 2 for a, b in pairwise(column))
     offsets = list(accumulate(steps, initial=0.0))

@@ -1,6 +1,6 @@
-"""Drawings of cells and of the shares of their candidates, as matplotlib figures.
+"""Draws cells and the shares of their candidates as matplotlib figures.
 
-Lengths are in inches where nothing else is said.
+Lengths are in inches unless another unit is given.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,10 +33,10 @@ PORT = 0.3  # height over which the arrows into a state are spread
 FONT = 9.0  # points
 HEAD = 7.0  # points, of an arrow
 POINTS = 72.0  # per inch
-LEAST_COLUMNS = 3
-"""Candidates for which shares have room at least, so that a title fits."""
+LEAST_COLUMNS = 3  # candidates for which drawings of shares are wide enough, so the title fits
 LONGEST_NAME = 16  # characters
 
+Spans = Mapping[Place, tuple[float, float]]  # left and right edge of each place's column
 Style = tuple[str, float, Any]
 STYLES: Mapping[str, Style] = {
     "sep": ("#1f4e9c", 1.6, "-"),
@@ -49,61 +49,49 @@ STYLES: Mapping[str, Style] = {
     "none": ("#888888", 0.9, (0, (1, 4))),
 }
 """Colour, width in points and dashes of an operation's arrow, by the first word of its name."""
-OWN_STYLE: Style = ("#444444", 1.6, (0, (6, 2, 1, 2, 1, 2)))
+CUSTOM_STYLE: Style = ("#444444", 1.6, (0, (6, 2, 1, 2, 1, 2)))
 OUTPUT_STYLE: Style = ("#b0b0b0", 1.0, "-")
 
 
 def draw_architecture(
     architecture: Architecture, notes: Mapping[str, Sequence[Sequence[str]]] | None = None
 ) -> Figure:
-    """The cells, one below the other: inputs left, nodes in the middle, output right.
+    """Draws the cells one below the other: inputs left, nodes in the middle, output right.
 
-    Arrows carry their operation; what the output concatenates is joined to it by grey lines.
-
-    Args:
-        architecture: What to draw.
-        notes: Stand behind the operations: kind of cell -> nodes -> edges.
+    Arrows carry their operation; grey lines join the states that the output concatenates to it.
+    ``notes`` are texts behind the operations: kind of cell -> nodes -> edges.
     """
-    layouts = _layouts(architecture, notes)
+    layouts = _lay_out_cells(architecture, notes)
     return _draw([(f"{kind} cell", layout) for kind, layout in layouts.items()])
 
 
 def draw_comparison(first: Architecture, second: Architecture) -> Figure:
-    """The cells of both, kind by kind; what only one of them has is marked by a star.
-
-    Args:
-        first: Called A.
-        second: Called B.
-    """
-    pair = (first, second)
+    """Draws the cells of two architectures, A and B; a star marks edges that only one has."""
     drawn = []
     for kind in dict.fromkeys([*first.cells, *second.cells]):
-        for letter, each, other in zip("AB", pair, pair[::-1], strict=True):
+        for letter, each, other in (("A", first, second), ("B", second, first)):
             if kind in each.cells:
-                layout = _layouts(each, _stars(each, other))[kind]
+                layout = _lay_out_cells(each, _mark_differences(each, other))[kind]
                 drawn.append((f"{kind} cell of {letter}   (* only here)", layout))
     return _draw(drawn)
 
 
-def _stars(architecture: Architecture, other: Architecture) -> dict[str, list[list[str]]]:
-    """A star for each edge that the other one does not have with the same operation."""
-    return {
-        kind: [
-            ["" if edge in _edges_of(other, kind, node) else "*" for edge in edges]
-            for node, edges in enumerate(_named(architecture, kind))
+def _mark_differences(
+    architecture: Architecture, other: Architecture
+) -> dict[str, list[list[str]]]:
+    """Returns a star for each edge that the other one does not have with the same operation."""
+    marks = {}
+    for kind in architecture.cells:
+        others = dict(enumerate(_name_states(other, kind)))
+        marks[kind] = [
+            ["" if edge in others.get(node, ()) else "*" for edge in edges]
+            for node, edges in enumerate(_name_states(architecture, kind))
         ]
-        for kind in architecture.cells
-    }
+    return marks
 
 
-def _edges_of(architecture: Architecture, kind: str, node: int) -> Sequence[tuple[str, str]]:
-    """Of a node; none where there is no such node."""
-    cell = _named(architecture, kind)
-    return cell[node] if node < len(cell) else ()
-
-
-def _named(architecture: Architecture, kind: str) -> list[list[tuple[str, str]]]:
-    """A cell whose states are named, as their numbers depend on the number of inputs."""
+def _name_states(architecture: Architecture, kind: str) -> list[list[tuple[str, str]]]:
+    """Returns a cell with names for its states, whose numbers depend on the number of inputs."""
     inputs = architecture.skeleton.inputs
     return [
         [(operation, state_name(source, inputs)) for operation, source in edges]
@@ -111,12 +99,12 @@ def _named(architecture: Architecture, kind: str) -> list[list[tuple[str, str]]]
     ]
 
 
-def _layouts(
+def _lay_out_cells(
     architecture: Architecture, notes: Mapping[str, Sequence[Sequence[str]]] | None
 ) -> dict[str, Layout]:
     layouts = {}
     for kind, cell in architecture.cells.items():
-        labels = [[shown_name(name) for name, _ in edges] for edges in cell]
+        labels = [[shorten_name(name) for name, _ in edges] for edges in cell]
         if notes is not None:
             pairs = zip(labels, notes[kind], strict=True)
             labels = [list(map(" ".join, zip(*pair, strict=True))) for pair in pairs]
@@ -127,9 +115,9 @@ def _layouts(
 
 
 def _draw(titled: Sequence[tuple[str, Layout]]) -> Figure:
-    """Layouts one below the other, each under its title."""
+    """Draws layouts one below the other, each under its title."""
     layouts = [layout for _, layout in titled]
-    needed = [sum(_widths(layout)) + sum(_gaps(layout)) for layout in layouts]
+    needed = [sum(_measure_columns(layout)) + sum(_list_gaps(layout)) for layout in layouts]
     width = max(WIDTH, 2 * MARGIN + max(needed))
     extents = [layout.extent for layout in layouts]
     height: float = sum(TITLE + top - bottom + MARGIN for bottom, top in extents)
@@ -146,17 +134,12 @@ def _draw(titled: Sequence[tuple[str, Layout]]) -> Figure:
 def draw_shares(
     shares: torch.Tensor | NDArray[Any], candidates: Sequence[str], title: str, inputs: int = 2
 ) -> Figure:
-    """A square per edge and candidate, darker where the share is larger, with its value.
+    """Draws a square per edge and candidate, darker for a larger share, with its value.
 
     Args:
-        shares: Shares, ``(edges, candidates)``, edges in cell order: those into node 0 from the
-            inputs, then those into node 1 from inputs and node 0, ...
-        candidates: Names of the columns.
-        title: Stands above.
-        inputs: How many states of a cell are outputs of other cells.
-
-    Raises:
-        ValueError: if the number of rows is no cell's, or the columns are not one per candidate.
+        shares: ``(edges, candidates)``, edges in cell order: those into node 0 from the inputs,
+            then those into node 1 from inputs and node 0, ...; ValueError if it has another shape.
+        inputs: Number of a cell's states that are outputs of other cells.
     """
     values = torch.atleast_1d(torch.as_tensor(shares)).detach().to("cpu", torch.float64).numpy()
     first_ends = ", ".join(map(str, accumulate(range(inputs, inputs + 4))))
@@ -166,20 +149,20 @@ def draw_shares(
             f"shares must have one row for each edge of a cell ({first_ends}, ...) and "
             f"{len(candidates)} columns, one for each candidate; got shape {values.shape}"
         )
-    edges = edge_names(len(values), inputs)
+    edges = name_edges(len(values), inputs)
     height, width = 0.3 * len(edges), 0.75 * max(LEAST_COLUMNS, len(candidates))
     left, below, above = 1.0, 0.95, 0.4
     full_width, full_height = left + width + MARGIN, below + height + above
     figure = Figure(figsize=(full_width, full_height), dpi=DPI)
     box = (left / full_width, below / full_height, width / full_width, height / full_height)
     axes = figure.add_axes(box)
-    # Half at least, so that the even shares at the start of a search all look pale.
+    # At least 0.5, so that the even shares at the start of a search all look pale.
     darkest = max(0.5, float(np.nan_to_num(values).max()))
     axes.imshow(values, cmap="Blues", vmin=0, vmax=darkest, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
         colour = "white" if value > 0.6 * darkest else "black"
         axes.text(column, row, f"{value:.2f}", size=8, ha="center", va="center", color=colour)
-    names = [shown_name(name) for name in candidates]
+    names = [shorten_name(name) for name in candidates]
     axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(edges)), edges)
     axes.tick_params(length=0, labelsize=FONT)
@@ -189,8 +172,8 @@ def draw_shares(
     return figure
 
 
-def edge_names(count: int, inputs: int) -> list[str]:
-    """The edges of a whole cell, in cell order: where each begins and ends."""
+def name_edges(count: int, inputs: int) -> list[str]:
+    """Returns the two ends of each edge of a whole cell, in cell order."""
     nodes = list(accumulate(range(inputs, inputs + count))).index(count) + 1
     return [
         f"${state_name(source, inputs)}$ \N{RIGHTWARDS ARROW} {node}"
@@ -200,40 +183,31 @@ def edge_names(count: int, inputs: int) -> list[str]:
 
 
 def check_ending(path: str | Path) -> None:
-    """Whether drawings can be written as such files.
-
-    Raises:
-        ValueError: if they cannot.
-    """
+    """Raises ValueError if drawings cannot be written to files of this kind."""
     if Path(path).suffix.lower() not in (".png", ".svg"):
-        raise ValueError(f"a drawing is written as .png or .svg, got {str(path)!r}")
+        raise ValueError(f"a drawing must be a .png or .svg file, got {str(path)!r}")
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Writes a PNG or, by the ending of `path`, an SVG.
-
-    Raises:
-        ValueError: if the path ends otherwise.
-        OSError: see `written_whole`.
-    """
+    """Writes a PNG or SVG file, by the ending of `path`; see `check_ending` and `written_whole`."""
     check_ending(path)
     with written_whole(path) as file:
         figure.savefig(file, format=Path(path).suffix[1:].lower(), facecolor="white")
 
 
-def _widths(layout: Layout) -> list[float]:
-    """Of the columns; 0 where there is no text."""
-    return [max((_text_width(p.text) for p in column), default=0.0) for column in layout.columns]
+def _measure_columns(layout: Layout) -> list[float]:
+    """Returns the widths of the columns; 0 where there is no text."""
+    return [max((_measure_text(p.text) for p in column), default=0.0) for column in layout.columns]
 
 
-def _gaps(layout: Layout) -> list[float]:
+def _list_gaps(layout: Layout) -> list[float]:
     return [FAN, ARRIVAL] * (len(layout.columns) // 2)
 
 
 def _draw_layout(axes: Axes, layout: Layout, width: float, raised: float) -> None:
-    widths, gaps = _widths(layout), _gaps(layout)
+    widths, gaps = _measure_columns(layout), _list_gaps(layout)
     spare = (width - 2 * MARGIN - sum(widths) - sum(gaps)) / (len(gaps) / 2)
-    spans: dict[Place, tuple[float, float]] = {}  # left and right edge of a place's column
+    spans: dict[Place, tuple[float, float]] = {}
     left = MARGIN
     for column, room, gap in zip(layout.columns, widths, [*gaps, 0.0], strict=True):
         for place in column:
@@ -241,26 +215,23 @@ def _draw_layout(axes: Axes, layout: Layout, width: float, raised: float) -> Non
             spans[place] = (left, left + room)
         left += room + gap + (spare if gap == FAN else 0.0)
     for wire in layout.wires:
-        style = _style(wire.operation)
+        style = _choose_style(wire.operation)
         _draw_wire(axes, wire.places, spans, style)
         _write(axes, wire.places[-2], spans, style[0], FONT, padding=0.2)
     for place in (place for column in layout.columns[::2] for place in column):
         _write(axes, place, spans, "black", FONT + 1, padding=0.35)
 
 
-def _draw_wire(
-    axes: Axes,
-    places: Sequence[Place],
-    spans: Mapping[Place, tuple[float, float]],
-    style: Style,
-) -> None:
-    """A line that is level in every column, so as not to touch the labels above and below it."""
+def _draw_wire(axes: Axes, places: Sequence[Place], spans: Spans, style: Style) -> None:
+    """Draws a line that is level in every column, so that it touches no label above or below."""
     colour, thickness, dashes = style
     source, *passages, target = places
+    # Arrows into one state end at ports spread over its left side, in the order they come from.
     arrivals = sorted(target.before, key=lambda place: place.y)
     port = (arrivals.index(places[-2]) - (len(arrivals) - 1) / 2) * PORT / len(arrivals)
-    start = (fmean(spans[source]) + _text_width(source.text) / 2, source.y)
-    end = (fmean(spans[target]) - _text_width(target.text) / 2, target.y + port)
+    start = (fmean(spans[source]) + _measure_text(source.text) / 2, source.y)
+    end = (fmean(spans[target]) - _measure_text(target.text) / 2, target.y + port)
+    # The two ends of the level piece in each column that has a width; Bezier curves join them.
     levels = [(x, p.y) for p in passages if spans[p][0] < spans[p][1] for x in spans[p]]
     vertices, codes = [start], [Curve.MOVETO]
     for (x, y), (next_x, next_y) in pairwise([start, *levels, end]):
@@ -277,12 +248,7 @@ def _draw_wire(
 
 
 def _write(
-    axes: Axes,
-    place: Place,
-    spans: Mapping[Place, tuple[float, float]],
-    colour: str,
-    size: float,
-    padding: float,
+    axes: Axes, place: Place, spans: Spans, colour: str, size: float, padding: float
 ) -> None:
     if place.text:
         frame = {"boxstyle": f"round,pad={padding}", "facecolor": "white", "edgecolor": colour}
@@ -290,20 +256,20 @@ def _write(
         axes.text(*at, place.text, size=size, ha="center", va="center", bbox=frame, zorder=3)
 
 
-def _text_width(text: str) -> float:
-    """Width of a text in its frame."""
+def _measure_text(text: str) -> float:
+    """Returns the width of a text in its frame."""
     if not text:
         return 0.0
     return float(TextPath((0, 0), text, size=FONT + 1).get_extents().width + FONT) / POINTS
 
 
-def shown_name(operation: str) -> str:
-    """The name of an operation as far as a drawing has room for it."""
+def shorten_name(operation: str) -> str:
+    """Returns the name of an operation, cut to the room in a drawing."""
     name = operation.rpartition(".")[2]
     return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
 
 
-def _style(operation: str | None) -> Style:
+def _choose_style(operation: str | None) -> Style:
     if operation is None:
         return OUTPUT_STYLE
-    return STYLES.get(operation.partition("_")[0], OWN_STYLE)
+    return STYLES.get(operation.partition("_")[0], CUSTOM_STYLE)

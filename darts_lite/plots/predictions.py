@@ -1,4 +1,4 @@
-"""Drawings of what a net answers: which classes it confuses, and where it is most wrong."""
+"""Draws which classes a net confuses, and the images on which it is most wrong."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,12 +8,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 DPI = 130
-ROW = 10
-"""Images side by side."""
-MOST_NAMED = 20
-"""Classes whose names and numbers stand in a drawing of confusions."""
-LONGEST_NAME, LONGEST_ABOVE = 20, 11
-"""Characters of the name of a class, beside confusions and above an image."""
+ROW = 10  # number of images side by side
+MOST_NAMED = 20  # largest number of classes whose names and counts a confusion matrix shows
+LONGEST_NAME, LONGEST_ABOVE = 20, 11  # characters of a class in the matrix, and above an image
 
 
 class Answered(NamedTuple):
@@ -26,27 +23,24 @@ class Answered(NamedTuple):
 
 
 def draw_confusion(counts: Tensor, names: Sequence[str] | None = None) -> Figure:
-    """A square per class and prediction, with its number of images, darker where most are wrong.
+    """Draws a confusion matrix with its counts; squares with more wrong answers are darker.
 
-    Args:
-        counts: ``(classes, predictions)``.
-        names: Of the classes; their numbers when not given.
+    The counts are ``(classes, predictions)``; names of classes are by default their numbers.
     """
     classes = len(counts)
     wrong = counts.float().clone().fill_diagonal_(0)
-    told_apart = min(classes, MOST_NAMED)
-    figure = Figure(figsize=(1.3 + 0.42 * told_apart, 1.1 + 0.36 * told_apart), dpi=DPI)
+    shown = min(classes, MOST_NAMED)
+    figure = Figure(figsize=(1.3 + 0.42 * shown, 1.1 + 0.36 * shown), dpi=DPI)
     axes = figure.subplots()
     axes.imshow(wrong.numpy(), cmap="Reds", vmin=0, vmax=max(1.0, float(wrong.max())) * 1.4)
     if classes <= MOST_NAMED:
-        for row in range(classes):
-            for column in range(classes):
-                if (count := int(counts[row, column])) > 0:
-                    axes.text(column, row, str(count), size=7, ha="center", va="center")
-        told = [_name(label, names, LONGEST_NAME) for label in range(classes)]
-        turned = 0 if names is None else 90
-        axes.set_xticks(range(classes), told, rotation=turned, parse_math=False)
-        axes.set_yticks(range(classes), told, parse_math=False)
+        for row, column in counts.nonzero().tolist():
+            count = str(int(counts[row, column]))
+            axes.text(column, row, count, size=7, ha="center", va="center")
+        ticks = [_name_class(label, names, LONGEST_NAME) for label in range(classes)]
+        rotation = 0 if names is None else 90
+        axes.set_xticks(range(classes), ticks, rotation=rotation, parse_math=False)
+        axes.set_yticks(range(classes), ticks, parse_math=False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("class")
     right = int(counts.diagonal().sum())
@@ -58,19 +52,16 @@ def draw_confusion(counts: Tensor, names: Sequence[str] | None = None) -> Figure
 def draw_answers(
     answers: Sequence[Answered], title: str, names: Sequence[str] | None = None
 ) -> Figure:
-    """Images with their class and what was predicted instead, in rows.
+    """Draws images in rows, with their class and the wrong prediction above each.
 
-    Args:
-        answers: At least one.
-        title: Stands above.
-        names: Of the classes; their numbers when not given.
+    There must be at least one answer; names of classes are by default their numbers.
     """
-    pictures = [_shown(answer.image) for answer in answers]  # (H, W, 3) each
+    pictures = [_to_rgb(answer.image) for answer in answers]  # (H, W, 3) each
     height, width = pictures[0].shape[:2]
-    gap = 0.4 * height  # for the words above each
+    gap = 0.4 * height  # room for the text above each image
     between = ", " if names is None else "\n"
     rows = -(-len(answers) // ROW)
-    scale = 0.8 / width  # inches of a pixel
+    scale = 0.8 / width  # inches per pixel
     tall, wide = rows * (height + gap), ROW * 1.15 * width
     figure = Figure(figsize=(scale * wide, scale * tall + 0.4), dpi=DPI)
     axes = figure.add_axes((0, 0, 1, scale * tall / (scale * tall + 0.4)))
@@ -82,33 +73,29 @@ def draw_answers(
         top = (number // ROW) * (height + gap) + gap
         axes.imshow(picture.numpy(), extent=(left, left + width, top + height, top), aspect="auto")
         wrong = answer.predicted != answer.label
-        told = _name(answer.label, names, LONGEST_ABOVE)
-        told += f"{between}not {_name(answer.predicted, names, LONGEST_ABOVE)}" if wrong else ""
-        axes.text(
-            *(left + width / 2, top - 0.06 * height, told),
-            size=7,
-            ha="center",
-            parse_math=False,
-            linespacing=1.0,
-            color="#b5182b" if wrong else "black",
-        )
+        text = _name_class(answer.label, names, LONGEST_ABOVE)
+        if wrong:
+            text += f"{between}not {_name_class(answer.predicted, names, LONGEST_ABOVE)}"
+        middle, above = left + width / 2, top - 0.06 * height
+        label = axes.text(middle, above, text, size=7, ha="center", linespacing=1.0)
+        label.set(parse_math=False, color="#b5182b" if wrong else "black")
     figure.suptitle(title, size=10, x=0.01, y=0.99, ha="left", va="top")
     return figure
 
 
-def _name(label: int, names: Sequence[str] | None, most: int) -> str:
+def _name_class(label: int, names: Sequence[str] | None, most: int) -> str:
     name = names[label] if names else str(label)
     return name if len(name) <= most else f"{name[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
-def _shown(image: Tensor) -> Tensor:
-    """From black to white, ``(C, H, W)`` -> ``(H, W, 3)``."""
+def _to_rgb(image: Tensor) -> Tensor:
+    """Stretches values to 0..1, from black to white, ``(C, H, W)`` -> ``(H, W, 3)``."""
     image = image.float() - image.min()
     image = (image / image.max().clamp_min(1e-9)).permute(1, 2, 0)
     return image.expand(-1, -1, 3) if image.shape[2] == 1 else image
 
 
 def worst(answers: Sequence[Answered], count: int) -> list[Answered]:
-    """Those with the largest losses, largest first."""
+    """Returns the answers with the largest losses, largest first."""
     losses = torch.tensor([answer.loss for answer in answers])
     return [answers[int(i)] for i in losses.argsort(descending=True, stable=True)[:count]]

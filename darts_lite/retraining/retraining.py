@@ -1,4 +1,4 @@
-"""The LightningModule that trains a discrete network."""
+"""Trains and tests a discrete network."""
 
 import math
 from dataclasses import asdict
@@ -16,14 +16,14 @@ from torchmetrics.classification import MulticlassAccuracy
 from darts_lite.data.batches import Batch
 from darts_lite.distributed.ranks import average_gradients, averaged
 from darts_lite.networks.net import Net
-from darts_lite.retraining.from_search import _supernet_of, resolve_architecture
+from darts_lite.retraining.from_search import FoundArchitecture
 from darts_lite.retraining.recipe import (
     SCHEDULES,
     Recipe,
-    exponential_average,
+    compute_side,
+    make_exponential_average,
     mean_of_shifts,
-    mixed_up,
-    side_at,
+    mix_up,
 )
 from darts_lite.search.bilevel import weights_of
 from darts_lite.space.architecture import Architecture
@@ -36,32 +36,27 @@ class Retraining(LightningModule):
     """Trains the net of an architecture from scratch or from a supernet's weights, and tests it.
 
     Args:
-        architecture: A published architecture's name, the path of an architecture file or of a
-            search checkpoint, an `Architecture`, or its content as plain values.
-        in_channels: Channels of the images; the CLI takes it from the data.
+        architecture: Name of a published architecture, path of an architecture file or of a search
+            checkpoint, an `Architecture`, or its content as plain values.
+        in_channels: Number of channels of the images; the CLI takes it from the data.
         num_classes: Number of classes; the CLI takes it from the data.
-        max_epochs: How long to train where ``trainer.max_epochs`` does not say it, as after a
-            search.
+        max_epochs: Number of epochs if ``trainer.max_epochs`` does not set it, as after a search.
         optimizer: Makes the optimizer.
-        schedule: Course of the learning rate over all steps; that of ``one_cycle`` turns the
-            optimizer's momentum, or its first beta, between 0.95 and 0.85, where it has one.
-        label_smoothing: Share of the target given to all classes alike.
-        mixup: Parameter of the Beta distribution of shares in which pairs of images are mixed; 0
-            for none.
-        smallest_side: Share of the images' side to begin with; it grows to 1 by half of the
-            training.
-        test_shifts: How many pixels images are shifted for the mean of nine answers that is
-            tested, predicted and, in the last epoch, validated; 0 for the net's own answer.
+        schedule: Course of the learning rate over all steps. ``one_cycle`` also varies the
+            optimizer's momentum, or its first beta, between 0.95 and 0.85, if it has one.
+        label_smoothing: Share of the target that is spread over all classes alike.
+        mixup: Parameter of the Beta distribution of the shares in which pairs of images are mixed;
+            0 mixes nothing.
+        smallest_side: Share of the images' side at the start; it grows to 1 during the first half
+            of the training.
+        test_shifts: Number of pixels by which images are shifted. The mean of nine answers is
+            tested, predicted and, in the last epoch, validated; 0 takes the net's own answer.
         drop_path: Probability of dropping a branch at the end of training; it grows from 0.
-        ema_decay: Decay of the averaged weights that are validated and kept; 0 for none.
-        auxiliary_weight: Weight of the auxiliary head's loss; 0 for no such head.
-        gradient_clip: Largest norm of the gradient; 0 for any.
-        inherit: Start from the supernet's weights; `architecture` is then a search checkpoint.
+        ema_decay: Decay of the averaged weights that are validated and kept; 0 averages nothing.
+        auxiliary_weight: Weight of the auxiliary head's loss; 0 builds no such head.
+        gradient_clip: Largest norm of the gradient; 0 sets no limit.
+        inherit: Starts from the supernet's weights; `architecture` is then a search checkpoint.
         channels, cells, reductions, stem: Override the architecture's skeleton.
-
-    Raises:
-        ValueError: if a value is out of range or they do not go together.
-        FileNotFoundError: if the architecture is no name and no file.
     """
 
     def __init__(
@@ -100,8 +95,8 @@ class Retraining(LightningModule):
             gradient_clip=gradient_clip,
         )
         try_optimizer("optimizer", optimizer)
-        found = resolve_architecture(architecture)
-        self.architecture = found.with_skeleton(channels, cells, reductions, stem)
+        found = FoundArchitecture.of(architecture)
+        self.architecture = found.architecture.with_skeleton(channels, cells, reductions, stem)
         data = {"in_channels": in_channels, "num_classes": num_classes}
         values = {"architecture": self.architecture.to_dict(), **data, **asdict(self.recipe)}
         self.save_hyperparameters(values, logger=False)
@@ -109,18 +104,18 @@ class Retraining(LightningModule):
         self.optimizer = optimizer
         self.net = Net(self.architecture, in_channels, num_classes, auxiliary_weight > 0)
         if inherit:
-            self.net.inherit(_supernet_of(architecture))
+            self.net.inherit(found.supernet())
         self.net.to(memory_format=torch.channels_last)  # faster on CPUs and tensor cores
         self.accuracy = MulticlassAccuracy(num_classes, average="micro")
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised images ``(B, C, H, W)`` -> the answer's logits ``(B, classes)``."""
+        """Maps normalised images ``(B, C, H, W)`` to the answer's logits ``(B, classes)``."""
         if self.recipe.test_shifts == 0:
             return self.net(images)
         return mean_of_shifts(self.net, images, self.recipe.test_shifts)
 
     def on_train_start(self) -> None:
-        """Sets the drop-path probability where training goes on in the middle of an epoch."""
+        """Sets the drop-path probability if training resumes in the middle of an epoch."""
         self.on_train_epoch_start()
 
     def on_train_epoch_start(self) -> None:
@@ -129,22 +124,23 @@ class Retraining(LightningModule):
         self.net.set_drop_path(self.recipe.drop_path * steps / total_steps(self.trainer))
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Loss of a batch ``(B, C, H, W)``, ``(B,)``."""
+        """Computes the loss of a batch ``(B, C, H, W)``, ``(B,)``."""
         images, labels = batch
-        targets = labels
-        if (side := self._side(images)) < images.shape[-1]:
+        targets = labels  # classes (B,), or their probabilities (B, classes) after mixing
+        progress = self.global_step / total_steps(self.trainer)
+        side = compute_side(progress, self.recipe.smallest_side, images.shape[-1])
+        if side < images.shape[-1]:
             images = interpolate(images, size=(side, side), mode="bilinear", antialias=True)
         if self.recipe.mixup:
-            images, targets = mixed_up(
-                images, labels, self.hparams["num_classes"], self.recipe.mixup
-            )
+            images, targets = mix_up(images, labels, self.hparams["num_classes"], self.recipe.mixup)
         logits, auxiliary = self.net.forward_auxiliary(images)
         loss = cross_entropy(logits, targets, label_smoothing=self.recipe.label_smoothing)
         accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
-        shown = averaged(loss.detach(), accuracy)
-        self.log("retraining/train_loss", shown[0], prog_bar=True)
-        self.log("retraining/train_accuracy", shown[1], prog_bar=True)
-        self.log("retraining/learning_rate", self._learning_rate())
+        joint_loss, accuracy = averaged(loss.detach(), accuracy)
+        self.log("retraining/train_loss", joint_loss, prog_bar=True)
+        self.log("retraining/train_accuracy", accuracy, prog_bar=True)
+        rate = cast(Optimizer, self.optimizers()).param_groups[0]["lr"]
+        self.log("retraining/learning_rate", rate)
         if auxiliary is not None:
             loss = loss + self.recipe.auxiliary_weight * cross_entropy(
                 auxiliary, targets, label_smoothing=self.recipe.label_smoothing
@@ -152,75 +148,59 @@ class Retraining(LightningModule):
         return loss
 
     def on_after_backward(self) -> None:
-        """The gradients of the joint batch, where several processes train together."""
+        """Averages the gradients over all ranks, if there are several."""
         average_gradients(self.net.parameters())
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Loss and accuracy on the validation split, before the last epoch of the net alone.
+        """Logs loss and accuracy on the validation split.
 
-        A mean over shifts, where wanted, would cost as much as a third of the training each time.
+        Before the last epoch they are those of the net without shifts: nine answers would cost as
+        much as a third of the training each time.
         """
         epochs = self.trainer.max_epochs or 0
         watching = self.trainer.state.fn == "fit" and self.current_epoch + 1 < epochs
         answer = self.net if watching else self
-        names = "retraining/validation_loss", "retraining/validation_accuracy"
-        self._evaluate(answer, batch, *names)
+        self._evaluate(answer, batch, "retraining/validation_")
 
     def test_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Loss and accuracy on the test set; the logits ``(B, classes)`` for whoever looks on."""
-        return self._evaluate(self, batch, "test/loss", "test/accuracy")
+        """Logs loss and accuracy on the test set; returns the logits ``(B, classes)``."""
+        return self._evaluate(self, batch, "test/")
 
     def predict_step(self, batch: Batch, batch_index: int) -> tuple[Tensor, Tensor]:
-        """Most probable class and its probability, each ``(B,)``."""
+        """Returns the most probable classes and their probabilities, each ``(B,)``."""
         probabilities, classes = self(batch[0]).softmax(dim=1).max(dim=1)
         return classes, probabilities
 
     def configure_optimizers(self) -> Any:
-        """The optimizer, and the schedule stepped after every batch."""
+        """Returns the optimizer, and the schedule, which is stepped after every batch."""
         optimizer = self.optimizer(self.net.parameters())
         schedule = SCHEDULES[self.recipe.schedule](optimizer, total_steps(self.trainer))
         scheduler = {"scheduler": schedule, "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
-    def configure_gradient_clipping(
-        self,
-        optimizer: Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """Clips by the module's own `gradient_clip`."""
+    def configure_gradient_clipping(self, optimizer: Optimizer, *_: Any, **__: Any) -> None:
+        """Clips by the module's `gradient_clip`, not by the trainer's setting."""
         limit = self.recipe.gradient_clip or math.inf
         norm = torch.nn.utils.clip_grad_norm_(weights_of(optimizer), limit)
         self.log("retraining/gradient", norm)
 
     def configure_callbacks(self) -> list[Callback]:
-        """The averaging of the weights, where it is asked for."""
+        """Returns the callback that averages the weights, if that is asked for."""
         if self.recipe.ema_decay == 0:
             return []
-        return [WeightAveraging(multi_avg_fn=exponential_average(self.recipe.ema_decay))]
+        return [WeightAveraging(multi_avg_fn=make_exponential_average(self.recipe.ema_decay))]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what `test` needs: the model's and the data's settings as plain values."""
-        checkpoint["model"] = {
-            "class_path": class_path(Retraining),
-            "init_args": dict(self.hparams),
-        }
+        """Adds the model's and the data's settings, as plain values."""
+        settings = dict(self.hparams)
+        checkpoint["model"] = {"class_path": class_path(Retraining), "init_args": settings}
         checkpoint |= describe_data(self)
 
-    def _learning_rate(self) -> float:
-        return cast(Optimizer, self.optimizers()).param_groups[0]["lr"]
-
-    def _side(self, images: Tensor) -> int:
-        progress = self.global_step / total_steps(self.trainer)
-        return side_at(progress, self.recipe.smallest_side, images.shape[-1])
-
-    def _evaluate(
-        self, answer: nn.Module, batch: Batch, loss_name: str, accuracy_name: str
-    ) -> Tensor:
+    def _evaluate(self, answer: nn.Module, batch: Batch, prefix: str) -> Tensor:
         images, labels = batch
         logits = answer(images)
         self.accuracy(logits, labels)
         loss, size = cross_entropy(logits, labels), len(labels)
-        self.log(loss_name, loss, batch_size=size, sync_dist=True)
-        self.log(accuracy_name, self.accuracy, prog_bar=True, batch_size=size)
+        self.log(f"{prefix}loss", loss, batch_size=size, sync_dist=True)
+        self.log(f"{prefix}accuracy", self.accuracy, prog_bar=True, batch_size=size)
         return logits

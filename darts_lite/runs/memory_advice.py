@@ -1,11 +1,10 @@
-"""Too little memory: which setting to lower, and to what."""
+"""Tells which setting to lower, and to what, when memory is too small."""
 
 import gc
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from types import TracebackType
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -14,49 +13,46 @@ from torch.nn.functional import cross_entropy
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
+from darts_lite.runs.callbacks.failure_point import FailurePoint
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.training.memory import about_memory, return_freed_memory
-
-EVALUATING = ("evaluation_loop", "prediction_loop")
-"""Lightning's modules that run a validation, a test or a prediction."""
 
 
 @contextmanager
 def advising(trainer: Trainer, model: LightningModule, data: ImageData) -> Iterator[None]:
     """Turns an error about memory into advice.
 
-    Smaller batches are tried with the same net, in passes whose results are thrown away. The
-    training itself has ended by then: its checkpoints are as they were.
+    Tries smaller batches with the same net after the training has failed, and discards the
+    results; checkpoints do not change.
 
     Raises:
-        ValueError: naming the batch size that did not fit, and one that does.
+        ValueError: in place of the error; names a batch size that does not fit and one that does.
     """
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not about_memory(error):
             raise
-        evaluating = _in_evaluation(error.__traceback__)
-        # They hold on to the very tensors that were too many.
+        evaluating = FailurePoint.of(trainer).was_evaluating
+        # The frames hold the tensors that filled the memory.
         traceback.clear_frames(error.__traceback__)
-        message = _advice(trainer, model, data, evaluating)
-        raise ValueError(message) from error
+        raise ValueError(_advise(trainer, model, data, evaluating)) from error
 
 
-def largest_fit(size: int, attempt: Callable[[int], None]) -> int | None:
-    """The first of size / 2, size / 4, ... with which an attempt has enough memory.
+def find_largest_fit(size: int, attempt: Callable[[int], None]) -> int | None:
+    """Returns the first of size / 2, size / 4, ..., 1 that fits into memory; None if none does.
 
     Args:
-        size: Which did not fit.
-        attempt: Called with a size.
+        size: Size that did not fit.
+        attempt: Raises an error about memory if the size that it is called with does not fit.
     """
     while (size := size // 2) > 0:
         gc.collect()
-        return_freed_memory()  # else a smaller batch may find no room between what is left
+        return_freed_memory()  # else freed blocks may be too scattered for a smaller batch
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         try:
-            # A thread in which oneDNN was short of memory for its code never has any again.
+            # In a thread where oneDNN once lacked memory for its code, it fails from then on.
             with ThreadPoolExecutor(1) as fresh:
                 fresh.submit(attempt, size).result()
         except (RuntimeError, MemoryError) as error:
@@ -68,20 +64,20 @@ def largest_fit(size: int, attempt: Callable[[int], None]) -> int | None:
     return None
 
 
-def _advice(trainer: Trainer, model: LightningModule, data: ImageData, evaluating: bool) -> str:
+def _advise(trainer: Trainer, model: LightningModule, data: ImageData, evaluating: bool) -> str:
     paired = getattr(model, "paired_batches", False)
     training = "search_batch_size" if paired else "batch_size"
     setting = "evaluation_batch_size" if evaluating else training
     size = min(int(data.hparams[setting]), max(data.split_sizes.values()))
     device = trainer.strategy.root_device
     start = f"{device.type} has too little memory for {size} images at once; set data.{setting} "
-    # Of several processes, only this one may be short of memory: the others would be waited for.
+    # Other processes may have enough memory; trials here would wait for them without end.
     alone = trainer.world_size == 1
     if not (alone and isinstance(model, ArchitectureSearch | Retraining)):
-        return f"{start}to less, half of it for a start"
+        return f"{start}to a smaller number, for example half of it"
     step = step_of(trainer, model, data, evaluating)
-    # With a quarter more, for what else a step has in memory, as images before augmentation.
-    found = largest_fit(size, lambda size: step(size + size // 4))
+    # A quarter more stands for what else a step holds, such as images before augmentation.
+    found = find_largest_fit(size, lambda size: step(size + size // 4))
     if found is None:
         return f"{start}to 1 and choose a smaller net: not even one image fits"
     return f"{start}to {found}, which was tried and fits"
@@ -93,9 +89,9 @@ def step_of(
     data: ImageData,
     evaluating: bool = False,
 ) -> Callable[[int], None]:
-    """What takes the memory of a step with so many images, in the precision of the trainer."""
+    """Returns a function that runs a step with a given number of images, in the run's precision."""
     device = trainer.strategy.root_device
-    model.to(device)  # from where Lightning has put it away
+    model.to(device)  # Lightning has moved it to the CPU
     dtype = torch.float64 if trainer.precision == "64-true" else torch.float32
     shape = (data.in_channels, data.image_size, data.image_size)
 
@@ -103,22 +99,22 @@ def step_of(
         images = torch.zeros(size, *shape, dtype=dtype, device=device)
         labels = torch.zeros(size, dtype=torch.long, device=device)
         with trainer.precision_plugin.forward_context():
-            _passes(model, images, labels, evaluating)
+            _run_passes(model, images, labels, evaluating)
 
     return step
 
 
-def _passes(
+def _run_passes(
     model: ArchitectureSearch | Retraining, images: Tensor, labels: Tensor, evaluating: bool
 ) -> None:
-    """What takes the memory of a step; its results are thrown away."""
+    """Runs the forward and backward passes of a step, and discards their results."""
     model.train(not evaluating)
     if evaluating:
         with torch.no_grad():
             if isinstance(model, Retraining):
                 model(images)
             else:
-                model.supernet(images, model.mixture.expected(model.progress))
+                model.supernet(images, model.mixture.mean(model.progress))
     elif isinstance(model, Retraining):
         model.net.zero_grad()
         logits, auxiliary = model.net.forward_auxiliary(images)
@@ -127,8 +123,3 @@ def _passes(
     else:
         model.alphas_gradients(images, labels, images, labels)
         model.weights_gradients(images, labels)
-
-
-def _in_evaluation(trace: TracebackType | None) -> bool:
-    modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(trace)]
-    return any(module.endswith(EVALUATING) for module in modules)

@@ -1,4 +1,4 @@
-"""Settings of Lightning's Trainer that a search decides or cannot follow."""
+"""Chooses the device and the precision of a trainer."""
 
 import warnings
 from typing import Any
@@ -12,7 +12,7 @@ PRECISIONS = {
     "bf16-mixed": torch.bfloat16,
     "64-true": torch.float64,
 }
-"""What a run may compute in, and the numbers of its matrix products."""
+"""Precisions of a run, with the types of its matrix products."""
 SHORT = {"32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed", "64": "64-true"}
 ACCELERATORS = {
     "auto": ("cuda", "mps", "cpu"),
@@ -21,18 +21,20 @@ ACCELERATORS = {
     "mps": ("mps",),
     "cpu": ("cpu",),
 }
-"""Devices that an accelerator may mean, the best one first."""
+"""Devices that an accelerator may stand for, the preferred one first."""
 
 
 def choose_precision(accelerator: str, precision: str | int | None) -> dict[str, Any]:
-    """Trainer settings for a precision; none given: mixed on a CUDA GPU, 32 bits elsewhere.
+    """Returns the trainer's settings for a precision.
 
-    bfloat16 where the GPU computes in it, else float16.
+    Args:
+        accelerator: One of `ACCELERATORS`.
+        precision: None chooses 32 bits, but on a CUDA GPU mixed with bfloat16, else float16.
 
     Raises:
-        ValueError: if there is no such device, or it does not compute in this precision.
+        ValueError: if the device is missing, or cannot train in this precision.
     """
-    device = device_of(accelerator)
+    device = choose_device(accelerator)
     if precision is None:
         if device != "cuda":
             return {"precision": "32-true"}
@@ -43,7 +45,7 @@ def choose_precision(accelerator: str, precision: str | int | None) -> dict[str,
         usable = ", ".join(one for one in PRECISIONS if computes(device, one))
         raise ValueError(
             f"trainer.precision {precision} is not for training on this {device}; choose one of "
-            f"{usable}, or null for what suits the device"
+            f"{usable}, or null for the device's default"
         )
     if name == "16-mixed" and device != "cuda":
         # Lightning would silently compute in bfloat16 on CPUs.
@@ -52,11 +54,11 @@ def choose_precision(accelerator: str, precision: str | int | None) -> dict[str,
     return {"precision": name}
 
 
-def device_of(accelerator: str) -> str:
-    """The kind of device that an accelerator's name stands for on this machine.
+def choose_device(accelerator: str) -> str:
+    """Returns the type of device that an accelerator stands for on this machine.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if the machine has no such device.
     """
     present = {
         "cuda": torch.cuda.is_available(),
@@ -68,19 +70,19 @@ def device_of(accelerator: str) -> str:
             return device
     here = [name for name, devices in ACCELERATORS.items() if any(map(present.get, devices))]
     raise ValueError(
-        f"trainer.accelerator {accelerator} is not to be had on this machine; choose "
+        f"trainer.accelerator: {accelerator} is not available on this machine; choose "
         f"{' or '.join(here)}"
     )
 
 
 def computes(device: str, precision: str) -> bool:
-    """Whether a device computes in a precision with all that training needs, found by trying."""
+    """Returns whether a device can train in a precision, by taking one step of a tiny model."""
     kind = PRECISIONS[precision]
     wide = torch.promote_types(kind, torch.float32)
     try:
         weight = torch.nn.Parameter(torch.ones(2, 2, dtype=wide, device=device))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it also says so where autocast does nothing
+            warnings.simplefilter("ignore")  # autocast warns where it has no effect
             with torch.autocast(device, kind, enabled=precision.endswith("mixed")):
                 product = weight @ weight
         scaler = torch.amp.GradScaler(device, enabled=precision == "16-mixed")

@@ -1,57 +1,54 @@
-"""Several searches and random nets beside the found one: what a result is worth."""
+"""Repeats searches with several seeds, and retrains random architectures for comparison."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from random import Random
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from lightning.pytorch import Trainer
-from torch import Tensor
+from lightning.pytorch import Trainer, seed_everything
+from matplotlib.figure import Figure
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation import consensus
+from darts_lite.derivation.consensus import random_architectures
 from darts_lite.plots.cells import draw_architecture
 from darts_lite.plots.cells import save as save_figure
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.architecture_board import tensorboard
-from darts_lite.runs.resume import resume_point
 from darts_lite.runs.settings import RunSettings
-from darts_lite.runs.stages import (
-    Search,
-    _leave,
-    retrain_and_test,
-    search,
-)
-from darts_lite.search.architecture_search import ArchitectureSearch
-from darts_lite.search.exploration.exploration import Exploration
-from darts_lite.space.encoding import Encoding, one_path
-from darts_lite.storage.run_record import Record
+from darts_lite.runs.stages import retrain_and_test, search, write_architecture
+from darts_lite.runs.trainer_factory import TrainerFactory
+from darts_lite.search.base import Search
+from darts_lite.space.architecture import Architecture
+from darts_lite.space.encoding import Encoding
+from darts_lite.storage.run_folder import CONTROLS, SEEDS, RunFolder
+from darts_lite.storage.run_record import RunRecord
 
 
-def check_trust(
+def check_repeats(
     run: RunSettings,
     model: Any,
     settings: Mapping[str, Any],
     test_batches: float | None,
-    ckpt_path: str | None,
+    ckpt_path: str | Path | None,
 ) -> None:
-    """Checks that several searches and random architectures go with the rest of a run.
+    """Checks that the other settings of a run allow several searches or random architectures.
 
     Args:
-        run: What is asked for.
-        model: Whose run it is.
+        run: The group ``run`` of the configuration.
+        model: The module of the first stage.
         settings: The whole configuration.
-        test_batches: Limit of the test's batches.
-        ckpt_path: Where the run begins.
+        test_batches: The setting ``trainer.limit_test_batches``.
+        ckpt_path: Checkpoint from which the run starts, or None.
 
     Raises:
         ValueError: if they do not.
     """
     retraining, seed = settings["retraining"], settings["seed_everything"]
-    searches = isinstance(model, ArchitectureSearch | Exploration)
+    searches = isinstance(model, Search)
     inherits = retraining is not None and retraining["init_args"].get("inherit")
     asked = {"run.seeds": run.seeds > 1, "run.control": run.control is not None}
     for name in (name for name, wanted in asked.items() if wanted):
@@ -65,7 +62,7 @@ def check_trust(
     if run.seeds > 1 and (isinstance(seed, bool) or seed is None):
         raise ValueError("run.seeds needs a number to start from; set seed_everything to one")
     if run.seeds > 1 and ckpt_path is not None:
-        raise ValueError("ckpt_path goes on with one search; set run.seeds to 1")
+        raise ValueError("ckpt_path continues one search; set run.seeds to 1")
     if run.control is not None:
         if retraining is None or test_batches == 0:
             raise ValueError(
@@ -79,53 +76,86 @@ def check_trust(
             )
 
 
-class Attempt(NamedTuple):
-    """One of several searches."""
+MakeRetraining = Callable[[str | Path | Architecture, int, int], Retraining]
+"""Maps an architecture, the channels of the images and the number of classes to a retraining."""
+
+
+class SeededSearch(NamedTuple):
+    """One of several searches, with all that it needs."""
 
     seed: int
     trainer: Trainer
     model: Search
     data: ImageData
-    record: Record
+    record: RunRecord
+
+
+def seed_part(first: int | bool, number: int) -> None:
+    """Seeds the random generators for a part of a run, if the run has a seed.
+
+    Args:
+        first: The run's seed, or False.
+        number: Number of the part, added to the seed.
+    """
+    if first is not False:
+        seed_everything(int(first) + number, workers=True, verbose=False)
+
+
+def make_searches(
+    trainers: TrainerFactory, build: Callable[[], Any], first: int, count: int
+) -> Iterator[SeededSearch]:
+    """Yields a search for each seed, built as if it were the only one of the run.
+
+    Args:
+        trainers: Makes the trainers.
+        build: Builds model and data anew from the configuration.
+        first: The first seed.
+        count: Number of searches.
+    """
+    for seed in range(first, first + count):
+        seed_part(first, seed - first)
+        made = build()
+        logger = trainers.make_part_logger(SEEDS, str(seed))
+        trainer = trainers.make(made.model, logger)
+        made.data.setup("fit")
+        record = RunRecord(RunFolder(Path(logger.log_dir)), trainer.is_global_zero)
+        yield SeededSearch(seed, trainer, made.model, made.data, record)
 
 
 def search_seeds(
-    attempts: Iterable[Attempt], run_trainer: Trainer, directory: Path
-) -> dict[str, Any]:
-    """Searches several times and leaves the consensus as ``architecture.json``.
+    searches: Iterable[SeededSearch], run_trainer: Trainer, folder: RunFolder
+) -> tuple[Architecture, dict[str, Any]]:
+    """Searches several times and writes the consensus as ``architecture.json``.
 
     Args:
-        attempts: Made one after the other, each when the one before has ended.
-        run_trainer: Whose TensorBoard shows what they agree on.
-        directory: Of the run; each search writes to its own.
+        searches: Each search is made when the one before has ended.
+        run_trainer: Trainer of the run, whose TensorBoard shows the agreement.
+        folder: Folder of the run; each search writes to its own.
+
+    Returns:
+        The consensus, and this stage's part of the summary.
     """
     parts, shares, found = [], [], []
-    for attempt in attempts:
-        seed, trainer, model, data, record = attempt
+    for seed, trainer, model, data, record in searches:
         print(f"Search with seed {seed}", flush=True)
         record.begin({"seed": seed})
-        last = resume_point(record.directory / "checkpoints" / "last.ckpt", record)
-        part = search(trainer, model, data, record.directory, last)
+        architecture, part = search(trainer, model, data, record)
         record.stage("search", partial(dict, part))
         record.finish()
         parts.append(record.summary)
-        shares.append(_votes(model))
-        found.append(model.derive())
+        shares.append(model.votes())
+        found.append(architecture)
     seeds = [part["seed"] for part in parts]
     found_by = {"algorithm": model.algorithm, "seeds": seeds}
-    rule = model.derivation if isinstance(model, ArchitectureSearch) else None
+    rule = model.derivation
     common = consensus.consensus(model.space, shares, found_by, rule)
-    _leave(common, run_trainer, directory)
+    write_architecture(common, run_trainer, folder)
     shared = consensus.agreement(common, found)
     mean = consensus.mean_agreement(shared)
     by_chance = consensus.agreement_by_chance(model.space, len(found), Random(seeds[0]), rule)
-    notes = {
-        kind: [[f"{share * len(found):.0f}/{len(found)}" for share in node] for node in nodes]
-        for kind, nodes in shared.items()
-    }
-    figure = draw_architecture(common, notes)
+    figure = _draw_agreement(common, shared, len(found))
     if run_trainer.is_global_zero:
-        save_figure(figure, directory / "agreement.png")
+        save_figure(figure, folder.agreement)
     if (writer := tensorboard(run_trainer)) is not None:
         writer.add_scalar("trust/agreement", mean)
         writer.add_scalar("trust/agreement_by_chance", by_chance)
@@ -133,7 +163,7 @@ def search_seeds(
         for seed, architecture in zip(seeds, found, strict=True):
             writer.add_text("trust/architecture_of_seed", f"    {architecture.genotype()}", seed)
     accuracies = [part["search_validation_accuracy"] for part in parts]
-    return {
+    return common, {
         "algorithm": model.algorithm,
         "search_seconds": round(sum(part["search_seconds"] for part in parts), 1),
         "search_epochs": sum(part["search_epochs"] for part in parts),
@@ -146,26 +176,81 @@ def search_seeds(
     }
 
 
-def _votes(model: Search) -> dict[str, Tensor]:
-    """Shares; or, where something else decides, the architecture alone."""
-    if isinstance(model, ArchitectureSearch) and model.selected is None:
-        return model.shares()
-    return one_path(model.space, model.derive())
+def _draw_agreement(common: Architecture, shared: Mapping[str, Any], count: int) -> Figure:
+    """Draws the consensus, each edge with the number of searches that agree on it."""
+    notes = {
+        kind: [[f"{share * count:.0f}/{count}" for share in node] for node in nodes]
+        for kind, nodes in shared.items()
+    }
+    return draw_architecture(common, notes)
 
 
-def control(
+def draw_rivals(
+    model: Search, found: Architecture, data: ImageData, count: int, seed: int | bool
+) -> list[Architecture]:
+    """Draws random architectures that the search could have found.
+
+    Args:
+        model: The search; the rivals keep to the limits of its derivation.
+        found: The architecture that the search found, which is not drawn.
+        data: Gives the sizes of the images to a derivation with a budget.
+        count: Number of architectures.
+        seed: Seed of the draws.
+
+    Raises:
+        ValueError: if no other architecture is within the limits.
+    """
+    rule = model.derivation.with_data(data.in_channels, data.num_classes, data.image_size)
+    admits = partial(rule.admits, model.space)
+    drawn = random_architectures(model.space, count, Random(int(seed or 0)), found, admits)
+    if not drawn:
+        raise ValueError(
+            "no other architecture is within the limits of the search's derivation; leave out "
+            "run.control, or raise the limits"
+        )
+    return drawn
+
+
+def make_trainings(
+    trainers: TrainerFactory,
+    make: MakeRetraining,
+    architectures: Iterable[Architecture],
+    data: ImageData,
+    first: int | bool,
+) -> Iterator[tuple[Trainer, Retraining, RunRecord]]:
+    """Yields trainer, module and record for the training of each architecture, with its own seed.
+
+    Args:
+        trainers: Makes the trainers.
+        make: Makes the modules that train.
+        architectures: The rivals of the found architecture.
+        data: The data of the run.
+        first: The run's seed, or False.
+    """
+    for number, architecture in enumerate(architectures):
+        seed_part(first, 1 + number)
+        logger = trainers.make_part_logger(CONTROLS, str(number))
+        net = make(architecture, data.in_channels, data.num_classes)
+        trainer = trainers.make_for_net(net, logger)
+        yield trainer, net, RunRecord(RunFolder(Path(logger.log_dir)), trainer.is_global_zero)
+
+
+def rank_among_rivals(
     accuracy: float,
-    trainings: Iterable[tuple[Trainer, Retraining, Record]],
+    trainings: Iterable[tuple[Trainer, Retraining, RunRecord]],
     data: ImageData,
     run_trainer: Trainer,
 ) -> dict[str, Any]:
-    """Retrains other architectures, and tells how the found one ranks among them.
+    """Retrains other architectures, and ranks the found one among them.
 
     Args:
-        accuracy: What the found one reached on the test set.
-        trainings: Made one after the other, each when the one before has ended.
-        data: As for the found one.
-        run_trainer: Whose TensorBoard shows them.
+        accuracy: Test accuracy of the found architecture, from 0 to 1.
+        trainings: Each training is made when the one before has ended.
+        data: The data of the run.
+        run_trainer: Trainer of the run, whose TensorBoard shows the accuracies.
+
+    Returns:
+        The part of the summary about the comparison.
     """
     parts: list[dict[str, Any]] = []
     for trainer, model, record in trainings:

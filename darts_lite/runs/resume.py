@@ -1,4 +1,4 @@
-"""Finding an interrupted run, and what of its records to keep when it goes on."""
+"""Finds an interrupted run, and removes the records that a resumed run will write again."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -13,9 +13,10 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from darts_lite.search.executors import AUTO, EXECUTORS
 from darts_lite.storage.atomic_files import remove_parts, written_whole
-from darts_lite.storage.checkpoints import flat, read_checkpoint
+from darts_lite.storage.checkpoints import Checkpoint, flatten
 from darts_lite.storage.components import with_public_paths
-from darts_lite.storage.run_record import Record, read_summary
+from darts_lite.storage.run_folder import RunFolder
+from darts_lite.storage.run_record import RunRecord, read_summary
 from darts_lite.training.checkpointing import saved_state
 
 SAVED: Mapping[str, Any] = {
@@ -26,68 +27,68 @@ SAVED: Mapping[str, Any] = {
     "metrics": dict,
     "results": dict | None,
 }
-"""See `darts_lite.training.checkpointing.Saving.state_dict`."""
+"""Entries of `darts_lite.training.checkpointing.StageCheckpoint.state_dict`, with their types."""
 EVENTS = "events.out.tfevents.*"
 LOCK = ".lock"
-PASSING = (
-    *("run.save_every_steps", "run.save_every_minutes", "run.keep_checkpoints"),
-    *("run.on_nonfinite", "run.max_rollbacks"),
+CHANGEABLE = (
+    "run.save_every_steps",
+    "run.save_every_minutes",
+    "run.keep_checkpoints",
+    "run.on_nonfinite",
+    "run.max_rollbacks",
 )
-"""Settings that may change when a run goes on: they tell nothing of what it computes."""
+"""Settings that may change when a run is resumed: they do not affect what it computes."""
 EXECUTOR = "model.init_args.executor"
 
 
-def unfinished_run(runs: Path) -> Path | None:
-    """The newest ``version_<n>`` in a folder of runs that did not come to its end."""
-    versions = sorted(
-        (path for path in runs.glob("version_*") if path.name.removeprefix("version_").isdigit()),
-        key=lambda path: int(path.name.removeprefix("version_")),
-    )
-    for directory in reversed(versions):
-        if (directory / "config.yaml").is_file() and not read_summary(directory).get("finished"):
-            return directory
+def find_unfinished_run(runs: Path) -> RunFolder | None:
+    """Returns the newest ``version_<n>`` in a folder of runs that has not finished."""
+    named = (path for path in runs.glob("version_*") if path.name.split("_", 1)[1].isdigit())
+    for folder in sorted(map(RunFolder, named), key=lambda each: each.number, reverse=True):
+        if folder.config.is_file() and not read_summary(folder).get("finished"):
+            return folder
     return None
 
 
 @contextmanager
-def claimed(directory: Path, new: bool) -> Iterator[None]:
+def claim(folder: RunFolder, new: bool) -> Iterator[None]:
     """Keeps other runs out of a run's folder, until the end of this process at the latest.
 
-    What a killed process left of files that it was about to write is deleted first.
+    Deletes the partly written files of a killed process first.
 
     Args:
-        directory: Of the run.
-        new: Whether it begins, and its folder is to be made.
+        folder: Folder of the run.
+        new: True for a new run, whose folder must not exist yet.
 
     Raises:
-        ValueError: if another run is at it.
+        ValueError: if another process uses the folder.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=not new)
+        folder.path.mkdir(parents=True, exist_ok=not new)
     except FileExistsError:
         raise ValueError(
-            f"another run has begun {directory} at this very moment; start this one again"
+            f"another run has begun {folder} at this very moment; start this one again"
         ) from None
-    lock = FileLock(directory / LOCK, timeout=0)
+    lock = FileLock(folder.path / LOCK, timeout=0)
     try:
         lock.acquire()
     except Timeout:
         raise ValueError(
-            f"the run in {directory} is still going on in another process; wait for its end, or "
+            f"the run in {folder} is still going on in another process; wait for its end, or "
             "stop it first"
         ) from None
     with lock:
-        remove_parts(directory)
+        remove_parts(folder.path)
         yield
 
 
 def check_data(summary: Mapping[str, Any], checksum: int, source: str) -> None:
-    """Compares images with those that a run began with.
+    """Checks that the images are those that a run began with.
 
     Args:
-        summary: Of the run.
-        checksum: Of the images.
-        source: Where they come from.
+        summary: Summary of the run.
+        checksum: Checksum of the images.
+        source: Source of the images, for the message.
 
     Raises:
         ValueError: if they differ.
@@ -99,18 +100,13 @@ def check_data(summary: Mapping[str, Any], checksum: int, source: str) -> None:
         )
 
 
-def version_of(directory: Path) -> int:
-    """The number in a run's name."""
-    return int(directory.name.removeprefix("version_"))
-
-
-def settings_of_run(directory: Path) -> Mapping[str, Any]:
-    """Returns what a run's ``config.yaml`` holds.
+def read_settings(folder: RunFolder) -> Mapping[str, Any]:
+    """Returns the settings in a run's ``config.yaml``.
 
     Raises:
-        ValueError: if it is damaged.
+        ValueError: if the file is damaged.
     """
-    path = directory / "config.yaml"
+    path = folder.config
     try:
         settings = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
@@ -120,95 +116,100 @@ def settings_of_run(directory: Path) -> Mapping[str, Any]:
     return with_public_paths(settings)
 
 
-def take_chosen(directory: Path, config: Any) -> None:
-    """Puts into a configuration what the run that goes on has chosen where it was left open."""
-    then = dict(flat(settings_of_run(directory)))
+def take_chosen_executor(folder: RunFolder, config: Any) -> None:
+    """Sets the executor that the resumed run has chosen, if the configuration leaves it open."""
+    then = dict(flatten(read_settings(folder)))
     chosen = then.get(EXECUTOR, AUTO)
     if chosen in (None, *EXECUTORS) and config.get(EXECUTOR, chosen) in (None, AUTO):
         config[EXECUTOR] = chosen
 
 
-def check_same(directory: Path, config: str) -> None:
-    """Compares a configuration with that of the run which is to go on.
+def check_same_settings(folder: RunFolder, config: str) -> None:
+    """Checks that a configuration is that of the run to resume, but for `CHANGEABLE`.
 
     Raises:
-        ValueError: if they differ, naming the settings.
+        ValueError: if settings differ; the message names them.
     """
-    then = dict(flat(settings_of_run(directory)))
-    now = dict(flat(yaml.safe_load(config)))
-    names = [n for n in sorted(then | now) if then.get(n) != now.get(n) and n not in PASSING]
+    then = dict(flatten(read_settings(folder)))
+    now = dict(flatten(with_public_paths(yaml.safe_load(config))))
+    names = [n for n in sorted(then | now) if then.get(n) != now.get(n) and n not in CHANGEABLE]
     if names:
         changes = ", ".join(f"{n}: {then.get(n)!r} then, {now.get(n)!r} now" for n in names[:3])
         more = f", and {len(names) - 3} more" if len(names) > 3 else ""
         raise ValueError(
-            f"{directory} cannot go on with other settings ({changes}{more}); give those of its "
+            f"{folder} cannot go on with other settings ({changes}{more}); give those of its "
             "config.yaml, or set run.resume to null for a new run"
         )
 
 
-def newest_checkpoint(path: Path) -> Path | None:
-    """A stage's checkpoint, or the one before where that cannot be read."""
+def read_newest_checkpoint(path: Path) -> Checkpoint | None:
+    """Returns a stage's newest checkpoint that is intact; None if there is none.
+
+    Args:
+        path: Path of the newest checkpoint; older ones have a number behind its stem.
+    """
     candidates = [path, *sorted(path.parent.glob(f"{path.stem}-[0-9]*{path.suffix}"))]
     existing = [candidate for candidate in candidates if candidate.is_file()]
     for candidate in existing:
         try:
-            check_state(candidate, saved_state(read_checkpoint(candidate)))
+            checkpoint = Checkpoint.read(candidate)
+            check_state(candidate, saved_state(checkpoint.content))
         except ValueError as error:
             print(f"Warning: {error}")
         else:
-            return candidate
+            return checkpoint
     if existing:
-        print("Warning: none of these can be gone on with, so the stage begins once more")
+        print("Warning: no checkpoint of this stage is intact, so the stage starts again")
     return None
 
 
 def check_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Whether a run can go on with what a checkpoint tells beside the weights.
+    """Checks the state that `StageCheckpoint` has put into a checkpoint; an empty state passes.
 
     Raises:
-        ValueError: if something is missing or of another kind.
+        ValueError: if an entry is missing or has another type.
     """
     wrong = [name for name, kind in SAVED.items() if not isinstance(state.get(name), kind)]
     if state and wrong:
-        raise ValueError(f"{path} cannot be gone on with: its {wrong} are missing or were changed")
+        raise ValueError(f"{path} cannot be resumed: its {wrong} are missing or were changed")
 
 
-def resume_point(path: Path, record: Record) -> Path | None:
-    """The checkpoint from which a stage goes on, once what was written after it is dropped.
+def find_resume_point(stage: str, record: RunRecord) -> Checkpoint | None:
+    """Returns the checkpoint from which to resume a stage, and drops the events after it.
 
     Args:
-        path: Of the stage's newest checkpoint.
-        record: Of the run, which knows when the stage before ended.
+        stage: One of `darts_lite.storage.run_folder.STAGES`.
+        record: Record of the run, with the time at which the stage before ended.
     """
-    found = newest_checkpoint(path)
+    found = read_newest_checkpoint(record.folder.checkpoint(stage))
     if not record.writes:
         return found
     if found is None:
-        forget_events(path.parent.parent, record.since, -1)
+        forget_events(record.folder.path, record.since, -1)
     else:
         drop_after(found, record.since)
     return found
 
 
-def drop_after(checkpoint: Path, since: float = math.inf) -> None:
-    """Drops from a run's records what will be made again from a checkpoint on.
+def drop_after(checkpoint: Checkpoint, since: float = math.inf) -> None:
+    """Drops TensorBoard's events of steps that a run will repeat from a checkpoint on.
 
     Args:
-        checkpoint: Of one of the run's stages.
-        since: When it was written, should it not say so itself.
+        checkpoint: Checkpoint of one of the run's stages.
+        since: Time of the checkpoint in seconds since 1970, if its content has none.
     """
-    content = read_checkpoint(checkpoint)
+    content = checkpoint.content
     time, step = saved_state(content).get("time", since), int(content["global_step"])
-    forget_events(checkpoint.parent.parent, time, step)
+    forget_events(checkpoint.path.parent.parent, time, step)
 
 
 def forget_events(directory: Path, after: float, step: int) -> None:
-    """Drops what TensorBoard's files of a folder say of steps that will be made again.
+    """Drops TensorBoard's events of steps that a run will repeat.
 
     Args:
-        directory: Of the files.
-        after: Seconds since 1970; what was written before stays.
-        step: What tells about steps before this one, counted from 0, stays as well.
+        directory: Folder of TensorBoard's files.
+        after: Time in seconds since 1970; events up to then stay.
+        step: Events with values of steps before this one, counted from 0, stay as well.
     """
     files = sorted(directory.glob(EVENTS))
     events = [event for file in files for event in LegacyEventFileLoader(str(file)).Load()]

@@ -6,35 +6,35 @@ from reprlib import repr as short
 from typing import Literal
 
 LARGEST = 1_000_000
-"""Most minutes, searches, nets, steps or checkpoints that can be asked for."""
+"""Largest number of minutes, searches, nets, steps or checkpoints that a setting allows."""
 
 
 @dataclass
 class RunSettings:
-    """Where a run writes, when it ends, and how it is checked.
+    """Settings of a run: where it writes, when it ends, and how it is checked.
 
     Args:
         name: Runs are written to ``<folder>/<name>/version_<n>``.
-        folder: Where all runs lie.
-        max_minutes: Ends a search early; the architecture found by then is retrained all the same.
-            Of several searches, each may take so long.
-        imports: Modules to import first: those that define operations of your own.
-        seeds: How many times to search, with the seed of ``seed_everything`` and those after it.
-            What several searches agree on is retrained.
+        folder: Folder of all runs.
+        max_minutes: Time after which a search ends early; its architecture is retrained all the
+            same. Each of several searches may take this long.
+        imports: Modules to import first, which define custom operations.
+        seeds: Number of searches, with the seed of ``seed_everything`` and those after it. The
+            consensus of several searches is retrained.
         control: ``random`` also retrains random architectures of the same space in the same way,
-            and tells how many of them the found one beats.
-        control_nets: How many random architectures.
-        resume: ``auto`` goes on with the newest run of this name that did not come to its end, in
-            its folder, from where it was; where there is none it begins a new one.
+            and reports how many of them the found one beats.
+        control_nets: Number of random architectures.
+        resume: ``auto`` resumes the newest unfinished run of this name in its folder, or begins a
+            new run if there is none.
         save_every_steps: Steps between two checkpoints, beside those after every epoch.
         save_every_minutes: Minutes between two checkpoints.
-        keep_checkpoints: How many checkpoints of a stage to keep.
-        on_nonfinite: What follows a loss or a gradient that is infinite or no number: ``stop``, or
+        keep_checkpoints: Number of checkpoints of a stage to keep.
+        on_nonfinite: Reaction to a loss or gradient that is NaN or infinite: ``stop``, or
             ``rollback``, which goes back to the last checkpoint with half the learning rates.
-        max_rollbacks: How often a stage may go back before it stops all the same.
+        max_rollbacks: Number of times that a stage may go back before it stops all the same.
 
     Raises:
-        ValueError: if a number is out of range, or the name is none.
+        ValueError: if a number is out of range, or the name is not a path inside the folder.
     """
 
     name: str = "search"
@@ -52,7 +52,7 @@ class RunSettings:
     max_rollbacks: int = 3
 
     def __post_init__(self) -> None:
-        if not self.folder or not is_name(self.name):
+        if not self.folder or not _is_name(self.name):
             raise ValueError(
                 "run.folder must be a path, and run.name the name of a folder in it; got "
                 f"{short(self.folder)} and {short(self.name)}"
@@ -70,8 +70,8 @@ class RunSettings:
                 )
 
 
-def is_name(text: str) -> bool:
-    """Whether this is a short relative path that leads nowhere else, and can be printed."""
+def _is_name(text: str) -> bool:
+    """Returns whether a text is short, printable, and a relative path without ``..``."""
     if len(text) > 200 or not text.isprintable():
         return False
     return not Path(text).is_absolute() and ".." not in Path(text).parts

@@ -1,4 +1,4 @@
-"""The trainer of each stage of a run."""
+"""Makes the trainer of each stage of a run."""
 
 import copy
 import sys
@@ -18,37 +18,37 @@ from darts_lite.distributed.strategy import NAMES, JointBatch, check_strategy
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.architecture_board import ArchitectureBoard
 from darts_lite.runs.callbacks.epoch_means import EpochMeans
+from darts_lite.runs.callbacks.failure_point import FailurePoint
 from darts_lite.runs.callbacks.history import History
 from darts_lite.runs.callbacks.progress import PlainProgress, ProgressBar
-from darts_lite.runs.callbacks.test_report import Quality
-from darts_lite.runs.precision import (
-    choose_precision,
-)
+from darts_lite.runs.callbacks.test_report import TestReport
+from darts_lite.runs.precision import choose_precision
 from darts_lite.runs.settings import RunSettings
-from darts_lite.runs.stages import Search
+from darts_lite.search.base import Search
 from darts_lite.search.callbacks.cost_penalty import CostPenalty
 from darts_lite.search.callbacks.discretisation_gap import DiscretisationGap
 from darts_lite.search.callbacks.eigenvalue_monitor import EigenvalueMonitor
 from darts_lite.search.callbacks.operation_freezing import OperationFreezing
 from darts_lite.search.callbacks.perturbation import Perturbation
 from darts_lite.search.exploration.exploration import Exploration
-from darts_lite.storage.run_history import FOLDER
-from darts_lite.training.checkpointing import Saving, WholeFiles
+from darts_lite.storage.run_folder import RunFolder
+from darts_lite.training.checkpointing import AtomicCheckpointIO, StageCheckpoint
 from darts_lite.training.loss_scaling import SkippedSteps
-from darts_lite.training.nonfinite import FiniteNumbers
+from darts_lite.training.nonfinite import NonFiniteGuard
 
 NEED_ALPHAS = (CostPenalty, EigenvalueMonitor, OperationFreezing, Perturbation)
+"""Callbacks that need a search with alphas."""
 
 
 @dataclass(frozen=True)
-class Trainers:
+class TrainerFactory:
     """Makes the trainers of a run from the settings that all its stages share.
 
     Args:
-        settings: Of Lightning's Trainer.
-        run: Where the run writes and when it ends.
+        settings: Arguments of Lightning's Trainer.
+        run: The group ``run`` of the configuration.
         verb: The command: fit, validate, test or predict.
-        version: Number of the run that goes on; None begins a new one.
+        version: Number of the run to resume; None begins a new one.
     """
 
     settings: Mapping[str, Any]
@@ -58,32 +58,32 @@ class Trainers:
 
     @cached_property
     def logger(self) -> TensorBoardLogger:
-        """That of the run, which knows the run's folder."""
+        """The logger of the run, which determines the run's folder."""
         return TensorBoardLogger(
             self.run.folder, self.run.name, self.version, default_hp_metric=False
         )
 
     @property
-    def directory(self) -> Path:
+    def folder(self) -> RunFolder:
         """The folder of the run."""
-        return Path(self.logger.log_dir)
+        return RunFolder(Path(self.logger.log_dir))
 
-    def beside(self, group: str, name: str) -> TensorBoardLogger:
-        """A logger that writes to ``<group>/<name>/`` inside the run's folder."""
-        return TensorBoardLogger(self.directory, group, version=name, default_hp_metric=False)
+    def make_part_logger(self, group: str, name: str) -> TensorBoardLogger:
+        """Returns a logger that writes to ``<group>/<name>/`` inside the run's folder."""
+        return TensorBoardLogger(self.folder.path, group, version=name, default_hp_metric=False)
 
     def make(
         self, model: LightningModule, part: TensorBoardLogger | None = None, **overrides: Any
     ) -> Trainer:
-        """A trainer with callbacks of its own.
+        """Returns a trainer with the callbacks that its model needs.
 
         Args:
-            model: What it trains.
-            part: Where a part of the run writes; the run's own logger when not given.
-            overrides: Settings that this stage has otherwise.
+            model: The module to train.
+            part: Logger for a part of the run; by default the logger of the run.
+            overrides: Arguments of Lightning's Trainer that differ for this stage.
 
         Raises:
-            ValueError: if a setting cannot be followed.
+            ValueError: if a setting is not supported.
         """
         settings = copy.deepcopy({k: v for k, v in self.settings.items() if k != "logger"})
         settings |= overrides
@@ -93,75 +93,79 @@ class Trainers:
             check_training(model, settings)
         refuse_unsupported(settings)
         chosen = choose_precision(settings["accelerator"], settings["precision"])
-        plugins = [*listed(settings["plugins"]), *chosen.get("plugins", ()), WholeFiles()]
-        settings |= chosen | {"plugins": plugins, "logger": self._loggers(part)}
+        plugins = [*listed(settings["plugins"]), *chosen.get("plugins", ()), AtomicCheckpointIO()]
+        settings |= chosen | {"plugins": plugins, "logger": self._choose_loggers(part)}
         if self.verb != "fit":
             settings["enable_checkpointing"] = False
-        directory = Path((part or self.logger).log_dir)
+        folder = RunFolder(Path((part or self.logger).log_dir))
         settings["callbacks"] = [
-            *serving(listed(settings["callbacks"]), model),
-            *self._callbacks(model, settings, directory),
+            *select_callbacks(listed(settings["callbacks"]), model),
+            *self._make_callbacks(model, settings, folder),
         ]
         if not sys.stdout.isatty():
-            settings["enable_progress_bar"] = False  # Lightning's own bar, beside the plain lines
-        trainer = made_trainer(settings)
+            settings["enable_progress_bar"] = False  # plain lines replace Lightning's bar
+        trainer = make_trainer(settings)
         if type(trainer.strategy) is DDPStrategy and settings["strategy"] in NAMES:
-            trainer = made_trainer(settings | {"strategy": JointBatch()})
+            trainer = make_trainer(settings | {"strategy": JointBatch()})
         check_strategy(trainer, settings["strategy"])
         if trainer.precision == "64-true":
-            model.double()  # Lightning does it later, when the averages of weights are begun
+            model.double()  # Lightning does this only after weight averaging has copied the weights
         if trainer.world_size > 1 and self.verb == "predict":
             raise ValueError("predict prints one list; set trainer.devices to 1 for it")
         return trainer
 
-    def _loggers(self, part: TensorBoardLogger | None) -> list[Logger] | bool:
-        """TensorBoard's, and in the run's own folder those that the user has named beside it."""
-        own = self.settings["logger"]
-        if self.verb != "fit" or own is False:
-            return False
-        beside = listed(own) if part is None and own is not True else []
-        return [part or self.logger, *beside]
+    def make_for_net(self, net: Retraining, part: TensorBoardLogger | None = None) -> Trainer:
+        """Returns a trainer for the retraining that follows a search."""
+        return self.make(net, part, max_epochs=net.max_epochs, max_steps=-1)
 
-    def _callbacks(
-        self, model: LightningModule, settings: Mapping[str, Any], directory: Path
+    def _choose_loggers(self, part: TensorBoardLogger | None) -> list[Logger] | bool:
+        """Returns TensorBoard's logger, and for the run itself those of the configuration."""
+        configured = self.settings["logger"]
+        if self.verb != "fit" or configured is False:
+            return False
+        others = listed(configured) if part is None and configured is not True else []
+        return [part or self.logger, *others]
+
+    def _make_callbacks(
+        self, model: LightningModule, settings: Mapping[str, Any], folder: RunFolder
     ) -> list[Callback]:
-        callbacks: list[Callback] = []
+        callbacks: list[Callback] = [FailurePoint()]
         if isinstance(model, Retraining) and self.verb in ("fit", "test"):
-            callbacks.append(Quality())
+            callbacks.append(TestReport())
         if self.verb != "fit":
-            return [DiscretisationGap()] if self.verb == "validate" else callbacks
-        callbacks.append(EpochMeans())  # before those that tell them
+            return [*callbacks, *([DiscretisationGap()] if self.verb == "validate" else [])]
+        callbacks.append(EpochMeans())  # before the callbacks that show the means
         if settings["enable_progress_bar"] is not False:
             callbacks.append(ProgressBar() if sys.stdout.isatty() else PlainProgress())
-        path = checkpoint_path(directory, model)
-        goes_back = self.run.on_nonfinite == "rollback"
-        rollbacks = self.run.max_rollbacks if goes_back else 0
-        callbacks += [SkippedSteps(), FiniteNumbers(path, rollbacks)]
-        callbacks.append(History(directory / FOLDER / f"{stage_of(model)}.json"))
-        searches = isinstance(model, Search)
-        if searches:
+        stage = "search" if isinstance(model, Search) else "retraining"
+        path = folder.checkpoint(stage)
+        rolls_back = self.run.on_nonfinite == "rollback"
+        rollbacks = self.run.max_rollbacks if rolls_back else 0
+        callbacks += [SkippedSteps(), NonFiniteGuard(path, rollbacks)]
+        callbacks.append(History(folder.history(stage)))
+        if stage == "search":
             callbacks += [ArchitectureBoard(), DiscretisationGap()]
             if self.run.max_minutes is not None:
                 callbacks.append(Timer(timedelta(minutes=self.run.max_minutes)))
         if settings["enable_checkpointing"] is not False and not settings["fast_dev_run"]:
             run = self.run
             interval = (run.save_every_steps, run.save_every_minutes, run.keep_checkpoints)
-            callbacks.append(Saving(path, *interval, at_start=goes_back))
+            callbacks.append(StageCheckpoint(path, *interval, at_start=rolls_back))
         return callbacks
 
 
 def listed(value: Any) -> list[Any]:
-    """What a setting holds that is None, one thing, or a list of some."""
+    """Returns the values of a setting, which may be None, one value or a list, as a list."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
 
 
 def check_training(model: LightningModule, settings: Mapping[str, Any]) -> None:
-    """Whether a model can be trained, and the training has an end.
+    """Checks that `fit` can train a model, and that the training has an end.
 
     Raises:
-        ValueError: if it cannot, or has none.
+        ValueError: if not.
     """
     if not isinstance(model, Search | Retraining):
         raise ValueError(
@@ -169,16 +173,16 @@ def check_training(model: LightningModule, settings: Mapping[str, Any]) -> None:
             "darts_lite.ArchitectureSearch, darts_lite.Exploration or darts_lite.Retraining"
         )
     if settings["max_epochs"] in (None, -1) and settings["max_steps"] < 0:
-        raise ValueError("how long to search? set trainer.max_epochs or trainer.max_steps")
+        raise ValueError("the training has no end; set trainer.max_epochs or trainer.max_steps")
     if settings["max_epochs"] == 0:
         raise ValueError("trainer.max_epochs is 0, which trains nothing; set at least 1")
 
 
-def made_trainer(settings: Mapping[str, Any]) -> Trainer:
-    """A trainer.
+def make_trainer(settings: Mapping[str, Any]) -> Trainer:
+    """Returns a trainer.
 
     Raises:
-        ValueError: if a setting is of a kind that Lightning did not expect.
+        ValueError: if a setting has a type that Lightning does not expect.
     """
     try:
         return Trainer(**settings)
@@ -186,44 +190,33 @@ def made_trainer(settings: Mapping[str, Any]) -> Trainer:
         raise ValueError(f"trainer: {error}") from error
 
 
-def stage_of(model: LightningModule) -> str:
-    """Which of a run's stages trains a model."""
-    return "search" if isinstance(model, Search) else "retraining"
-
-
-def checkpoint_path(directory: Path, model: LightningModule) -> Path:
-    """Where the full state of a stage is kept."""
-    name = "last" if isinstance(model, Search) else "retraining-last"
-    return directory / "checkpoints" / f"{name}.ckpt"
-
-
-def serving(callbacks: Sequence[Callback], model: LightningModule) -> list[Callback]:
-    """Those of a user's callbacks that belong to a stage; see `serves`.
+def select_callbacks(callbacks: Sequence[Callback], model: LightningModule) -> list[Callback]:
+    """Returns those callbacks of the configuration that belong to a stage; see `serves`.
 
     Raises:
-        ValueError: if one needs alphas that the model has not.
+        ValueError: if a callback needs alphas and the model has none.
     """
     found = [callback for callback in callbacks if serves(callback, model)]
     useless = [type(callback).__name__ for callback in found if isinstance(callback, NEED_ALPHAS)]
     if useless and isinstance(model, Exploration):
         raise ValueError(
-            f"{', '.join(useless)} needs a search with alphas, which Exploration has not; leave it "
+            f"{', '.join(useless)} needs a search with alphas, and Exploration has none; leave it "
             "out"
         )
     return found
 
 
 def serves(callback: Callback, model: LightningModule) -> bool:
-    """Whether a callback belongs to a stage: one that monitors another stage's metric does not."""
+    """Returns False for a callback that monitors a metric of another stage."""
     others = ("retraining/",) if isinstance(model, Search) else ("search/", "alphas/", "derived/")
     return not str(getattr(callback, "monitor", None)).startswith(others)
 
 
 def refuse_unsupported(settings: Mapping[str, Any]) -> None:
-    """Turns away trainer settings that two optimizers cannot follow.
+    """Refuses trainer settings that do not work with two optimizers.
 
     Raises:
-        ValueError: naming the setting to use instead.
+        ValueError: if there is one; the message names the setting to use instead.
     """
     if settings["gradient_clip_val"] is not None:
         raise ValueError(

@@ -1,1 +1,1 @@
-"""The bilevel search by gradients."""
+"""Searches for architectures by gradients."""

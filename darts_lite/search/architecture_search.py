@@ -1,10 +1,9 @@
-"""The LightningModule that alternates architecture and weight updates."""
+"""The search by gradients: updates architecture parameters and weights in turn."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, cast
 
 import torch
-from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
@@ -14,12 +13,12 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics.classification import MulticlassAccuracy
 
 from darts_lite.data.batches import Batch
-from darts_lite.derivation.budget import DERIVATIONS, for_data
-from darts_lite.derivation.rules import Derivation, Strongest, derive
-from darts_lite.distributed.ranks import average_gradients, averaged, own_part
+from darts_lite.derivation.budget import DERIVATIONS
+from darts_lite.derivation.rules import Derivation, derive, rule_from
+from darts_lite.distributed.ranks import averaged, own_shard
 from darts_lite.networks.supernet import Executor, Supernet
-from darts_lite.search.base import algorithm_of
-from darts_lite.search.bilevel import ArchitectureGradient, FirstOrder, as_recorded, weights_of
+from darts_lite.search.base import Search, name_algorithm
+from darts_lite.search.bilevel import ArchitectureGradient, FirstOrder, weights_of, without_autocast
 from darts_lite.search.cuda_graphs import Step, graphed
 from darts_lite.search.diagnostics import diagnose
 from darts_lite.search.executors import Execution
@@ -29,8 +28,7 @@ from darts_lite.search.relaxations import RELAXATIONS, Relaxation, Softmax
 from darts_lite.search.supernet_loss import SupernetLoss
 from darts_lite.space.architecture import Architecture
 from darts_lite.space.search_space import SearchSpace
-from darts_lite.storage.checkpoints import describe_data
-from darts_lite.storage.components import class_path, describe_part, part_of
+from darts_lite.storage.components import build_component, describe_component
 from darts_lite.training.loss_scaling import lower_scale, scaler_of
 from darts_lite.training.optimizers import (
     check_rates,
@@ -42,44 +40,40 @@ from darts_lite.training.optimizers import (
 )
 
 
-class ArchitectureSearch(LightningModule):
+class ArchitectureSearch(Search):
     """DARTS (arXiv 1806.09055, algorithm 1) with interchangeable parts.
 
     Each batch holds images of two disjoint halves of the training set: ``"alphas"`` updates the
     architecture parameters, then ``"weights"`` the weights.
 
     Args:
-        space: What may be chosen; `SearchSpace`, or a function that returns one.
-        in_channels: Channels of the images; the CLI takes it from the data.
+        space: The search space: a `SearchSpace`, or a function that returns one.
+        in_channels: Number of channels of the images; the CLI takes it from the data.
         num_classes: Number of classes; the CLI takes it from the data.
-        relaxation: How alphas become mixing weights; softmax when not given.
+        relaxation: Turns alphas into mixing weights; softmax if not given.
         regularizers: Added to the loss of the alphas, for instance `BetaDecay`.
-        gradient: Of the alphas: `FirstOrder` when not given, or `SecondOrder`.
+        gradient: Computes the alphas' gradient: `FirstOrder` if not given, or `SecondOrder`.
         weights_optimizer: Makes the optimizer of the weights; its rate falls along a cosine.
         alphas_optimizer: Makes the optimizer of the alphas.
-        derivation: Which edges and candidates to keep: `Strongest` when not given, `SkipLimit` or
-            `WithinBudget`.
-        warmup_epochs: Epochs, or parts of one, that train the weights alone at first.
-        final_learning_rate: Where the cosine of the weights' learning rate ends, as a share.
+        derivation: Decides which edges and candidates to keep: `Strongest` if not given,
+            `SkipLimit` or `WithinBudget`.
+        warmup_epochs: Number of epochs at the start, or part of one, that train only the weights.
+        final_learning_rate: End of the cosine of the weights' learning rate, as a share of it.
         gradient_clip: Largest norm of the weights' gradient.
-        executor: How mixed cells are computed: ``auto`` takes what takes less time by a fixed rule
-            (`darts_lite.search.executors`), ``folded`` or ``literal``, or for a relaxation that
-            samples ``sampled``; or an object. They compute the same, to rounding, and
+        executor: Computes the mixed cells: ``auto`` takes the faster one by a fixed rule
+            (`darts_lite.search.executors`); others are ``folded``, ``literal``, ``sampled`` for a
+            relaxation that samples, or an object. They compute the same, to rounding, and
             checkpoints fit all.
-        cuda_graphs: Whether to replay each update's passes as one CUDA graph, for GPUs that wait
-            for the processor; batches need one shape.
-        partial_channels: Search on 1/k of the channels only, for less time and memory (PC-DARTS).
-        edge_weights: Whether each edge has a parameter too, normalised over the edges of a node,
-            which steadies the search on partial channels (PC-DARTS).
-        auxiliary_skip: Weight at the start of a skip connection beside the candidates of each edge,
-            which falls to 0 and takes from the candidate the advantage of easing training; 1 is
-            the published value (DARTS-), 0 leaves it out.
-
-    Raises:
-        ValueError: if a value is out of range.
+        cuda_graphs: Replays each update's passes as one CUDA graph, for GPUs that wait for the
+            processor; all batches need one shape.
+        partial_channels: Searches on 1/k of the channels, for less time and memory (PC-DARTS).
+        edge_weights: Gives each edge a parameter too, normalised over the edges of a node, which
+            steadies the search on partial channels (PC-DARTS).
+        auxiliary_skip: Weight at the start of a skip connection beside the candidates of each edge.
+            It falls to 0, and takes from the skip connection among these the advantage of easing
+            training; 1 is the published value (DARTS-), 0 leaves it out.
     """
 
-    paired_batches = True
     architecture_steps: Tensor
 
     def __init__(
@@ -110,44 +104,31 @@ class ArchitectureSearch(LightningModule):
             raise ValueError(f"auxiliary_skip must be at least 0 and finite, got {auxiliary_skip}")
         try_optimizer("alphas_optimizer", alphas_optimizer)
         self.space = SearchSpace.of(space)
-        self.relaxation: Relaxation = part_of(relaxation, RELAXATIONS) or Softmax()
-        rule: Derivation = part_of(derivation, DERIVATIONS) or Strongest()
-        self.derivation = for_data(rule, in_channels=in_channels, num_classes=num_classes)
-        self.save_hyperparameters(
-            {
-                "space": self.space.to_dict(),
-                "in_channels": in_channels,
-                "num_classes": num_classes,
-                "warmup_epochs": warmup_epochs,
-                "final_learning_rate": final_learning_rate,
-                "gradient_clip": gradient_clip,
-                "partial_channels": partial_channels,
-                "edge_weights": edge_weights,
-                "auxiliary_skip": auxiliary_skip,
-                "relaxation": describe_part(self.relaxation),
-                "derivation": describe_part(self.derivation),
-            },
-            logger=False,
-        )
+        self.relaxation: Relaxation = build_component(relaxation, RELAXATIONS) or Softmax()
+        data: dict[str, Any] = {"in_channels": in_channels, "num_classes": num_classes}
+        parts: dict[str, Any] = {"partial_channels": partial_channels, "edge_weights": edge_weights}
+        self.derivation = rule_from(build_component(derivation, DERIVATIONS)).with_data(**data)
+        settings = {
+            "space": self.space.to_dict(),
+            **data,
+            "warmup_epochs": warmup_epochs,
+            "final_learning_rate": final_learning_rate,
+            "gradient_clip": gradient_clip,
+            **parts,
+            "auxiliary_skip": auxiliary_skip,
+            "relaxation": describe_component(self.relaxation),
+            "derivation": self.derivation.describe(),
+        }
+        self.save_hyperparameters(settings, logger=False)
         self.automatic_optimization = False
         self.regularizers = regularizers or []
         self.gradient = gradient or FirstOrder()
         self.gradient.check(try_optimizer("weights_optimizer", weights_optimizer))
         self.selected: Architecture | None = None
-        self.weights_optimizer = weights_optimizer
-        self.alphas_optimizer = alphas_optimizer
-        self.warmup_epochs = warmup_epochs
-        self.final_learning_rate = final_learning_rate
-        self.gradient_clip = gradient_clip
-        self.cuda_graphs = cuda_graphs
-        self.supernet = Supernet(
-            self.space,
-            in_channels,
-            num_classes,
-            partial_channels=partial_channels,
-            edge_weights=edge_weights,
-            auxiliary_skip=auxiliary_skip > 0,
-        )
+        self.weights_optimizer, self.alphas_optimizer = weights_optimizer, alphas_optimizer
+        self.warmup_epochs, self.final_learning_rate = warmup_epochs, final_learning_rate
+        self.gradient_clip, self.cuda_graphs = gradient_clip, cuda_graphs
+        self.supernet = Supernet(self.space, **data, **parts, auxiliary_skip=auxiliary_skip > 0)
         self.execution = Execution(self.supernet, executor, self.relaxation.samples)
         self.mixture = Mixture(self.supernet, self.relaxation, auxiliary_skip)
         self.supernet.to(memory_format=torch.channels_last)  # faster on CPUs and tensor cores
@@ -157,7 +138,7 @@ class ArchitectureSearch(LightningModule):
         self.accuracy = MulticlassAccuracy(num_classes, average="micro")
 
     def training_step(self, batch: Mapping[str, Batch], batch_index: int) -> None:
-        """One architecture step (after the warm-up), then one weight step."""
+        """Takes one architecture step, after the warm-up, and then one weight step."""
         if self.global_step >= self.warmup_epochs * self.trainer.num_training_batches:
             self.update_alphas(*batch["alphas"], *batch["weights"])
         self.update_weights(*batch["weights"])
@@ -165,22 +146,21 @@ class ArchitectureSearch(LightningModule):
     def update_alphas(
         self, images: Tensor, labels: Tensor, training_images: Tensor, training_labels: Tensor
     ) -> None:
-        """One step of the alphas' optimizer on ``(B, C, H, W)`` and ``(B,)``.
+        """Takes one step of the alphas' optimizer on images ``(B, C, H, W)`` and labels ``(B,)``.
 
-        The training batch is that of the weight step, which second order looks ahead to.
+        The training batch is the one of the next weight step, which second order looks ahead to.
         """
         parameters = self.mixture.parameters()
         batches = images, labels, training_images, training_labels
         logits, loss, *gradients = self._alphas_step(*batches)
         self._log_batch("alphas", logits, labels, loss)
         for regularizer in self.regularizers:
-            alphas = dict(self.supernet.alphas.items())
-            penalty = regularizer.penalty(alphas, self.progress)
+            penalty = regularizer.penalty(dict(self.supernet.alphas.items()), self.progress)
             added = torch.autograd.grad(penalty, parameters, materialize_grads=True)
             gradients = [g + a for g, a in zip(gradients, added, strict=True)]
         norm = torch.nn.utils.get_total_norm(gradients)
         self.log("search/alphas_gradient", norm)
-        if not norm.isfinite():  # nothing of it may get into the optimizer
+        if not norm.isfinite():  # it must not reach the optimizer's state
             lower_scale(self.trainer)
             return
         for parameter, gradient in zip(parameters, gradients, strict=True):
@@ -191,7 +171,7 @@ class ArchitectureSearch(LightningModule):
         self.architecture_steps += 1
 
     def update_weights(self, images: Tensor, labels: Tensor) -> None:
-        """One step of the weights' optimizer on ``(B, C, H, W)`` and ``(B,)``."""
+        """Takes one step of the weights' optimizer on ``(B, C, H, W)`` and ``(B,)``."""
         optimizer, _ = cast(list[LightningOptimizer], self.optimizers())
         logits, loss, *gradients = self._weights_step(images, labels)
         self._log_batch("weights", logits, labels, loss)
@@ -203,63 +183,55 @@ class ArchitectureSearch(LightningModule):
     def alphas_gradients(
         self, images: Tensor, labels: Tensor, training_images: Tensor, training_labels: Tensor
     ) -> tuple[Tensor, ...]:
-        """Logits, loss, and its gradient in each architecture parameter, unregularized.
+        """Computes logits, loss, and its gradient in each architecture parameter, unregularized.
 
         One draw of mixing weights serves all passes of the gradient.
         """
         scaler = scaler_of(self.trainer)
         scale = 1.0 if scaler is None else scaler.get_scale()
         optimizer = self._optimizer(0)
-        drawn = self.mixture.drawn(self.progress)
+        # The gradient in the mixing weights, (edges, candidates) of each kind of cell, comes first.
+        drawn = self.mixture.sample(self.progress)
         mixing = {kind: weights.detach().requires_grad_() for kind, weights in drawn.items()}
         training, validation = (
             SupernetLoss(self.supernet, *batch, mixing, weights_of(optimizer))
             for batch in ((training_images, training_labels), (images, labels))
         )
         of_mixing = self.gradient(training, validation, list(mixing.values()), optimizer, scale)
+        # The chain rule takes it through the draw to the alphas and the edges' parameters.
         gradients = torch.autograd.grad(list(drawn.values()), self.mixture.parameters(), of_mixing)
         return validation.logits, validation.value, *gradients
 
     def weights_gradients(self, images: Tensor, labels: Tensor) -> tuple[Tensor | None, ...]:
-        """Logits, loss, and the loss's gradient in each weight, as Lightning scales it."""
+        """Computes logits, loss, and its gradient in each weight, as Lightning scales it."""
         weights = self.supernet.weights()
         self.supernet.zero_grad()
-        mixing = {kind: drawn.detach() for kind, drawn in self.mixture.drawn(self.progress).items()}
+        mixing = {kind: rows.detach() for kind, rows in self.mixture.sample(self.progress).items()}
         logits = self.supernet(images, mixing)
         loss = cross_entropy(logits, labels)
-        with as_recorded(loss):
+        with without_autocast(loss):
             self.manual_backward(loss)
         return logits.detach(), loss.detach(), *(weight.grad for weight in weights)
 
     def setup(self, stage: str) -> None:
-        """Chooses the executor; tells a rule that counts operations how large the images are."""
+        """Chooses the executor, and tells the rule of derivation how large the images are."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         self.execution.choose(self.trainer, data)
-        if (size := getattr(data, "image_size", None)) is not None:
-            self.derivation = for_data(self.derivation, image_size=size)
-            self.hparams["derivation"] = describe_part(self.derivation)
+        self.know_images(data)
+        self.hparams["derivation"] = self.derivation.describe()
 
     def on_fit_start(self) -> None:
-        """Captures the steps in CUDA graphs, where that was asked for and is possible."""
-        self.selected = None  # what an earlier search selected is not what this one will find
+        """Captures the steps in CUDA graphs, if that is asked for and possible."""
+        self.selected = None  # an earlier search may have selected another architecture
         steps: tuple[Step, Step] = self.alphas_gradients, self.weights_gradients
         if self.cuda_graphs:
             possible = scaler_of(self.trainer) is None and self.mixture.deterministic
             possible &= self.device.type == "cuda" and isinstance(self.gradient, FirstOrder)
-            steps = graphed(steps, self.supernet.buffers, possible and own_part().ranks == 1)
+            steps = graphed(steps, self.supernet.buffers, possible and own_shard().world_size == 1)
         self._alphas_step, self._weights_step = steps
 
-    def on_after_backward(self) -> None:
-        """The gradients of the joint batch, where several processes search together."""
-        average_gradients(self.supernet.weights())
-
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clips the weights' gradient; Lightning calls this after unscaling."""
-        norm = torch.nn.utils.clip_grad_norm_(self.supernet.weights(), self.gradient_clip)
-        self.log("search/weights_gradient", norm)
-
     def configure_optimizers(self) -> tuple[list[Any], list[Any]]:
-        """Both optimizers, and the cosine of the weights' learning rate over all steps."""
+        """Returns both optimizers, and the cosine of the weights' learning rate over all steps."""
         weights = self.weights_optimizer(self.supernet.weights())
         self.gradient.check(weights)
         alphas = self.alphas_optimizer(self.mixture.parameters())
@@ -267,32 +239,30 @@ class ArchitectureSearch(LightningModule):
         return [weights, alphas], [falling(weights, steps, self.final_learning_rate)]
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Loss and accuracy of the supernet."""
         images, labels = batch
-        logits = self.supernet(images, self.mixture.expected(self.progress))
+        logits = self.supernet(images, self.mixture.mean(self.progress))
         self.accuracy(logits, labels)
         loss, size = cross_entropy(logits, labels), len(labels)
         self.log("search/validation_loss", loss, batch_size=size, sync_dist=True)
         self.log("search/validation_accuracy", self.accuracy, prog_bar=True, batch_size=size)
 
     def on_validation_epoch_end(self) -> None:
-        """Logs how far the alphas have come."""
         known = {f"alphas/{name}": value for name, value in self.diagnostics().items()}
         self.log_dict(known, sync_dist=True)
 
     @property
     def progress(self) -> float:
-        """How much of the search is done, 0 to 1; 1 wherever nothing is searched."""
+        """Share of the search that is done, 0 to 1; 1 outside of a search."""
         if self.trainer.state.fn != "fit":
             return 1.0
         return min(1.0, self.global_step / total_steps(self.trainer))
 
     def shares(self) -> dict[str, Tensor]:
-        """What ranks the candidates: kind -> ``(edges, candidates)``, without a graph."""
+        """Returns what ranks candidates, without a graph: kind -> ``(edges, candidates)``."""
         return self.mixture.shares()
 
     def derive(self) -> Architecture:
-        """The architecture that was selected, or else that the alphas stand for now."""
+        """Returns the selected architecture, or else the one that follows from the alphas now."""
         if self.selected is not None:
             return self.selected
         found_by = {"algorithm": self.algorithm, "architecture_steps": int(self.architecture_steps)}
@@ -300,18 +270,42 @@ class ArchitectureSearch(LightningModule):
 
     @property
     def algorithm(self) -> str:
-        """A short name for reports."""
         parts = ("DARTS", self.relaxation, self.gradient, *self.regularizers)
-        return algorithm_of(parts, self.hparams)
+        return name_algorithm(parts, self.hparams)
 
     def diagnostics(self) -> dict[str, float]:
-        """How decided the alphas are, over all edges of all kinds of cells."""
+        """Returns how decided the alphas are, over all edges of all kinds of cells."""
         shares = torch.cat(list(self.shares().values()))  # (all edges, candidates)
         initial = torch.cat([getattr(self, f"initial_shares_{kind}") for kind in self.shares()])
         return diagnose(shares, initial, self.space.candidates)
 
+    def votes(self) -> dict[str, Tensor]:
+        """Returns the shares, or one path if something else has selected the architecture."""
+        return self.shares() if self.selected is None else super().votes()
+
+    def describe(self, epochs: int | None) -> Iterator[str]:
+        weights = sum(p.numel() for p in self.supernet.weights())
+        alphas = sum(a.numel() for a in self.mixture.parameters())
+        yield f"Supernet:  {weights:,} parameters and {alphas:,} alphas, space {self.space.name}"
+        yield f"Executor:  {self.execution.name}"
+        if epochs is not None and 0 <= epochs <= self.warmup_epochs:
+            yield (
+                f"Warning: model.warmup_epochs is {self.warmup_epochs} and trainer.max_epochs "
+                f"{epochs}, so the alphas are never moved; change one of them"
+            )
+
+    def doubts(self) -> Iterator[str]:
+        planned = int(self.trainer.estimated_stepping_batches)
+        if self.global_step < planned:
+            yield f"The search was ended after {self.global_step} of {planned} steps."
+        if (drift := self.results()["drift"]) < 0.05:
+            yield (
+                f"Warning: after {int(self.architecture_steps)} architecture steps the shares have "
+                f"moved by only {drift:.3f}: this architecture is close to a random one. "
+                "Search longer, or raise the alphas' learning rate."
+            )
+
     def results(self) -> dict[str, Any]:
-        """What a summary tells about the search."""
         return {
             "supernet_params": sum(p.numel() for p in self.supernet.weights()),
             "alphas": sum(p.numel() for p in self.mixture.parameters()),
@@ -320,19 +314,15 @@ class ArchitectureSearch(LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what other commands need: the architecture and the settings as plain values."""
+        """Adds the architecture, the executor, and the settings."""
         checkpoint["architecture"] = self.derive().to_dict()
         checkpoint["selected"] = self.selected is not None
         checkpoint["executor"] = self.execution.name
-        checkpoint["model"] = {
-            "class_path": class_path(ArchitectureSearch),
-            "init_args": dict(self.hparams),
-        }
-        checkpoint |= describe_data(self)
+        super().on_save_checkpoint(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Takes what a search had: its executor, and an architecture that shares did not select."""
-        self.execution.go_on_with(str(checkpoint.get("executor")))
+        """Restores the executor, and an architecture that did not follow from the shares."""
+        self.execution.resume_with(str(checkpoint.get("executor")))
         if checkpoint.get("selected"):
             self.selected = Architecture.of(checkpoint["architecture"])
 

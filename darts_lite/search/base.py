@@ -1,16 +1,86 @@
-"""What both kinds of search share."""
+"""The base class of all searches: trains a supernet's weights and hands on an architecture."""
 
-from collections.abc import Iterable, Mapping
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torch.optim import Optimizer
 
-def algorithm_of(parts: Iterable[Any], settings: Mapping[str, Any]) -> str:
-    """A short name of a search for reports.
+from darts_lite.derivation.rules import Rule, Strongest
+from darts_lite.distributed.ranks import average_gradients
+from darts_lite.networks.supernet import Supernet
+from darts_lite.space.architecture import Architecture
+from darts_lite.space.encoding import one_path
+from darts_lite.space.search_space import SearchSpace
+from darts_lite.storage.checkpoints import describe_data
+from darts_lite.storage.components import class_path
 
-    Args:
-        parts: Names, or parts whose classes have one.
-        settings: Of the search; what is not usual is named too.
+
+class Search(LightningModule):
+    """Searches a space with a supernet; subclasses decide how.
+
+    Attributes:
+        gradient_clip: Largest norm of the gradient in the supernet's weights.
+        paired_batches: Asks the data for pairs of batches, ``weights`` and ``alphas``.
     """
+
+    paired_batches = True
+    space: SearchSpace
+    supernet: Supernet
+    derivation: Rule = Strongest()
+    gradient_clip: float
+
+    @property
+    @abstractmethod
+    def algorithm(self) -> str:
+        """A short name for reports."""
+
+    @abstractmethod
+    def derive(self) -> Architecture:
+        """Returns the best architecture that the search knows now."""
+
+    @abstractmethod
+    def results(self) -> dict[str, Any]:
+        """Returns the search's entries in the summary of a run."""
+
+    @abstractmethod
+    def describe(self, epochs: int | None) -> Iterator[str]:
+        """Yields what a run prints at its start; `epochs` is None or -1 if it has another limit."""
+
+    def doubts(self) -> Iterator[str]:
+        """Yields reasons to doubt the architecture, once the search has ended."""
+        yield from ()
+
+    def votes(self) -> dict[str, Tensor]:
+        """Returns the search's votes in a consensus: kind of cell -> ``(edges, candidates)``."""
+        return one_path(self.space, self.derive())
+
+    def know_images(self, data: Any) -> None:
+        """Tells the rule of derivation the images' size, if the data module has an `image_size`."""
+        if (size := getattr(data, "image_size", None)) is not None:
+            self.derivation = self.derivation.with_data(image_size=size)
+
+    def on_after_backward(self) -> None:
+        """Averages the gradients over all ranks, if there are several."""
+        average_gradients(self.supernet.weights())
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clips the weights' gradient; Lightning calls this after unscaling."""
+        norm = torch.nn.utils.clip_grad_norm_(self.supernet.weights(), self.gradient_clip)
+        self.log("search/weights_gradient", norm)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the model's and the data's settings, as plain values."""
+        own = next(kind for kind in type(self).__mro__ if kind.__module__.startswith("darts_lite."))
+        checkpoint["model"] = {"class_path": class_path(own), "init_args": dict(self.hparams)}
+        checkpoint |= describe_data(self)
+
+
+def name_algorithm(parts: Iterable[Any], settings: Mapping[str, Any]) -> str:
+    """Returns a search's short name: its parts by name or class, and its unusual settings."""
     names = [part if isinstance(part, str) else type(part).__name__ for part in parts]
     names += [
         f"{name} {settings[name]}"
@@ -19,3 +89,8 @@ def algorithm_of(parts: Iterable[Any], settings: Mapping[str, Any]) -> str:
     ]
     names += ["auxiliary_skip"] if settings["auxiliary_skip"] > 0 else []
     return ", ".join(names)
+
+
+def list_cuda_devices(module: LightningModule) -> list[torch.device]:
+    """Returns the module's GPU, whose random generator `fork_rng` must keep; empty on a CPU."""
+    return [module.device] if module.device.type == "cuda" else []

@@ -1,4 +1,4 @@
-"""A step captured once as a CUDA graph and replayed: no time goes into launching kernels.
+"""Captures a step once as a CUDA graph and replays it: no time goes into launching kernels.
 
 Written after torch's documentation of CUDA graphs; it has not been run on a GPU yet.
 """
@@ -11,25 +11,20 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 Step = Callable[..., tuple[Any, ...]]
-WARM_UPS = 3
-"""Runs before a capture, in which libraries choose algorithms and take their memory."""
 
 
 def graphed(
     steps: tuple[Step, Step], state: Callable[[], Iterable[Tensor]], possible: bool
 ) -> tuple[Step, Step]:
-    """The two steps of a search as graphs, or with a warning as they are.
+    """Returns the two steps of a search as graphs; if that is not possible, warns and changes none.
 
-    Args:
-        steps: See `Graphed`.
-        state: What both change.
-        possible: Whether a search is such that its steps can be captured.
+    `state` returns the tensors that both steps change in place.
     """
     if possible:
         return Graphed(steps[0], state), Graphed(steps[1], state)
     rank_zero_warn(
         "cuda_graphs needs one GPU, a precision other than 16-mixed, first order, and mixing "
-        "weights without draws or a schedule; the steps run without"
+        "weights without draws or a schedule; the search goes on without CUDA graphs"
     )
     return steps
 
@@ -37,13 +32,13 @@ def graphed(
 class Graphed:
     """A step on a GPU as one graph; the first batch decides its shapes.
 
-    Batches of other shapes, and batches on other devices, run as the step is written.
+    Batches of other shapes, and batches on other devices, run the step without the graph.
 
     Args:
-        step: Maps the tensors of a batch to tensors. It may not wait for the GPU, and what it reads
-            besides must stay where it is in memory.
-        state: Tensors that the step changes in place; the runs before the capture leave no trace
-            in them.
+        step: Maps the tensors of a batch to tensors. It may not wait for the GPU, and all other
+            tensors that it reads must stay where they are in memory.
+        state: Returns the tensors that the step changes in place; the runs before the capture leave
+            no trace in them.
     """
 
     def __init__(self, step: Step, state: Callable[[], Iterable[Tensor]]) -> None:
@@ -54,37 +49,41 @@ class Graphed:
         self._outputs: tuple[Any, ...] = ()
 
     def __call__(self, *batch: Tensor) -> tuple[Any, ...]:
-        """The step's results; the next call overwrites them."""
+        """Returns the step's results; the next call overwrites them."""
         if batch[0].device.type != "cuda":
             return self.step(*batch)
-        if self._graph is None:
-            self._capture(batch)
-        assert self._graph is not None
+        graph = self._graph or self._capture(batch)
         if any(
             static.shape != given.shape or static.dtype != given.dtype
             for static, given in zip(self._inputs, batch, strict=True)
         ):
             return self.step(*batch)
+        # A replay reads and writes fixed memory: the batch goes into the inputs of the capture.
         for static, given in zip(self._inputs, batch, strict=True):
             static.copy_(given)
-        self._graph.replay()
+        graph.replay()
         return self._outputs
 
-    def _capture(self, batch: tuple[Tensor, ...]) -> None:
+    def _capture(self, batch: tuple[Tensor, ...]) -> torch.cuda.CUDAGraph:
+        # Inputs at fixed addresses, such as images (B, C, H, W) and labels (B,).
         self._inputs = tuple(tensor.clone() for tensor in batch)
         before = [(tensor, tensor.clone()) for tensor in self.state()]
         cached = torch.is_autocast_cache_enabled()
         torch.clear_autocast_cache()
         torch.set_autocast_cache_enabled(False)  # a replay must cast the weights anew
+        # Warm up, so that libraries choose algorithms, on another stream, as torch asks for.
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            for _ in range(WARM_UPS):
+            for _ in range(3):
                 self.step(*self._inputs)
         torch.cuda.current_stream().wait_stream(stream)
+        # Record the kernels of one step, with the memory of its results.
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
             self._outputs = self.step(*self._inputs)
         torch.set_autocast_cache_enabled(cached)
+        # Undo what the warm-up changed in place, such as running statistics of norms.
         for tensor, value in before:
             tensor.copy_(value)
+        return self._graph

@@ -1,7 +1,7 @@
-"""What shares tell about how decided an architecture is.
+"""Measures from the shares how decided an architecture is.
 
-Shares of one or several kinds of cells are ``(edges, candidates)``; each row is taken relative to
-its sum.
+Shares of one or several kinds of cells are ``(edges, candidates)``; each row is divided by its sum
+first.
 """
 
 import math
@@ -11,39 +11,40 @@ import torch
 from torch import Tensor
 
 
-def normalized(shares: Tensor) -> Tensor:
-    """Rows that sum to 1."""
+def normalize_rows(shares: Tensor) -> Tensor:
+    """Divides each row by its sum."""
     return shares / shares.sum(dim=-1, keepdim=True)
 
 
-def normalized_entropy(shares: Tensor) -> Tensor:
-    """Mean entropy of the rows over its maximum: 1 for uniform shares, 0 for a decision."""
+def compute_entropy(shares: Tensor) -> Tensor:
+    """Returns the mean entropy of the rows, 1 for uniform shares and 0 for a decision."""
     if shares.shape[-1] < 2:
         return shares.new_zeros(())
-    entropy = torch.special.entr(normalized(shares)).sum(dim=-1)  # (edges,)
+    entropy = torch.special.entr(normalize_rows(shares)).sum(dim=-1)  # (edges,)
     return entropy.mean() / math.log(shares.shape[-1])
 
 
-def top2_margins(shares: Tensor) -> Tensor:
-    """Largest minus second largest share of each edge, ``(edges,)``."""
+def compute_margins(shares: Tensor) -> Tensor:
+    """Returns the largest minus the second largest share of each edge, ``(edges,)``."""
     if shares.shape[-1] < 2:
         return shares.new_ones(shares.shape[0])
-    best = normalized(shares).topk(2, dim=-1).values
+    best = normalize_rows(shares).topk(2, dim=-1).values
     return best[:, 0] - best[:, 1]
 
 
-def drift(shares: Tensor, initial_shares: Tensor) -> Tensor:
-    """Mean total variation distance of each edge's shares from those at the start, 0 to 1."""
-    return (normalized(shares) - normalized(initial_shares)).abs().sum(dim=-1).mean() / 2
+def compute_drift(shares: Tensor, initial_shares: Tensor) -> Tensor:
+    """Returns the mean total variation distance of the rows from their start, 0 to 1."""
+    moved = (normalize_rows(shares) - normalize_rows(initial_shares)).abs()
+    return moved.sum(dim=-1).mean() / 2
 
 
 def diagnose(shares: Tensor, initial_shares: Tensor, candidates: Sequence[str]) -> dict[str, float]:
-    """All of the above over some edges, and the mean share of skip connections if there are any."""
+    """Returns all diagnostics over some edges, with the mean share of skip connections if any."""
     values = {
-        "entropy": normalized_entropy(shares),
-        "median_top2_margin": top2_margins(shares).median(),
-        "drift": drift(shares, initial_shares),
+        "entropy": compute_entropy(shares),
+        "median_top2_margin": compute_margins(shares).median(),
+        "drift": compute_drift(shares, initial_shares),
     }
     if "skip_connect" in candidates:
-        values["skip_share"] = normalized(shares)[:, candidates.index("skip_connect")].mean()
+        values["skip_share"] = normalize_rows(shares)[:, candidates.index("skip_connect")].mean()
     return {name: float(value) for name, value in values.items()}

@@ -1,9 +1,9 @@
-"""Which executor computes a supernet's cells: folded or literal, by a fixed rule.
+"""Chooses the executor that computes a supernet's cells, folded or literal, by a fixed rule.
 
 Both compute the same. Folding saves passes over maps and pays with products of C x C matrices
-(`darts_lite.networks.folded.executor`), so it wins where cells are narrow and loses where they are
-wide. The literal executor's seconds over the folded one's, a search step on two cores of an Intel
-Xeon with AVX-512, torch 2.14.1, 2026-11-28 (``python benchmarks/search_step.py --rule``
+(`darts_lite.networks.folded.executor`), so it wins if cells are narrow and loses if they are wide.
+The tables give the literal executor's seconds over the folded one's, for a search step on two cores
+of an Intel Xeon with AVX-512, torch 2.14.1, 2026-11-28 (``python benchmarks/search_step.py --rule``
 measures it), in float32:
 
 =============  =====  ======  ======  ======  ======  =======
@@ -48,45 +48,29 @@ EXECUTORS: Mapping[str, Callable[[], Executor]] = {
     "literal": Literal,
     "sampled": Sampled,
 }
-"""By the names that a configuration has for them."""
-
 WIDE, WIDE_MIXED = 96, 128
-"""Searched channels of the first cells from which the literal executor takes less time on a CPU,
-in float32 and in mixed precision."""
-
-SPARE = 1.5
-"""What a step takes of memory, over what its way forward keeps for the way back."""
+"""Searched channels of the first cells from which the literal executor is faster on a CPU, in
+float32 and in mixed precision."""
 
 
 def faster(device: str, channels: int, mixed: bool = False) -> str:
-    """Returns the name of the executor that takes less time, by the tables above.
-
-    Args:
-        device: Type of the device, as ``cpu``.
-        channels: Searched channels of the first cells.
-        mixed: Whether the search runs in mixed precision.
-    """
+    """Returns the faster executor's name; `device` is a type, `channels` those searched first."""
     wide = WIDE_MIXED if mixed else WIDE
     return "literal" if device == "cpu" and channels >= wide else "folded"
 
 
-def name_of(executor: Executor) -> str:
-    """Returns an executor's name, or that of its class where it has none."""
+def find_name(executor: Executor) -> str:
+    """Returns an executor's name in `EXECUTORS`, or else the name of its class."""
     kinds: Mapping[Any, str] = {kind: name for name, kind in EXECUTORS.items()}
     return kinds.get(type(executor), type(executor).__name__)
 
 
-def literal_bytes(supernet: Supernet, images: Tensor) -> int:
-    """Returns about how many bytes a step takes that is computed literally.
-
-    Args:
-        supernet: Is copied, and stays as it is.
-        images: ``(B, C, H, W)``.
-    """
+def estimate_literal_bytes(supernet: Supernet, images: Tensor) -> int:
+    """Estimates the memory of a step of the literal executor on images ``(B, C, H, W)``."""
     probe = copy.deepcopy(supernet).to(images).train()
     probe.run_with(Literal())
     even = {kind: torch.full_like(alphas, 0.1) for kind, alphas in probe.alphas.items()}
-    kept: dict[int, int] = {}
+    kept: dict[int, int] = {}  # address -> bytes, so that shared memory counts once
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
@@ -94,21 +78,17 @@ def literal_bytes(supernet: Supernet, images: Tensor) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        logits = probe(images, even)  # which holds what it needs while it is counted
+        logits = probe(images, even)  # holds its graph, so that no address is used twice
     del logits
-    return int(SPARE * sum(kept.values()))
+    return int(1.5 * sum(kept.values()))  # a step takes more than its forward pass keeps
 
 
 class Execution:
-    """How a supernet's cells are computed: by an executor that was given, or by the rule.
+    """Runs a supernet's cells with an executor, which is given or chosen by the rule.
 
     Args:
-        supernet: To be computed.
         given: An executor or its name; ``auto`` and None leave it to the rule.
-        samples: Whether mixing weights draw one candidate, for which there is one executor only.
-
-    Attributes:
-        executor, name: What computes.
+        samples: True if mixing weights draw one candidate, for which there is only one executor.
     """
 
     def __init__(
@@ -121,19 +101,13 @@ class Execution:
         self.run_with(default if given is None or given == AUTO else given)
 
     def run_with(self, executor: Executor | str) -> None:
-        """Lets an executor, or that of a name, compute the cells from now on."""
+        """Makes an executor, or the one of this name, compute the cells from now on."""
         self.executor = EXECUTORS[executor]() if isinstance(executor, str) else executor
-        self.name = name_of(self.executor)
+        self.name = find_name(self.executor)
         self.supernet.run_with(self.executor)
 
     def choose(self, trainer: Trainer, data: Any) -> None:
-        """Takes the executor that takes less time, as far as there is memory for it, once.
-
-        Args:
-            trainer: Knows where the supernet will be computed.
-            data: An `ImageData`, which knows how many images of which size; of others, the memory
-                that they take is not known.
-        """
+        """Takes the faster executor for which there is enough memory; does so only once."""
         if self.is_chosen:
             return
         supernet, device = self.supernet, trainer.strategy.root_device
@@ -145,16 +119,16 @@ class Execution:
         self.is_chosen = True
 
     def literal_fits(self, device: torch.device, data: Any) -> bool:
-        """Returns whether there is memory for the literal executor, as far as `data` tells."""
+        """Returns True if there is memory for the literal executor, or if `data` cannot tell."""
         side = getattr(data, "image_size", None)
         if side is None:
             return True
-        images = torch.zeros(2, self.supernet.in_channels, side, side)  # norms want two
-        bytes_of_one = literal_bytes(self.supernet, images) / len(images)
+        images = torch.zeros(2, self.supernet.in_channels, side, side)  # norms need two
+        bytes_of_one = estimate_literal_bytes(self.supernet, images) / len(images)
         return data.hparams["search_batch_size"] * bytes_of_one <= MARGIN * available(device)
 
-    def go_on_with(self, name: str) -> None:
-        """Takes the executor that a search began with, where that was left to the rule."""
+    def resume_with(self, name: str) -> None:
+        """Takes the executor that the search began with, if it was left to the rule."""
         if self.by_rule and name in EXECUTORS:
             self.run_with(name)
             self.is_chosen = True

@@ -7,18 +7,18 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from darts_lite.search.relaxations import concentrations
+from darts_lite.search.relaxations import compute_concentrations
 
 
 class Regularizer(Protocol):
     """Penalizes alphas."""
 
     def penalty(self, alphas: Mapping[str, Tensor], progress: float) -> Tensor:
-        """A scalar.
+        """Returns a scalar.
 
         Args:
             alphas: Kind of cell -> ``(edges, candidates)``.
-            progress: How much of the search is done, 0 to 1.
+            progress: Share of the search that is done, 0 to 1.
         """
         ...
 
@@ -26,21 +26,17 @@ class Regularizer(Protocol):
 class BetaDecay:
     """Penalty ``strength * progress * mean_e logsumexp(alpha_e)`` (beta-DARTS, 2203.01665, eq. 13).
 
-    It keeps any candidate's share from running away, which is how skip connections take over.
+    It keeps the share of any candidate from growing without bound, as skip connections tend to.
 
     Args:
         strength: Coefficient at the end of the search; it grows linearly from 0. The published 25
             to 50 belong to 50 to 100 epochs; short searches need far less.
-
-    Raises:
-        ValueError: if the strength is negative.
     """
 
     def __init__(self, strength: float) -> None:
-        self.strength = _strength("beta-decay", strength)
+        self.strength = _check_strength("beta-decay", strength)
 
     def penalty(self, alphas: Mapping[str, Tensor], progress: float) -> Tensor:
-        """See the class."""
         rows = torch.cat([alpha.logsumexp(dim=-1) for alpha in alphas.values()])  # (all edges,)
         return self.strength * progress * rows.mean()
 
@@ -52,16 +48,12 @@ class ZeroOne:
 
     Args:
         strength: Coefficient; 10 is the published one.
-
-    Raises:
-        ValueError: if the strength is negative.
     """
 
     def __init__(self, strength: float = 10.0) -> None:
-        self.strength = _strength("the zero-one loss", strength)
+        self.strength = _check_strength("the zero-one loss", strength)
 
     def penalty(self, alphas: Mapping[str, Tensor], progress: float) -> Tensor:
-        """See the class."""
         every = torch.cat([alpha.flatten() for alpha in alphas.values()])
         return -self.strength * (every.sigmoid() - 0.5).square().mean()
 
@@ -75,23 +67,19 @@ class DirichletAnchor:
 
     Args:
         strength: Coefficient; 0.001 is the published one.
-
-    Raises:
-        ValueError: if the strength is negative.
     """
 
     def __init__(self, strength: float = 1e-3) -> None:
-        self.strength = _strength("the anchor", strength)
+        self.strength = _check_strength("the anchor", strength)
 
     def penalty(self, alphas: Mapping[str, Tensor], progress: float) -> Tensor:
-        """See the class."""
-        strengths = concentrations(torch.cat([*alphas.values()]))
-        drawn = torch.distributions.Dirichlet(strengths)
-        anchor = torch.distributions.Dirichlet(torch.ones_like(strengths))
+        concentrations = compute_concentrations(torch.cat([*alphas.values()]))
+        drawn = torch.distributions.Dirichlet(concentrations)
+        anchor = torch.distributions.Dirichlet(torch.ones_like(concentrations))
         return self.strength * torch.distributions.kl_divergence(drawn, anchor).sum()
 
 
-def _strength(name: str, value: float) -> float:
+def _check_strength(name: str, value: float) -> float:
     if not 0 <= value < math.inf:
         raise ValueError(f"{name}'s strength must be at least 0 and finite, got {value}")
     return value

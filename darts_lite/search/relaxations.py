@@ -1,8 +1,8 @@
-"""How architecture parameters become mixing weights.
+"""Relaxations turn architecture parameters into mixing weights.
 
 Shapes: alphas, mixing weights and shares of one kind of cell are ``(edges, candidates)``, edges
-ordered by node and then by source. A relaxation is a dataclass, so that a checkpoint can tell which
-one it was made with.
+ordered by node and then by source. A relaxation is a dataclass, so that a checkpoint can keep its
+class and settings.
 """
 
 from dataclasses import dataclass
@@ -17,25 +17,20 @@ class Relaxation(Protocol):
 
     @property
     def samples(self) -> bool:
-        """Whether mixing weights choose one candidate of each edge, so that only it need be run."""
+        """True if mixing weights choose one candidate per edge, so that only this one must run."""
         ...
 
     @property
     def deterministic(self) -> bool:
-        """Whether mixing weights depend on the alphas alone, not on draws or progress."""
+        """True if mixing weights depend on the alphas alone, not on draws or progress."""
         ...
 
     def mixing_weights(self, alphas: Tensor, progress: float) -> Tensor:
-        """Differentiable weights for one training step.
-
-        Args:
-            alphas: Architecture parameters.
-            progress: How much of the search is done, 0 to 1.
-        """
+        """Returns differentiable weights for one training step; `progress` goes from 0 to 1."""
         ...
 
     def shares(self, alphas: Tensor) -> Tensor:
-        """Deterministic weights, which rank the candidates; not negative."""
+        """Returns deterministic weights of at least 0, which rank the candidates."""
         ...
 
 
@@ -47,25 +42,15 @@ class Softmax:
     deterministic: ClassVar[bool] = True
 
     def mixing_weights(self, alphas: Tensor, progress: float) -> Tensor:
-        """Softmax of each row."""
         return alphas.softmax(dim=-1)
 
     def shares(self, alphas: Tensor) -> Tensor:
-        """Softmax of each row."""
         return alphas.softmax(dim=-1)
 
 
 @dataclass(frozen=True)
 class Temperature:
-    """A temperature that falls geometrically over the search.
-
-    Args:
-        start: At the beginning.
-        end: At the end.
-
-    Raises:
-        ValueError: if one of them is not above 0.
-    """
+    """A temperature that falls geometrically over the search, from `start` to `end`."""
 
     start: float
     end: float
@@ -77,22 +62,23 @@ class Temperature:
             )
 
     def at(self, progress: float) -> float:
-        """The temperature when so much of the search is done, 0 to 1."""
+        """Returns the temperature after a share of the search, 0 to 1."""
         return self.start * (self.end / self.start) ** progress
 
 
-def relaxed_samples(alphas: Tensor, temperature: float) -> Tensor:
+def draw_concrete(alphas: Tensor, temperature: float) -> Tensor:
     """Draws from the concrete distribution: ``softmax((log softmax(alpha) + g) / temperature)``.
 
-    g are Gumbel draws; at a low temperature one entry of a row is near 1, and each is it with the
-    probability of its softmax share (arXiv 1611.01144, equation 2).
+    g are Gumbel draws. At a low temperature one entry of each row is near 1; the probability of
+    each entry to be that one is its softmax share (arXiv 1611.01144, equation 2).
     """
+    # g = -log(e) has a Gumbel distribution if e has an exponential one: (edges, candidates).
     gumbel = -torch.empty_like(alphas).exponential_().log()
     return ((alphas.log_softmax(dim=-1) + gumbel) / temperature).softmax(dim=-1)
 
 
 @dataclass(frozen=True)
-class Concrete:
+class Concrete(Temperature):
     """SNAS: draws from the concrete distribution, colder over the search (1812.09926, eq. 6).
 
     Args:
@@ -104,48 +90,37 @@ class Concrete:
     samples: ClassVar[bool] = False
     deterministic: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
-        Temperature(self.start, self.end)
-
     def mixing_weights(self, alphas: Tensor, progress: float) -> Tensor:
-        """A draw for each row."""
-        return relaxed_samples(alphas, Temperature(self.start, self.end).at(progress))
+        return draw_concrete(alphas, self.at(progress))
 
     def shares(self, alphas: Tensor) -> Tensor:
-        """Softmax of each row, the probability of each candidate at temperature 0."""
+        """Returns the probability of each candidate at temperature 0."""
         return alphas.softmax(dim=-1)
 
 
 @dataclass(frozen=True)
-class GumbelMax:
+class GumbelMax(Concrete):
     """GDAS: one candidate of each edge by a hard Gumbel draw (arXiv 1910.04465, equations 5 and 6).
 
-    Forward, the drawn candidate has weight 1 and the others 0, and they are not run; backward, the
-    draw is the concrete distribution's. Only the drawn candidate tells the alphas something.
+    In the forward pass the drawn candidate has weight 1; the others have weight 0 and do not run.
+    The backward pass uses the concrete distribution. Only the drawn candidate informs the alphas.
 
     Args:
-        start, end: Temperature of the backward pass; the published ones, between which GDAS goes in
-            a straight line and `Temperature` by equal factors.
+        start, end: Temperature of the backward pass; the published values, between which GDAS
+            interpolates linearly and `Temperature` geometrically.
     """
 
     start: float = 10.0
-    end: float = 0.1
     samples: ClassVar[bool] = True
-    deterministic: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        Temperature(self.start, self.end)
 
     def mixing_weights(self, alphas: Tensor, progress: float) -> Tensor:
-        """1 for the drawn candidate of each row, exactly 0 for the others."""
-        soft = relaxed_samples(alphas, Temperature(self.start, self.end).at(progress))
+        """Draws weights: 1 for one candidate of each row, exactly 0 for the others."""
+        # Soft draw and its largest entry as a one-hot row, both (edges, candidates).
+        soft = super().mixing_weights(alphas, progress)
         drawn = soft.detach().argmax(dim=-1, keepdim=True)
         hard = torch.zeros_like(soft).scatter_(-1, drawn, 1.0)
+        # Straight-through: the value of the hard draw, the gradient of the soft one.
         return hard - soft.detach() + soft
-
-    def shares(self, alphas: Tensor) -> Tensor:
-        """Softmax of each row, the probability of each candidate."""
-        return alphas.softmax(dim=-1)
 
 
 @dataclass(frozen=True)
@@ -160,38 +135,37 @@ class Dirichlet:
     deterministic: ClassVar[bool] = False
 
     def mixing_weights(self, alphas: Tensor, progress: float) -> Tensor:
-        """A draw for each row."""
-        return torch.distributions.Dirichlet(concentrations(alphas)).rsample()
+        return torch.distributions.Dirichlet(compute_concentrations(alphas)).rsample()
 
     def shares(self, alphas: Tensor) -> Tensor:
-        """The distribution's mean."""
-        strengths = concentrations(alphas)
-        return strengths / strengths.sum(dim=-1, keepdim=True)
+        """Returns the mean of the distribution: concentrations over their sum."""
+        concentrations = compute_concentrations(alphas)
+        return concentrations / concentrations.sum(dim=-1, keepdim=True)
 
 
-def concentrations(alphas: Tensor) -> Tensor:
-    """``elu(alpha) + 1``, kept above 0, where elu ends for very negative alphas."""
+def compute_concentrations(alphas: Tensor) -> Tensor:
+    """Computes ``elu(alpha) + 1``, kept above 0, its limit for very negative alphas."""
     return (torch.nn.functional.elu(alphas) + 1).clamp_min(1e-4)
 
 
 @dataclass(frozen=True)
 class Sigmoid:
-    """FairDARTS: every candidate for itself (arXiv 1911.12126, equation 6).
+    """FairDARTS: a sigmoid of each alpha by itself (arXiv 1911.12126, equation 6).
 
-    No candidate grows at the cost of another, so none has the advantage of being easy. The
-    published search adds `darts_lite.ZeroOne`.
+    No candidate grows at the cost of another, so an easy one has no advantage. The published search
+    adds `darts_lite.ZeroOne`.
     """
 
     samples: ClassVar[bool] = False
     deterministic: ClassVar[bool] = True
 
     def mixing_weights(self, alphas: Tensor, progress: float) -> Tensor:
-        """Sigmoid of each entry."""
         return alphas.sigmoid()
 
     def shares(self, alphas: Tensor) -> Tensor:
-        """Sigmoid of each entry; a row need not sum to 1."""
+        """Returns a sigmoid of each entry; a row need not sum to 1."""
         return alphas.sigmoid()
 
 
 RELAXATIONS = (Softmax, Concrete, GumbelMax, Dirichlet, Sigmoid)
+"""The relaxations that can be built from their class path in a checkpoint."""

@@ -14,18 +14,17 @@ from darts_lite.networks.supernet import Supernet
 class SupernetLoss:
     """Cross-entropy of one batch, at the supernet's weights or at others.
 
-    At other weights nothing of the supernet changes: norms move copies of their statistics. With
-    several ranks the gradients in mixing weights and other weights are those of the joint batch.
+    At other weights the supernet stays unchanged: norms update copies of their statistics. With
+    several ranks, the gradients in mixing weights and other weights are those of the joint batch.
 
     Args:
-        supernet: Whose loss it is.
         images: ``(B, C, H, W)``.
         labels: ``(B,)``.
         mixing: Mixing weights, kind of cell -> ``(edges, candidates)``.
         order: The supernet's weights, in the order in which others will be given.
 
     Attributes:
-        logits, value: Of the last call, ``(B, classes)`` and a scalar, without a graph.
+        logits, value: Logits ``(B, classes)`` and loss of the last call, without a graph.
     """
 
     def __init__(
@@ -41,30 +40,34 @@ class SupernetLoss:
         self.logits = self.value = torch.empty(0)
 
     def __call__(self, weights: Sequence[Tensor] | None = None) -> Tensor:
-        """The loss, with a graph."""
-        logits = self._logits(weights)
+        """Computes the loss, with a graph; at the supernet's own weights if none are given."""
+        logits = self._compute_logits(weights)
         loss = cross_entropy(logits, self.labels)
         self.logits, self.value = logits.detach(), loss.detach()
         return loss
 
-    def _logits(self, weights: Sequence[Tensor] | None) -> Tensor:
+    def _compute_logits(self, weights: Sequence[Tensor] | None) -> Tensor:
+        # Identities whose gradients become means over all ranks; (edges, candidates) per kind.
         mixing = dict(zip(self.mixing, replicated(*self.mixing.values()), strict=True))
         if weights is None:
             return self.supernet(self.images, mixing)
+        # Name -> other weight, which takes the place of the supernet's weight of its shape.
         names = {parameter: name for name, parameter in self.supernet.named_parameters()}
         others = replicated(*weights)
         state = {names[own]: other for own, other in zip(self.order, others, strict=True)}
+        # Copies of the running statistics take the updates of this pass.
         state |= {name: buffer.clone() for name, buffer in self.supernet.named_buffers()}
         return functional_call(self.supernet, state, (self.images, mixing))
 
 
-def evaluated(
+def evaluate(
     supernet: Supernet, mixing: Mapping[str, Tensor], batches: Iterable[tuple[Tensor, Tensor]]
 ) -> tuple[float, float]:
-    """Loss and accuracy with norms that use the statistics of each batch, and change none.
+    """Computes loss and accuracy with norms that use the statistics of each batch and change none.
 
-    For mixing weights that the running statistics do not belong to.
+    It suits mixing weights that the running statistics do not belong to.
     """
+    # In training mode norms use the batch; their running statistics are put back afterwards.
     statistics = [buffer.clone() for buffer in supernet.buffers()]
     training, dtype = supernet.training, next(supernet.parameters()).dtype
     supernet.train()
@@ -73,6 +76,7 @@ def evaluated(
         for buffer, value in zip(supernet.buffers(), statistics, strict=True):
             buffer.copy_(value)
     supernet.train(training)
+    # All batches together: (N, classes) and (N,).
     logits, labels = (torch.cat(parts) for parts in zip(*outputs, strict=True))
     accuracy = (logits.argmax(dim=1) == labels).float().mean()
     return float(cross_entropy(logits.float(), labels)), float(accuracy)

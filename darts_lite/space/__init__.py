@@ -1,1 +1,1 @@
-"""What may be chosen, and what was chosen."""
+"""Search spaces, and the architectures that come out of them."""

@@ -1,4 +1,4 @@
-"""The frozen result of a search: which operations the cells keep, in which skeleton they stand."""
+"""The frozen result of a search: the operations that its cells keep, and the skeleton."""
 
 import copy
 import dataclasses
@@ -15,13 +15,11 @@ from darts_lite.space.genotype import (
     read_cell,
     read_concat,
     read_genotype,
-    read_integer,
-    read_sequence,
     state_name,
     write_genotype,
 )
 from darts_lite.space.nasbench201 import read_string, write_cell
-from darts_lite.space.search_space import LARGEST, SkeletonSettings, nasbench201_space
+from darts_lite.space.search_space import SkeletonSettings, nasbench201_space
 from darts_lite.storage.atomic_files import write_text
 
 FORMAT = "darts_lite/architecture"
@@ -35,18 +33,18 @@ class Architecture:
 
     Args:
         cells: ``"normal"``, ``"reduce"`` -> nodes -> edges ``(operation, source)``. A source is the
-            index of an earlier state: 0 and 1 are the cell's inputs, node ``i`` is ``2 + i``; in
-            a wiring of one input 0 is that, and node ``i`` is ``1 + i``.
-            Operations are named as in `darts_lite.OPERATIONS`, or ``module.Name``, which
-            is looked up only when a net is built.
-        concat: Kind -> states whose concatenation is the cell's output; if not given, all nodes,
-            or the last, as the wiring has it.
-        skeleton: Each of its `kinds` needs a cell.
+            index of an earlier state: 0 and 1 are the cell's inputs, node ``i`` is ``2 + i``. In a
+            wiring with one input, 0 is that input and node ``i`` is ``1 + i``. Operations are names
+            in `darts_lite.OPERATIONS`, or ``module.Name``, which is looked up only when a net is
+            built.
+        concat: Kind -> states whose concatenation is the cell's output; if not given, all nodes
+            or the last one, depending on the wiring.
+        skeleton: The fixed frame around the cells. Each of its `kinds` needs a cell.
         space: Name of the search space.
         found_by: How it was found (algorithm, seed, steps, ...), as plain JSON values.
 
     Raises:
-        ValueError: if anything does not fit together; the line says what and where.
+        ValueError: if anything does not fit together; the message says what and where.
     """
 
     cells: dict[str, Cell]
@@ -56,12 +54,12 @@ class Architecture:
     found_by: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        given = _mapping(self.cells, "cells", KINDS, required=self.skeleton.kinds)
+        given = _check_keys(self.cells, "cells", KINDS, required=self.skeleton.kinds)
         inputs = self.skeleton.inputs
         cells = {k: read_cell(given[k], f"cells.{k}", inputs) for k in KINDS if k in given}
         self.skeleton.check_size({kind: sum(map(len, cell)) for kind, cell in cells.items()})
         usual = {kind: self.skeleton.outputs(len(cell)) for kind, cell in cells.items()}
-        outputs = {**usual, **_mapping(self.concat, "concat", tuple(cells))}
+        outputs = {**usual, **_check_keys(self.concat, "concat", tuple(cells))}
         concat = {
             kind: read_concat(outputs[kind], len(cell), f"concat.{kind}", inputs)
             for kind, cell in cells.items()
@@ -70,7 +68,7 @@ class Architecture:
             raise ValueError(f"space: must be a name, got {short(self.space)}")
         object.__setattr__(self, "cells", cells)
         object.__setattr__(self, "concat", concat)
-        object.__setattr__(self, "found_by", _plain(self.found_by))
+        object.__setattr__(self, "found_by", _copy_plain(self.found_by))
 
     def __str__(self) -> str:
         frame = self.skeleton
@@ -92,9 +90,9 @@ class Architecture:
 
     @property
     def sees(self) -> bool:
-        """Whether a path other than of ``none`` leads from input to output in every cell."""
+        """True if a path without ``none`` leads from an input to the output in every cell."""
         for kind, cell in self.cells.items():
-            seeing = [True] * self.skeleton.inputs
+            seeing = [True] * self.skeleton.inputs  # of each state: does the image reach it?
             for edges in cell:
                 seeing.append(any(name != "none" and seeing[source] for name, source in edges))
             if not any(seeing[state] for state in self.concat[kind]):
@@ -108,24 +106,19 @@ class Architecture:
         reductions: Sequence[int] | None = None,
         stem: str | None = None,
     ) -> "Architecture":
-        """A copy in another skeleton: search small, retrain large.
+        """Returns a copy in another skeleton: search small, retrain large.
 
-        Another number of cells without `reductions` puts these back to one and two thirds.
-
-        Raises:
-            ValueError: if a value is out of range.
+        A new number of cells without `reductions` moves these to one and two thirds of the depth.
         """
         changes = {"channels": channels, "cells": cells, "reductions": reductions, "stem": stem}
-        given: dict[str, Any] = {
-            name: value for name, value in changes.items() if value is not None
-        }
+        given: dict[str, Any] = {k: v for k, v in changes.items() if v is not None}
         if given.get("cells", self.skeleton.cells) != self.skeleton.cells:
             given.setdefault("reductions", None)
-        skeleton = _skeleton({**dataclasses.asdict(self.skeleton), **given})
+        skeleton = _read_skeleton({**dataclasses.asdict(self.skeleton), **given})
         return dataclasses.replace(self, skeleton=skeleton)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, as they stand in ``architecture.json`` and in checkpoints."""
+        """Returns plain JSON values, as ``architecture.json`` and checkpoints hold them."""
         frame = self.skeleton
         return {
             "format": FORMAT,
@@ -148,31 +141,27 @@ class Architecture:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> "Architecture":
-        """The inverse of `to_dict`, for values from anywhere.
-
-        Raises:
-            ValueError: saying what is wrong and where, as ``cells.normal[2][0]: ...``.
-        """
+        """Builds an architecture from what `to_dict` returns, and checks every value."""
         if not isinstance(value, Mapping) or value.get("format") != FORMAT:
             raise ValueError(f"expected an object with 'format': {FORMAT!r}, got {short(value)}")
         version = value.get("version")
         if type(version) is not int or version != VERSION:
             raise ValueError(f"version: must be {VERSION}, got {short(version)}")
         contents = [field.name for field in dataclasses.fields(cls)]
-        fields = _mapping(value, "", ("format", "version", *contents), required=contents)
-        skeleton = _skeleton(fields["skeleton"])
-        return cls(**{**{name: fields[name] for name in contents}, "skeleton": skeleton})
+        fields = _check_keys(value, "", ("format", "version", *contents), required=contents)
+        values = {name: fields[name] for name in contents}
+        return cls(**{**values, "skeleton": _read_skeleton(fields["skeleton"])})
 
     def save(self, path: str | Path) -> None:
-        """Writes a JSON file whole, one node per line."""
-        write_text(path, _pretty(self.to_dict()) + "\n")
+        """Writes a JSON file, one node per line; a failure leaves an older file intact."""
+        write_text(path, _format_json(self.to_dict()) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> "Architecture":
         """Reads what `save` wrote; nothing in the file is imported or evaluated.
 
         Raises:
-            FileNotFoundError: if there is no such file.
+            FileNotFoundError: if the file cannot be read.
             ValueError: if it is not UTF-8, not JSON, or not an architecture.
         """
         try:
@@ -186,10 +175,11 @@ class Architecture:
             raise ValueError(f"{str(path)!r} is not an architecture file: {error}") from error
 
     def genotype(self) -> str:
-        """The cells as ``Genotype(normal=[('sep_conv_3x3', 1), ...], ...)``, as DARTS prints it.
+        """Returns the cells as text, as other programs print them.
 
-        Cells of one input that keep all edges as NAS-Bench-201 does:
-        ``|nor_conv_3x3~0|+|none~0|skip_connect~1|``.
+        Cells with one input that keep all edges are written as in NAS-Bench-201:
+        ``|nor_conv_3x3~0|+|none~0|skip_connect~1|``. All others are written as in DARTS:
+        ``Genotype(normal=[('sep_conv_3x3', 1), ...], ...)``.
         """
         if self.skeleton.inputs == 1:
             cell = [sorted(edges, key=lambda edge: edge[1]) for edges in self.cells["normal"]]
@@ -204,14 +194,8 @@ class Architecture:
     ) -> "Architecture":
         """Reads ``Genotype(...)``, as `genotype` writes it and other DARTS code prints it.
 
-        Args:
-            text: See `darts_lite.space.genotype.read_genotype`.
-            skeleton: If not given, DARTS' for CIFAR-10; without reductions where the text has no
-                reducing cell.
-            space: Name of the search space.
-
-        Raises:
-            ValueError: if the text is malformed.
+        If no skeleton is given, it is DARTS' for CIFAR-10, without reductions if the text has no
+        reducing cell. See `darts_lite.space.genotype.read_genotype` for the form of the text.
         """
         cells, concat = read_genotype(text)
         if skeleton is None and "reduce" not in cells:
@@ -220,21 +204,16 @@ class Architecture:
 
     @classmethod
     def from_cell(cls, text: str, skeleton: SkeletonSettings | None = None) -> "Architecture":
-        """An architecture of NAS-Bench-201 from its string, in the benchmark's skeleton by default.
-
-        Raises:
-            ValueError: if the string is malformed.
-        """
+        """Reads a string of NAS-Bench-201; the default skeleton is the benchmark's."""
         space = nasbench201_space()
         return cls({"normal": read_string(text)}, {}, skeleton or space.skeleton, space.name)
 
     @classmethod
     def of(cls, value: "Architecture | Mapping[str, Any] | str | Path") -> "Architecture":
-        """An architecture as it is, or from its `to_dict`, name, text or file.
+        """Returns an architecture unchanged, or reads it from `to_dict`, a name, a text or a file.
 
         Raises:
-            FileNotFoundError: if it is neither a known name nor a file.
-            ValueError: if its content is wrong.
+            FileNotFoundError: if a path or text is neither a known name nor a file.
         """
         match value:
             case Architecture():
@@ -250,7 +229,7 @@ class Architecture:
         return cls.from_dict(value)
 
 
-def _mapping(
+def _check_keys(
     value: Any, where: str, allowed: Collection[str], required: Collection[str] = ()
 ) -> Mapping[str, Any]:
     place = f"{where}: " if where else ""
@@ -265,26 +244,17 @@ def _mapping(
     return value
 
 
-def _skeleton(value: Any) -> SkeletonSettings:
+def _read_skeleton(value: Any) -> SkeletonSettings:
     names = [field.name for field in dataclasses.fields(SkeletonSettings)]
     required = [name for name in names if name != "wiring"]
-    fields = dict(_mapping(value, "skeleton", names, required))
-    for name in ("channels", "cells"):
-        read_integer(fields[name], range(1, LARGEST + 1), "skeleton", name)
-    if not isinstance(fields["stem"], str):
-        raise ValueError(f"skeleton: stem must be a name, got {short(fields['stem'])}")
-    if fields["reductions"] not in (None, [], ()):
-        listed = read_sequence(fields["reductions"], "skeleton.reductions", "cell")
-        fields["reductions"] = [
-            read_integer(cell, range(fields["cells"]), "skeleton", "reductions") for cell in listed
-        ]
+    fields = _check_keys(value, "skeleton", names, required)
     try:
         return SkeletonSettings(**fields)
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise ValueError(f"skeleton: {error}") from error
 
 
-def _plain(value: Any) -> dict[str, Any]:
+def _copy_plain(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"found_by: expected keys and values, got {short(value)}")
     try:
@@ -293,30 +263,25 @@ def _plain(value: Any) -> dict[str, Any]:
         raise ValueError(f"found_by: must hold plain JSON values only ({error})") from error
 
 
-def _pretty(value: Any, levels: int = 3, indent: str = "") -> str:
-    """JSON text; what is too long for a line is broken into its items, down to `levels`."""
+def _format_json(value: Any, levels: int = 3, indent: str = "") -> str:
+    """Returns JSON text; breaks a value that is too long for a line into items, `levels` deep."""
     line = json.dumps(value)
     if levels == 0 or len(indent + line) <= 90 or not isinstance(value, dict | list):
         return line
     inner = indent + "  "
-    named = value.items() if isinstance(value, dict) else [(None, item) for item in value]
-    items = [
-        inner + ("" if name is None else f"{json.dumps(name)}: ") + _pretty(item, levels - 1, inner)
-        for name, item in named
-    ]
+    if isinstance(value, dict):
+        labelled = [(f"{json.dumps(name)}: ", item) for name, item in value.items()]
+    else:
+        labelled = [("", item) for item in value]
+    items = [inner + label + _format_json(item, levels - 1, inner) for label, item in labelled]
     return line[0] + "\n" + ",\n".join(items) + f"\n{indent}{line[-1]}"
 
 
 PUBLISHED_SKELETON = SkeletonSettings(channels=36, cells=20, stem="conv3x3")
-"""The network that DARTS trains on CIFAR-10 (arXiv 1806.09055, section 3.2)."""
+"""The skeleton of the network that DARTS trains on CIFAR-10 (arXiv 1806.09055, section 3.2)."""
 
 ARCHITECTURES: Mapping[str, Architecture] = {
-    name: Architecture(
-        cells={"normal": normal, "reduce": reduce},
-        skeleton=PUBLISHED_SKELETON,
-        space="darts",
-        found_by={"source": source},
-    )
-    for name, (source, normal, reduce) in PUBLISHED.items()
+    name: Architecture(read_genotype(text)[0], {}, PUBLISHED_SKELETON, "darts", {"source": source})
+    for name, (source, text) in PUBLISHED.items()
 }
-"""Published cells by the name that their authors gave them."""
+"""Published cells, by the names that their authors gave them."""

@@ -14,9 +14,9 @@ kernel, dilation          forward             input gradient      weight gradien
 5x5, dilated 2            0.67, 0.20          7.3, 2.1; here 1.0  35.9, 13.7; here 3.6, 1.8
 ========================  ==================  ==================  ============================
 
-Hence, there: the input gradient is a forward convolution with the kernel turned round; a weight
-gradient with dilation is one without on interleaved subgrids; one of five columns is put together
-from two of three. On other devices and dtypes torch chooses.
+Hence three replacements: the input gradient becomes a forward convolution with the flipped kernel;
+a weight gradient with dilation becomes one without dilation on interleaved subgrids; and one of
+five columns is joined from two of three columns. On other devices and dtypes torch chooses.
 """
 
 import math
@@ -28,26 +28,16 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
 CACHED_BYTES = 2**23
-"""About what a map may take to be still in the cache when the next call reads it."""
+"""Approximate size, in bytes, of a map that is still in the cache when the next call reads it."""
 
 HAS_ONEDNN = torch.backends.mkldnn.is_available()
 
 FAST_COLUMNS = 3
-"""Most kernel columns of oneDNN's fast weight gradient."""
+"""Largest number of kernel columns for which oneDNN's weight gradient is fast."""
 
 
 class DepthwiseConv2d(nn.Conv2d):
-    """One ``size x size`` kernel per channel, padded so that only the stride makes maps smaller.
-
-    ``(B, C, H, W)`` -> ``(B, C, ceil(H / stride), ceil(W / stride))``. The weight is
-    ``(C, 1, size, size)``.
-
-    Args:
-        channels: Number of channels.
-        size: Rows and columns of a kernel, odd.
-        stride: Step between outputs.
-        dilation: Step between the pixels that one output reads.
-    """
+    """One ``size x size`` kernel per channel; computes `depthwise`."""
 
     def __init__(self, channels: int, size: int, stride: int = 1, dilation: int = 1) -> None:
         padding = dilation * (size // 2)
@@ -56,65 +46,62 @@ class DepthwiseConv2d(nn.Conv2d):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
         return depthwise(x, self.weight, self.stride[0], self.dilation[0])
 
 
 def depthwise(x: Tensor, weight: Tensor, stride: int = 1, dilation: int = 1) -> Tensor:
-    """A depthwise convolution with odd kernels, padded by ``dilation * (size // 2)``.
+    """Computes a depthwise convolution with odd kernels, padded by ``dilation * (size // 2)``.
 
-    Args:
-        x: ``(B, C, H, W)``.
-        weight: ``(C, 1, size, size)``.
-        stride: Step between outputs.
-        dilation: Step between the pixels that one output reads.
-
-    Returns:
-        ``(B, C, ceil(H / stride), ceil(W / stride))``.
+    ``(B, C, H, W)`` -> ``(B, C, ceil(H / stride), ceil(W / stride))``. The weight is
+    ``(C, 1, size, size)``; one output reads pixels that lie `dilation` apart.
     """
     if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-        dtype = torch.get_autocast_dtype("cpu")  # in which everything takes longer on a CPU
+        dtype = torch.get_autocast_dtype("cpu")  # on a CPU slower than float32
         with torch.autocast("cpu", enabled=False):
             return depthwise(x.float(), weight.float(), stride, dilation).to(dtype)
-    if stride == dilation > 1:  # reads one pixel of `stride` only
+    if stride == dilation > 1:  # all pixels that are read lie on one subsampled grid
         x, stride, dilation = x[:, :, ::stride, ::stride], 1, 1
     if torch.is_grad_enabled() and _has_slow_gradients(x, weight, stride, dilation):
         return _Depthwise.apply(x, weight, stride, dilation)
-    return _plain(x, weight, stride, dilation)
+    return _convolve(x, weight, stride, dilation)
 
 
 def depthwise_gradients(
     x: Tensor,
     weight: Tensor,
-    slope: Tensor,
+    grad_output: Tensor,
     stride: int,
     dilation: int,
     needed: Sequence[bool],
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Gradients of `depthwise` in x and in the weight, where `needed`.
+    """Computes the gradients of `depthwise` in x and in the weight; None where not `needed`.
 
     Args:
-        x, weight, stride, dilation: As `depthwise` got them, x perhaps before it was `repeated`.
-        slope: Gradient in its result.
-        needed: Whether that in x is needed (after it was repeated), and that in the weight.
+        x, weight, stride, dilation: Arguments of `depthwise`; x may have its channels not yet
+            repeated (`repeat_channels`), ``(B, C / copies, H, W)``.
+        grad_output: Gradient in its result, ``(B, C, H', W')``.
+        needed: Whether the gradients in x, with repeated channels, and in the weight are needed.
     """
     size = weight.shape[-1]
-    of_x = of_weight = None
+    grad_x = grad_weight = None
     if _has_slow_gradients(x, weight, stride, dilation):
         if needed[1]:
-            of_weight = weight_gradient(x, slope, size, stride, dilation)
+            grad_weight = compute_weight_gradient(x, grad_output, size, stride, dilation)
         if needed[0] and stride == 1:
-            return depthwise(slope, weight.flip(2, 3), dilation=dilation), of_weight
+            # Each input pixel receives grad_output through the kernel read backwards in both
+            # axes: a convolution with the flipped kernel, (B, C, H, W).
+            return depthwise(grad_output, weight.flip(2, 3), dilation=dilation), grad_weight
         needed = (needed[0], False)
     if any(needed):
-        x = repeated(x, slope.shape[1] // x.shape[1])
+        # Everything else is left to torch.
+        x = repeat_channels(x, grad_output.shape[1] // x.shape[1])  # (B, C, H, W)
         padding = [dilation * (size // 2)] * 2
-        of_x, rest = _convolution_backward(slope, x, weight, stride, padding, dilation, needed)
-        of_weight = rest if of_weight is None else of_weight
-    return of_x, of_weight
+        grad_x, rest = _backpropagate(grad_output, x, weight, stride, padding, dilation, needed)
+        grad_weight = rest if grad_weight is None else grad_weight
+    return grad_x, grad_weight
 
 
-def _plain(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
+def _convolve(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
     padding = dilation * (weight.shape[-1] // 2)
     return conv2d(x, weight, None, stride, padding, dilation, len(weight))
 
@@ -132,77 +119,83 @@ def _has_slow_gradients(x: Tensor, weight: Tensor, stride: int, dilation: int) -
 
 
 class _Depthwise(torch.autograd.Function):
-    """Its backward pass is made of differentiable calls, so it has gradients itself."""
+    """`depthwise` with fast gradients, which are differentiable calls themselves."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.stride, ctx.dilation = stride, dilation
-        x = x.contiguous(memory_format=torch.channels_last)
-        return _plain(x, weight, stride, dilation)
+        return _convolve(x.contiguous(memory_format=torch.channels_last), weight, stride, dilation)
 
     @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         needed = ctx.needs_input_grad[:2]
-        gradients = depthwise_gradients(x, weight, slope, ctx.stride, ctx.dilation, needed)
+        gradients = depthwise_gradients(x, weight, grad_output, ctx.stride, ctx.dilation, needed)
         return *gradients, None, None
 
 
-def weight_gradient(x: Tensor, slope: Tensor, size: int, stride: int, dilation: int) -> Tensor:
-    """Gradient of a depthwise convolution in its weight, by the fast kernels.
+def compute_weight_gradient(
+    x: Tensor, grad_output: Tensor, size: int, stride: int, dilation: int
+) -> Tensor:
+    """Computes the gradient of a depthwise convolution in its weight with the fast kernels.
 
     Args:
         x: The convolution's input, ``(B, C, H, W)``.
-        slope: Gradient in its output, ``(B, copies * C, H', W')``.
+        grad_output: Gradient in its output, ``(B, copies * C, H', W')``.
         size: 3 or 5, rows and columns of the kernels.
         stride: 1 or 2.
-        dilation: Step between the pixels that one output reads; 1 where there is a stride.
+        dilation: 1 where there is a stride.
 
     Returns:
         ``(copies * C, 1, size, size)``.
     """
-    images = max(1, len(x) * CACHED_BYTES // (slope.numel() * slope.element_size()))
-    parts = zip(x.split(images), slope.split(images), strict=True)
-    gradients = [_part_of_weight_gradient(*part, size, stride, dilation) for part in parts]
+    # The gradient is a sum over images, taken in groups of images whose maps fit into the cache.
+    images = max(1, len(x) * CACHED_BYTES // (grad_output.numel() * grad_output.element_size()))
+    groups = zip(x.split(images), grad_output.split(images), strict=True)
+    gradients = [_compute_group_gradient(*group, size, stride, dilation) for group in groups]
     return torch.stack(gradients).sum(dim=0) if len(gradients) > 1 else gradients[0]
 
 
-def _part_of_weight_gradient(
-    x: Tensor, slope: Tensor, size: int, stride: int, dilation: int
+def _compute_group_gradient(
+    x: Tensor, grad_output: Tensor, size: int, stride: int, dilation: int
 ) -> Tensor:
-    copies = slope.shape[1] // x.shape[1]
+    copies = grad_output.shape[1] // x.shape[1]
     if size <= FAST_COLUMNS:
-        x, slope = subgrids(x, dilation, copies), subgrids(slope, dilation)
-        return _kernel_gradient(x, slope, size, size, stride)
-    # Outputs moved against the input by two of its columns in all make two kernels of three columns
-    # out of five; the middle column is in both. The fast kernels want `size` rows at least.
+        # Pixels that one output reads lie on one subgrid, where they are neighbours: no dilation.
+        x = split_grids(x, dilation, copies)
+        grad_output = split_grids(grad_output, dilation)
+        return _compute_kernel_gradient(x, grad_output, size, size, stride)
+    # Five columns come from two kernels of three, whose outputs lie two input columns apart; both
+    # contain the middle column. The fast kernels need at least `size` rows.
     moved = 2 // stride
-    x = subgrids(x, dilation, copies, rows=size, columns=(1, 1))
-    slope = subgrids(slope, dilation, rows=-(-size // stride), columns=(0, moved))
-    left = _kernel_gradient(x, slope, size, FAST_COLUMNS, stride)
-    right = _kernel_gradient(x, _moved(slope, moved), size, FAST_COLUMNS, stride)
-    return torch.cat([left, right[..., 1:]], dim=-1)
+    x = split_grids(x, dilation, copies, rows=size, columns=(1, 1))
+    grad_output = split_grids(grad_output, dilation, rows=-(-size // stride), columns=(0, moved))
+    left = _compute_kernel_gradient(x, grad_output, size, FAST_COLUMNS, stride)  # (C, 1, 5, 3)
+    right = _compute_kernel_gradient(x, _move_right(grad_output, moved), size, FAST_COLUMNS, stride)
+    return torch.cat([left, right[..., 1:]], dim=-1)  # columns 0 to 2 and 3 to 4
 
 
-def repeated(x: Tensor, copies: int) -> Tensor:
-    """``(B, C, H, W)`` -> ``(B, copies * C, H, W)`` in channels_last, all channels copy by copy."""
+def repeat_channels(x: Tensor, copies: int) -> Tensor:
+    """Returns ``(B, copies * C, H, W)`` in channels_last, all channels of x copy by copy."""
     if copies == 1:
         return x
     rows = x.permute(0, 2, 3, 1).unsqueeze(3)  # (B, H, W, 1, C)
     return rows.expand(-1, -1, -1, copies, -1).flatten(3).permute(0, 3, 1, 2)
 
 
-def _kernel_gradient(x: Tensor, slope: Tensor, rows: int, columns: int, stride: int) -> Tensor:
+def _compute_kernel_gradient(
+    x: Tensor, grad_output: Tensor, rows: int, columns: int, stride: int
+) -> Tensor:
     x = x.contiguous(memory_format=torch.channels_last)
-    slope = slope.contiguous(memory_format=torch.channels_last)
+    grad_output = grad_output.contiguous(memory_format=torch.channels_last)
     kernel = x.new_empty(x.shape[1], 1, rows, columns)  # only its shape is read
     padding = [rows // 2, columns // 2]
-    return _convolution_backward(slope, x, kernel, stride, padding, 1, (False, True))[1]
+    return _backpropagate(grad_output, x, kernel, stride, padding, 1, (False, True))[1]
 
 
-def _convolution_backward(
-    slope: Tensor,
+def _backpropagate(
+    grad_output: Tensor,
     x: Tensor,
     weight: Tensor,
     stride: int,
@@ -210,51 +203,46 @@ def _convolution_backward(
     dilation: int,
     needed: Sequence[bool],
 ) -> tuple[Any, Any]:
-    of_x, of_weight, _ = torch.ops.aten.convolution_backward(
-        slope,
-        x,
-        weight,
-        None,
-        [stride, stride],
-        padding,
-        [dilation, dilation],
-        False,
-        [0, 0],
-        len(weight),
-        [*needed, False],
+    geometry = [stride, stride], padding, [dilation, dilation]
+    # Behind the geometry: not transposed, no output padding, one group per channel.
+    grad_x, grad_weight, _ = torch.ops.aten.convolution_backward(
+        grad_output, x, weight, None, *geometry, False, [0, 0], len(weight), [*needed, False]
     )
-    return of_x, of_weight
+    return grad_x, grad_weight
 
 
-def subgrids(
+def split_grids(
     x: Tensor, step: int, copies: int = 1, rows: int = 0, columns: tuple[int, int] = (0, 0)
 ) -> Tensor:
-    """The ``step * step`` interleaved grids of a map, on each of which a dilation is none.
+    """Splits a map into ``step * step`` interleaved grids, on which a dilation of `step` is 1.
 
     Args:
         x: ``(B, C, H, W)``; sides that `step` does not divide are padded with zeros.
-        step: How many grids on each axis.
-        copies: How often to repeat the channels.
-        rows: Grids of fewer rows are padded with zeros.
-        columns: How many of zeros to add on the left and on the right.
+        step: Number of grids on each axis.
+        copies: Number of times that the channels are repeated.
+        rows: Smallest number of rows; grids with fewer are padded with zeros.
+        columns: Numbers of columns of zeros to add on the left and on the right.
 
     Returns:
         ``(step * step * B, copies * C, H', W')`` in channels_last, written in one go. In memory,
-        zeros for the columns on the right precede it.
+        as many zeros as the columns on the right have precede it.
     """
     left, right = columns
     if step == 1 and left == right == 0 and rows <= x.shape[2]:
-        return repeated(x, copies).contiguous(memory_format=torch.channels_last)
+        return repeat_channels(x, copies).contiguous(memory_format=torch.channels_last)
     if x.shape[2] % step or x.shape[3] % step:
         x = pad(x, (0, -x.shape[3] % step, 0, -x.shape[2] % step))
     images, channels, *sides = x.shape
     height, width = (side // step for side in sides)
+    # Pixel (y, x) goes to grid (y % step, x % step), which becomes part of the batch dimension.
     grids = x.permute(0, 2, 3, 1).reshape(images, height, step, width, step, channels)
     grids = grids.permute(2, 4, 0, 1, 3, 5).unsqueeze(5)  # (step, step, B, H', W', 1, C)
+    # The result lies behind `before` zeros, so that `_move_right` may look in front of it.
     shape = (step, step, images, max(height, rows), left + width + right, copies, channels)
     before = right * copies * channels
     memory = x.new_empty(before + math.prod(shape))
     result = memory[before:].view(shape)
+    # Zeros go to the added rows and columns only; the pixels are written over the rest.
     inside = result.narrow(3, 0, height).narrow(4, left, width)
     if inside.shape != shape:
         memory[:before].zero_()
@@ -265,6 +253,10 @@ def subgrids(
     return result.view(-1, *shape[3:5], copies * channels).permute(0, 3, 1, 2)
 
 
-def _moved(x: Tensor, columns: int) -> Tensor:
-    """What `subgrids` returned, moved to the right by the columns it added there."""
+def _move_right(x: Tensor, columns: int) -> Tensor:
+    """Moves a result of `split_grids` by the columns of zeros that it has on the right.
+
+    The view begins `columns` pixels earlier in memory: each row starts with the zeros that end the
+    row before it, and the first row with the zeros in front of the result.
+    """
     return x.as_strided(x.shape, x.stride(), x.storage_offset() - columns * x.shape[1])

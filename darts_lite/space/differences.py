@@ -1,4 +1,4 @@
-"""How two architectures differ, edge by edge, in words."""
+"""Compares two architectures edge by edge, and tells the differences in words."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -6,52 +6,41 @@ from dataclasses import dataclass, fields
 from darts_lite.space.architecture import Architecture
 from darts_lite.space.genotype import Cell, state_name
 
-Reads = tuple[int, str]
-"""A node and the name of the state that it reads."""
+Connection = tuple[int, str]
+"""A node, and the name of a state that it reads."""
 
 
 @dataclass(frozen=True)
 class CellDifference:
-    """Two cells of one kind.
+    """The edges that two cells of one kind share, and those that they do not.
 
     Args:
-        same: Edges that both have, with the same operation.
-        changed: Edges that both have: the first one's operations and the second one's.
-        only: Edges that only the first one has, and those that only the second one has.
+        same: Edges in both cells, with the same operations in both.
+        changed: Edges in both cells: the operations in the first one and in the second one.
+        only: Edges in the first cell only, and edges in the second cell only.
     """
 
-    same: Mapping[Reads, list[str]]
-    changed: Mapping[Reads, tuple[list[str], list[str]]]
-    only: tuple[Mapping[Reads, list[str]], Mapping[Reads, list[str]]]
+    same: Mapping[Connection, list[str]]
+    changed: Mapping[Connection, tuple[list[str], list[str]]]
+    only: tuple[Mapping[Connection, list[str]], Mapping[Connection, list[str]]]
 
 
-def cell_difference(first: Cell, second: Cell, inputs: tuple[int, int] = (2, 2)) -> CellDifference:
-    """Compares two cells; a node may read a state by several operations.
-
-    Args:
-        first, second: The cells.
-        inputs: How many cells before it each of them reads.
-    """
-    ours, theirs = (
-        _edges(cell, count) for cell, count in zip((first, second), inputs, strict=True)
-    )
-    shared = ours.keys() & theirs.keys()
+def compare_cells(first: Cell, second: Cell, inputs: tuple[int, int] = (2, 2)) -> CellDifference:
+    """Compares cells with so many `inputs`; a node may read a state by several operations."""
+    ours, theirs = _collect_edges(first, inputs[0]), _collect_edges(second, inputs[1])
+    shared = [edge for edge in ours if edge in theirs]
     return CellDifference(
-        {edge: ours[edge] for edge in ours if edge in shared and ours[edge] == theirs[edge]},
-        {
-            edge: (ours[edge], theirs[edge])
-            for edge in ours
-            if edge in shared and ours[edge] != theirs[edge]
-        },
+        {edge: ours[edge] for edge in shared if ours[edge] == theirs[edge]},
+        {edge: (ours[edge], theirs[edge]) for edge in shared if ours[edge] != theirs[edge]},
         (
-            {edge: names for edge, names in ours.items() if edge not in shared},
-            {edge: names for edge, names in theirs.items() if edge not in shared},
+            {edge: names for edge, names in ours.items() if edge not in theirs},
+            {edge: names for edge, names in theirs.items() if edge not in ours},
         ),
     )
 
 
-def _edges(cell: Cell, inputs: int) -> dict[Reads, list[str]]:
-    found: dict[Reads, list[str]] = {}
+def _collect_edges(cell: Cell, inputs: int) -> dict[Connection, list[str]]:
+    found: dict[Connection, list[str]] = {}
     for node, edges in enumerate(cell):
         for name, source in sorted(edges, key=lambda edge: edge[1]):
             found.setdefault((node, state_name(source, inputs)), []).append(name)
@@ -59,7 +48,7 @@ def _edges(cell: Cell, inputs: int) -> dict[Reads, list[str]]:
 
 
 def in_words(first: Architecture, second: Architecture) -> Iterator[str]:
-    """Lines that tell how B, the second one, differs from A; none where they are the same."""
+    """Yields lines that tell how `second`, called B, differs from `first`, called A."""
     for field in fields(first.skeleton):
         name = "reduction_cells" if field.name == "reductions" else field.name
         a, b = (getattr(each.skeleton, name) for each in (first, second))
@@ -69,13 +58,13 @@ def in_words(first: Architecture, second: Architecture) -> Iterator[str]:
         if kind not in first.cells or kind not in second.cells:
             yield f"{kind} cell: only in {'A' if kind in first.cells else 'B'}"
             continue
-        yield from _cell_in_words(kind, first, second)
+        yield from _compare_kind(kind, first, second)
 
 
-def _cell_in_words(kind: str, first: Architecture, second: Architecture) -> Iterator[str]:
+def _compare_kind(kind: str, first: Architecture, second: Architecture) -> Iterator[str]:
     pair = (first, second)
     ours, theirs = (each.cells[kind] for each in pair)
-    found = cell_difference(ours, theirs, (first.skeleton.inputs, second.skeleton.inputs))
+    found = compare_cells(ours, theirs, (first.skeleton.inputs, second.skeleton.inputs))
     a, b = (
         " and ".join(state_name(state, each.skeleton.inputs) for state in each.concat[kind])
         for each in pair

@@ -1,4 +1,4 @@
-"""Architectures of a space as points: tuples of choices, for searches that need no gradient."""
+"""Architectures of a space as points (tuples of choices), for searches without gradients."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -13,19 +13,18 @@ from darts_lite.space.genotype import Cell, Edge
 from darts_lite.space.search_space import SearchSpace
 
 Point = tuple[int, ...]
+"""The index of the chosen option, for each choice."""
 
 PATIENCE = 10_000
-"""Proposals in a row that are all known, after which a space counts as explored."""
-
-Choice = tuple[Any, ...]  # what there is to choose from
+"""Number of known proposals in a row after which a space counts as explored."""
 
 
 class Encoding:
     """All architectures of a space, each as one point.
 
-    The choices are, kind by kind and node by node: which earlier states the node reads, where it
-    may not read all, and an operation for each of them. Where a node keeps some of its edges only,
-    ``none`` is no choice.
+    For each node of each kind of cell there is one choice of the earlier states that it reads, and
+    one choice of the operation for each of these. If a node keeps only some of its edges, ``none``
+    is not among the operations.
 
     Attributes:
         sizes: Number of options of each choice.
@@ -35,7 +34,7 @@ class Encoding:
         self.space = space
         kept = space.kept_edges
         operations = tuple(name for name in space.candidates if kept is None or name != "none")
-        self._nodes: list[tuple[Choice, ...]] = []  # of one kind of cell
+        self._nodes: list[tuple[tuple[Any, ...], ...]] = []  # the same for every kind of cell
         for earlier in space.edges_per_node:
             count = earlier if kept is None else kept
             self._nodes.append((tuple(combinations(range(earlier), count)), *[operations] * count))
@@ -43,7 +42,7 @@ class Encoding:
         self.sizes = tuple(len(choice) for choice in choices)
 
     def architecture(self, point: Point, found_by: Mapping[str, Any] | None = None) -> Architecture:
-        """What a point stands for."""
+        """Builds the architecture that a point stands for."""
         remaining = iter(point)
         cells: dict[str, Cell] = {}
         for kind in self.space.skeleton.kinds:
@@ -52,16 +51,12 @@ class Encoding:
                 sources, *names = (choice[next(remaining)] for choice in choices)
                 nodes.append(tuple(zip(names, sources, strict=True)))
             cells[kind] = tuple(nodes)
-        return Architecture(
-            cells=cells,
-            skeleton=self.space.skeleton,
-            space=self.space.name,
-            found_by=dict(found_by or {}),
-        )
+        skeleton, name = self.space.skeleton, self.space.name
+        return Architecture(cells, {}, skeleton, name, dict(found_by or {}))
 
 
 def any_architecture(space: SearchSpace) -> Architecture:
-    """One architecture of a space, the first."""
+    """Returns the first architecture of a space."""
     encoding = Encoding(space)
     return encoding.architecture((0,) * len(encoding.sizes))
 
@@ -69,14 +64,9 @@ def any_architecture(space: SearchSpace) -> Architecture:
 def one_path(
     space: SearchSpace, architecture: Architecture, device: torch.device | None = None
 ) -> dict[str, Tensor]:
-    """Mixing weights that make a supernet compute one architecture of its space.
+    """Returns mixing weights that make a supernet compute one architecture of its space.
 
-    Args:
-        space, architecture: Of the supernet.
-        device: Where they are needed; the processor when not given.
-
-    Returns:
-        Kind of cell -> ``(edges, candidates)``: 1 for what the architecture has, else 0.
+    Kind of cell -> ``(edges, candidates)``: 1 for the operations of the architecture, else 0.
     """
     result = {}
     for kind, cell in architecture.cells.items():
@@ -89,5 +79,5 @@ def one_path(
 
 
 def random_point(sizes: Sequence[int], random: Random) -> Point:
-    """A point, uniformly."""
+    """Draws a point uniformly."""
     return tuple(random.randrange(size) for size in sizes)

@@ -1,6 +1,6 @@
-"""Cells: checked when they come from anywhere, read from and written as ``Genotype(...)`` text.
+"""Checks cells, reads them from ``Genotype(...)`` text, and writes them as such.
 
-DARTS and its successors print cells in that form. It is Python, but only parsed, never evaluated.
+DARTS and its successors print cells in this form. It is Python, but only parsed, never evaluated.
 """
 
 import ast
@@ -16,26 +16,25 @@ Cell = tuple[tuple[Edge, ...], ...]
 
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 LONGEST = 20_000
-"""Characters of text that are read at most; published cells take about 600."""
+"""Largest number of characters of a text; published cells take about 600."""
 MOST_STATES = 1_000
-"""Largest ``stop`` of a ``range``: one that fills the memory is refused before it is expanded."""
-_ASSIGNMENT = re.compile(r"^\w+\s*=\s*")
+"""Largest ``stop`` of a ``range``, so that expanding it cannot fill the memory."""
 
 
 def state_name(state: int, inputs: int = 2) -> str:
-    """The name of a cell's state: inputs like ``c_{k-2}`` and ``c_{k-1}``, then nodes ``0``, ..."""
+    """Returns the name of a state: ``c_{k-2}``, ``c_{k-1}`` are inputs, ``0``, ``1``, ... nodes."""
     return f"c_{{k-{inputs - state}}}" if state < inputs else str(state - inputs)
 
 
 def read_sequence(value: Any, where: str, of: str) -> Sequence[Any]:
-    """`value` if it is a list or tuple with items, else ValueError naming the place `where`."""
+    """Returns `value` if it is a list or tuple with items, else raises ValueError with `where`."""
     if not isinstance(value, list | tuple | range) or not value:
         raise ValueError(f"{where}: expected a list of at least one {of}, got {short(value)}")
     return value
 
 
 def read_integer(value: Any, allowed: range, where: str, what: str) -> int:
-    """`value` if it is an integer in `allowed` (and no bool), else ValueError."""
+    """Returns `value` if it is an integer in `allowed` and not a bool, else raises ValueError."""
     if not isinstance(value, int) or isinstance(value, bool) or value not in allowed:
         raise ValueError(
             f"{where}: {what} must be a whole number from {allowed[0]} to {allowed[-1]}, "
@@ -45,30 +44,30 @@ def read_integer(value: Any, allowed: range, where: str, what: str) -> int:
 
 
 def read_cell(value: Any, where: str, inputs: int = 2) -> Cell:
-    """Nodes of edges ``(operation, source)``; ValueError names the place, as ``normal[2][0]``."""
+    """Returns the checked edges of each node; a ValueError says where, as ``normal[2][0]: ...``."""
     nodes = []
     for node, edges in enumerate(read_sequence(value, where, "node")):
         place = f"{where}[{node}]"
         earlier = range(inputs + node)
         edges = enumerate(read_sequence(edges, place, "edge [operation, source]"))
-        nodes.append(tuple(_edge(edge, earlier, f"{place}[{i}]") for i, edge in edges))
+        nodes.append(tuple(_read_edge(edge, earlier, f"{place}[{i}]") for i, edge in edges))
     return tuple(nodes)
 
 
-def _edge(value: Any, earlier: range, where: str) -> Edge:
+def _read_edge(value: Any, earlier: range, where: str) -> Edge:
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise ValueError(f"{where}: expected [operation, source], got {short(value)}")
     name, source = value
     if not is_operation_name(name):
         raise ValueError(
             f"{where}: unknown operation {short(name)}; choose from {sorted(OPERATIONS)}, or "
-            "module.Name of your own"
+            "name your own module class as module.Name"
         )
     return name, read_integer(source, earlier, where, "source")
 
 
 def read_concat(value: Any, nodes: int, where: str, inputs: int = 2) -> tuple[int, ...]:
-    """Distinct states of a cell with so many `nodes`, else ValueError."""
+    """Returns the distinct states of a cell with `nodes` nodes, else raises ValueError."""
     states = range(inputs + nodes)
     listed = tuple(
         read_integer(s, states, where, "state") for s in read_sequence(value, where, "state")
@@ -79,7 +78,7 @@ def read_concat(value: Any, nodes: int, where: str, inputs: int = 2) -> tuple[in
 
 
 def write_genotype(cells: Mapping[str, Cell], concat: Mapping[str, Sequence[int]]) -> str:
-    """One line of text: a cell is a flat list where all its nodes have two edges, else nested."""
+    """Returns one line of text, in which a cell is a flat list if all its nodes have two edges."""
     fields = []
     for kind, nodes in cells.items():
         flat = all(len(edges) == 2 for edges in nodes)
@@ -89,18 +88,13 @@ def write_genotype(cells: Mapping[str, Cell], concat: Mapping[str, Sequence[int]
 
 
 def read_genotype(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The literals in ``Genotype(normal=..., normal_concat=..., ...)``.
+    """Reads the literals in ``Genotype(normal=..., normal_concat=..., ...)``; else ValueError.
 
-    Args:
-        text: Optionally with ``NAME =`` in front. Cells are flat lists with two edges per node
-            (quark0/darts) or one list of edges per node (khanrc/pt.darts).
+    The text may begin with ``NAME =``. A cell is a flat list with two edges per node (quark0/darts)
+    or has one list of edges per node (khanrc/pt.darts).
 
     Returns:
-        ``cells`` (kind -> nodes -> edges) and ``concat`` (kind -> states), whose content is for the
-        caller to check.
-
-    Raises:
-        ValueError: if the text is not such a call with literal arguments.
+        ``cells`` (kind -> nodes -> edges) and ``concat`` (kind -> states), which the caller checks.
     """
     if len(text) > LONGEST:
         raise ValueError(
@@ -108,9 +102,9 @@ def read_genotype(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
             "give one Genotype(...) only"
         )
     try:
-        call = ast.parse(_ASSIGNMENT.sub("", text.strip()), mode="eval").body
-        fields = _fields(call)
-        cells = {name: _nodes(name, fields[name]) for name in FIELDS[::2] if name in fields}
+        call = ast.parse(re.sub(r"^\w+\s*=\s*", "", text.strip()), mode="eval").body
+        fields = _read_fields(call)
+        cells = {name: _group_edges(name, fields[name]) for name in FIELDS[::2] if name in fields}
     except SyntaxError as error:
         raise ValueError(f"genotype {short(text)}: {error.msg}, line {error.lineno}") from error
     except (RecursionError, MemoryError) as error:
@@ -121,7 +115,7 @@ def read_genotype(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return cells, concat
 
 
-def _fields(call: ast.expr) -> dict[str, Any]:
+def _read_fields(call: ast.expr) -> dict[str, Any]:
     match call:
         case ast.Call(func=ast.Name(id="Genotype"), args=[], keywords=keywords):
             names = [keyword.arg for keyword in keywords]
@@ -129,10 +123,10 @@ def _fields(call: ast.expr) -> dict[str, Any]:
             raise ValueError("expected Genotype(normal=[...], normal_concat=[...], ...)")
     if not set(names) <= set(FIELDS) or len(set(names)) < len(names):
         raise ValueError(f"expected each of {list(FIELDS)} at most once, got {names}")
-    return {str(keyword.arg): _literal(str(keyword.arg), keyword.value) for keyword in keywords}
+    return {str(each.arg): _read_literal(str(each.arg), each.value) for each in keywords}
 
 
-def _literal(name: str, value: ast.expr) -> Any:
+def _read_literal(name: str, value: ast.expr) -> Any:
     match value:
         case ast.Call(
             func=ast.Name(id="range"),
@@ -149,9 +143,11 @@ def _literal(name: str, value: ast.expr) -> Any:
         ) from error
 
 
-def _nodes(name: str, cell: Any) -> Any:
-    """Two edges per node if the list is flat; anything else is left as it is."""
-    if not isinstance(cell, list | tuple) or not any(_is_edge(item) for item in cell):
+def _group_edges(name: str, cell: Any) -> Any:
+    """Groups a flat list into two edges per node; returns anything else unchanged."""
+    items = cell if isinstance(cell, list | tuple) else []
+    firsts = [item[0] for item in items if isinstance(item, list | tuple) and item]
+    if not any(isinstance(first, str) for first in firsts):
         return cell
     if len(cell) % 2:
         raise ValueError(
@@ -161,70 +157,38 @@ def _nodes(name: str, cell: Any) -> Any:
     return list(zip(cell[::2], cell[1::2], strict=True))
 
 
-def _is_edge(item: Any) -> bool:
-    return isinstance(item, list | tuple) and bool(item) and isinstance(item[0], str)
-
-
-PUBLISHED: Mapping[str, tuple[str, Cell, Cell]] = {
+PUBLISHED: Mapping[str, tuple[str, str]] = {
     "DARTS_V1": (
         "arXiv 1806.09055, first order",
-        (
-            (("sep_conv_3x3", 1), ("sep_conv_3x3", 0)),
-            (("skip_connect", 0), ("sep_conv_3x3", 1)),
-            (("skip_connect", 0), ("sep_conv_3x3", 1)),
-            (("sep_conv_3x3", 0), ("skip_connect", 2)),
-        ),
-        (
-            (("max_pool_3x3", 0), ("max_pool_3x3", 1)),
-            (("skip_connect", 2), ("max_pool_3x3", 0)),
-            (("max_pool_3x3", 0), ("skip_connect", 2)),
-            (("skip_connect", 2), ("avg_pool_3x3", 0)),
-        ),
+        "Genotype(normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 0), "
+        "('sep_conv_3x3', 1), ('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), "
+        "('skip_connect', 2)], reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), "
+        "('skip_connect', 2), ('max_pool_3x3', 0), ('max_pool_3x3', 0), ('skip_connect', 2), "
+        "('skip_connect', 2), ('avg_pool_3x3', 0)])",
     ),
     "DARTS_V2": (
         "arXiv 1806.09055, second order",
-        (
-            (("sep_conv_3x3", 0), ("sep_conv_3x3", 1)),
-            (("sep_conv_3x3", 0), ("sep_conv_3x3", 1)),
-            (("sep_conv_3x3", 1), ("skip_connect", 0)),
-            (("skip_connect", 0), ("dil_conv_3x3", 2)),
-        ),
-        (
-            (("max_pool_3x3", 0), ("max_pool_3x3", 1)),
-            (("skip_connect", 2), ("max_pool_3x3", 1)),
-            (("max_pool_3x3", 0), ("skip_connect", 2)),
-            (("skip_connect", 2), ("max_pool_3x3", 1)),
-        ),
+        "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), "
+        "('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), "
+        "('dil_conv_3x3', 2)], reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), "
+        "('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2), "
+        "('skip_connect', 2), ('max_pool_3x3', 1)])",
     ),
     "PC_DARTS_cifar": (
         "arXiv 1907.05737, CIFAR-10",
-        (
-            (("sep_conv_3x3", 1), ("skip_connect", 0)),
-            (("sep_conv_3x3", 0), ("dil_conv_3x3", 1)),
-            (("sep_conv_5x5", 0), ("sep_conv_3x3", 1)),
-            (("avg_pool_3x3", 0), ("dil_conv_3x3", 1)),
-        ),
-        (
-            (("sep_conv_5x5", 1), ("max_pool_3x3", 0)),
-            (("sep_conv_5x5", 1), ("sep_conv_5x5", 2)),
-            (("sep_conv_3x3", 0), ("sep_conv_3x3", 3)),
-            (("sep_conv_3x3", 1), ("sep_conv_3x3", 2)),
-        ),
+        "Genotype(normal=[('sep_conv_3x3', 1), ('skip_connect', 0), ('sep_conv_3x3', 0), "
+        "('dil_conv_3x3', 1), ('sep_conv_5x5', 0), ('sep_conv_3x3', 1), ('avg_pool_3x3', 0), "
+        "('dil_conv_3x3', 1)], reduce=[('sep_conv_5x5', 1), ('max_pool_3x3', 0), "
+        "('sep_conv_5x5', 1), ('sep_conv_5x5', 2), ('sep_conv_3x3', 0), ('sep_conv_3x3', 3), "
+        "('sep_conv_3x3', 1), ('sep_conv_3x3', 2)])",
     ),
     "PC_DARTS_image": (
         "arXiv 1907.05737, ImageNet",
-        (
-            (("skip_connect", 1), ("sep_conv_3x3", 0)),
-            (("sep_conv_3x3", 0), ("skip_connect", 1)),
-            (("sep_conv_3x3", 1), ("sep_conv_3x3", 3)),
-            (("sep_conv_3x3", 1), ("dil_conv_5x5", 4)),
-        ),
-        (
-            (("sep_conv_3x3", 0), ("skip_connect", 1)),
-            (("dil_conv_5x5", 2), ("max_pool_3x3", 1)),
-            (("sep_conv_3x3", 2), ("sep_conv_3x3", 1)),
-            (("sep_conv_5x5", 0), ("sep_conv_3x3", 3)),
-        ),
+        "Genotype(normal=[('skip_connect', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 0), "
+        "('skip_connect', 1), ('sep_conv_3x3', 1), ('sep_conv_3x3', 3), ('sep_conv_3x3', 1), "
+        "('dil_conv_5x5', 4)], reduce=[('sep_conv_3x3', 0), ('skip_connect', 1), "
+        "('dil_conv_5x5', 2), ('max_pool_3x3', 1), ('sep_conv_3x3', 2), ('sep_conv_3x3', 1), "
+        "('sep_conv_5x5', 0), ('sep_conv_3x3', 3)])",
     ),
 }
-"""Name -> source, normal cell, reducing cell; the output concatenates all nodes."""
+"""Name -> source, cells. The outputs concatenate all nodes."""

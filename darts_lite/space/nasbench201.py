@@ -1,4 +1,4 @@
-"""NAS-Bench-201: its architecture strings, and tables of what its architectures reach.
+"""Architecture strings of NAS-Bench-201, and tables of its results.
 
 A cell has four states; every pair of them carries one of five operations (arXiv 2001.00326, section
 2.1). Its string lists, for each state after the first, the operations that enter it:
@@ -14,7 +14,7 @@ from darts_lite.space.genotype import Cell
 from darts_lite.space.operations import is_operation_name
 
 PUBLISHED_NAMES = {"conv_1x1": "nor_conv_1x1", "conv_3x3": "nor_conv_3x3"}
-"""Operations that have another name there."""
+"""Name in this package -> name in the benchmark, for operations whose names differ."""
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 DATASETS = ("cifar10", "cifar100", "imagenet16")
 COLUMNS = (
@@ -25,23 +25,19 @@ COLUMNS = (
 
 
 def write_cell(cell: Sequence[Sequence[tuple[str, int]]]) -> str:
-    """The string of a cell in which each node reads every earlier state."""
+    """Returns the string of a cell in which each node reads every earlier state."""
     nodes = ["".join(f"{PUBLISHED_NAMES.get(op, op)}~{source}|" for op, source in e) for e in cell]
     return "+".join(f"|{node}" for node in nodes)
 
 
 def read_string(text: str) -> Cell:
-    """The inverse of `write_cell`, with this package's names.
-
-    Raises:
-        ValueError: if it is no such string; the line says where.
-    """
+    """Reads a string that `write_cell` or the benchmark wrote, with this package's names."""
     return tuple(
-        tuple(_edges(part, node, text)) for node, part in enumerate(text.strip().split("+"), 1)
+        tuple(_read_edges(part, node, text)) for node, part in enumerate(text.strip().split("+"), 1)
     )
 
 
-def _edges(part: str, node: int, text: str) -> Iterator[tuple[str, int]]:
+def _read_edges(part: str, node: int, text: str) -> Iterator[tuple[str, int]]:
     own_names = {published: own for own, published in PUBLISHED_NAMES.items()}
     edges = part.strip("|").split("|")
     if len(edges) != node:
@@ -61,12 +57,12 @@ def _edges(part: str, node: int, text: str) -> Iterator[tuple[str, int]]:
 
 @dataclass(frozen=True)
 class Result:
-    """What one architecture reaches, in percent.
+    """The accuracies of one architecture, in percent.
 
     Attributes:
         index: Its number in the benchmark.
-        validation: After 12 epochs, on validation images, by data set: what a search may see.
-        test: After 200 epochs, on test images, by data set: what a report says.
+        validation: Data set -> validation accuracy after 12 epochs, which a search may see.
+        test: Data set -> test accuracy after 200 epochs, which a report states.
     """
 
     index: int
@@ -75,15 +71,7 @@ class Result:
 
 
 def read_table(path: str | Path) -> dict[str, Result]:
-    """Results by architecture string.
-
-    Args:
-        path: A CSV file with the columns ``index`` and `COLUMNS`.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if a column is missing or a row cannot be read.
-    """
+    """Reads a CSV file with the columns ``index`` and `COLUMNS`: architecture string -> result."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"no table at {path}; give a CSV file of NAS-Bench-201's results")
     with open(path, newline="", encoding="utf-8") as file:
@@ -94,13 +82,13 @@ def read_table(path: str | Path) -> dict[str, Result]:
         table = {}
         try:
             for row in rows:
-                table[write_cell(read_string(row["architecture"]))] = _result(row)
+                table[write_cell(read_string(row["architecture"]))] = _read_result(row)
         except (ValueError, TypeError, AttributeError, csv.Error) as error:
-            raise ValueError(f"{path}: line {rows.line_num} is no row of it ({error})") from error
+            raise ValueError(f"{path}: line {rows.line_num} is not a result ({error})") from error
     return table
 
 
-def _result(row: dict[str, str]) -> Result:
+def _read_result(row: dict[str, str]) -> Result:
     return Result(
         int(row["index"]),
         {name: float(row[f"{name}_valid_12ep"]) for name in DATASETS},

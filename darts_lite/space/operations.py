@@ -24,9 +24,9 @@ Operation = Callable[[int, int, bool], nn.Module]
 class Subsample(nn.Module):
     """Every `stride`-th pixel: ``(B, C, H, W)`` -> ``(B, C, ceil(H / stride), ceil(W / stride))``.
 
-    A 1x1 convolution with a stride reads no others. It is written as this and a convolution
-    without stride, since torch 2.14 corrupts memory in the backward pass of the former on the CPU
-    in channels_last with fewer than 8 channels.
+    A 1x1 convolution with a stride reads no other pixels. It is written as this and a convolution
+    without stride because, on the CPU in channels_last with fewer than 8 channels, the backward
+    pass of torch 2.14 corrupts memory for a 1x1 convolution with a stride.
     """
 
     def __init__(self, stride: int) -> None:
@@ -34,7 +34,7 @@ class Subsample(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        """A view of the pixels."""
+        """Returns a view of the pixels."""
         return x[:, :, :: self.stride, :: self.stride]
 
 
@@ -42,12 +42,11 @@ class Zero(Subsample):
     """No connection: zeros of the output's shape. ``(B, C, H, W)`` -> ``(B, C, H', W')``."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Zeros."""
         return torch.zeros_like(super().forward(x))
 
 
-def layout(x: Tensor) -> torch.memory_format:
-    """Whether the channels of a pixel, or the pixels of a channel, lie side by side."""
+def layout_of(x: Tensor) -> torch.memory_format:
+    """Returns the memory format of a map: channels_last or contiguous."""
     channels_last = x.is_contiguous(memory_format=torch.channels_last)
     return torch.channels_last if channels_last else torch.contiguous_format
 
@@ -66,16 +65,16 @@ class FactorizedReduce(nn.Module):
         self.norm = nn.BatchNorm2d(out_channels, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Half of the output channels from each of two grids that are shifted by one pixel."""
-        return self.of_rectified(torch.relu(x))
+        """Computes half of the output channels from each of two grids, shifted by one pixel."""
+        return self.forward_after_relu(torch.relu(x))
 
-    def of_rectified(self, x: Tensor) -> Tensor:
-        """The same of a map that has passed the ReLU."""
-        even, odd = self.grids(x)
+    def forward_after_relu(self, x: Tensor) -> Tensor:
+        """Computes the same from a map that has passed the ReLU."""
+        even, odd = self.cut_grids(x)
         return self.norm(torch.cat([self.even(even), self.odd(odd)], dim=1))
 
-    def grids(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The two grids of x that the convolutions read, ``(B, C_in, H', W')`` each."""
+    def cut_grids(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the two grids of x that the convolutions read, ``(B, C_in, H', W')`` each."""
         height, width = x.shape[-2:]
         return _Grids.apply(nn.functional.pad(x, (0, width % 2, 0, height % 2)))
 
@@ -83,41 +82,40 @@ class FactorizedReduce(nn.Module):
 class _Grids(torch.autograd.Function):
     """Even rows and columns, and odd ones, whose gradients are written into one tensor.
 
-    Slices would each write one of the whole map's size, twice, and add them.
+    The gradients of two slices would be two tensors of the whole map's size, and their sum a third.
+    Takes ``(B, C, H, W)`` with even sides, returns two maps ``(B, C, H / 2, W / 2)``.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-        """``(B, C, H, W)`` with even sides -> twice ``(B, C, H / 2, W / 2)``."""
-        ctx.layout = layout(x)
+        ctx.layout = layout_of(x)
         return x[:, :, ::2, ::2].clone(), x[:, :, 1::2, 1::2].clone()
 
     @staticmethod
-    def backward(ctx: Any, even: Tensor, odd: Tensor) -> Tensor:
-        """The gradient in x."""
-        batch, channels, height, width = even.shape
+    def backward(ctx: Any, grad_even: Tensor, grad_odd: Tensor) -> Tensor:
+        batch, channels, height, width = grad_even.shape
         shape = (batch, channels, 2 * height, 2 * width)
-        like = {"dtype": even.dtype, "device": even.device, "memory_format": ctx.layout}
-        slope = torch.empty(shape, **like).zero_()
-        slope[:, :, ::2, ::2] = even
-        slope[:, :, 1::2, 1::2] = odd
-        return slope
+        like = {"dtype": grad_even.dtype, "device": grad_even.device, "memory_format": ctx.layout}
+        grad_x = torch.empty(shape, **like).zero_()  # no grid reads the other pixels
+        grad_x[:, :, ::2, ::2] = grad_even
+        grad_x[:, :, 1::2, 1::2] = grad_odd
+        return grad_x
 
 
 def begins_with_relu(operation: nn.Module) -> bool:
-    """Whether `of_rectified` knows what an operation does behind its ReLU."""
+    """Returns whether `apply_after_relu` can run an operation without its first ReLU."""
     if type(operation) is nn.Sequential:
         return type(operation[0]) is nn.ReLU
     return type(operation) is FactorizedReduce
 
 
-def of_rectified(operation: nn.Module, x: Tensor) -> Tensor:
-    """What an operation that begins with a ReLU makes of a map that has passed it.
+def apply_after_relu(operation: nn.Module, x: Tensor) -> Tensor:
+    """Applies an operation that begins with a ReLU to a map that has passed this ReLU already.
 
-    So operations that read one map share its ReLU: on a CPU one costs as much as a convolution.
+    Operations that read one map share its ReLU, which on a CPU costs as much as a convolution.
     """
     if isinstance(operation, FactorizedReduce):
-        return operation.of_rectified(x)
+        return operation.forward_after_relu(x)
     for module in islice(cast(nn.Sequential, operation), 1, None):
         x = module(x)
     return x
@@ -126,7 +124,7 @@ def of_rectified(operation: nn.Module, x: Tensor) -> Tensor:
 def relu_conv_norm(
     in_channels: int, out_channels: int, kernel: int, stride: int, affine: bool
 ) -> nn.Sequential:
-    """ReLU, convolution, batch norm: DARTS' preprocessing block and the plain convolutions."""
+    """Builds ReLU, convolution, batch norm: DARTS' preprocessing block and plain convolutions."""
     block = nn.Sequential(nn.ReLU())
     if kernel == 1 and stride > 1:
         block.append(Subsample(stride))
@@ -140,7 +138,7 @@ def relu_conv_norm(
 def depthwise_separable(
     channels: int, kernel: int, stride: int, dilation: int, affine: bool
 ) -> nn.Sequential:
-    """ReLU, depthwise convolution, 1x1 convolution, batch norm."""
+    """Builds ReLU, depthwise convolution, 1x1 convolution, batch norm."""
     return nn.Sequential(
         nn.ReLU(),
         DepthwiseConv2d(channels, kernel, stride, dilation),
@@ -149,54 +147,37 @@ def depthwise_separable(
     )
 
 
-def _none(channels: int, stride: int, affine: bool) -> nn.Module:
-    return Zero(stride)
-
-
 def _skip_connect(channels: int, stride: int, affine: bool) -> nn.Module:
     return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine)
 
 
-def _pool(pool: nn.Module, channels: int) -> nn.Module:
-    # The published network drops this norm after the search. It has no parameters, and keeping it
-    # lets a derived net inherit the supernet's weights and compute the same function.
-    return nn.Sequential(pool, nn.BatchNorm2d(channels, affine=False))
-
-
-def _max_pool_3x3(channels: int, stride: int, affine: bool) -> nn.Module:
-    return _pool(nn.MaxPool2d(3, stride, padding=1), channels)
-
-
-def _avg_pool_3x3(channels: int, stride: int, affine: bool) -> nn.Module:
-    return _pool(nn.AvgPool2d(3, stride, padding=1, count_include_pad=False), channels)
+def _pool(kind: Callable[..., nn.Module], **settings: Any) -> Operation:
+    # The published network drops this norm after the search. It has no parameters, and with it a
+    # net that inherits the supernet's weights computes the same function.
+    return lambda channels, stride, affine: nn.Sequential(
+        kind(3, stride, padding=1, **settings), nn.BatchNorm2d(channels, affine=False)
+    )
 
 
 def _separable(kernel: int) -> Operation:
-    def build(channels: int, stride: int, affine: bool) -> nn.Module:
-        first = depthwise_separable(channels, kernel, stride, 1, affine)
-        return nn.Sequential(*first, *depthwise_separable(channels, kernel, 1, 1, affine))
-
-    return build
+    return lambda channels, stride, affine: nn.Sequential(
+        *depthwise_separable(channels, kernel, stride, 1, affine),
+        *depthwise_separable(channels, kernel, 1, 1, affine),
+    )
 
 
 def _depthwise(kernel: int, dilation: int = 1) -> Operation:
-    def build(channels: int, stride: int, affine: bool) -> nn.Module:
-        return depthwise_separable(channels, kernel, stride, dilation, affine)
-
-    return build
+    return lambda c, stride, affine: depthwise_separable(c, kernel, stride, dilation, affine)
 
 
 def _convolution(kernel: int) -> Operation:
-    def build(channels: int, stride: int, affine: bool) -> nn.Module:
-        return relu_conv_norm(channels, channels, kernel, stride, affine)
-
-    return build
+    return lambda c, stride, affine: relu_conv_norm(c, c, kernel, stride, affine)
 
 
 OPERATIONS: Mapping[str, Operation] = {
-    "none": _none,
-    "max_pool_3x3": _max_pool_3x3,
-    "avg_pool_3x3": _avg_pool_3x3,
+    "none": lambda channels, stride, affine: Zero(stride),
+    "max_pool_3x3": _pool(nn.MaxPool2d),
+    "avg_pool_3x3": _pool(nn.AvgPool2d, count_include_pad=False),
     "skip_connect": _skip_connect,
     "sep_conv_3x3": _separable(3),
     "sep_conv_5x5": _separable(5),
@@ -210,20 +191,17 @@ OPERATIONS: Mapping[str, Operation] = {
 
 
 def is_operation_name(name: object) -> TypeGuard[str]:
-    """Whether this is a key of `OPERATIONS`, or has the form ``module.Name``."""
+    """Returns whether this is a key of `OPERATIONS`, or has the form ``module.Name``."""
     if not isinstance(name, str):
         return False
     return name in OPERATIONS or ("." in name and all(p.isidentifier() for p in name.split(".")))
 
 
 def find_operation(name: str) -> Operation:
-    """The builder behind ``name``: in `OPERATIONS`, or a module class ``module.Name`` of your own.
+    """Returns the builder of a name in `OPERATIONS`, or a custom module class ``module.Name``.
 
-    A name may come from a file that somebody sent. So nothing is imported here, and of what is
-    loaded already only subclasses of `torch.nn.Module` are taken.
-
-    Raises:
-        ValueError: if there is no such operation.
+    A name may come from a file of unknown origin. So this function imports nothing, and accepts
+    only subclasses of `torch.nn.Module` from modules that are loaded already, else ValueError.
     """
     if name in OPERATIONS:
         return OPERATIONS[name]

@@ -1,4 +1,4 @@
-"""What may be chosen: candidates, nodes, cells and channels, and the built-in spaces."""
+"""Search spaces: candidates, nodes, cells and channels, and the built-in spaces."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -10,12 +10,14 @@ from darts_lite.space.operations import OPERATIONS, STEMS, is_operation_name
 
 @dataclasses.dataclass(frozen=True)
 class Wiring:
-    """How cells are joined to each other.
+    """The connections between cells.
 
     Args:
-        inputs: How many cells before it a cell reads; their outputs are its first states.
-        reducing_cells: Whether maps are halved in cells of their own kind, or between cells.
-        concatenates: Whether a cell's output is the concatenation of all its nodes, or the last.
+        inputs: Number of earlier cells that a cell reads; their outputs are its first states.
+        reducing_cells: True if special cells halve the maps; False if they are halved between
+            cells.
+        concatenates: True if a cell's output is the concatenation of all its nodes; False if it is
+            the last node.
     """
 
     inputs: int
@@ -33,11 +35,11 @@ WIRINGS: Mapping[str, Wiring] = {
 ``separable``: the same, with a separable convolution in the place of each residual block."""
 
 LARGEST = 10_000
-"""Most cells, nodes or channels that can be asked for: above it is a slip, not a network."""
+"""Largest number of cells, nodes or channels; more is a typing error, not a network."""
 MOST_OPERATIONS = 20_000
-"""Most operations of a network, some seconds to build; DARTS' supernet has 896."""
+"""Largest number of operations of a network (seconds to build); DARTS' supernet has 896."""
 MOST_WEIGHTS = 2 * 10**9
-"""Most weights of a network, were each of its operations a 3x3 convolution: 8 GB."""
+"""Largest number of weights (8 GB) of a network, if each operation were a 3x3 convolution."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,10 +49,10 @@ class SkeletonSettings:
     Args:
         channels: Channels of each node in the first cells; doubled by every reduction.
         cells: Number of stacked cells.
-        reductions: Indices of the cells that halve the map, or before which it is halved, as the
-            wiring has it; none given: at one and two thirds.
-        stem: A name in `darts_lite.space.operations.STEMS`. In a wiring of one input it decides
-            about the channels of the first cells.
+        reductions: Indices of the cells that halve the map, or before which it is halved,
+            depending on the wiring; if None, those at one and two thirds of the depth.
+        stem: A name in `darts_lite.space.operations.STEMS`. In a wiring with one input it sets the
+            channels of the first cells.
         wiring: A name in `WIRINGS`.
 
     Raises:
@@ -66,7 +68,7 @@ class SkeletonSettings:
     def __post_init__(self) -> None:
         if not isinstance(self.wiring, str) or self.wiring not in WIRINGS:
             raise ValueError(f"unknown wiring {short(self.wiring)}; choose from {sorted(WIRINGS)}")
-        if not isinstance(self.reductions, list | tuple | None):
+        if not isinstance(self.reductions, list | tuple | range | None):
             raise ValueError(
                 f"reductions must be a list of cells or null, got {short(self.reductions)}"
             )
@@ -88,48 +90,44 @@ class SkeletonSettings:
 
     @property
     def reduction_cells(self) -> tuple[int, ...]:
-        """Indices of the reducing cells (DARTS, section 3.1.1: at 1/3 and 2/3 of the depth)."""
+        """Indices of the reducing cells (DARTS, section 3.1.1: 1/3 and 2/3 of the depth)."""
         if self.reductions is not None:
             return self.reductions
         return tuple(sorted({self.cells // 3, 2 * self.cells // 3}))
 
     def kind(self, cell: int) -> str:
-        """``"reduce"`` or ``"normal"``: which of the searched cells stands at this index."""
+        """Returns the kind of the cell at an index: ``"normal"`` or ``"reduce"``."""
         reducing = WIRINGS[self.wiring].reducing_cells and cell in self.reduction_cells
         return "reduce" if reducing else "normal"
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of cells that occur, in the order ``normal``, ``reduce``."""
+        """Kinds of cells that occur, in the order ``normal``, ``reduce``."""
         reducing = len(set(self.reduction_cells)) if WIRINGS[self.wiring].reducing_cells else 0
         present = {"normal": reducing < self.cells, "reduce": reducing > 0}
         return tuple(kind for kind, occurs in present.items() if occurs)
 
     @property
     def inputs(self) -> int:
-        """How many states of a cell are outputs of earlier cells."""
+        """Number of states of a cell that are outputs of earlier cells."""
         return WIRINGS[self.wiring].inputs
 
     def outputs(self, nodes: int) -> tuple[int, ...]:
-        """The states that make up the output of a cell with so many nodes."""
+        """Returns the states that make up the output of a cell with `nodes` nodes."""
         states = tuple(range(self.inputs, self.inputs + nodes))
         return states if WIRINGS[self.wiring].concatenates else states[-1:]
 
     def check_size(self, operations: Mapping[str, int]) -> None:
-        """Refuses a network that no machine would build, before anything is built.
+        """Raises ValueError if a network would be too large, before anything is built.
 
-        Args:
-            operations: How many a cell of each kind has.
-
-        Raises:
-            ValueError: if there are too many operations or weights.
+        Operations: kind of cell -> number of operations of one cell.
         """
         total, weights, channels = 0, 0, self.channels
         reducing = set(self.reduction_cells)
         for cell in range(self.cells):
             channels *= 2 if cell in reducing else 1
             total += operations[self.kind(cell)]
-            weights += operations[self.kind(cell)] * 9 * channels**2
+            weights += operations[self.kind(cell)] * 3 * 3 * channels**2
             if total > MOST_OPERATIONS or weights > MOST_WEIGHTS:
                 raise ValueError(
                     f"a network of {self.cells} cells and {self.channels} channels with these "
@@ -143,13 +141,13 @@ class SearchSpace:
     """Cells of `nodes` nodes, each reading every earlier state through a mix of `candidates`.
 
     Args:
-        candidates: Operation names (`darts_lite.OPERATIONS`) or ``module.Name`` of your
-            own `torch.nn.Module` class, built as ``Name(channels, stride, affine)``.
-        nodes: Intermediate nodes of a cell; their concatenation is its output.
-        kept_edges: Incoming edges that each node keeps when the architecture is derived, with an
-            operation each; None keeps all edges, which may carry ``none`` then.
+        candidates: Operation names (`darts_lite.OPERATIONS`), or ``module.Name`` for a custom
+            `torch.nn.Module` class, built as ``Name(channels, stride, affine)``.
+        nodes: Number of intermediate nodes of a cell; their concatenation is its output.
+        kept_edges: Number of incoming edges that each node keeps when the architecture is derived,
+            with one operation each; None keeps all edges, which may then carry ``none``.
         channels, cells, reductions, stem, wiring: See `SkeletonSettings`.
-        name: Recorded in the architecture file.
+        name: Name of the space, recorded in the architecture file.
 
     Raises:
         ValueError: if a value is out of range or a candidate is unknown.
@@ -173,8 +171,8 @@ class SearchSpace:
         for name in self.candidates:
             if not is_operation_name(name):
                 raise ValueError(
-                    f"unknown operation {short(name)}; choose from {sorted(OPERATIONS)}, or name a "
-                    "module class of your own as module.Name"
+                    f"unknown operation {short(name)}; choose from {sorted(OPERATIONS)}, or "
+                    "name your own module class as module.Name"
                 )
         if len(set(self.candidates)) != len(self.candidates):
             raise ValueError(f"candidates must differ from each other, got {self.candidates}")
@@ -189,8 +187,7 @@ class SearchSpace:
         edges = self.nodes * (2 * self.skeleton.inputs + self.nodes - 1) // 2
         operations = dict.fromkeys(self.skeleton.kinds, edges * len(self.candidates))
         self.skeleton.check_size(operations)
-        inputs = self.skeleton.inputs
-        kept = self.kept_edges
+        kept, inputs = self.kept_edges, self.skeleton.inputs
         if kept is not None and (type(kept) is not int or not 1 <= kept <= inputs):
             raise ValueError(
                 f"kept_edges must be 1 to {inputs}, the number of edges that enter the first node, "
@@ -209,25 +206,21 @@ class SearchSpace:
 
     @property
     def outputs(self) -> tuple[int, ...]:
-        """The states that make up a cell's output."""
+        """States that make up a cell's output."""
         return self.skeleton.outputs(self.nodes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as they are stored in checkpoints."""
+        """Returns plain values, as checkpoints hold them."""
         plain = dataclasses.asdict(self)
         return {k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()}
 
     @classmethod
     def of(cls, space: "SearchSpace | Mapping[str, Any]") -> "SearchSpace":
-        """A space as it is, or made from what `to_dict` returned.
-
-        Raises:
-            ValueError: if a key is unknown or a value out of range.
-        """
+        """Returns a space unchanged, or builds it from what `to_dict` returned."""
         if isinstance(space, SearchSpace):
             return space
         if not isinstance(space, Mapping):
-            raise ValueError(f"a search space must have settings, got {short(space)}")
+            raise ValueError(f"a search space must be a mapping of settings, got {short(space)}")
         allowed = [field.name for field in dataclasses.fields(cls)]
         unknown = [key for key in space if key not in allowed]
         if unknown:
@@ -238,30 +231,23 @@ class SearchSpace:
 
 
 def darts_space(channels: int = 16, cells: int = 8, nodes: int = 4) -> SearchSpace:
-    """The published space of DARTS (arXiv 1806.09055, section 3.1.1): 8 candidates, 4 nodes."""
-    candidates = (
-        "none",
-        "max_pool_3x3",
-        "avg_pool_3x3",
-        "skip_connect",
-        "sep_conv_3x3",
-        "sep_conv_5x5",
-        "dil_conv_3x3",
-        "dil_conv_5x5",
-    )
+    """Returns the space of DARTS (arXiv 1806.09055, section 3.1.1): 8 candidates, 4 nodes."""
+    without_weights = ("none", "max_pool_3x3", "avg_pool_3x3", "skip_connect")
+    convolutions = ("sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")
+    candidates = without_weights + convolutions
     return SearchSpace(candidates, nodes=nodes, channels=channels, cells=cells, name="darts")
 
 
 def mnist_space(channels: int = 16) -> SearchSpace:
-    """A small space for digits: three nodes, each of which sums what any earlier state gives it.
+    """Returns a small space for digits: three nodes, each of which reads all earlier states.
 
-    The stem halves the map at once, so that the first cell works on 14x14 and the second on 7x7,
-    with single separable convolutions instead of DARTS' doubled ones. A cell reads the one before
-    it only, and no edge needs a 1x1 convolution to fit: on a CPU such nets take two thirds of the
-    time of DARTS' wiring. Every edge counts, so there is no ``none``, behind which a node's weights
-    would be dead; and no pooling, which takes the time of a convolution. With 32 channels, in which
-    `configs/mnist.yaml` retrains them, no architecture has more than 49,866 parameters (one input
-    channel, 10 classes).
+    The stem halves the map, so that the first cell works on 14x14 and the second on 7x7 pixels,
+    with single separable convolutions instead of DARTS' doubled ones. A cell reads only the one
+    before it, and no edge needs a 1x1 convolution to fit: on a CPU such nets take two thirds of the
+    time of DARTS' wiring. There is no ``none``, because all edges are kept and a node behind
+    ``none`` would have dead weights, and no pooling, because it takes as long as a convolution.
+    With 32 channels, as `configs/mnist.yaml` retrains them, no architecture has more than 49,866
+    parameters (one input channel, 10 classes).
     """
     candidates = ("skip_connect", "dw_conv_3x3", "dw_conv_5x5")
     return SearchSpace(
@@ -278,7 +264,7 @@ def mnist_space(channels: int = 16) -> SearchSpace:
 
 
 def nasbench201_space(channels: int = 16, cells: int = 15) -> SearchSpace:
-    """The space of NAS-Bench-201 (arXiv 2001.00326, section 2.1): five operations on six edges.
+    """Returns the space of NAS-Bench-201 (arXiv 2001.00326, section 2.1): 5 operations, 6 edges.
 
     Its ``nor_conv_1x1`` and ``nor_conv_3x3`` are ``conv_1x1`` and ``conv_3x3`` here.
     """

@@ -1,1 +1,1 @@
-"""What lies on disk: whole files, safe checkpoints, the run's folder and its records."""
+"""Files on disk: atomic writes, safe checkpoints, the run's folder and its records."""

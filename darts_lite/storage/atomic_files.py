@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Writes files atomically: a file is complete, or it does not exist."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -9,18 +9,18 @@ from typing import BinaryIO
 
 @contextmanager
 def written_whole(path: str | Path) -> Iterator[BinaryIO]:
-    """A file to write, which takes its place when all of it is on the disk.
+    """Opens a file that appears under its name only when all of it is on the disk.
 
-    Until then, and if the block fails or the process dies, what was there before stays.
+    Until then, and if the block fails or the process dies, an older file of that name stays.
 
     Raises:
-        OSError: if it cannot be written, in one line that says what is still there.
+        OSError: if it cannot be written; the message says whether an older file is intact.
     """
     path = Path(path)
-    if path.is_symlink():  # what a link leads to is replaced, not the link
+    if path.is_symlink():  # replaces the link's target, not the link
         path = path.parent / path.readlink()
     if path.exists() and not path.is_file():
-        raise OSError(f"cannot write {path}, which is no file; choose another name")
+        raise OSError(f"cannot write {path}, which is not a file; choose another name")
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,30 +34,18 @@ def written_whole(path: str | Path) -> Iterator[BinaryIO]:
         kept = f"; the one before is intact: {path}" if path.exists() else ""
         raise OSError(f"cannot write {path} ({error.strerror or error}){kept}") from error
     finally:
-        with suppress(OSError):  # where nothing can be written, nothing can be deleted either
+        with suppress(OSError):  # a read-only disk refuses to delete, too
             beside.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Writes a text file whole.
-
-    Raises:
-        OSError: see `written_whole`.
-    """
+    """Writes a text file as `written_whole` does."""
     with written_whole(path) as file:
         file.write(text.encode())
 
 
 def made_folder(path: str | Path, setting: str) -> Path:
-    """A folder to write to, which is made where it is not there yet.
-
-    Args:
-        path: Of the folder.
-        setting: What a user can set to another one.
-
-    Raises:
-        OSError: if it cannot be made, or nothing can be written to it.
-    """
+    """Returns a folder to write to, made if absent; an OSError tells which `setting` names it."""
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,39 +53,34 @@ def made_folder(path: str | Path, setting: str) -> Path:
         raise OSError(
             f"cannot make the folder {folder} ({error.strerror or error}); set {setting} to another"
         ) from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OSError(f"cannot write to {folder}; make it writable, or set {setting} to another")
+    check_writable(folder, setting)
     return folder
 
 
 def short_names(folders: Sequence[str]) -> list[str]:
-    """What tells folders apart: their paths from the folder that holds all of them."""
+    """Returns the paths of folders relative to the folder that holds all of them."""
     shared = os.path.commonpath(folders) if len(folders) > 1 else os.path.dirname(folders[0])
     return [os.path.relpath(folder, shared) for folder in folders]
 
 
-def check_writable(folder: Path) -> None:
-    """Tells early, and without writing, of a folder that nothing can be written to.
-
-    Raises:
-        OSError: if it, or the folder in which it would be made, is read-only or no folder.
-    """
+def check_writable(folder: Path, setting: str = "run.folder") -> None:
+    """Raises OSError, without writing, if a folder, or the one to make it in, is not writable."""
     existing = next(one for one in (folder, *folder.absolute().parents) if one.exists())
     if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
-        raise OSError(f"cannot write to {existing}; make it writable, or set run.folder to another")
+        raise OSError(f"cannot write to {existing}; make it writable, or set {setting} to another")
 
 
 def remove_parts(folder: Path) -> None:
-    """Deletes what a killed process left of files that it was about to write, in subfolders too."""
+    """Deletes the incomplete files of a killed process, also in subfolders."""
     for part in folder.rglob(".*.part"):
         part.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes the new name last through a loss of power, where the system lets folders be synced."""
+    """Makes a new name survive a loss of power, on systems that can sync folders."""
     try:
         handle = os.open(folder, os.O_RDONLY)
-    except OSError:  # as on Windows
+    except OSError:  # Windows cannot
         return
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""What a checkpoint says about itself, read without executing anything."""
+"""Reads checkpoints without executing anything that a file holds."""
 
 import inspect
 import pickle
@@ -6,13 +6,16 @@ import sys
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from reprlib import repr as short
-from typing import Any
+from textwrap import shorten
+from typing import Any, TypeVar
 
 import torch
 from lightning.pytorch import LightningModule
+from torch import Tensor
 
 import darts_lite
 from darts_lite.storage.components import with_public_paths
@@ -31,39 +34,29 @@ KINDS: Mapping[str, type] = {
     "optimizer_states": list,
     "lr_schedulers": list,
 }
-"""What is read of a checkpoint by this package and by Lightning; a checkpoint need not have all."""
+"""Entries of a checkpoint that this package and Lightning read, with types; some may be missing."""
 
 GROUPS = ("model", "data")
-"""Of these, the settings from which model and data are built again."""
+"""Entries that hold class and arguments of the model and the data."""
 MOST_VALUES = 10_000_000
-"""Most values of a checkpoint, beside the numbers in tensors."""
-UNREADABLE = (
-    RuntimeError,
-    pickle.UnpicklingError,
-    EOFError,
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    OverflowError,
-    MemoryError,
-    RecursionError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""All that torch's reader raises on damaged files."""
+"""Largest number of values in a checkpoint, where a tensor counts as one."""
+LOADING_ERRORS = (RuntimeError, LookupError, TypeError, AttributeError, OverflowError)
+"""Errors from loading content that was changed, or is of another module."""
+FORMAT_ERRORS = (pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, EOFError)
+READING_ERRORS = (*LOADING_ERRORS, *FORMAT_ERRORS, OSError, ValueError, AssertionError, MemoryError)
+"""Errors that torch's reader raises on damaged files."""
 CHANGED = "it was changed, or is of another version; give an intact .ckpt file of a run"
+
+Restored = TypeVar("Restored", bound=LightningModule)
 
 
 def describe_data(module: LightningModule) -> dict[str, Any]:
-    """What a checkpoint keeps of the data a module is trained on, as plain values.
+    """Returns what a checkpoint keeps about a module's training data, as plain values.
 
-    ``data``: class and settings, from which the same data can be built again; ``data_source``:
-    where the images really came from; ``image_size``: their side in pixels; ``mean``, ``std``: of
-    their channels; ``class_names``, or None; ``figure``: see
-    `darts_lite.data.foreground.figure_share`. Empty for a data module that does not tell.
+    ``data``: class and arguments, from which the data can be built again; ``data_source``: source
+    of the images; ``image_size``: their side in pixels; ``mean``, ``std``: of each channel;
+    ``class_names``, or None; ``figure``: see `darts_lite.data.foreground.measure_foreground`. It is
+    empty for a data module without the method ``describe``.
     """
     data: Any = getattr(module.trainer, "datamodule", None)
     if not hasattr(data, "describe"):
@@ -74,26 +67,101 @@ def describe_data(module: LightningModule) -> dict[str, Any]:
     return {"data": data.describe(), **about, "mean": mean, "std": std}
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """The content of a checkpoint of this package.
+@dataclass(frozen=True)
+class Checkpoint:
+    """The content of a checkpoint file, tensors and plain values, checked and read once."""
 
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is damaged, holds code, or was not written by this package.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"no checkpoint at {path}; give the path of a .ckpt file")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # torch on files of other kinds
-            _check_sums(path)
-            content = torch.load(path, map_location="cpu", weights_only=True)
-            check_size(content, _parts, MOST_VALUES)
-    except UNREADABLE:
-        raise ValueError(
-            f"{path} is no readable checkpoint: it is damaged, of another kind, or holds more than "
-            "plain values; give an intact .ckpt file of a run"
-        ) from None
+    path: Path
+    content: dict[str, Any]
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Checkpoint":
+        """Reads a checkpoint of this package; nothing in the file is executed.
+
+        Raises:
+            ValueError: if it is damaged, holds code, or was not written by this package.
+        """
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"no checkpoint at {path}; give the path of a .ckpt file")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # torch on files of other kinds
+                _check_sums(path)
+                content = torch.load(path, map_location="cpu", weights_only=True)
+                _check_size(content)
+        except READING_ERRORS:
+            raise ValueError(
+                f"{path} is not a readable checkpoint: it is damaged, of another kind, or holds "
+                "more than plain values; give an intact .ckpt file of a run"
+            ) from None
+        _check_kinds(path, content)
+        groups = {name: content[name] for name in GROUPS if content.get(name)}
+        return cls(Path(path), content | with_public_paths(groups))
+
+    @property
+    def model(self) -> str:
+        """The name of the module's class, for example ``ArchitectureSearch``."""
+        return str(self.content["model"].get("class_path")).rpartition(".")[2]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The module's arguments, as plain values."""
+        return dict(self.content["model"]["init_args"])
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The module's state dict."""
+        return dict(self.content["state_dict"])
+
+    def configuration(self, trusted: Collection[str] = ()) -> dict[str, Any]:
+        """Returns the groups ``model`` and ``data`` of the configuration.
+
+        Raises:
+            ValueError: if a class is neither of this package nor of a `trusted` module itself.
+        """
+        groups = {name: self.content[name] for name in GROUPS if self.content.get(name)}
+        for class_path, arguments in _classes(groups):
+            module = class_path.rpartition(".")[0]
+            if class_path.startswith(PACKAGE):
+                _check_arguments(self.path, class_path, arguments)
+            elif module not in trusted:
+                raise ValueError(
+                    f"{self.path} names the class {short(class_path)}, which a checkpoint may not "
+                    f"import; if it is yours, add --run.imports=[{module}]"
+                )
+            else:
+                import_own([module])
+                if not is_own(class_path):
+                    raise ValueError(
+                        f"{self.path} names {short(class_path)}, which that module does not define "
+                        "as a class"
+                    )
+        return groups
+
+    def restore(self, module: Restored) -> Restored:
+        """Loads weights and the rest of the state into a module; ValueError if they do not fit."""
+        try:
+            module.on_load_checkpoint(self.content)
+            module.load_state_dict(self.weights)
+        except LOADING_ERRORS as error:
+            raise ValueError(explain_misfit(self.path, error)) from error
+        return module
+
+    def build(self, kind: type[Restored], **changes: Any) -> Restored:
+        """Builds the module that wrote the checkpoint; `changes` replace its arguments."""
+        return self.restore(kind(**{**self.settings, **changes}))
+
+
+def explain_misfit(path: Path, error: Exception) -> str:
+    """Returns the message for one of the `LOADING_ERRORS`."""
+    return (
+        f"{path} does not fit: it is of another model or version, or was changed "
+        f"({shorten(str(error), 200)})"
+    )
+
+
+def _check_kinds(path: str | Path, content: Any) -> None:
+    """Raises a ValueError unless the entries of a checkpoint have the types of `KINDS`."""
     model = content.get("model") if isinstance(content, dict) else None
     known = isinstance(model, Mapping) and isinstance(model.get("init_args"), Mapping)
     if not known or "state_dict" not in content:
@@ -101,106 +169,65 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     for name, kind in KINDS.items():
         if content.get(name) is not None and not isinstance(content[name], kind):
             raise ValueError(f"{path}: {name} is a {type(content[name]).__name__}; {CHANGED}")
-    content |= {name: with_public_paths(content[name]) for name in GROUPS if content.get(name)}
     for name, weights in content["state_dict"].items():
-        if not (isinstance(name, str) and isinstance(weights, torch.Tensor)):
-            raise ValueError(f"{path}: state_dict holds {short(name)}, no weights; {CHANGED}")
-    for _, count in flat(content.get("loops")):
+        if not (isinstance(name, str) and isinstance(weights, Tensor)):
+            raise ValueError(f"{path}: state_dict: {short(name)} is not a tensor; {CHANGED}")
+    for _, count in flatten(content.get("loops")):
         if not isinstance(count, int | None):
-            raise ValueError(f"{path}: loops count {short(count)}; {CHANGED}")
-    return content
+            raise ValueError(f"{path}: loops holds {short(count)}, not a number; {CHANGED}")
 
 
-def flat(value: object, name: str = "") -> Iterator[tuple[str, Any]]:
-    """All values inside with their names, as ``data.init_args.seed`` and ``model.layers[0]``."""
+def flatten(value: object, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields the names and values inside, as ``data.init_args.seed`` or ``model.layers[0]``."""
     if isinstance(value, Mapping):
         for key, entry in value.items():
-            yield from flat(entry, f"{name}.{key}" if name else str(key))
+            yield from flatten(entry, f"{name}.{key}" if name else str(key))
     elif isinstance(value, list | tuple):
         for index, entry in enumerate(value):
-            yield from flat(entry, f"{name}[{index}]")
+            yield from flatten(entry, f"{name}[{index}]")
     else:
         yield name, value
 
 
 def _check_sums(path: str | Path) -> None:
-    """Reads all of a file to see whether it is as it was written, which torch does not look at."""
+    """Raises an error unless the file's checksums are right; torch does not check them."""
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         larger = sum(entry.file_size for entry in entries) > Path(path).stat().st_size
         if larger or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-            raise zipfile.BadZipFile("torch compresses nothing; this may unfold without end")
+            raise zipfile.BadZipFile("compressed, so it may have any size; torch never compresses")
         if (damaged := archive.testzip()) is not None:
             raise zipfile.BadZipFile(damaged)
 
 
-def check_size(value: Any, parts_of: Callable[[Any], Iterable[Any]], most: int) -> None:
-    """Counts the values inside a value, one that is referred to twice twice.
+def _check_size(content: Any) -> None:
+    """Raises a ValueError if there are more than `MOST_VALUES`, or one contains itself.
 
-    Args:
-        value: To be counted.
-        parts_of: What a value holds directly.
-        most: How many there may be.
-
-    Raises:
-        ValueError: if there are more, or one holds itself.
+    A value that is referred to twice counts twice, as nested references can multiply.
     """
-    known: dict[int, float] = {}  # by the identity of values
+    known: dict[int, float] = {}  # id of a value -> number of values in it
 
-    def count(part: Any) -> float:
-        if id(part) not in known:
-            known[id(part)] = float("inf")  # if it comes again before it ends, it holds itself
-            known[id(part)] = 1 + sum(map(count, parts_of(part)))
-        if known[id(part)] > most:
-            raise ValueError(f"more than {most} values, or one that holds itself")
-        return known[id(part)]
+    def count(value: Any) -> float:
+        if id(value) not in known:
+            known[id(value)] = float("inf")  # remains if the value contains itself
+            parts = value.values() if isinstance(value, Mapping) else value
+            is_nested = isinstance(value, Mapping | list | tuple)
+            known[id(value)] = 1 + (sum(map(count, parts)) if is_nested else 0)
+        if known[id(value)] > MOST_VALUES:
+            raise ValueError(f"more than {MOST_VALUES} values, or one that contains itself")
+        return known[id(value)]
 
-    count(value)
-
-
-def _parts(value: Any) -> Iterable[Any]:
-    if isinstance(value, Mapping):
-        return value.values()
-    return value if isinstance(value, list | tuple) else ()
-
-
-def settings_of(path: str | Path, trusted: Collection[str] = ()) -> dict[str, Any]:
-    """The ``model`` and ``data`` groups of a configuration that fit a checkpoint.
-
-    Args:
-        path: Of the checkpoint.
-        trusted: Modules beside this package's whose classes the user allows to be imported.
-
-    Raises:
-        FileNotFoundError, ValueError: see `read_checkpoint`; also if a class of any other module is
-            named, which a file may not import, or what a trusted one has only imported itself.
-    """
-    content = read_checkpoint(path)
-    groups = {name: content[name] for name in GROUPS if content.get(name)}
-    for class_path, arguments in _classes(groups):
-        module = class_path.rpartition(".")[0]
-        if class_path.startswith(PACKAGE):
-            _check_arguments(path, class_path, arguments)
-        elif module not in trusted:
-            raise ValueError(
-                f"{path} names the class {short(class_path)}, which a checkpoint may not import; "
-                f"if it is yours, add --run.imports=[{module}]"
-            )
-        else:
-            import_own([module])
-            if not is_own(class_path):
-                raise ValueError(f"{path} names {short(class_path)}, no class of that module's own")
-    return groups
+    count(content)
 
 
 def _check_arguments(path: str | Path, class_path: str, arguments: Any) -> None:
-    """Whether a class of this package takes what a checkpoint gives it."""
+    """Raises a ValueError unless a class path and its arguments fit a class of this package."""
     module, _, name = class_path.rpartition(".")
-    # What is public is imported if it was not yet; a file must not have anything else imported.
+    # Only public classes may be imported because a file names them; others must be loaded already.
     place = darts_lite if name in darts_lite.__all__ else sys.modules.get(module)
     named = getattr(place, name, None)
     if not isinstance(named, type) or module not in ("darts_lite", named.__module__):
-        raise ValueError(f"{path} names {short(class_path)}, which is no class here; {CHANGED}")
+        raise ValueError(f"{path} names {short(class_path)}, an unknown class; {CHANGED}")
     if not isinstance(arguments, Mapping):
         raise ValueError(f"{path}: settings of {name} are {short(arguments)}; {CHANGED}")
     takes = inspect.signature(named).parameters
@@ -214,7 +241,7 @@ def _check_arguments(path: str | Path, class_path: str, arguments: Any) -> None:
 
 
 def _classes(value: object) -> Iterator[tuple[str, Any]]:
-    """Class paths inside with the arguments beside them."""
+    """Yields the class paths inside, each with its arguments."""
     if isinstance(value, Mapping):
         if "class_path" in value:
             yield str(value["class_path"]), value.get("init_args", {})

@@ -1,4 +1,4 @@
-"""Interchangeable parts of a model, kept in checkpoints as plain values."""
+"""Interchangeable components of a model, kept in checkpoints as plain values."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, is_dataclass
@@ -8,16 +8,15 @@ import darts_lite
 
 
 def class_path(kind: type) -> str:
-    """Returns the name by which a class is imported: the public one where it has one."""
+    """Returns the import path of a class; the public path if it has one."""
     return public_path(f"{kind.__module__}.{kind.__qualname__}")
 
 
 def public_path(path: str) -> str:
-    """Returns the public name of what a path stands for, so that files outlive the layout.
+    """Returns the public form of an import path, so that files outlive the package's layout.
 
-    Args:
-        path: ``darts_lite.ArchitectureSearch``, for instance, becomes
-            ``darts_lite.ArchitectureSearch``; paths without a public name stay as they are.
+    ``darts_lite.search.architecture_search.ArchitectureSearch``, for instance, becomes
+    ``darts_lite.ArchitectureSearch``. Paths without a public name stay as they are.
     """
     name = path.rpartition(".")[2]
     is_public = path.startswith("darts_lite.") and name in darts_lite.__all__
@@ -25,43 +24,28 @@ def public_path(path: str) -> str:
 
 
 def with_public_paths(value: Any) -> Any:
-    """Returns plain values in which every class has its public name; see `public_path`."""
+    """Returns plain values in which every class and function has its public path."""
+    if isinstance(value, str):
+        return public_path(value)
     if isinstance(value, Mapping):
-        return {
-            key: public_path(entry)
-            if key == "class_path" and isinstance(entry, str)
-            else with_public_paths(entry)
-            for key, entry in value.items()
-        }
+        return {key: with_public_paths(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(map(with_public_paths, value))
     return value
 
 
-def describe_part(part: Any) -> dict[str, Any]:
-    """Class and settings of a part, as plain values from which it can be built again.
-
-    Raises:
-        ValueError: if it is no dataclass, whose settings are not known.
-    """
-    kind = type(part)
-    if not is_dataclass(part) or isinstance(part, type):
+def describe_component(component: Any) -> dict[str, Any]:
+    """Returns class and settings of a dataclass object, for `build_component` to build it again."""
+    kind = type(component)
+    if not is_dataclass(component) or isinstance(component, type):
         raise ValueError(
             f"{class_path(kind)} must be a dataclass, so that a checkpoint can keep its settings"
         )
-    return {"class_path": class_path(kind), "init_args": asdict(part)}
+    return {"class_path": class_path(kind), "init_args": asdict(component)}
 
 
-def part_of(described: Any, known: Collection[type]) -> Any:
-    """A part as it is, or built from what `describe_part` returned.
-
-    Args:
-        described: A part, or a mapping with its class and settings.
-        known: Classes that may be built.
-
-    Raises:
-        ValueError: if its class is none of them, or takes other settings.
-    """
+def build_component(described: Any, known: Collection[type]) -> Any:
+    """Builds a `known` class from what `describe_component` returned; returns others unchanged."""
     if not isinstance(described, Mapping):
         return described
     path = public_path(str(described.get("class_path")))
@@ -72,4 +56,4 @@ def part_of(described: Any, known: Collection[type]) -> Any:
             except TypeError as error:
                 raise ValueError(f"{path} is of another version: {error}") from error
     names = sorted(kind.__name__ for kind in known)
-    raise ValueError(f"{path!r} is none of {names}; pass an object of it instead")
+    raise ValueError(f"{path!r} is not one of {names}; pass an object of the class instead")

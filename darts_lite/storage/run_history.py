@@ -1,4 +1,4 @@
-"""The history of a run's stages, as its JSON files keep it."""
+"""Reads the history of a run's stages from its JSON files."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,18 +8,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-FOLDER = "history"
-"""Of the files in a run's folder, one per stage."""
-
 
 @dataclass(frozen=True)
-class Moment:
-    """How things stood after an epoch, or at the start.
+class EpochRecord:
+    """The state of a stage after an epoch, or at the start.
 
     Args:
-        step: Optimizer steps that were done.
-        metrics: What was logged last, by name; of training batches the mean over the epoch.
-        shares: Of the candidates, where there are any: kind of cell -> ``(edges, candidates)``.
+        step: Number of optimizer steps so far.
+        metrics: Name -> value that was logged last; for training batches, the mean over the epoch.
+        shares: Kind of cell -> shares ``(edges, candidates)``; empty for a stage without
+            candidates.
     """
 
     step: int
@@ -28,37 +26,32 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Told:
-    """A stage from its start.
+class StageHistory:
+    """The records of a stage from its start, in order.
 
     Args:
-        moments: In order.
-        candidates: Of a search: the columns of its shares.
-        inputs: How many states of its cells are outputs of other cells.
+        candidates: The columns of a search's shares.
+        inputs: Number of states of a cell that are outputs of other cells.
     """
 
-    moments: Sequence[Moment] = ()
+    moments: Sequence[EpochRecord] = ()
     candidates: Sequence[str] = ()
     inputs: int = 2
 
     @property
-    def with_shares(self) -> list[Moment]:
-        """The moments that have shares of candidates."""
+    def with_shares(self) -> list[EpochRecord]:
+        """The records that have shares of candidates."""
         return [moment for moment in self.moments if moment.shares]
 
 
-def read_history(path: Path) -> Told:
-    """What a stage has told; nothing where there is no such file.
-
-    Raises:
-        ValueError: if the file was changed.
-    """
+def read_history(path: Path) -> StageHistory:
+    """Returns the history of a stage; an empty one if there is no such file."""
     if not path.is_file():
-        return Told()
+        return StageHistory()
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         moments = [
-            Moment(
+            EpochRecord(
                 int(moment["step"]),
                 {str(name): float(value) for name, value in moment["metrics"].items()},
                 {
@@ -68,8 +61,9 @@ def read_history(path: Path) -> Told:
             )
             for moment in content["moments"]
         ]
-        return Told(moments, list(content.get("candidates", ())), int(content.get("inputs", 2)))
+        candidates = list(content.get("candidates", ()))
+        return StageHistory(moments, candidates, int(content.get("inputs", 2)))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
-            f"{path} is no history of a run ({error}); take the file that the run wrote"
+            f"{path} is not the history of a run ({error}); use the file that the run wrote"
         ) from error

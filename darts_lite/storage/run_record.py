@@ -1,89 +1,77 @@
-"""What is known of a run: its summary, which also tells what a resumed run need not do again."""
+"""Keeps the summary of a run, from which a resumed run knows the finished stages."""
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from darts_lite.storage.atomic_files import write_text
-
-SUMMARY = "summary.json"
+from darts_lite.storage.run_folder import RunFolder
 
 
 class Halted(OSError):
-    """Something could not be written, and the message says from where the run can go on."""
+    """Raised when a file cannot be written; the message says from where the run can go on."""
 
 
-class Record:
+class RunRecord:
     """The summary of a run, or of a part of one, written after each of its stages.
 
-    Args:
-        directory: Where it is kept; what is there already is gone on with.
-        writes: Whether this process writes; one of several does.
+    A summary in the folder is continued. Of several processes only one `writes`.
     """
 
-    def __init__(self, directory: Path, writes: bool = True) -> None:
-        self.directory, self.writes = directory, writes
-        self.summary: dict[str, Any] = read_summary(directory)
+    def __init__(self, folder: RunFolder, writes: bool = True) -> None:
+        self.folder, self.writes = folder, writes
+        self.summary: dict[str, Any] = read_summary(folder)
 
     @property
     def since(self) -> float:
-        """When the last stage ended, in seconds since 1970; infinite before the first."""
+        """Time at which the last stage ended, in seconds since 1970; infinite before the first."""
         return float(self.summary.get("updated", float("inf")))
 
     def begin(self, known: Mapping[str, Any]) -> None:
-        """Writes what is known before the first stage, unless there has been one."""
+        """Writes the values that are known before the first stage; earlier results stay."""
         done, updated = self.summary.get("stages", []), min(self.since, time.time())
         state = {"stages": done, "finished": False, "updated": updated}
         self.summary = {**known, **self.summary, **state}
         self._write()
 
     def stage(
-        self, name: str, run: Callable[[], Mapping[str, Any]], leaves: Path | None = None
+        self, name: str, run: Callable[[], Mapping[str, Any]], leaves: Sequence[Path] = ()
     ) -> None:
-        """Runs a stage and writes its results, unless that was done before.
-
-        Args:
-            name: Of the stage.
-            run: Returns its results.
-            leaves: A file that it writes; where that is gone, the stage is not done.
+        """Runs a stage and writes its results, unless it is finished and all it `leaves` is there.
 
         Raises:
-            Halted: if anything cannot be written, as on a full disk.
+            Halted: if a file cannot be written, for example on a full disk.
         """
-        if name in self.summary["stages"] and (leaves is None or leaves.exists()):
+        if name in self.summary["stages"] and all(path.exists() for path in leaves):
             return
-        with halting(self.directory):
+        with halting(self.folder.path):
             results = run()
             stages = list(dict.fromkeys([*self.summary["stages"], name]))
             self.summary |= {**results, "stages": stages, "updated": time.time()}
             self._write()
 
     def finish(self) -> None:
-        """Writes that there is no more to do."""
+        """Marks the run as finished and writes its summary."""
         self.summary["finished"] = True
         self._write()
 
     def _write(self) -> None:
         if self.writes:
-            write_text(self.directory / SUMMARY, json.dumps(self.summary, indent=2) + "\n")
+            write_text(self.folder.summary, json.dumps(self.summary, indent=2) + "\n")
 
 
 @contextmanager
 def halting(directory: Path) -> Iterator[None]:
-    """Adds to an error of the file system what is left of a run.
-
-    Raises:
-        Halted: in one line.
-    """
+    """Raises Halted for an error of the file system; tells in one line where a run can go on."""
     try:
         yield
     except (BrokenPipeError, Halted):
         raise
     except (OSError, ValueError) as error:
-        # TensorBoard's logger turns what its file says into a ValueError about the value.
+        # TensorBoard's logger raises a ValueError whose cause is the error of its file.
         failure = error if isinstance(error, OSError) else error.__cause__
         if not isinstance(failure, OSError):
             raise
@@ -93,13 +81,13 @@ def halting(directory: Path) -> Iterator[None]:
         if newest is not None:
             told = f"intact: {newest}" in str(failure)
             start = "from it" if told else f"from {newest}, which is intact"
-        raise Halted(f"{failure}; once mended, --run.resume auto goes on {start}") from error
+        raise Halted(f"{failure}; once fixed, --run.resume auto goes on {start}") from error
 
 
-def read_summary(directory: Path) -> dict[str, Any]:
-    """The summary in a folder; empty where there is none that can be read."""
+def read_summary(folder: RunFolder) -> dict[str, Any]:
+    """Returns the summary of a run; an empty one if no summary can be read."""
     try:
-        summary = json.loads((directory / SUMMARY).read_text())
+        summary = json.loads(folder.summary.read_text())
     except (OSError, ValueError):
         return {}
     return summary if isinstance(summary, dict) else {}

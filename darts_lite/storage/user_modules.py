@@ -1,4 +1,4 @@
-"""Modules of a user's own: those that define the operations and rules which files name."""
+"""Imports custom modules, which define operations and rules that files name."""
 
 from collections.abc import Iterable
 from importlib import import_module
@@ -8,11 +8,7 @@ FLAG = "--run.imports"
 
 
 def import_own(names: Iterable[str]) -> None:
-    """Imports modules.
-
-    Raises:
-        ValueError: if one cannot be imported.
-    """
+    """Imports custom modules; ValueError if one cannot be imported."""
     for name in names:
         try:
             import_module(name)
@@ -21,14 +17,14 @@ def import_own(names: Iterable[str]) -> None:
 
 
 def names_in(text: str) -> tuple[str, ...]:
-    """The names in a list as a configuration has it: ``[first, second]``, or just one."""
+    """Returns the names in a list as configurations write it: ``[first, second]``, or one name."""
     return tuple(filter(None, (name.strip(" '\"") for name in text.strip("[] ").split(","))))
 
 
 def makes_class(path: str) -> bool:
-    """Whether this is no function at all, or one that is declared to return an object of a class.
+    """Returns False for a function that does not declare to return an object of a class.
 
-    The parser calls whatever function is given together with arguments, also one that only acts.
+    The parser calls any function that is given with arguments, so it must not have side effects.
     """
     module, _, name = path.rpartition(".")
     try:
@@ -36,15 +32,15 @@ def makes_class(path: str) -> bool:
         if isinstance(named, type) or not callable(named):
             return True
         returned = get_type_hints(named).get("return")
-    except (ImportError, NameError, TypeError):  # a method, or a hint that cannot be read
+    except (ImportError, NameError, TypeError):  # a method, or an unreadable hint
         return False
     return isinstance(returned, type) and returned.__module__ not in ("builtins", "typing")
 
 
 def is_own(path: str) -> bool:
-    """Whether a path names a class of its module's own, or a function of it that makes one.
+    """Returns True if a path names a class that its module defines, or a function that makes one.
 
-    What a module has only imported from elsewhere is not its own: a file may not have it called.
+    Names that a module has only imported do not count, because a file could have them called.
     """
     module, _, name = path.rpartition(".")
     named = getattr(import_module(module), name, None)

@@ -1,1 +1,1 @@
-"""What a search and a retraining share: optimizers, loss scaling, checkpoints, signals, memory."""
+"""Parts that search and retraining share: optimizers, checkpoints, loss scaling, memory."""

@@ -1,4 +1,4 @@
-"""Checkpoints from which a stage goes on exactly as if nothing had happened."""
+"""Checkpoints from which a stage goes on exactly as if it had never stopped."""
 
 import io
 import os
@@ -20,18 +20,16 @@ from darts_lite.storage.atomic_files import written_whole
 from darts_lite.training.nonfinite import check_finite
 from darts_lite.training.signals import SIGNALS, Stopped
 
+STATE_KEY = "Saving"  # key of `StageCheckpoint`'s state: the class's name in earlier versions
 
-class WholeFiles(CheckpointIO):
-    """Writes checkpoints whole: a kill or a full disk leaves the one before intact."""
+
+class AtomicCheckpointIO(CheckpointIO):
+    """Writes checkpoints atomically: a kill or a full disk leaves the one before intact."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        """Writes the file.
-
-        Raises:
-            OSError: if it cannot be written, in one line that says what is still there.
-        """
+        """Writes the file, or raises OSError with a line that says which file is still intact."""
         content = io.BytesIO()
         torch.save(checkpoint, content)
         with written_whole(path) as file:
@@ -40,32 +38,29 @@ class WholeFiles(CheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = True
     ) -> dict[str, Any]:
-        """Tensors and plain values; nothing in the file is executed."""
+        """Loads tensors and plain values; nothing in the file is executed."""
         return torch.load(path, map_location=map_location or "cpu", weights_only=True)
 
     def remove_checkpoint(self, path: str | Path) -> None:
-        """Deletes the file, if it is there."""
         Path(path).unlink(missing_ok=True)
 
 
-class Saving(Checkpoint):
+class StageCheckpoint(Checkpoint):
     """Saves everything that decides how a stage goes on.
 
-    After every epoch, at intervals in between, and when a signal asks the run to stop, which it
-    then does. Beside what Lightning keeps that is all states of random numbers, the metrics logged
-    last and the seconds spent. The end of training is not saved here: what is to happen then, as
-    the averaging of weights, has not happened yet; see `end`.
+    It saves after every epoch, at intervals in between, and when a signal asks the run to stop,
+    which it then does. Besides Lightning's own state it saves all random states, the metrics logged
+    last and the seconds spent. It does not save the end of training, since what happens then, such
+    as averaging weights, has not happened yet; see `end`.
 
     Args:
-        path: Of the newest checkpoint; the ones before have ``-1``, ``-2``, ... before the suffix.
-        every_steps: Steps between two checkpoints; None for none.
-        every_minutes: Minutes between two checkpoints; None for none.
-        keep: How many to keep.
-        at_start: Whether to save before the first step as well.
+        path: Newest of the ``keep`` checkpoints; earlier ones have ``-1``, ... before the suffix.
+        every_steps, every_minutes: Between two checkpoints; None saves after epochs only.
+        at_start: Whether to save before the first step too.
 
     Attributes:
-        metrics: What was logged last, by name, before an interruption as well.
-        results: Of the stage, once it has ended; whoever resumes then need not run it again.
+        metrics: The values logged last, by name, including those before an interruption.
+        results: The stage's results once it has ended; a resumed run then skips the stage.
     """
 
     def __init__(
@@ -81,22 +76,23 @@ class Saving(Checkpoint):
         self.metrics: dict[str, float] = {}
         self._seconds, self._begun, self._saved = 0.0, time.monotonic(), time.monotonic()
         self._batches: dict[str, Any] = {}
-        self._steps = 0  # since the last checkpoint
+        self._steps = 0  # steps since the last checkpoint
         self.results: Mapping[str, Any] | None = None
         self._restored: dict[str, Any] | None = None
         self._signal: str | None = None
-        self._saved_for: str | None = None  # the signal
+        self._saved_for: str | None = None  # the signal that a checkpoint was written for
         self._handlers: dict[str, Any] = {}
 
     @property
+    def state_key(self) -> str:
+        return STATE_KEY
+
+    @property
     def seconds(self) -> float:
-        """Seconds of training, those before an interruption included."""
+        """Seconds of training, including those before an interruption."""
         return self._seconds + time.monotonic() - self._begun
 
-    # ------------------------------------------------------------------ what is kept
-
     def state_dict(self) -> dict[str, Any]:
-        """See `darts_lite.training.checkpointing.Saving`, as plain values and tensors."""
         return {
             "random": random_states(),
             "batches": self._batches,
@@ -107,73 +103,62 @@ class Saving(Checkpoint):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes what `state_dict` gave; random numbers go on when the training starts."""
-        restore_random_states(state_dict["random"])  # a wrong one is refused here
+        """Takes a state of `state_dict`; random states are restored when training starts."""
+        restore_random_states(state_dict["random"])  # a damaged state raises here, not later
         self._restored = state_dict
         self._seconds, self.metrics = state_dict["seconds"], dict(state_dict["metrics"])
 
-    # ------------------------------------------------------------------ when
-
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Makes room for 64 bits, which Lightning would do after it has read the checkpoint."""
+        """Converts weights to 64 bits; Lightning would do so only after reading the checkpoint."""
         if trainer.precision == "64-true":
             pl_module.double()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Listens to signals, and goes on with the next batch and the random numbers.
+        """Installs signal handlers, and restores the next batch and the random states.
 
-        Lightning itself forgets how many batches were given out where a model has asked for the
-        number of steps before.
+        Lightning itself loses the number of batches given out if a model has asked for the number
+        of steps before.
         """
         self._begun = self._saved = time.monotonic()
-        # Only now: Lightning puts the handlers back that it found before this.
+        # Not earlier: Lightning puts the handlers back that it found before this.
         for name in SIGNALS:
             if hasattr(signal, name) and current_thread() is main_thread():
-                self._handlers[name] = signal.signal(getattr(signal, name), self._ask)
+                self._handlers[name] = signal.signal(getattr(signal, name), self._note_signal)
         if self._restored is not None:
-            if (batches := stateful(trainer)) is not None:
+            if (batches := resumable_batches(trainer)) is not None:
                 batches.load_state_dict(self._restored["batches"])
             restore_random_states(self._restored["random"])
             self._restored = None
-        elif self.at_start and stateful(trainer) is not None:
+        elif self.at_start and resumable_batches(trainer) is not None:
             self._save(trainer)
 
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        """Stops where a signal has asked for it, once the step before is logged as well."""
+    def on_train_batch_start(self, trainer: Trainer, *_: Any, **__: Any) -> None:
+        """Stops if a signal has asked for it; now the step before is logged too."""
         if (name := self._saved_for) is not None:
             self._saved_for = None
             print(f"Stopped by {name} after step {trainer.global_step}: {self.path}", flush=True)
-            # Of several processes the first one tells how all of them ended.
+            # With several processes, the exit status of the first one counts for all.
             raise Stopped(name) if trainer.is_global_zero else SystemExit(0)
 
-    def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
-        """Saves where it is due, but not before the validation that ends an epoch."""
-        if trainer.is_last_batch or trainer.should_stop or stateful(trainer) is None:
+    def on_train_batch_end(self, trainer: Trainer, *_: Any, **__: Any) -> None:
+        """Saves if it is due, but not before the validation that ends an epoch."""
+        if trainer.is_last_batch or trainer.should_stop or resumable_batches(trainer) is None:
             return
         minutes = (time.monotonic() - self._saved) / 60
         self._steps += 1
         due = self.every_steps is not None and self._steps >= self.every_steps
         due |= self.every_minutes is not None and minutes >= self.every_minutes
-        self._agree(trainer, due)
+        self._save_if_asked(trainer, due)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Saves after every epoch but the last."""
         epochs, steps = trainer.max_epochs, trainer.max_steps
         ends = epochs is not None and 0 <= epochs <= trainer.current_epoch + 1
         if not (ends or trainer.should_stop or 0 <= steps <= trainer.global_step):
-            self._agree(trainer, True)
+            self._save_if_asked(trainer, True)
 
-    def _agree(self, trainer: Trainer, due: bool) -> None:
-        """Saves if it is due for one of the processes, whose clocks and signals may differ."""
+    def _save_if_asked(self, trainer: Trainer, due: bool) -> None:
+        """Saves if it is due, or a signal came, on any rank; clocks and signals may differ."""
         asked = 0 if self._signal is None else 1 + SIGNALS.index(self._signal)
         if trainer.world_size > 1:
             wishes = torch.tensor([due, asked], device=trainer.strategy.root_device)
@@ -184,81 +169,74 @@ class Saving(Checkpoint):
             self._saved_for, self._signal = SIGNALS[asked - 1], None
 
     def _save(self, trainer: Trainer) -> None:
-        good = self.path if self.path.exists() else None
-        check_finite(trainer.lightning_module, trainer.global_step, good)
+        last_good = self.path if self.path.exists() else None
+        check_finite(trainer.lightning_module, trainer.global_step, last_good)
         self.metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
-        batches = stateful(trainer)
+        batches = resumable_batches(trainer)
         self._batches = {} if batches is None else batches.state_dict()
-        if trainer.is_global_zero:
-            keep_before(self.path, self.keep)
-        trainer.save_checkpoint(self.path)
+        self._write(trainer)
         self._saved, self._steps = time.monotonic(), 0
 
     def end(self, trainer: Trainer, results: Mapping[str, Any]) -> None:
         """Saves the end of the stage, with its results, as the newest checkpoint."""
         self.results = results
+        self._write(trainer)
+
+    def _write(self, trainer: Trainer) -> None:
         if trainer.is_global_zero:
-            keep_before(self.path, self.keep)
+            rotate(self.path, self.keep)
         trainer.save_checkpoint(self.path)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
+    def _note_signal(self, number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
         if self._signal == name == "SIGINT":
-            raise KeyboardInterrupt  # who asks twice does not want to wait for the step to end
+            raise KeyboardInterrupt  # a second Ctrl-C does not wait for the step to end
         self._signal = name
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Listens no longer, and passes on what it did not get to."""
-        self._listen_no_longer()
+        """Restores the handlers, and passes on a signal that came too late to stop at a step."""
+        self._restore_handlers()
         asked, self._signal = self._signal, None
         if asked is not None:
             signal.raise_signal(getattr(signal, asked))
 
-    def on_exception(
-        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
-    ) -> None:
-        """Listens no longer."""
-        self._listen_no_longer()
+    def on_exception(self, *_: Any, **__: Any) -> None:
+        self._restore_handlers()
 
-    def _listen_no_longer(self) -> None:
+    def _restore_handlers(self) -> None:
         for name, handler in self._handlers.items():
             number = getattr(signal, name)
-            if signal.getsignal(number) == self._ask:  # else Lightning has put back what was before
+            if signal.getsignal(number) == self._note_signal:  # else Lightning has restored it
                 signal.signal(number, handler)
         self._handlers.clear()
 
 
-def stateful(trainer: Trainer) -> Any:
-    """The training batches if they can go on in the middle of an epoch; else None.
-
-    Only whole epochs are saved then.
-    """
+def resumable_batches(trainer: Trainer) -> Any:
+    """Returns the training batches; None if they cannot go on within an epoch, only after it."""
     loader = trainer.train_dataloader
     return loader if hasattr(loader, "load_state_dict") else None
 
 
 def saved_state(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """What `Saving` put into a checkpoint; empty where it did not."""
-    for name, state in checkpoint.get("callbacks", {}).items():
-        if str(name).startswith(Saving.__name__) and isinstance(state, Mapping):
-            return dict(state)
-    return {}
+    """Returns the state of `StageCheckpoint` in a checkpoint; empty if there is none."""
+    state = checkpoint.get("callbacks", {}).get(STATE_KEY)
+    return dict(state) if isinstance(state, Mapping) else {}
 
 
-def keep_before(path: Path, keep: int) -> None:
-    """Numbers the checkpoints before the next one; the oldest gives way."""
+def rotate(path: Path, keep: int) -> None:
+    """Renames the checkpoints before the next one is written; the oldest is replaced."""
     numbered = [path, *(path.with_stem(f"{path.stem}-{n}") for n in range(1, keep))]
     pairs = list(zip(numbered, numbered[1:], strict=False))
     if any(newer.exists() and older.exists() and newer.samefile(older) for newer, older in pairs):
-        return  # a run was killed between this and the next checkpoint
+        return  # done already: the run was killed before it wrote the next checkpoint
     for newer, older in reversed(pairs):
         if newer.exists():
-            # The newest keeps its name too until the next takes its place.
+            # A link, so that the newest keeps its name too until the next one replaces it.
             beside = older.with_name(f".{older.name}.part")
             beside.unlink(missing_ok=True)
             try:
                 os.link(newer, beside)
-            except OSError:  # a file system without links, as exFAT: the next one is resumed from
+            except OSError:  # no links, as on exFAT: until the next one, -1 is the newest
                 os.replace(newer, older)
             else:
                 os.replace(beside, older)

@@ -1,4 +1,4 @@
-"""How much memory there is, and how much was used at most."""
+"""Measures memory and how many images fit into it, and lets glibc keep or return freed memory."""
 
 import ctypes
 import os
@@ -9,17 +9,8 @@ from pathlib import Path
 
 import torch
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""Names and numbers of glibc's malloc.h."""
-NEVER = 2**31 - 1
-HEAP = 2**30
-FIRST = 2**17
-"""With which glibc begins, of both."""
-
-MARGIN = 0.85
-"""Part of what is free that may be planned with: what else runs wants some as well."""
-VISIBLE = 32 * 2**20
-"""Bytes above which a growth is more than noise."""
+MARGIN = 0.85  # share of the free memory to plan with, which leaves some to other programs
+VISIBLE = 32 * 2**20  # growth in bytes above which it is more than noise
 SIGNS = (
     "out of memory",
     "can't allocate memory",
@@ -29,20 +20,27 @@ SIGNS = (
     "could not create a memory",
     "can't start new thread",
 )
-"""What torch and Python say on different systems; oneDNN, in two of them, knows no better."""
+"""Messages of torch and Python on different systems; two are oneDNN's, which says no more."""
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # options of glibc's malloc.h
+NEVER = 2**31 - 1  # trim threshold in bytes that keeps the heap from shrinking
+HEAP = 2**30  # block size in bytes up to which blocks lie in the heap
+DEFAULT_THRESHOLD = 2**17  # initial value of both thresholds in glibc, in bytes
 
 
 def available(device: torch.device) -> int:
-    """Bytes that a program may still take."""
+    """Returns the bytes that a program may still take."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    free = _field("/proc/meminfo", "MemAvailable:") * 1024 or _installed()
-    limit, used = (_number(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
+    free = _read_field("/proc/meminfo", "MemAvailable:") * 1024
+    # Systems without /proc do not say how many of the installed bytes are free.
+    free = free or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit, used = (_read_number(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
     return min(free, limit - used) if limit else free
 
 
 def peak(device: torch.device) -> int:
-    """Most bytes that this process has had at once on a device."""
+    """Returns the most bytes that this process has held at once on a device."""
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device)
     unit = 1 if sys.platform == "darwin" else 1024
@@ -50,29 +48,28 @@ def peak(device: torch.device) -> int:
 
 
 def about_memory(error: BaseException) -> bool:
-    """Whether an error says that memory is used up."""
-    told = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return told or any(sign in str(error) for sign in SIGNS)
+    """Returns whether an error says that memory is used up."""
+    by_type = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return by_type or any(sign in str(error) for sign in SIGNS)
 
 
 def largest_batch(
     attempt: Callable[[int], None], size: int, most: int, device: torch.device
 ) -> int:
-    """How many images fit at once.
+    """Returns how many images fit into memory at once.
 
-    On a GPU each size is tried. On a processor the memory of one image follows from two sizes, and
-    the rest is reckoned: to fill a machine's memory would halt whatever else runs on it.
+    On a GPU, sizes are doubled until one does not fit. On a CPU, the memory per image follows from
+    two sizes, and the largest size is computed: filling a machine's memory would halt all else.
 
     Args:
-        attempt: Takes the memory of a step with so many images.
-        size: With which to begin.
-        most: Where to end: there are no more images.
-        device: Where it is tried.
+        attempt: Uses the memory of a step with this number of images.
+        size: First size, which is assumed to fit.
+        most: Largest size, as there are no more images.
     """
     free, before, known = available(device), peak(device), 0.0
     size = min(size, most)
     while size < most:
-        give_back_memory()  # else a larger batch may come to lie beside what the last one left
+        trim_memory()  # else a larger batch may lie beside what the last one left
         try:
             attempt(2 * size)
         except (RuntimeError, MemoryError) as error:
@@ -86,54 +83,47 @@ def largest_batch(
     return most
 
 
-def _installed() -> int:
-    """Bytes of the machine, where its system does not tell how many of them are free."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def _field(path: str, name: str) -> int:
+def _read_field(path: str, name: str) -> int:
     lines = Path(path).read_text().splitlines() if Path(path).exists() else []
     return next((int(line.split()[1]) for line in lines if line.startswith(name)), 0)
 
 
-def _number(path: str) -> int:
+def _read_number(path: str) -> int:
     text = Path(path).read_text().strip() if Path(path).exists() else ""
     return int(text) if text.isdigit() else 0
 
 
 def keep_freed_memory() -> bool:
-    """Lets the process keep what it frees; whether its C library can do so.
+    """Lets the process keep the memory that it frees; returns whether its C library can do so.
 
-    Every training step frees all of its maps and needs as many again. By default glibc gives
-    blocks of this size back to the system, which has to clear each page anew before the next step
-    may write to it. The process then holds hardly more than it has needed at one time.
-
-    Only where glibc allocates there is something to set: elsewhere this does nothing.
+    Every training step frees all of its maps and needs as many again. glibc would return blocks of
+    this size to the system, which must clear each page anew before the next step writes to it. The
+    process then holds hardly more than its peak. Without glibc this does nothing.
     """
-    return _set({M_TRIM_THRESHOLD: NEVER, M_MMAP_THRESHOLD: HEAP})
+    return _set_malloc({M_TRIM_THRESHOLD: NEVER, M_MMAP_THRESHOLD: HEAP})
 
 
 def return_freed_memory() -> bool:
-    """Ends what `keep_freed_memory` began; whether the C library can do so.
+    """Undoes `keep_freed_memory`; returns whether the C library can do so.
 
-    Where memory is short, what was freed may else lie in the heap, below a block still in use, and
-    only the heap can have it again: none is left for what is never put there, as the stacks of
-    threads or the code that oneDNN writes for each shape.
+    Freed memory may lie in the heap below a block that is still in use, where only the heap can
+    use it again. When memory is short, nothing is then left for what never lies in the heap, such
+    as threads' stacks and the code that oneDNN generates for each shape.
     """
-    made = _set({M_TRIM_THRESHOLD: FIRST, M_MMAP_THRESHOLD: FIRST})
-    give_back_memory()
-    return made
+    done = _set_malloc({M_TRIM_THRESHOLD: DEFAULT_THRESHOLD, M_MMAP_THRESHOLD: DEFAULT_THRESHOLD})
+    trim_memory()
+    return done
 
 
-def give_back_memory() -> None:
-    """Gives all that is free in the process back to the system, where glibc allocates."""
+def trim_memory() -> None:
+    """Returns all free memory of the process to the system, if glibc is its C library."""
     if sys.platform.startswith("linux"):
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
             trim(0)
 
 
-def _set(settings: dict[int, int]) -> bool:
+def _set_malloc(settings: dict[int, int]) -> bool:
     if not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

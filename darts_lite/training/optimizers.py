@@ -1,4 +1,4 @@
-"""The optimizers that searches and retrainings start with, and how long they run."""
+"""Default optimizers of search and retraining, and the length of their schedules."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,38 +10,33 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
 
 def darts_sgd(parameters: Iterable[Any]) -> Optimizer:
-    """DARTS' optimizer of the weights (arXiv 1806.09055, appendix A.1)."""
+    """Returns DARTS' optimizer of the weights (arXiv 1806.09055, appendix A.1)."""
     return torch.optim.SGD(parameters, lr=0.025, momentum=0.9, weight_decay=3e-4)
 
 
 def darts_adam(parameters: Iterable[Any]) -> Optimizer:
-    """DARTS' optimizer of the alphas (arXiv 1806.09055, appendix A.1)."""
+    """Returns DARTS' optimizer of the alphas (arXiv 1806.09055, appendix A.1)."""
     return torch.optim.Adam(parameters, lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
 
 
 def falling(optimizer: Optimizer, steps: int, final: float) -> LRScheduler:
-    """A rate that falls along a cosine over all steps, to a share of what it was."""
+    """Returns a schedule that falls along a cosine over all steps to a share of the first rate."""
     rate = optimizer.param_groups[0]["lr"]
     return CosineAnnealingLR(optimizer, steps, eta_min=final * rate)
 
 
 def check_rates(final_learning_rate: float, gradient_clip: float) -> None:
-    """Checks how the weights of a supernet are to be trained.
-
-    Raises:
-        ValueError: if a value is out of range.
-    """
+    """Raises ValueError if a setting of the weights' training is out of range."""
     if not 0 <= final_learning_rate <= 1:
-        raise ValueError(f"final_learning_rate is a share, 0 to 1; got {final_learning_rate}")
+        raise ValueError(f"final_learning_rate must be a share in 0..1, got {final_learning_rate}")
     if not gradient_clip > 0:
         raise ValueError(f"gradient_clip must be above 0, got {gradient_clip}")
 
 
 def try_optimizer(name: str, make: Callable[[Iterable[Any]], Optimizer]) -> Optimizer:
-    """Tries what makes an optimizer on a parameter of its own, so that a mistake shows at once.
+    """Makes an optimizer for a throw-away parameter and takes a step, so that mistakes show early.
 
-    Raises:
-        ValueError: if it makes none, or one whose steps need more than gradients; `name` is said.
+    Raises ValueError, with the setting's name, if that fails: a step may need gradients only.
     """
     parameter = torch.nn.Parameter(torch.zeros(1))
     parameter.grad = torch.zeros(1)
@@ -56,11 +51,7 @@ def try_optimizer(name: str, make: Callable[[Iterable[Any]], Optimizer]) -> Opti
 
 
 def total_steps(trainer: Trainer) -> int:
-    """Optimizer steps of a whole training, which schedules are laid out over.
-
-    Raises:
-        ValueError: if the training has no end.
-    """
+    """Returns a training's number of optimizer steps; raises ValueError if it has no end."""
     steps = trainer.estimated_stepping_batches
     if steps == float("inf"):
         raise ValueError("schedules need an end: set trainer.max_epochs or trainer.max_steps")

@@ -10,7 +10,7 @@ SIGNALS = ("SIGINT", "SIGTERM", "SIGUSR1")
 
 
 class Stopped(SystemExit):
-    """A signal ended the run after a checkpoint was written."""
+    """Exit of a run that a signal stopped; the exit status is 128 plus the signal's number."""
 
     def __init__(self, name: str) -> None:
         super().__init__(128 + getattr(signal, name))
@@ -18,9 +18,9 @@ class Stopped(SystemExit):
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Ends a run at a signal while no stage listens to it: before its first step, or between two.
+    """Ends a run at a signal that comes while no stage handles it: before or between stages.
 
-    The default of some signals says nothing, and Lightning turns others into an end like any other.
+    Some signals would end a run without a word, and Lightning treats others as a normal end.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -28,10 +28,8 @@ def stoppable() -> Iterator[None]:
         print(f"Stopped by {name} outside of a stage; checkpoints before it are kept", flush=True)
         raise Stopped(name)
 
-    if current_thread() is not main_thread():
-        yield
-        return
-    known = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
+    may_handle = current_thread() is main_thread()
+    known = [getattr(signal, name) for name in SIGNALS if may_handle and hasattr(signal, name)]
     before = {each: signal.signal(each, stop) for each in known}
     try:
         yield

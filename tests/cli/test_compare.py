@@ -11,7 +11,7 @@ from rich.table import Table
 from run_helpers import Finished
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from darts_lite.cli.compare import find_runs, lines_below, table
+from darts_lite.cli.compare import find_runs, list_long_settings, make_table
 from darts_lite.cli.main import main
 
 
@@ -41,13 +41,13 @@ def test_the_best_run_comes_first(runs: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_the_table_shows_what_differs_and_every_figure(runs: Path, finished: Finished) -> None:
-    made = table(list(find_runs([str(runs)]).items()))
+    made = make_table(list(find_runs([str(runs)]).items()))
     headings = [column.header for column in made.columns]
     assert "seed" in headings and "data" not in headings  # all have the same data
     assert {"test\n%", "weights", "M mult-\nadds", "search\ns"} <= set(headings)
     text = shown(made)
-    assert lines_below(list(find_runs([str(runs)]).items())) == []  # all have one algorithm
-    told = lines_below(list(find_runs([str(runs)]).items()), architectures=True)
+    assert list_long_settings(list(find_runs([str(runs)]).items())) == []  # all have one algorithm
+    told = list_long_settings(list(find_runs([str(runs)]).items()), architectures=True)
     assert [line.partition(": ")[2] for line in told] == 2 * [finished.summary["architecture"]]
     assert "99.90" in text and f"{finished.summary['params']:,}" in text
 
@@ -57,7 +57,7 @@ def test_a_search_alone_has_no_accuracy(runs: Path) -> None:
     (runs / "third" / "summary.json").write_text('{"algorithm": "DARTS", "search_seconds": 3}')
     found = find_runs([str(runs)])
     assert len(found) == 3
-    assert table(list(found.items())).row_count == 3
+    assert make_table(list(found.items())).row_count == 3
 
 
 def test_tensorboard_gets_settings_and_figures(runs: Path, tmp_path: Path) -> None:
@@ -77,8 +77,8 @@ def test_runs_are_told_apart_by_what_their_paths_do_not_share(
     monkeypatch.chdir(runs)
     (runs / "second").rename(runs / "[bold]")
     found = find_runs(["first", str(runs / "[bold]"), str(runs / "first")])
-    assert shown(table(list(found.items()))).count("version_0") == 2
-    assert "[bold]/version_0" in shown(table(list(found.items())))
+    assert shown(make_table(list(found.items()))).count("version_0") == 2
+    assert "[bold]/version_0" in shown(make_table(list(found.items())))
     main(["compare", "first", "--json", "--tensorboard", "board"])
     said, beside = capsys.readouterr()
     assert len(json.loads(said)) == 1 and "tensorboard --logdir board" in beside
@@ -90,7 +90,7 @@ def test_a_damaged_run_is_left_out_with_a_warning(
     damaged = tmp_path / "damaged"
     damaged.mkdir()
     (damaged / "summary.json").write_text((finished.directory / "summary.json").read_text()[:300])
-    with pytest.warns(UserWarning, match="damaged/summary.json is damaged, and this run left out"):
+    with pytest.warns(UserWarning, match="damaged/summary.json is damaged; this run is left out"):
         main(["compare", str(damaged), str(finished.directory)])
     assert f"{100 * finished.summary['test_accuracy']:.2f}" in capsys.readouterr().out
     with pytest.raises(SystemExit), pytest.warns(UserWarning, match="left out"):

@@ -6,12 +6,17 @@ import pytest
 import torch
 from run_helpers import Finished, one_line
 
-from darts_lite.cli.derive import architecture_of, rule_of
+from darts_lite.cli.derive import derive_architecture, read_rule
 from darts_lite.cli.main import main
 from darts_lite.derivation.budget import WithinBudget
-from darts_lite.derivation.rules import SkipLimit, Strongest
+from darts_lite.derivation.rules import Derivation, SkipLimit, Strongest
 from darts_lite.space.architecture import Architecture
-from darts_lite.storage.components import describe_part
+from darts_lite.storage.checkpoints import Checkpoint
+from darts_lite.storage.components import describe_component
+
+
+def derived(path: Path, rule: Derivation | None = None) -> Architecture:
+    return derive_architecture(Checkpoint.read(path), rule)
 
 
 def size(architecture: Architecture) -> int:
@@ -35,13 +40,13 @@ def test_without_a_rule_it_is_what_the_search_stands_for(
 
 def test_another_rule_derives_from_the_same_shares(finished: Finished) -> None:
     last = finished.directory / "checkpoints" / "last.ckpt"
-    assert architecture_of(last, Strongest()).cells == architecture_of(last).cells
-    limit = size(architecture_of(last)) - 1
-    small = architecture_of(last, WithinBudget(parameters=limit))
+    assert derived(last, Strongest()).cells == derived(last).cells
+    limit = size(derived(last)) - 1
+    small = derived(last, WithinBudget(parameters=limit))
     assert size(small) <= limit
     assert small.found_by["derivation"]["init_args"]["parameters"] == limit
-    macs = architecture_of(last, WithinBudget(multiply_adds=10**9))  # knows the size of the images
-    assert macs.cells == architecture_of(last).cells
+    macs = derived(last, WithinBudget(multiply_adds=10**9))  # knows the size of the images
+    assert macs.cells == derived(last).cells
 
 
 def test_a_budget_counts_the_net_that_the_search_was_for(
@@ -50,19 +55,19 @@ def test_a_budget_counts_the_net_that_the_search_was_for(
     last = finished.directory / "checkpoints" / "last.ckpt"
     content = torch.load(last, weights_only=True)
     own = WithinBudget(parameters=10**6, channels=8, cells=4, reductions=(1,))
-    content["hyper_parameters"]["derivation"] = describe_part(own)
+    content["model"]["init_args"]["derivation"] = describe_component(own)
     torch.save(content, tmp_path / "budget.ckpt")
-    found = architecture_of(tmp_path / "budget.ckpt", WithinBudget(parameters=5_000))
+    found = derived(tmp_path / "budget.ckpt", WithinBudget(parameters=5_000))
     assert (found.skeleton.channels, found.skeleton.cells) == (8, 4)
-    assert size(found) <= 5_000 < size(own.retrained(architecture_of(last)))
+    assert size(found) <= 5_000 < size(derived(last).with_skeleton(**own.skeleton))
     words = ["--parameters", "5000", "--output", str(tmp_path / "small.json")]
     main(["derive", str(tmp_path / "budget.ckpt"), *words])
     said = capsys.readouterr().out
     assert f"{size(found):,} parameters for 1 channel, 10 classes, 4 cells of 8 channels" in said
     assert Architecture.load(tmp_path / "small.json") == found
     for rule in (None, Strongest()):  # the net is the one that the search's own budget is for
-        assert architecture_of(tmp_path / "budget.ckpt", rule).skeleton == found.skeleton
-    wider = architecture_of(tmp_path / "budget.ckpt", WithinBudget(parameters=5_000, channels=4))
+        assert derived(tmp_path / "budget.ckpt", rule).skeleton == found.skeleton
+    wider = derived(tmp_path / "budget.ckpt", WithinBudget(parameters=5_000, channels=4))
     assert wider.skeleton.channels == 4
 
 
@@ -92,9 +97,9 @@ def test_what_would_be_ignored_is_refused(
     ],
 )
 def test_a_rule_is_named_as_in_a_configuration(text: str, rule: object) -> None:
-    assert rule_of(text, None) == rule
-    assert rule_of(None, 20_000) == WithinBudget(parameters=20_000)
-    assert rule_of(None, None) is None
+    assert read_rule(text, None) == rule
+    assert read_rule(None, 20_000) == WithinBudget(parameters=20_000)
+    assert read_rule(None, None) is None
 
 
 @pytest.mark.parametrize(
@@ -112,9 +117,9 @@ def test_what_is_no_rule_is_refused_in_one_line(
 
 def test_a_nets_checkpoint_has_an_architecture_but_no_shares(finished: Finished) -> None:
     net = finished.directory / "net.ckpt"
-    assert architecture_of(net) == Architecture.load(net.parent / "architecture.json")
+    assert derived(net) == Architecture.load(net.parent / "architecture.json")
     with pytest.raises(ValueError) as caught:
-        architecture_of(net, Strongest())
+        derived(net, Strongest())
     one_line(caught, "net.ckpt holds no shares")
 
 
@@ -124,11 +129,14 @@ def test_a_checkpoint_is_compared_as_it_is_derived(
     last, budget = finished.directory / "checkpoints" / "last.ckpt", tmp_path / "budget.ckpt"
     content = torch.load(last, weights_only=True)
     own = WithinBudget(parameters=10**6, channels=8, cells=4, reductions=(1,))
-    content["hyper_parameters"]["derivation"] = describe_part(own)
+    content["model"]["init_args"]["derivation"] = describe_component(own)
     torch.save(content, budget)
     content["model"]["init_args"]["num_classes"] = 3
+    for name in ("weight", "bias"):
+        weights = content["state_dict"][f"supernet.skeleton.classifier.{name}"]
+        content["state_dict"][f"supernet.skeleton.classifier.{name}"] = weights[:3].clone()
     torch.save(content, three := tmp_path / "three.ckpt")
-    architecture_of(budget).save(tmp_path / "derived.json")
+    derived(budget).save(tmp_path / "derived.json")
     for checkpoint, classes in ((budget, 10), (three, 3)):
         main(["derive", "--compare", str(tmp_path / "derived.json"), str(checkpoint)])
         first, second, same = capsys.readouterr().out.splitlines()
@@ -144,7 +152,7 @@ def test_only_an_architecture_is_written_over(
     words = ["derive", str(finished.directory / "checkpoints" / "last.ckpt"), "--output"]
     with pytest.raises(SystemExit):
         main([*words, str(tmp_path / "notes.md")])
-    assert "notes.md is there already and no architecture" in capsys.readouterr().err
+    assert "notes.md exists and is not an architecture" in capsys.readouterr().err
     assert (tmp_path / "notes.md").read_text() == "mine"
     for _ in range(2):
         main([*words, str(tmp_path / "found.json")])

@@ -55,7 +55,7 @@ def test_code_of_a_users_own_is_not_overwritten(
     (code := tmp_path / "net.py").write_text("mine = 1\n")
     with pytest.raises(SystemExit):
         main([*words, "--output", str(tmp_path)])
-    assert "net.py is there already and was not exported" in capsys.readouterr().err
+    assert "net.py exists and was not exported" in capsys.readouterr().err
     assert code.read_text() == "mine = 1\n"
     code.unlink()
     for _ in range(2):  # what was exported may be exported again
@@ -65,5 +65,5 @@ def test_code_of_a_users_own_is_not_overwritten(
 def test_data_of_another_kind_are_refused(finished: Finished) -> None:
     about = load_answer(finished.directory / "net.ckpt")[1]
     about["data"] = {"class_path": "darts_lite.Augmentation", "init_args": {}}
-    with pytest.raises(ValueError, match="trained on darts_lite.Augmentation, which is no ImageD"):
+    with pytest.raises(ValueError, match="darts_lite.Augmentation, which is not an ImageData"):
         pixels_of_test(about, 1)

@@ -12,7 +12,7 @@ from darts_lite.cli.main import main
 
 LIGHT = """
 import sys
-from darts_lite.commands import main
+from darts_lite.cli.main import main
 try:
     main(sys.argv[1:])
 except SystemExit as end:
@@ -84,7 +84,7 @@ def test_what_is_left_out_or_cut_short_is_told(
 
 INTERRUPTED = """
 import os, signal, sys, threading
-from darts_lite.commands import main
+from darts_lite.cli.main import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
 main(["plan", "--config", "mnist"])

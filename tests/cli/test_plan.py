@@ -10,6 +10,7 @@ from darts_lite.cli.main import main
 from darts_lite.networks.folded.executor import Folded
 
 
+@pytest.mark.slow
 def test_a_plan_of_a_search_and_its_retraining(
     finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -43,6 +44,7 @@ class Own(Folded):
     """An executor of a user."""
 
 
+@pytest.mark.slow
 def test_a_plan_with_an_executor_of_ones_own(
     finished: Finished, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -66,6 +68,7 @@ def test_a_plan_of_a_retraining_alone(
     assert stage["most"] == 1.0 and stage["seconds"] == min(stage["seconds"], 1.0) > 0
 
 
+@pytest.mark.slow
 def test_a_plan_keeps_to_the_limits_of_the_run(
     finished: Finished, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from darts_lite.data.augmentation import Augmentation
-from darts_lite.distributed.ranks import Part
+from darts_lite.distributed.ranks import Shard
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_ranks_bend_as_the_joint_batch_is_bent(images: torch.Tensor) -> None:
     whole = augmentation(images)
     for rank in range(2):
         torch.manual_seed(5)
-        part = augmentation(images[rank::2], part=Part(rank, 2))
+        part = augmentation(images[rank::2], part=Shard(rank, 2))
         torch.testing.assert_close(part, whole[rank::2])
 
 

@@ -8,10 +8,10 @@ from run_helpers import some_digits
 from torch import Tensor
 
 from darts_lite.data.batches import Batches, PairedBatches
-from darts_lite.distributed.ranks import Part
+from darts_lite.distributed.ranks import Shard
 
 
-def prepared(images: Tensor, part: Part) -> Tensor:
+def prepared(images: Tensor, part: Shard) -> Tensor:
     return images.float()
 
 
@@ -23,7 +23,7 @@ def batches() -> Batches:
 
 def parts(joint: Batches, ranks: int) -> list[Batches]:
     size = joint.batch_size // ranks
-    return [replace(joint, batch_size=size, part=Part(rank, ranks)) for rank in range(ranks)]
+    return [replace(joint, batch_size=size, part=Shard(rank, ranks)) for rank in range(ranks)]
 
 
 def test_every_rank_sees_its_part_of_the_joint_batch(batches: Batches) -> None:

@@ -28,7 +28,7 @@ def test_names_of_classes_must_be_the_same() -> None:
     check_alike({}, 1, 10, None)
     with pytest.raises(ValueError) as caught:
         check_alike(content, 3, 2, ("dog", "cat"))
-    one_line(caught, "tells cat, dog apart, these images are of dog, cat")
+    one_line(caught, "has the classes cat, dog, these images have dog, cat")
 
 
 @pytest.mark.parametrize("verb", ["test", "predict", "validate"])

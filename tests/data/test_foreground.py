@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from darts_lite.data.foreground import Expected, as_expected, figure_share
+from darts_lite.data.foreground import ImageStyle, measure_foreground, prepare_image
 from darts_lite.data.image_data import ImageData
 
 
@@ -23,7 +23,7 @@ def test_a_net_sees_nearly_the_digit_that_was_drawn(
     for number, pixels in enumerate(digits.test_pixels(12)):
         path = tmp_path / f"{number}.{ENDINGS.get(mode, 'png')}"
         picture(pixels[0].mul(255).to(torch.uint8), mode, random).save(path)
-        seen, doubt = as_expected(path, Expected(1, 28, digits.figure))
+        seen, doubt = prepare_image(path, ImageStyle(1, 28, digits.figure))
         assert doubt is None
         assert seen.shape == (1, 28, 28) and 0 <= seen.min() <= seen.max() <= 1
         near = avg_pool2d(torch.stack([seen, pixels]), 3, stride=1)  # strokes may lie a pixel off
@@ -34,7 +34,7 @@ def test_an_image_of_the_right_kind_is_left_as_it_is(tmp_path: Path) -> None:
     for channels, shape in ((1, (28, 28)), (3, (28, 28, 3))):
         pixels = torch.randint(256, shape, generator=torch.manual_seed(0), dtype=torch.uint8)
         Image.fromarray(pixels.numpy()).save(tmp_path / "noise.png")
-        seen, doubt = as_expected(tmp_path / "noise.png", Expected(channels, 28, None))
+        seen, doubt = prepare_image(tmp_path / "noise.png", ImageStyle(channels, 28, None))
         assert doubt is None
         planes = pixels.unsqueeze(0) if channels == 1 else pixels.permute(2, 0, 1)
         torch.testing.assert_close(seen, planes.float() / 255)
@@ -43,13 +43,13 @@ def test_an_image_of_the_right_kind_is_left_as_it_is(tmp_path: Path) -> None:
 def test_digits_take_twenty_of_28_pixels(digits: ImageData) -> None:
     digits.setup("fit")
     assert digits.figure == pytest.approx(20 / 28, abs=0.04)
-    assert figure_share(torch.full((3, 1, 8, 8), 255, dtype=torch.uint8)) is None
-    assert figure_share(torch.zeros(3, 3, 8, 8, dtype=torch.uint8)) is None
+    assert measure_foreground(torch.full((3, 1, 8, 8), 255, dtype=torch.uint8)) is None
+    assert measure_foreground(torch.zeros(3, 3, 8, 8, dtype=torch.uint8)) is None
 
 
 def test_an_empty_sheet_is_black(tmp_path: Path) -> None:
     Image.new("RGB", (50, 40), (200, 180, 10)).save(tmp_path / "empty.png")
-    seen, doubt = as_expected(tmp_path / "empty.png", Expected(1, 28, 0.7))
+    seen, doubt = prepare_image(tmp_path / "empty.png", ImageStyle(1, 28, 0.7))
     assert not seen.any() and doubt == "shows nothing"
 
 
@@ -57,16 +57,15 @@ def test_a_dark_digit_of_the_right_kind_stays_dark(tmp_path: Path) -> None:
     image = Image.new("L", (28, 28))
     image.paste(100, (10, 6, 16, 22))
     image.save(tmp_path / "dark.png")
-    assert as_expected(tmp_path / "dark.png", Expected(1, 28, 0.7)).pixels.max() == pytest.approx(
-        100 / 255
-    )
+    pixels = prepare_image(tmp_path / "dark.png", ImageStyle(1, 28, 0.7)).pixels
+    assert pixels.max() == pytest.approx(100 / 255)
 
 
 def test_a_huge_sheet_is_seen_whole(tmp_path: Path) -> None:
     sheet = Image.new("L", (9000, 9000), 255)
     sheet.paste(0, (3000, 2000, 5000, 7000))
     sheet.save(tmp_path / "sheet.png")
-    seen, doubt = as_expected(tmp_path / "sheet.png", Expected(1, 28, 20 / 28))
+    seen, doubt = prepare_image(tmp_path / "sheet.png", ImageStyle(1, 28, 20 / 28))
     rows = (seen[0] > 0.5).any(dim=1).nonzero()
     assert int(rows[-1] - rows[0]) + 1 == pytest.approx(20, abs=1) and doubt is None
 
@@ -87,17 +86,17 @@ def test_a_page_may_be_lit_from_one_side(darker: float, digits: ImageData, tmp_p
     digits.setup("test")
     for pixels in digits.test_pixels(12):
         path = page(pixels, tmp_path, darker)
-        seen, doubt = as_expected(path, Expected(1, 28, digits.figure))
+        seen, doubt = prepare_image(path, ImageStyle(1, 28, digits.figure))
         near = avg_pool2d(torch.stack([seen, pixels]), 3, stride=1)
         assert torch.corrcoef(near.flatten(1))[0, 1] > 0.7 and doubt is None
 
 
 def test_what_may_mean_nothing_is_told(digits: ImageData, tmp_path: Path) -> None:
     digits.setup("test")
-    expected = Expected(1, 28, digits.figure)
+    style = ImageStyle(1, 28, digits.figure)
     framed = page(digits.test_pixels(1)[0], tmp_path, frame=3)
-    assert str(as_expected(framed, expected).doubt).startswith("shows more figure than background")
+    assert str(prepare_image(framed, style).doubt).startswith("shows more figure than background")
     noise = torch.randint(256, (60, 60), generator=torch.manual_seed(0), dtype=torch.uint8)
     Image.fromarray(noise.numpy()).save(tmp_path / "noise.png")
-    seen = as_expected(tmp_path / "noise.png", expected)
+    seen = prepare_image(tmp_path / "noise.png", style)
     assert seen.doubt == "has no background of one colour"

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from run_helpers import one_line
 
-from darts_lite.data.image_files import files_in, pixels_of
+from darts_lite.data.image_files import files_in, read_pixels
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
@@ -17,18 +17,18 @@ def test_deep_values_count_in_the_bits_that_they_need(bits: int, tmp_path: Path)
     ramp = np.linspace(0, 2**bits - 1, 32).astype("uint16")
     Image.fromarray(np.tile(ramp, (32, 1))).save(tmp_path / "ramp.png")
     shares = torch.linspace(0, 1, 32).expand(3, 32, 32)
-    torch.testing.assert_close(pixels_of(tmp_path / "ramp.png"), shares, atol=0.005, rtol=0)
+    torch.testing.assert_close(read_pixels(tmp_path / "ramp.png"), shares, atol=0.005, rtol=0)
 
 
 def test_numbers_of_any_range_and_none(tmp_path: Path) -> None:
     values = np.array([[-3.0, 0.0], [1.0, 5.0]], dtype="float32")
     Image.fromarray(values).save(tmp_path / "range.tif")
-    found = pixels_of(tmp_path / "range.tif")[0]
+    found = read_pixels(tmp_path / "range.tif")[0]
     torch.testing.assert_close(found, torch.tensor([[0.0, 3 / 255], [4 / 255, 8 / 255]]))
     Image.fromarray(values * np.float32("nan")).save(tmp_path / "nan.tif")
     with pytest.raises(ValueError) as caught:
-        pixels_of(tmp_path / "nan.tif")
-    one_line(caught, "nan.tif", "no numbers")
+        read_pixels(tmp_path / "nan.tif")
+    one_line(caught, "nan.tif", "NaN or infinite")
 
 
 def test_what_is_transparent_is_white_unless_all_is_white(tmp_path: Path) -> None:
@@ -36,13 +36,13 @@ def test_what_is_transparent_is_white_unless_all_is_white(tmp_path: Path) -> Non
         image = Image.new("LA", (8, 8), (ink, 0))
         image.paste((ink, 255), (2, 2, 6, 6))
         image.save(tmp_path / "clear.png")
-        found = pixels_of(tmp_path / "clear.png")
+        found = read_pixels(tmp_path / "clear.png")
         assert found[0, 0, 0] == paper and found[0, 4, 4] == ink / 255
 
 
 def test_a_thin_strip_takes_little_memory(tmp_path: Path) -> None:
     Image.new("RGB", (30_000, 2), (200, 10, 10)).save(tmp_path / "strip.png")
-    assert max(pixels_of(tmp_path / "strip.png").shape) <= 2048
+    assert max(read_pixels(tmp_path / "strip.png").shape) <= 2048
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
@@ -59,7 +59,7 @@ def test_damaged_files_of_any_format_are_named(tmp_path: Path) -> None:
                 whole[:start] + dice.randbytes(4) + whole[start + 4 : -dice.randrange(9)]
             )
             try:
-                pixels_of(path)
+                read_pixels(path)
             except ValueError as error:
                 assert str(path) in str(error) and "\n" not in str(error)
 

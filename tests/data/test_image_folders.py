@@ -9,7 +9,7 @@ from run_helpers import some_digits
 
 from darts_lite.cli.lightning_cli import main
 from darts_lite.data.image_data import ImageData
-from darts_lite.data.image_folders import LARGEST_IMAGE, find_source, folder_source, is_folder
+from darts_lite.data.image_folders import LARGEST_IMAGE, find_source, is_folder, scan_folder
 
 
 def write_images(folder: Path, first: int, count: int, **how: object) -> None:
@@ -29,7 +29,7 @@ def write_images(folder: Path, first: int, count: int, **how: object) -> None:
 def test_channels_size_and_classes_are_those_of_the_images(tmp_path: Path) -> None:
     write_images(tmp_path / "train", 0, 100)
     write_images(tmp_path / "test", 100, 50)
-    source = folder_source(tmp_path)
+    source = scan_folder(tmp_path)
     assert source[:5] == (1, 28, 10, None, None)
     loaded = source.load(tmp_path, 1.0)
     images, labels = some_digits()
@@ -45,22 +45,22 @@ def test_channels_size_and_classes_are_those_of_the_images(tmp_path: Path) -> No
 
 def test_without_a_test_folder_a_part_is_kept_for_it(tmp_path: Path) -> None:
     write_images(tmp_path, 0, 120)
-    source = folder_source(tmp_path)
+    source = scan_folder(tmp_path)
     loaded = source.load(tmp_path, 1.0)
     assert (len(loaded.train_labels), len(loaded.test_labels)) == (100, 20)
     assert loaded.test_labels.bincount().tolist() == [2] * 10
-    again = folder_source(tmp_path).load(tmp_path, 1.0)
+    again = scan_folder(tmp_path).load(tmp_path, 1.0)
     assert torch.equal(loaded.test_images, again.test_images)
 
 
 def test_other_sizes_and_colours(tmp_path: Path) -> None:
     write_images(tmp_path / "colour", 0, 60, mode="RGB", size=(40, 30))
-    source = folder_source(tmp_path / "colour")
+    source = scan_folder(tmp_path / "colour")
     assert source[:3] == (3, 30, 10)
     assert source.load(tmp_path, 1.0).train_images.shape == (50, 3, 30, 30)
     write_images(tmp_path / "large", 0, 60, size=(100, 200))
-    assert folder_source(tmp_path / "large").size == 64
-    assert folder_source(tmp_path / "large", 20).size == 20
+    assert scan_folder(tmp_path / "large").size == 64
+    assert scan_folder(tmp_path / "large", 20).size == 20
 
 
 def test_normalization_is_measured(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_what_is_no_folder_of_images_is_one_line(kind: str, tmp_path: Path) -> N
     name = "MNIST" if kind == "named" else str(folder)
     expected = {"classes": "need the same folders", "size": "1 to 1024", "named": "leave it out"}
     with pytest.raises(
-        ValueError, match=expected.get(kind, "no folder of images|no image")
+        ValueError, match=expected.get(kind, "not a folder of images|not a readable image")
     ) as error:
         ImageData(dataset=name, image_size=size)
     assert "\n" not in str(error.value)
@@ -101,9 +101,9 @@ def test_what_is_no_folder_of_images_is_one_line(kind: str, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        (("training", "testing"), "folders of folders, testing, training, which are no classes"),
-        (("digits",), "folders of folders, digits, which are no classes"),
-        (("digits/train", "digits/test"), "folders of folders, digits, which are no classes"),
+        (("training", "testing"), "folders of folders, testing, training, which are not classes"),
+        (("digits",), "folders of folders, digits, which are not classes"),
+        (("digits/train", "digits/test"), "folders of folders, digits, which are not classes"),
     ],
 )
 def test_folders_of_folders_are_no_classes(
@@ -117,7 +117,7 @@ def test_folders_of_folders_are_no_classes(
 
 def test_one_class_is_too_few(tmp_path: Path) -> None:
     write_images(tmp_path, 0, 1)
-    with pytest.raises(ValueError, match=r"folder for each class, two at least, and has digit \d$"):
+    with pytest.raises(ValueError, match=r"folder per class, at least two, and has digit \d$"):
         ImageData(dataset=str(tmp_path))
 
 
@@ -129,7 +129,7 @@ def test_files_count_as_where_images_are_named(tmp_path: Path) -> None:
     (tmp_path / "digit 3" / "notes.txt").write_text("no image")
     (tmp_path / ".ipynb_checkpoints").mkdir()
     with pytest.warns(UserWarning, match=r"1 of the files in .*digit 3 are left out, .*notes.txt"):
-        source = folder_source(tmp_path)
+        source = scan_folder(tmp_path)
     loaded = source.load(tmp_path, 1.0)
     assert source.classes == 10
     assert len(loaded.train_labels) + len(loaded.test_labels) == 122
@@ -139,14 +139,14 @@ def test_a_class_without_images_is_named(tmp_path: Path) -> None:
     write_images(tmp_path, 0, 20)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="empty holds no images"):
-        folder_source(tmp_path)
+        scan_folder(tmp_path)
 
 
 def test_folders_that_are_not_read_are_named(tmp_path: Path) -> None:
     write_images(tmp_path / "train", 0, 100)
     write_images(tmp_path / "val", 100, 50)
-    with pytest.warns(UserWarning, match="has also val, not read"):
-        source = folder_source(tmp_path)
+    with pytest.warns(UserWarning, match="also has val, which is not read"):
+        source = scan_folder(tmp_path)
     assert len(source.load(tmp_path, 1.0).train_labels) == 84
 
 

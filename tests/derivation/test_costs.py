@@ -97,16 +97,16 @@ def test_a_table_comes_back_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": "else"}, "is no table of costs"),
+        ({"format": "else"}, "is not a table of costs"),
         ({"cost": "latency"}, "a table for another cost"),
         ({"space": {}}, "a table for another space"),
         ({"images": [3, 28, 28]}, "a table for another images"),
-        ({"edges": {"normal": [[1.0]]}}, "is no whole table"),
+        ({"edges": {"normal": [[1.0]]}}, "is an incomplete table"),
         ({"edges": {"normal": [[1.0]], "reduce": []}}, "must be 5 lists of 4 numbers"),
         ({"edges": {"normal": [["1"] * 4] * 5, "reduce": [[1] * 4] * 5}}, "of at least 0"),
         ({"edges": {"normal": [[-1] * 4] * 5, "reduce": [[1] * 4] * 5}}, "of at least 0"),
-        ({"edges": 3}, "is no whole table"),
-        ({"rest": None}, "is no whole table"),
+        ({"edges": 3}, "is an incomplete table"),
+        ({"rest": None}, "is an incomplete table"),
     ],
 )
 def test_what_does_not_fit_is_refused_and_left(
@@ -125,7 +125,7 @@ def test_what_does_not_fit_is_refused_and_left(
 def test_any_other_file_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "costs.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match="is no table of costs"):
+    with pytest.raises(ValueError, match="is not a table of costs"):
         kept_costs(path, SMALL, "parameters", *DATA)
 
 

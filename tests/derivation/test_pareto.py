@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 import torch
 
-from darts_lite.derivation.pareto import Option, best_within, least_costs, options_of_node
+from darts_lite.derivation.pareto import Option, find_best, list_options, sum_least_costs
 from darts_lite.space.search_space import SearchSpace
 
 SPACE = SearchSpace(("none", "skip_connect", "dw_conv_3x3"), 2, 2, 4, 2, (1,), "conv3x3", "tried")
@@ -14,7 +14,7 @@ SPACE = SearchSpace(("none", "skip_connect", "dw_conv_3x3"), 2, 2, 4, 2, (1,), "
 def nodes_of(seed: int, limits: int) -> list[list[Option]]:
     generator = torch.Generator().manual_seed(seed)
     return [
-        options_of_node(
+        list_options(
             SPACE,
             torch.rand(edges, 3, generator=generator),
             [torch.rand(edges, 3, generator=generator) for _ in range(limits)],
@@ -29,7 +29,7 @@ def everything(nodes: list[list[Option]]) -> list[Option]:
     for choice in product(*nodes):
         all_of_it = empty
         for option in choice:
-            all_of_it = all_of_it.joined(option)
+            all_of_it = all_of_it.join(option)
         tried.append(all_of_it)
     return tried
 
@@ -39,7 +39,7 @@ def everything(nodes: list[list[Option]]) -> list[Option]:
 def test_no_choice_within_the_budgets_is_better(seed: int, limits: int) -> None:
     nodes = nodes_of(seed, limits)
     tried = everything(nodes)
-    least = least_costs(nodes)
+    least = sum_least_costs(nodes)
     assert least == pytest.approx([min(o.costs[i] for o in tried) for i in range(limits)])
     for slack in (1.001, 1.2, 1.5, 10.0):
         budgets = [slack * cost for cost in least]
@@ -48,18 +48,18 @@ def test_no_choice_within_the_budgets_is_better(seed: int, limits: int) -> None:
             for option in tried
             if all(cost <= limit for cost, limit in zip(option.costs, budgets, strict=True))
         ]
-        best = best_within(nodes, budgets)
+        best = find_best(nodes, budgets)
         if not fitting:  # no choice is the cheapest in both
             assert best is None
             continue
         assert best is not None and best in fitting
         assert best.score == pytest.approx(max(option.score for option in fitting))
     if limits:
-        assert best_within(nodes, [0.9 * cost for cost in least]) is None
+        assert find_best(nodes, [0.9 * cost for cost in least]) is None
 
 
 def test_a_node_keeps_two_edges_and_never_none() -> None:
-    options = options_of_node(SPACE, torch.full((3, 3), 1 / 3), [])
+    options = list_options(SPACE, torch.full((3, 3), 1 / 3), [])
     assert [len(option.nodes) for option in options] == [1]
     (node,) = options[0].nodes
     assert len(node) == 2 and all(name != "none" for name, _ in node)

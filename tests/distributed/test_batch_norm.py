@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, distributed, nn
 
-from darts_lite.distributed.batch_norm import JointBatchNorm2d, joint
-from darts_lite.distributed.ranks import average_gradients, own_part
+from darts_lite.distributed.batch_norm import JointBatchNorm2d, join_statistics
+from darts_lite.distributed.ranks import average_gradients, own_shard
 
 RANKS = 2
 
@@ -45,8 +45,8 @@ def values(*shape: int) -> Tensor:
 
 def own(batch: Tensor) -> Tensor:
     """A rank's part of a joint batch."""
-    rank, ranks = own_part()
-    return batch[rank::ranks]
+    rank, world_size = own_shard()
+    return batch[rank::world_size]
 
 
 def trained_norm() -> dict[str, Tensor]:
@@ -82,8 +82,8 @@ def joint_statistics() -> list[Tensor]:
     rows = own(values(10, 3))
     mean, centred = rows.mean(dim=0), rows - rows.mean(dim=0)
     return [
-        *joint(mean, centred.T @ centred / len(rows)),
-        joint(mean, rows.var(0, correction=0))[1],
+        *join_statistics(mean, centred.T @ centred / len(rows)),
+        join_statistics(mean, rows.var(0, correction=0))[1],
     ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
-from darts_lite.distributed.ranks import Part, averaged, own_part, replicated
+from darts_lite.distributed.ranks import Shard, averaged, own_shard, replicated
 
 RANKS = 2
 
@@ -43,23 +43,23 @@ def values(*shape: int) -> Tensor:
 
 def own(batch: Tensor) -> Tensor:
     """A rank's part of a joint batch."""
-    rank, ranks = own_part()
-    return batch[rank::ranks]
+    rank, world_size = own_shard()
+    return batch[rank::world_size]
 
 
 def test_one_process_has_all_of_a_batch() -> None:
-    assert own_part() == Part(0, 1)
+    assert own_shard() == Shard(0, 1)
     x = torch.ones(3)
     assert averaged(x)[0] is x and replicated(x)[0] is x
 
 
 def test_draws_are_those_of_the_joint_batch() -> None:
     torch.manual_seed(3)
-    whole = Part().drawn(lambda n: torch.rand(n, 2), 6)
+    whole = Shard().local_random(lambda n: torch.rand(n, 2), 6)
     for rank in range(3):
         torch.manual_seed(3)
-        part = Part(rank, 3).drawn(lambda n: torch.rand(n, 2), 2)
-        assert torch.equal(part, whole[rank::3])
+        shard = Shard(rank, 3).local_random(lambda n: torch.rand(n, 2), 2)
+        assert torch.equal(shard, whole[rank::3])
 
 
 def third_derivative() -> list[Tensor]:

@@ -17,7 +17,7 @@ from torch import nn
 
 from darts_lite.cli.lightning_cli import main
 from darts_lite.distributed.batch_norm import JointBatchNorm2d
-from darts_lite.distributed.strategy import JointBatch, check_strategy, join_norms, part_norms
+from darts_lite.distributed.strategy import JointBatch, check_strategy, join_norms, separate_norms
 
 KEEPER = '''
 """Leaves what each process holds when a training ends."""
@@ -133,6 +133,7 @@ def path_with(folder: Path) -> str:
     return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
+@pytest.mark.slow
 def test_two_processes_do_what_one_does_with_the_joint_batch(
     digits_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,7 +255,7 @@ def test_norms_are_joined_in_place_and_parted_again() -> None:
     norm = net[1]
     join_norms(net)
     assert net[1] is norm and type(norm) is JointBatchNorm2d
-    part_norms(net)
+    separate_norms(net)
     assert type(norm) is nn.BatchNorm2d
 
 
@@ -267,7 +268,7 @@ def test_strategies_that_cannot_be_followed_are_refused() -> None:
     check_strategy(quiet_trainer(), "auto")
     check_strategy(quiet_trainer(strategy=JointBatch(), devices=2), "ddp")
     for strategy in ("ddp", "ddp_spawn"):
-        with pytest.raises(ValueError, match=f"{strategy} is not followed .* choose ddp"):
+        with pytest.raises(ValueError, match=f"{strategy} is not supported.* choose ddp"):
             check_strategy(quiet_trainer(strategy=strategy, devices=2), strategy)
 
 

@@ -11,7 +11,7 @@ import torch
 from run_helpers import SMALL, some_digits
 from torch import nn
 
-from darts_lite.export.standalone import ejected
+from darts_lite.export.standalone import generate_code
 from darts_lite.networks.net import Net
 from darts_lite.retraining.recipe import mean_of_shifts
 from darts_lite.search.architecture_search import ArchitectureSearch
@@ -68,7 +68,7 @@ KINDS = {
 def test_the_file_answers_alone_as_the_net_does(kind: str, shifts: int, tmp_path: Path) -> None:
     net = trained_like(KINDS[kind])
     path = tmp_path / "net.py"
-    path.write_text(ejected(net, "A net.", MEAN, STD, 28, shifts))
+    path.write_text(generate_code(net, "A net.", MEAN, STD, 28, shifts))
     images = some_digits()[0][:20].unsqueeze(1) / 255
     torch.save(images, tmp_path / "images.pt")
     answers = tmp_path / "answers.pt"
@@ -84,7 +84,7 @@ def test_the_file_answers_alone_as_the_net_does(kind: str, shifts: int, tmp_path
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_code_is_plain_and_imports_torch_only(kind: str) -> None:
-    code = ejected(trained_like(KINDS[kind]), "A net.", MEAN, STD, 28)
+    code = generate_code(trained_like(KINDS[kind]), "A net.", MEAN, STD, 28)
     tree = ast.parse(code)
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     modules = {
@@ -109,13 +109,13 @@ def test_a_users_own_operation_is_refused() -> None:
     name = f"{__name__}.Own"
     cell = (((name, 0), (name, 1)), (("skip_connect", 0), (name, 2)))
     net = Net(Architecture({"normal": cell, "reduce": cell}, {}, SMALL.skeleton), 1, 10)
-    with pytest.raises(ValueError, match=r"test_ejecting.Own is an operation of your own"):
-        ejected(net, "A net.", MEAN, STD, 28)
+    with pytest.raises(ValueError, match=r"test_standalone.Own is a custom operation"):
+        generate_code(net, "A net.", MEAN, STD, 28)
 
 
 def test_what_the_file_says_of_itself_never_becomes_code() -> None:
     told = 'Found for """\nimport antigravity\n"""\\, digits.'
-    tree = ast.parse(ejected(trained_like(KINDS["digits"]), told, MEAN, STD, 28))
+    tree = ast.parse(generate_code(trained_like(KINDS["digits"]), told, MEAN, STD, 28))
     assert (ast.get_docstring(tree) or "").startswith("Found for ____import antigravity_____, dig")
     imported = [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
     assert {name.name for node in imported for name in node.names} == {"base64", "io", "torch"}

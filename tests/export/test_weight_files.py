@@ -17,7 +17,8 @@ from darts_lite.networks.net import Net
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.stages import retrain
 from darts_lite.search.architecture_search import ArchitectureSearch
-from darts_lite.training.checkpointing import WholeFiles
+from darts_lite.storage.run_folder import RunFolder
+from darts_lite.training.checkpointing import AtomicCheckpointIO
 
 ABOUT = {"in_channels": 1, "num_classes": 10}
 
@@ -46,9 +47,9 @@ def test_a_retrained_net_computes_the_same_to_the_last_digit(
     model = Retraining(small_net().architecture, optimizer=fast_sgd, ema_decay=0.9)
     data = ImageData(root=digits_root)
     run = quiet_trainer(
-        max_epochs=1, limit_train_batches=5, precision=precision, plugins=[WholeFiles()]
+        max_epochs=1, limit_train_batches=5, precision=precision, plugins=[AtomicCheckpointIO()]
     )
-    retrain(run, model, data, tmp_path)
+    retrain(run, model, data, RunFolder(tmp_path))
     net, about = load_weights(tmp_path / "net.safetensors")
     assert next(net.parameters()).dtype == next(model.net.parameters()).dtype
     assert torch.equal(logits(net), logits(model.net))
@@ -93,7 +94,7 @@ def test_a_file_that_is_none_of_ours(saved: Path, tmp_path: Path) -> None:
         whole[:9] + b"!" + whole[10:],
     ):
         saved.write_bytes(content)
-        with pytest.raises(ValueError, match="damaged or no safetensors") as damaged:
+        with pytest.raises(ValueError, match="damaged or not a safetensors") as damaged:
             load_weights(saved)
         one_line(damaged, saved)
     for metadata in (None, {"format": "pt"}, {"format": "["}, {"format": '"other"'}):
@@ -110,10 +111,10 @@ def test_a_file_that_is_none_of_ours(saved: Path, tmp_path: Path) -> None:
         ({"in_channels": 0}, "in_channels must be"),
         ({"num_classes": "10"}, "num_classes must be"),
         ({"num_classes": True}, "num_classes must be"),
-        ({"num_classes": 10**12}, "fit no net of its architecture"),
-        ({"in_channels": 3}, "fit no net of its architecture"),
+        ({"num_classes": 10**12}, "do not fit its architecture"),
+        ({"in_channels": 3}, "do not fit its architecture"),
         ({"architecture": None}, "no architecture"),
-        ({"architecture": {}}, "fit no net of its architecture"),
+        ({"architecture": {}}, "do not fit its architecture"),
     ],
 )
 def test_metadata_that_does_not_fit_the_weights(
@@ -140,6 +141,6 @@ def test_weights_that_do_not_fit_the_architecture(change: str, saved: Path) -> N
         tensors[name] = tensors[name].long()
     with safe_open(saved, "pt") as file:
         save_file(tensors, saved, file.metadata())
-    with pytest.raises(ValueError, match="fit no net of its architecture") as error:
+    with pytest.raises(ValueError, match="do not fit its architecture") as error:
         load_weights(saved)
     one_line(error, saved)

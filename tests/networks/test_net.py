@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from darts_lite.derivation.rules import derive
-from darts_lite.networks.net import DropPath, Net
+from darts_lite.networks.net import DropPath, Net, _copy_weights
 from darts_lite.networks.supernet import Supernet
 from darts_lite.space.architecture import ARCHITECTURES, Architecture
 from darts_lite.space.search_space import SearchSpace, darts_space, mnist_space
@@ -65,7 +65,7 @@ def trained_like(space: SearchSpace) -> Supernet:
 
 def decided(supernet: Supernet, architecture: Architecture) -> dict[str, torch.Tensor]:
     """Mixing weights that select exactly the architecture's edges."""
-    space, weights = supernet.space, {}
+    space, mixing = supernet.space, {}
     for kind, nodes in architecture.cells.items():
         rows = []
         for edges, kept in zip(space.edges_per_node, nodes, strict=True):
@@ -73,8 +73,8 @@ def decided(supernet: Supernet, architecture: Architecture) -> dict[str, torch.T
             for name, source in kept:
                 block[source, space.candidates.index(name)] = 1
             rows.append(block)
-        weights[kind] = torch.cat(rows)
-    return weights
+        mixing[kind] = torch.cat(rows)
+    return mixing
 
 
 def test_an_inherited_net_computes_what_the_decided_supernet_computes() -> None:
@@ -122,6 +122,14 @@ def test_a_cell_of_another_space_cannot_inherit() -> None:
     )
     with pytest.raises(ValueError, match="does not come from the space 'small'"):
         Net(foreign, 1, 10).inherit(supernet)
+
+
+def test_weights_of_another_module_are_refused() -> None:
+    with pytest.raises(ValueError, match="the net and the supernet differ in bias, weight; train"):
+        _copy_weights(nn.Linear(2, 2), nn.ReLU())
+    with pytest.raises(ValueError, match="the net and the supernet differ in weight; train"):
+        _copy_weights(nn.ReLU(), nn.Conv2d(1, 1, 1, bias=False))
+    _copy_weights(nn.BatchNorm2d(2), nn.BatchNorm2d(2, affine=False))
 
 
 def test_norms_of_the_net_scale_and_shift_but_pools_do_not() -> None:

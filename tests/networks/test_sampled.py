@@ -63,9 +63,9 @@ def test_a_cell_of_nothing_passes_zeros() -> None:
 def test_only_the_drawn_candidate_tells_the_alphas_something() -> None:
     torch.manual_seed(0)
     _, sampled = pair()
-    mixing = {kind: weights.detach().requires_grad_() for kind, weights in drawn(sampled).items()}
+    mixing = {kind: rows.detach().requires_grad_() for kind, rows in drawn(sampled).items()}
     loss = sampled(torch.randn(2, 1, 12, 12, dtype=torch.float64), mixing).square().sum()
     slopes = torch.autograd.grad(loss, list(mixing.values()))
-    for weights, slope in zip(mixing.values(), slopes, strict=True):
-        assert (slope[weights == 0] == 0).all()
+    for rows, slope in zip(mixing.values(), slopes, strict=True):
+        assert (slope[rows == 0] == 0).all()
         assert (slope != 0).any()

@@ -12,7 +12,7 @@ from darts_lite.networks.skeleton import (
     AuxiliaryHead,
     CellPlan,
     StackedCells,
-    overlapping_average_2x2,
+    average_to_2x2,
 )
 from darts_lite.space.search_space import SkeletonSettings
 
@@ -63,12 +63,12 @@ def test_an_auxiliary_head_needs_a_reduction() -> None:
 def test_the_published_window_on_8x8() -> None:
     x = torch.randn(2, 3, 8, 8)
     published = nn.functional.avg_pool2d(x, 5, stride=3)
-    assert torch.equal(overlapping_average_2x2(x), published)
+    assert torch.equal(average_to_2x2(x), published)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 7), (8, 9), (14, 15), (33, 8)])
 def test_any_map_becomes_2x2(size: tuple[int, int]) -> None:
-    assert overlapping_average_2x2(torch.randn(2, 3, *size)).shape == (2, 3, 2, 2)
+    assert average_to_2x2(torch.randn(2, 3, *size)).shape == (2, 3, 2, 2)
     assert AuxiliaryHead(3, 5).eval()(torch.randn(2, 3, *size)).shape == (2, 5)
 
 

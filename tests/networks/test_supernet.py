@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from darts_lite.networks.supernet import MixedOperation, Supernet, concatenated
+from darts_lite.networks.supernet import MixedOperation, Supernet, concatenate
 from darts_lite.space.search_space import SearchSpace, darts_space
 
 
@@ -22,9 +22,9 @@ def test_the_published_parameter_count() -> None:
 
 def test_a_mixed_operation_is_the_weighted_sum() -> None:
     edge = MixedOperation(("none", "skip_connect", "avg_pool_3x3"), 4, 1)
-    x, weights = torch.randn(2, 4, 6, 6), torch.tensor([0.5, 0.2, 0.3])
+    x, row = torch.randn(2, 4, 6, 6), torch.tensor([0.5, 0.2, 0.3])
     expected = 0.2 * x + 0.3 * edge.candidates["avg_pool_3x3"](x)
-    assert torch.allclose(edge(x, weights), expected)
+    assert torch.allclose(edge(x, row), expected)
 
 
 @pytest.mark.parametrize("size", [(28, 28), (29, 31), (5, 7), (1, 1)])
@@ -77,11 +77,11 @@ def test_channels_that_are_not_searched_pass_and_are_shuffled() -> None:
     space = SearchSpace(("none", "skip_connect"), nodes=1, channels=4, cells=1, reductions=())
     cell: Any = next(iter(Supernet(space, 1, 10, partial_channels=2).skeleton.cells))
     states = [torch.randn(1, 4, 2, 2), torch.randn(1, 4, 2, 2)]
-    mixed = cell.nodes[0]([cell.searched(s) for s in states], torch.tensor([[0.0, 1]] * 2))
+    mixed = cell.nodes[0]([cell.select_searched(s) for s in states], torch.tensor([[0.0, 1]] * 2))
     rows = torch.tensor([[0.0, 1]] * 2)
-    node = cell.joined(mixed, states, rows)
+    node = cell.join(mixed, states, rows)
     assert torch.allclose(node, (states[0] + states[1])[:, [0, 2, 1, 3]])
-    node = cell.joined(mixed, states, torch.cat([rows, torch.tensor([[0.25], [0.5]])], dim=1))
+    node = cell.join(mixed, states, torch.cat([rows, torch.tensor([[0.25], [0.5]])], dim=1))
     passed = (0.25 * states[0] + 0.5 * states[1])[:, 2:]
     assert torch.allclose(node, torch.cat([mixed, passed], dim=1)[:, [0, 2, 1, 3]])
 
@@ -97,7 +97,7 @@ def test_gradients_of_concatenated_maps_have_the_maps_layout(layout: torch.memor
     maps = [torch.randn(2, 4, 6, 6).contiguous(memory_format=layout).requires_grad_() for _ in "ab"]
     slope = torch.randn(2, 8, 6, 6)
     for gradient, part in zip(
-        torch.autograd.grad(concatenated(maps), maps, slope), slope.split(4, dim=1), strict=True
+        torch.autograd.grad(concatenate(maps), maps, slope), slope.split(4, dim=1), strict=True
     ):
         assert gradient.is_contiguous(memory_format=layout)
         assert torch.equal(gradient, part)

@@ -7,7 +7,7 @@ from run_helpers import SMALL
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.derivation.costs import CostTable, parameters
-from darts_lite.planning.planner import likely
+from darts_lite.planning.planner import draw_likely
 from darts_lite.search.architecture_search import ArchitectureSearch
 
 
@@ -15,6 +15,6 @@ def test_what_stands_for_the_found_net_is_within_the_budget(digits: ImageData) -
     rule = WithinBudget(parameters=3000)
     search = ArchitectureSearch(SMALL, derivation=rule)
     table = CostTable.measure(SMALL, parameters, 1, 10, 28)
-    assert table.of(likely(search, digits)) <= 3000
+    assert table.of(draw_likely(search, digits)) <= 3000
     alone = ArchitectureSearch(replace(SMALL, candidates=("dw_conv_3x3",), nodes=1))
-    assert likely(alone, digits).cells == alone.derive().cells
+    assert draw_likely(alone, digits).cells == alone.derive().cells

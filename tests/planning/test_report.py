@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from darts_lite.planning.report import Executors, Plan, Stage, advice
+from darts_lite.planning.report import Executors, Plan, Stage, advise
 
 STAGE = Stage(
     name="search",
@@ -55,7 +55,7 @@ def test_a_limit_of_time_ends_each_of_several_searches() -> None:
 )
 def test_advice(changes: dict[str, object], stage: dict[str, object], said: str) -> None:
     stages = (replace(STAGE, **stage),)  # type: ignore[arg-type]
-    assert said in advice(replace(PLAN, stages=stages, **changes))  # type: ignore[arg-type]
+    assert said in advise(replace(PLAN, stages=stages, **changes))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_advice(changes: dict[str, object], stage: dict[str, object], said: str)
         ("folded", 3.0, "folded; the other one takes 1.50 times as long here"),
         ("folded", 1.96, "folded; the other one takes 0.98 times as long here"),
         ("folded", 1.0, "folded, but literal is 2.00 times as fast here: --model.executor literal"),
-        ("Own", 3.0, "Own, which was asked for; of the package's, folded is the fastest here"),
+        ("Own", 3.0, "Own, which was asked for; the fastest built-in one here is folded"),
     ],
 )
 def test_a_plan_says_where_the_rule_is_wrong(taken: str, literal: float, said: str) -> None:
-    assert Executors(taken, {"folded": 2.0, "literal": literal}).told() == said
+    assert Executors(taken, {"folded": 2.0, "literal": literal}).describe() == said

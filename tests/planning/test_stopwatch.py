@@ -4,7 +4,7 @@ import pytest
 from run_helpers import SMALL, quiet_trainer
 
 from darts_lite.data.image_data import ImageData
-from darts_lite.planning.stopwatch import Stopwatch, limited
+from darts_lite.planning.stopwatch import Stopwatch, apply_limit
 from darts_lite.search.architecture_search import ArchitectureSearch
 
 
@@ -12,7 +12,7 @@ from darts_lite.search.architecture_search import ArchitectureSearch
     ("limit", "left"), [(None, 40), (3, 3), (100, 40), (1.0, 40), (0.25, 10), (0, 0)]
 )
 def test_a_limit_is_a_number_or_a_part(limit: int | float | None, left: int) -> None:
-    assert limited(40, limit) == left
+    assert apply_limit(40, limit) == left
 
 
 def test_every_step_and_validation_has_its_time(digits: ImageData) -> None:

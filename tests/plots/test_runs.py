@@ -8,15 +8,15 @@ from PIL import Image
 from run_helpers import Finished
 
 from darts_lite.plots.runs import animate, draw_costs, draw_curves, draw_film
-from darts_lite.storage.run_history import Moment, Told, read_history
+from darts_lite.storage.run_history import EpochRecord, StageHistory, read_history
 
 
 @pytest.fixture
-def search(finished: Finished) -> Told:
+def search(finished: Finished) -> StageHistory:
     return read_history(finished.directory / "history" / "search.json")
 
 
-def test_curves_have_a_point_per_epoch_and_differ_without_colour(search: Told) -> None:
+def test_curves_have_a_point_per_epoch_and_differ_without_colour(search: StageHistory) -> None:
     figure = draw_curves({"search": search.moments, "retraining": []})
     accuracy, loss = figure.axes
     assert accuracy.get_ylabel() == "accuracy" and loss.get_ylabel() == "loss"
@@ -29,26 +29,26 @@ def test_curves_have_a_point_per_epoch_and_differ_without_colour(search: Told) -
         draw_curves({"search": search.moments[:1], "retraining": []})
 
 
-def test_a_film_shows_the_first_and_the_last_moment(search: Told) -> None:
+def test_a_film_shows_the_first_and_the_last_moment(search: StageHistory) -> None:
     long = [
-        Moment(step, {}, {kind: s * step / 20 for kind, s in search.moments[0].shares.items()})
+        EpochRecord(step, {}, {kind: s * step / 20 for kind, s in search.moments[0].shares.items()})
         for step in range(20)
     ]
-    figure = draw_film(Told(long, search.candidates))
+    figure = draw_film(StageHistory(long, search.candidates))
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
     assert len(titles) == 6 and titles[0] == "step 0" and titles[-1] == "step 19"
     shown = figure.axes[5].get_images()[0].get_array()
     assert np.allclose(np.asarray(shown), long[-1].shares["normal"].numpy())
     with pytest.raises(ValueError, match="no shares"):
-        draw_film(Told([Moment(0, {}, {})]))
+        draw_film(StageHistory([EpochRecord(0, {}, {})]))
 
 
-def test_an_animation_has_a_picture_per_moment(search: Told, tmp_path: Path) -> None:
+def test_an_animation_has_a_picture_per_moment(search: StageHistory, tmp_path: Path) -> None:
     animate(search, tmp_path / "shares.gif")
     with Image.open(tmp_path / "shares.gif") as picture:
         assert picture.n_frames == len(search.moments)  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match="no shares"):
-        animate(Told([Moment(0, {}, {})]), tmp_path / "none.gif")
+        animate(StageHistory([EpochRecord(0, {}, {})]), tmp_path / "none.gif")
     assert not (tmp_path / "none.gif").exists()
 
 

@@ -9,7 +9,7 @@ from run_helpers import SMALL, fast_sgd, quiet_trainer
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.networks.net import Net
-from darts_lite.retraining.from_search import resolve_architecture
+from darts_lite.retraining.from_search import FoundArchitecture
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.exploration.evaluators import SharedWeights
@@ -78,7 +78,7 @@ def test_every_form_of_an_architecture(form: str, tmp_path: Path) -> None:
         "object": architecture,
         "genotype": architecture.genotype(),
     }[form]
-    assert resolve_architecture(value).cells == architecture.cells
+    assert FoundArchitecture.of(value).architecture.cells == architecture.cells
 
 
 def test_inheriting_from_an_architecture_file_is_refused(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from darts_lite.data.batches import Batches
 from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.recipe import (
     SCHEDULES,
-    exponential_average,
+    compute_side,
+    make_exponential_average,
     mean_of_shifts,
-    mixed_up,
-    side_at,
+    mix_up,
     warm_cosine,
 )
 
@@ -75,7 +75,7 @@ def test_one_cycle_turns_momentum_where_there_is_some(
 def test_mixup_mixes_images_and_labels_alike(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
     images, labels = batch
     torch.manual_seed(0)
-    mixed, targets = mixed_up(images, labels, 10, 1.0)
+    mixed, targets = mix_up(images, labels, 10, 1.0)
     torch.manual_seed(0)
     share = float(torch.distributions.Beta(1.0, 1.0).sample())
     for number in range(8):
@@ -90,16 +90,16 @@ def test_mixup_mixes_images_and_labels_alike(batch: tuple[torch.Tensor, torch.Te
 def test_two_processes_mix_the_pairs_of_one(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
     images, labels = batch
     torch.manual_seed(3)
-    whole, targets = mixed_up(images, labels, 10, 0.4)
+    whole, targets = mix_up(images, labels, 10, 0.4)
     for rank in range(2):
         torch.manual_seed(3)
-        part, part_targets = mixed_up(images[rank::2], labels[rank::2], 10, 0.4)
+        part, part_targets = mix_up(images[rank::2], labels[rank::2], 10, 0.4)
         assert torch.equal(part, whole[rank::2]) and torch.equal(part_targets, targets[rank::2])
 
 
 def test_sides_grow_until_half_of_the_training() -> None:
-    assert [side_at(progress, 0.5, 28) for progress in (0, 0.25, 0.5, 1)] == [14, 21, 28, 28]
-    assert side_at(0, 1.0, 28) == 28 and side_at(0, 0.001, 28) == 1
+    assert [compute_side(progress, 0.5, 28) for progress in (0, 0.25, 0.5, 1)] == [14, 21, 28, 28]
+    assert compute_side(0, 1.0, 28) == 28 and compute_side(0, 0.001, 28) == 1
 
 
 def test_the_mean_of_shifts_is_that_of_nine_answers(
@@ -120,6 +120,8 @@ def test_the_mean_of_shifts_is_that_of_nine_answers(
 def test_the_average_ramps_up_to_its_decay() -> None:
     for updates, decay in ((0, 0.1), (5, 6 / 15), (10_000, 0.9)):
         mean, count = torch.tensor([1.0]), torch.tensor([1])
-        exponential_average(0.9)([mean, count], [torch.tensor([2.0]), torch.tensor([7])], updates)
+        make_exponential_average(0.9)(
+            [mean, count], [torch.tensor([2.0]), torch.tensor([7])], updates
+        )
         assert torch.allclose(mean, torch.tensor([2 - decay]))
         assert count == 7

@@ -43,6 +43,7 @@ def test_a_signal_before_the_first_step_stops_as_one_behind_it(
     assert signal.getsignal(getattr(signal, name)) is handler
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_in_its_folder(
     finished: Finished,
     tmp_path: Path,

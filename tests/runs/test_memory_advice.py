@@ -11,13 +11,13 @@ import pytest
 import torch
 import yaml
 
-from darts_lite.runs.memory_advice import largest_fit
+from darts_lite.runs.memory_advice import find_largest_fit
 
 LIMITED = """
 import resource, sys
 from pathlib import Path
 import torch
-from darts_lite.cli import main
+from darts_lite.cli.main import main
 torch.set_num_threads(1)
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 limit = pages * resource.getpagesize() + int(sys.argv[1]) * 2**20
@@ -60,6 +60,7 @@ def limited(
     return subprocess.run(command, capture_output=True, text=True, timeout=300, env=RETURNED)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
 @pytest.mark.parametrize(
     ("setting", "model"),
@@ -92,12 +93,12 @@ def test_sizes_are_halved_until_one_fits() -> None:
         if size > 12:
             torch.empty(2**60, dtype=torch.uint8)  # nobody has an exabyte
 
-    assert largest_fit(100, attempt) == 12
+    assert find_largest_fit(100, attempt) == 12
     assert tried == [50, 25, 12]
-    assert largest_fit(1, attempt) is None
+    assert find_largest_fit(1, attempt) is None
 
     def broken(size: int) -> None:
         raise RuntimeError("something else")
 
     with pytest.raises(RuntimeError, match="something else"):
-        largest_fit(2, broken)
+        find_largest_fit(2, broken)

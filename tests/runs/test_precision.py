@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from darts_lite.runs.precision import PRECISIONS, choose_precision, computes, device_of
+from darts_lite.runs.precision import PRECISIONS, choose_device, choose_precision, computes
 from darts_lite.runs.trainer_factory import refuse_unsupported
 
 
@@ -36,14 +36,14 @@ def test_what_a_device_computes_in_is_found_by_trying() -> None:
 
 
 def test_a_device_that_is_not_there_is_refused_with_those_that_are() -> None:
-    assert device_of("cpu") == "cpu"
+    assert choose_device("cpu") == "cpu"
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not any(there.values()):
-        assert device_of("auto") == "cpu"
+        assert choose_device("auto") == "cpu"
     missing = [name for name, present in there.items() if not present]
     missing += ["tpu", "gpuu"] + ["gpu"] * (len(missing) == 2)
     for name in missing:
-        with pytest.raises(ValueError, match=f"trainer.accelerator {name} .* choose auto") as error:
+        with pytest.raises(ValueError, match=f"accelerator: {name} .* choose auto") as error:
             choose_precision(name, None)
         assert " or cpu" in str(error.value) and "\n" not in str(error.value)
 

@@ -18,7 +18,8 @@ class Trusted:
 
     def __init__(self, finished: Finished, folder: Path) -> None:
         arguments = ["--run.seeds=3", "--run.control=random", "--run.control_nets=2"]
-        short = ["--trainer.limit_train_batches=6", f"--run.folder={folder}"]
+        short = ["--trainer.limit_train_batches=4", f"--run.folder={folder}"]
+        short += ["--data.train_images=500", "--data.evaluation_batch_size=500"]
         common = ["fit", "--config", str(finished.config), *finished.data, *short]
         main([*common, *arguments])
         main([*common, "--seed_everything=4", "--run.name=alone", "--retraining=null"])

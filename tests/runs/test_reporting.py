@@ -7,8 +7,9 @@ import pytest
 from run_helpers import SMALL, quiet_trainer
 
 from darts_lite.data.image_data import ImageData
-from darts_lite.runs.reporting import describe_start, named_briefly, report
+from darts_lite.runs.reporting import describe_start, report, shorten_settings
 from darts_lite.search.architecture_search import ArchitectureSearch
+from darts_lite.storage.run_folder import RunFolder
 
 SUMMARY: dict[str, Any] = {
     "dataset": "MNIST",
@@ -26,7 +27,7 @@ def test_the_report_shows_the_figures_and_the_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "summary.json").write_text("{}")
-    report(tmp_path, SUMMARY)
+    report(RunFolder(tmp_path), SUMMARY)
     out = capsys.readouterr().out
     for text in (
         "MNIST, local files",
@@ -51,7 +52,7 @@ def test_a_search_that_never_moves_its_alphas_says_so(
 ) -> None:
     digits.setup("fit")
     search = ArchitectureSearch(SMALL, warmup_epochs=warmup)
-    describe_start(quiet_trainer(max_epochs=1), search, digits, tmp_path)
+    describe_start(quiet_trainer(max_epochs=1), search, digits, RunFolder(tmp_path))
     said = capsys.readouterr().out
     assert ("the alphas are never moved" in said) == warned
     assert "warmup_epochs" in said or not warned
@@ -69,7 +70,7 @@ def test_columns_of_settings_leave_out_the_levels_of_classes() -> None:
         },
         "retraining": None,
     }
-    assert named_briefly(settings) == {
+    assert shorten_settings(settings) == {
         "model": {
             "class": "ArchitectureSearch",
             "space": "mnist_space",

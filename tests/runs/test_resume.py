@@ -15,16 +15,16 @@ from torch.utils.tensorboard import SummaryWriter
 
 from darts_lite.runs.resume import (
     check_data,
-    check_same,
-    claimed,
+    check_same_settings,
+    claim,
+    find_resume_point,
+    find_unfinished_run,
     forget_events,
-    newest_checkpoint,
-    resume_point,
-    take_chosen,
-    unfinished_run,
-    version_of,
+    read_newest_checkpoint,
+    take_chosen_executor,
 )
-from darts_lite.storage.run_record import Record
+from darts_lite.storage.run_folder import RunFolder
+from darts_lite.storage.run_record import RunRecord
 
 CHECKPOINT = {
     "state_dict": {},
@@ -33,13 +33,13 @@ CHECKPOINT = {
 }
 
 
-def run(folder: Path, version: int, finished: bool | None) -> Path:
-    directory = folder / f"version_{version}"
-    directory.mkdir(parents=True)
-    (directory / "config.yaml").write_text("run: {name: a, resume: null}\nseed_everything: 1\n")
+def run(place: Path, version: int, finished: bool | None) -> RunFolder:
+    folder = RunFolder(place / f"version_{version}")
+    folder.path.mkdir(parents=True)
+    folder.config.write_text("run: {name: a, resume: null}\nseed_everything: 1\n")
     if finished is not None:
-        (directory / "summary.json").write_text(json.dumps({"finished": finished}))
-    return directory
+        folder.summary.write_text(json.dumps({"finished": finished}))
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -56,64 +56,65 @@ def run(folder: Path, version: int, finished: bool | None) -> Path:
 def test_what_a_run_chose_is_taken_when_it_goes_on(
     then: object, now: object, taken: object, tmp_path: Path
 ) -> None:
-    directory = run(tmp_path, 0, None)
+    folder = run(tmp_path, 0, None)
     settings = {"model": {"init_args": {"executor": then}}}
-    (directory / "config.yaml").write_text(json.dumps(settings))
+    folder.config.write_text(json.dumps(settings))
     config = Namespace()
     config["model.init_args.executor"] = now
-    take_chosen(directory, config)
+    take_chosen_executor(folder, config)
     assert config["model.init_args.executor"] == taken
 
 
 def test_the_newest_unfinished_run_is_found(tmp_path: Path) -> None:
-    assert unfinished_run(tmp_path / "none") is None
+    assert find_unfinished_run(tmp_path / "none") is None
     run(tmp_path, 2, False)
     expected = run(tmp_path, 9, None)  # killed before its first summary
     run(tmp_path, 10, True)
     (tmp_path / "version_11").mkdir()  # no run at all
     (tmp_path / "version_x").mkdir()
-    assert unfinished_run(tmp_path) == expected
-    assert version_of(expected) == 9
+    assert find_unfinished_run(tmp_path) == expected
+    assert expected.number == 9
 
 
 def test_other_settings_are_named(tmp_path: Path) -> None:
-    directory = run(tmp_path, 0, False)
-    check_same(directory, "run: {name: a, resume: null}\nseed_everything: 1\n")
+    folder = run(tmp_path, 0, False)
+    check_same_settings(folder, "run: {name: a, resume: null}\nseed_everything: 1\n")
     with pytest.raises(ValueError, match="seed_everything: 1 then, 2 now.*run.resume to null"):
-        check_same(directory, "run: {name: a, resume: null}\nseed_everything: 2\n")
+        check_same_settings(folder, "run: {name: a, resume: null}\nseed_everything: 2\n")
     with pytest.raises(ValueError, match="and 1 more"):
-        check_same(directory, "{a: {b: 1, c: 2}, d: 3, run: {name: a}, seed_everything: 2}")
+        check_same_settings(folder, "{a: {b: 1, c: 2}, d: 3, run: {name: a}, seed_everything: 2}")
 
 
 def test_how_often_to_save_may_change(tmp_path: Path) -> None:
-    directory = run(tmp_path, 0, False)
+    folder = run(tmp_path, 0, False)
     changed = "run: {name: a, resume: null, keep_checkpoints: 9, on_nonfinite: rollback}\n"
-    check_same(directory, changed + "seed_everything: 1\n")
+    check_same_settings(folder, changed + "seed_everything: 1\n")
 
 
 def test_only_one_process_is_at_a_run(tmp_path: Path) -> None:
-    directory = tmp_path / "version_0"
-    with claimed(directory, new=True):
+    folder = RunFolder(tmp_path / "version_0")
+    with claim(folder, new=True):
         with pytest.raises(ValueError, match="has begun .*version_0 at this very moment"):
-            claimed(directory, new=True).__enter__()
+            claim(folder, new=True).__enter__()
         with pytest.raises(ValueError, match="version_0 is still going on in another process"):
-            claimed(directory, new=False).__enter__()
-    part = directory / "seeds" / ".architecture.png.7.part"
+            claim(folder, new=False).__enter__()
+    part = folder.path / "seeds" / ".architecture.png.7.part"
     part.parent.mkdir()
     part.write_bytes(b"half")
-    with claimed(directory, new=False):
+    with claim(folder, new=False):
         assert not part.exists()
 
 
 def test_a_dead_process_holds_nothing(tmp_path: Path) -> None:
     code = (
-        "import os, pathlib, signal; from darts_lite.runs.resume import claimed\n"
-        f"with claimed(pathlib.Path({str(tmp_path / 'run')!r}), True):\n"
+        "import os, pathlib, signal; from darts_lite.runs.resume import claim\n"
+        "from darts_lite.storage.run_folder import RunFolder\n"
+        f"with claim(RunFolder(pathlib.Path({str(tmp_path / 'run')!r})), True):\n"
         "    os.kill(os.getpid(), signal.SIGKILL)"
     )
     killed = subprocess.run([sys.executable, "-c", code])
     assert killed.returncode == -signal.SIGKILL
-    with claimed(tmp_path / "run", new=False):
+    with claim(RunFolder(tmp_path / "run"), new=False):
         pass
 
 
@@ -128,14 +129,16 @@ def test_a_broken_checkpoint_gives_way_to_the_one_before(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "last.ckpt"
-    assert newest_checkpoint(path) is None
+    assert read_newest_checkpoint(path) is None
     path.write_bytes(b"half")
-    assert newest_checkpoint(path) is None
+    assert read_newest_checkpoint(path) is None
     torch.save(CHECKPOINT, tmp_path / "last-1.ckpt")
-    assert newest_checkpoint(path) == tmp_path / "last-1.ckpt"
-    assert "no readable checkpoint" in capsys.readouterr().out
+    found = read_newest_checkpoint(path)
+    assert found is not None and found.path == tmp_path / "last-1.ckpt"
+    assert "not a readable checkpoint" in capsys.readouterr().out
     torch.save(CHECKPOINT, path)
-    assert newest_checkpoint(path) == path
+    found = read_newest_checkpoint(path)
+    assert found is not None and found.path == path
 
 
 def steps_of(directory: Path, tag: str) -> list[int]:
@@ -181,4 +184,4 @@ def test_a_torn_end_is_left_out(tmp_path: Path) -> None:
 
 def test_no_records_are_no_trouble(tmp_path: Path) -> None:
     forget_events(tmp_path, 0.0, -1)
-    assert resume_point(tmp_path / "checkpoints" / "last.ckpt", Record(tmp_path)) is None
+    assert find_resume_point("search", RunRecord(RunFolder(tmp_path))) is None

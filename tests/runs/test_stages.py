@@ -18,8 +18,10 @@ from darts_lite.runs import stages
 from darts_lite.runs.stages import callback_of, multiply_adds, train
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.space.architecture import Architecture
-from darts_lite.training.checkpointing import Saving, WholeFiles
-from darts_lite.training.nonfinite import FiniteNumbers, NotFinite
+from darts_lite.storage.run_folder import RunFolder
+from darts_lite.storage.run_record import RunRecord
+from darts_lite.training.checkpointing import AtomicCheckpointIO, StageCheckpoint
+from darts_lite.training.nonfinite import NonFiniteGuard, NotFinite
 
 
 def test_multiply_adds_of_a_net_counted_by_hand() -> None:
@@ -47,11 +49,12 @@ def test_a_search_that_has_ended_is_derived_again_within_its_budget(
         return ArchitectureSearch(SMALL, derivation=WithinBudget(multiply_adds=10**7))
 
     last = tmp_path / "checkpoints" / "last.ckpt"
-    saving = {"callbacks": [Saving(last)], "enable_checkpointing": True}
+    saving = {"callbacks": [StageCheckpoint(last)], "enable_checkpointing": True}
     trainer = quiet_trainer(max_epochs=1, limit_train_batches=2, **saving)
-    results = stages.search(trainer, search(), digits, tmp_path)
-    again = stages.search(quiet_trainer(), search(), digits, tmp_path / "again", last)
-    assert again == results
+    record = RunRecord(RunFolder(tmp_path))
+    found, results = stages.search(trainer, search(), digits, record)
+    elsewhere = RunRecord(RunFolder(tmp_path / "again"))
+    assert stages.search(quiet_trainer(), search(), digits, elsewhere, last) == (found, results)
     left = [folder / "architecture.json" for folder in (tmp_path, tmp_path / "again")]
     assert Architecture.load(left[0]) == Architecture.load(left[1])
 
@@ -61,9 +64,9 @@ def test_an_auxiliary_head_is_no_part_of_what_is_handed_on(
 ) -> None:
     architecture = ArchitectureSearch(SMALL).derive()
     model = Retraining(architecture, auxiliary_weight=0.4)
-    saving = {"callbacks": [Saving(tmp_path / "last.ckpt")], "enable_checkpointing": True}
+    saving = {"callbacks": [StageCheckpoint(tmp_path / "last.ckpt")], "enable_checkpointing": True}
     trainer = quiet_trainer(max_epochs=1, limit_train_batches=2, **saving)
-    results = stages.retrain(trainer, model, digits, tmp_path)
+    results = stages.retrain(trainer, model, digits, RunFolder(tmp_path))
     counted = sum(weights.numel() for weights in Net(architecture, 1, 10).parameters())
     assert results["params"] == counted < sum(w.numel() for w in model.net.parameters())
 
@@ -112,11 +115,11 @@ def test_a_training_goes_back_and_on_with_lower_rates(
         max_epochs=1,
         limit_train_batches=12,
         callbacks=[
-            Saving(path, every_steps, at_start=True),
-            FiniteNumbers(path, rollbacks=2),
+            StageCheckpoint(path, every_steps, at_start=True),
+            NonFiniteGuard(path, rollbacks=2),
             LearningRateMonitor(),
         ],
-        plugins=[WholeFiles()],
+        plugins=[AtomicCheckpointIO()],
         enable_checkpointing=True,
         logger=CSVLogger(tmp_path),
     )
@@ -134,11 +137,11 @@ def test_a_training_goes_back_only_so_often(digits: ImageData, tmp_path: Path) -
     path = tmp_path / "checkpoints" / "last.ckpt"
     run = quiet_trainer(
         max_epochs=1,
-        callbacks=[Saving(path, at_start=True), FiniteNumbers(path, rollbacks=2)],
-        plugins=[WholeFiles()],
+        callbacks=[StageCheckpoint(path, at_start=True), NonFiniteGuard(path, rollbacks=2)],
+        plugins=[AtomicCheckpointIO()],
         enable_checkpointing=True,
     )
     with pytest.raises(NotFinite, match="is (nan|inf) in step .* run.max_rollbacks, as 2 were"):
         train(run, search, digits, None)
-    finite = callback_of(run, FiniteNumbers)
+    finite = callback_of(run, NonFiniteGuard)
     assert finite is not None and finite.lowered == 2

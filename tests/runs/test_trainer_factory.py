@@ -10,12 +10,12 @@ from lightning.pytorch.plugins import TorchSyncBatchNorm
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.architecture_board import ArchitectureBoard
 from darts_lite.runs.settings import RunSettings
-from darts_lite.runs.trainer_factory import Trainers, serves
+from darts_lite.runs.trainer_factory import TrainerFactory, serves
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.callbacks.perturbation import Perturbation
 from darts_lite.search.exploration.exploration import Exploration
 from darts_lite.space.search_space import SearchSpace
-from darts_lite.training.checkpointing import Saving, WholeFiles
+from darts_lite.training.checkpointing import AtomicCheckpointIO, StageCheckpoint
 
 SPACE = SearchSpace(("skip_connect", "conv_1x1"), nodes=1, channels=4, cells=2, reductions=())
 SETTINGS: dict[str, Any] = {
@@ -40,8 +40,8 @@ def made(
     tmp_path: Path, model: Any, name: str | None = None, **changed: Any
 ) -> tuple[Any, dict[type[Callback], Any]]:
     run = RunSettings(folder=str(tmp_path), max_minutes=2)
-    trainers = Trainers(SETTINGS | changed, run, "fit")
-    trainer = trainers.make(model, trainers.beside("parts", name) if name else None)
+    trainers = TrainerFactory(SETTINGS | changed, run, "fit")
+    trainer = trainers.make(model, trainers.make_part_logger("parts", name) if name else None)
     callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
     return trainer, {type(callback): callback for callback in callbacks}
 
@@ -50,19 +50,19 @@ def test_a_search_and_a_retraining_get_what_is_theirs(tmp_path: Path) -> None:
     search = ArchitectureSearch(SPACE)
     trainer, callbacks = made(tmp_path, search)
     assert callbacks[EarlyStopping].monitor == "search/loss"
-    assert {ArchitectureBoard, Timer, Saving} <= set(callbacks)
+    assert {ArchitectureBoard, Timer, StageCheckpoint} <= set(callbacks)
     assert trainer.max_epochs == 7
     _, callbacks = made(tmp_path, Retraining(search.derive()))
     assert callbacks[EarlyStopping].monitor == "retraining/loss"
     assert not {ArchitectureBoard, Timer} & set(callbacks)
-    assert callbacks[Saving].path.name == "retraining-last.ckpt"
+    assert callbacks[StageCheckpoint].path.name == "retraining-last.ckpt"
 
 
 def test_a_part_of_a_run_writes_to_its_own_folder(tmp_path: Path) -> None:
     trainer, callbacks = made(tmp_path, ArchitectureSearch(SPACE), "3")
     part = tmp_path / "search" / "version_0" / "parts" / "3"
     assert Path(trainer.logger.log_dir) == part
-    assert callbacks[Saving].path == part / "checkpoints" / "last.ckpt"
+    assert callbacks[StageCheckpoint].path == part / "checkpoints" / "last.ckpt"
 
 
 def test_no_logger_is_none_in_the_parts_too(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_no_logger_is_none_in_the_parts_too(tmp_path: Path) -> None:
 
 
 def test_trainers_share_no_callbacks(tmp_path: Path) -> None:
-    trainers = Trainers(SETTINGS, RunSettings(folder=str(tmp_path)), "fit")
+    trainers = TrainerFactory(SETTINGS, RunSettings(folder=str(tmp_path)), "fit")
     made: list[Any] = [trainers.make(ArchitectureSearch(SPACE)) for _ in range(2)]
     first, second = ({id(callback) for callback in trainer.callbacks} for trainer in made)
     assert not first & second
@@ -103,4 +103,4 @@ def test_plugins_of_ones_own_are_used_in_every_precision(precision: str, tmp_pat
     trainer, _ = made(tmp_path, ArchitectureSearch(SPACE), **settings)
     assert trainer.precision == precision
     assert isinstance(trainer._accelerator_connector._layer_sync, TorchSyncBatchNorm)
-    assert isinstance(trainer.strategy.checkpoint_io, WholeFiles)
+    assert isinstance(trainer.strategy.checkpoint_io, AtomicCheckpointIO)

@@ -57,7 +57,9 @@ def shipped(configs: Path) -> ArchitectureSearch:
     )
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 5))]
+)
 def test_the_shipped_search_finds_the_one_useful_candidate_on_every_edge(
     seed: int, digits: ImageData, configs: Path
 ) -> None:
@@ -171,7 +173,7 @@ def test_bad_settings_get_one_line(settings: dict[str, Any], message: str) -> No
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("partial", [1, 2])
+@pytest.mark.parametrize("partial", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_both_executors_find_the_same_with_the_same_seed(partial: int, digits_root: str) -> None:
     space = darts_space(channels=4, cells=3, nodes=2)
     digits = ImageData(root=digits_root, search_batch_size=8)

@@ -19,7 +19,7 @@ from darts_lite.search.bilevel import (
     Loss,
     SecondOrder,
     frozen,
-    sgd_step,
+    predict_sgd_step,
     weights_of,
 )
 from darts_lite.search.supernet_loss import SupernetLoss
@@ -74,8 +74,8 @@ def test_the_step_is_the_optimizers_own(settings: dict[str, Any], steps_before: 
             weight.grad = torch.randn_like(weight)
         optimizer.step()
     gradients = [torch.randn_like(weight) for weight in weights]
-    ahead, rates = sgd_step(optimizer, gradients)
-    moved, _ = sgd_step(optimizer, [gradient + 1 for gradient in gradients])
+    ahead, rates = predict_sgd_step(optimizer, gradients)
+    moved, _ = predict_sgd_step(optimizer, [gradient + 1 for gradient in gradients])
     for weight, gradient in zip(weights, gradients, strict=True):
         weight.grad = gradient.clone()
     optimizer.step()
@@ -133,7 +133,7 @@ def test_second_order_is_the_derivative_through_the_unrolled_step(
         return cross_entropy(functional_call(supernet, state, (x[part], mixing())), y[part])
 
     gradients = torch.autograd.grad(exact_loss(weights, slice(8)), weights, create_graph=True)
-    ahead, _ = sgd_step(optimizer, gradients)
+    ahead, _ = predict_sgd_step(optimizer, gradients)
     expected = torch.autograd.grad(exact_loss(ahead, slice(8, 16)), alphas)
     direct = FirstOrder()(loss(slice(8)), loss(slice(8, 16)), alphas, optimizer)
     for a, b, first in zip(found, expected, direct, strict=True):

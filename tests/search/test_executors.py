@@ -17,9 +17,9 @@ from darts_lite.search.executors import (
     WIDE,
     WIDE_MIXED,
     Execution,
+    estimate_literal_bytes,
     faster,
-    literal_bytes,
-    name_of,
+    find_name,
 )
 from darts_lite.search.relaxations import GumbelMax
 from darts_lite.space.search_space import SearchSpace
@@ -40,12 +40,14 @@ def test_the_rule_depends_on_device_width_and_precision_alone() -> None:
 
 
 def test_each_name_makes_its_executor() -> None:
-    assert {name: name_of(make()) for name, make in EXECUTORS.items()} == {n: n for n in EXECUTORS}
+    assert {name: find_name(make()) for name, make in EXECUTORS.items()} == {
+        n: n for n in EXECUTORS
+    }
 
     class Own(Folded):
         """An executor of a user."""
 
-    assert name_of(Own()) == "Own"
+    assert find_name(Own()) == "Own"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ def test_folded_where_the_memory_of_literal_is_not_there(
     digits: ImageData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = torch.zeros(2, 1, 28, 28)
-    needed = 32 * literal_bytes(supernet_of(BROAD), images) / 2  # digits come 32 at once
+    needed = 32 * estimate_literal_bytes(supernet_of(BROAD), images) / 2  # digits come 32 at once
     for free, expected in ((2 * needed, "literal"), (needed, "folded")):
         monkeypatch.setattr(executors, "available", lambda device, free=free: int(free))
         execution = Execution(supernet_of(BROAD))
@@ -81,7 +83,7 @@ def test_folded_where_the_memory_of_literal_is_not_there(
 
 def test_bytes_grow_with_the_images() -> None:
     supernet = supernet_of(NARROW)
-    few, many = (literal_bytes(supernet, torch.zeros(n, 1, 28, 28)) for n in (2, 20))
+    few, many = (estimate_literal_bytes(supernet, torch.zeros(n, 1, 28, 28)) for n in (2, 20))
     maps = 20 * 28 * 28 * 4  # bytes of one channel
     assert 8 * few < many < 10.5 * few and many > 10 * maps
 
@@ -90,7 +92,7 @@ def test_bytes_grow_with_the_images() -> None:
 def test_what_was_given_stays(given: str | Folded, digits: ImageData) -> None:
     execution = Execution(supernet_of(BROAD), given)
     execution.choose(quiet_trainer(), digits)
-    execution.go_on_with("literal")
+    execution.resume_with("literal")
     assert execution.name == (given if isinstance(given, str) else "folded")
 
 
@@ -120,5 +122,5 @@ def test_a_search_goes_on_with_what_it_began_with(
 def test_a_checkpoint_cannot_name_anything_else() -> None:
     execution = Execution(supernet_of(NARROW))
     for name in ("os.system", "", "[]"):
-        execution.go_on_with(name)
+        execution.resume_with(name)
         assert execution.name == "folded"

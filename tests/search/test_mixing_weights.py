@@ -3,7 +3,7 @@
 import torch
 
 from darts_lite.networks.supernet import Supernet
-from darts_lite.search.mixing_weights import Mixture, node_softmax
+from darts_lite.search.mixing_weights import Mixture, softmax_per_node
 from darts_lite.search.relaxations import Sigmoid, Softmax
 from darts_lite.space.search_space import darts_space
 
@@ -11,7 +11,7 @@ SPACE = darts_space(channels=4, cells=3, nodes=2)  # 2 and 3 edges into the node
 
 
 def test_edges_are_weighed_against_those_of_their_node() -> None:
-    weights = node_softmax(torch.tensor([0.0, 0.0, 1.0, 1.0, 1.0]), (2, 3))
+    weights = softmax_per_node(torch.tensor([0.0, 0.0, 1.0, 1.0, 1.0]), (2, 3))
     assert torch.allclose(weights, torch.tensor([1 / 2] * 2 + [1 / 3] * 3))
 
 
@@ -19,7 +19,7 @@ def test_candidates_are_mixed_and_ranked_by_the_product_with_their_edge() -> Non
     supernet = Supernet(SPACE, 1, 10, edge_weights=True)
     mixture = Mixture(supernet, Softmax())
     supernet.edge_alphas["normal"].data[:] = torch.tensor([2.0, 0.0, 0.0, 0.0, 0.0])
-    rows = mixture.drawn(0.3)["normal"]
+    rows = mixture.sample(0.3)["normal"]
     strong = torch.tensor(2.0).exp() / (torch.tensor(2.0).exp() + 1)
     sums = torch.stack([strong, 1 - strong, *torch.full((3,), 1 / 3)])
     assert torch.allclose(rows.sum(dim=-1), sums, atol=1e-3)
@@ -33,10 +33,10 @@ def test_candidates_are_mixed_and_ranked_by_the_product_with_their_edge() -> Non
 def test_the_auxiliary_skip_fades_and_is_not_ranked() -> None:
     supernet = Supernet(SPACE, 1, 10, auxiliary_skip=True)
     mixture = Mixture(supernet, Sigmoid(), auxiliary_skip=0.8)
-    for rows in (mixture.drawn(0.25)["reduce"], mixture.expected(0.25)["reduce"]):
+    for rows in (mixture.sample(0.25)["reduce"], mixture.mean(0.25)["reduce"]):
         assert rows.shape == (5, len(SPACE.candidates) + 1)
         assert torch.allclose(rows[:, -1], torch.full((5,), 0.6))
-    assert (mixture.drawn(1.0)["reduce"][:, -1] == 0).all()
+    assert (mixture.sample(1.0)["reduce"][:, -1] == 0).all()
     assert mixture.shares()["reduce"].shape == (5, len(SPACE.candidates))
     assert not mixture.deterministic
     assert Mixture(Supernet(SPACE, 1, 10), Sigmoid()).deterministic
@@ -48,8 +48,8 @@ def test_channels_that_pass_have_the_weights_of_the_edges() -> None:
     ).eval()
     mixture = Mixture(supernet, Softmax(), auxiliary_skip=0.5)
     supernet.edge_alphas["normal"].data[:2] = torch.tensor([50.0, 0.0])
-    rows = mixture.drawn(1.0)["normal"]
+    rows = mixture.sample(1.0)["normal"]
     assert rows.shape == (5, supernet.passing + 1) == (5, len(SPACE.candidates) + 2)
     assert torch.allclose(rows[:, -1], torch.tensor([1, 0, 1 / 3, 1 / 3, 1 / 3]), atol=1e-3)
-    assert torch.equal(mixture.expected(1.0)["normal"], rows.detach())
+    assert torch.equal(mixture.mean(1.0)["normal"], rows.detach())
     assert mixture.shares()["normal"].shape == (5, len(SPACE.candidates))

@@ -13,7 +13,7 @@ from darts_lite.search.relaxations import (
     Sigmoid,
     Softmax,
     Temperature,
-    relaxed_samples,
+    draw_concrete,
 )
 
 ALL: list[Relaxation] = [kind() for kind in RELAXATIONS]
@@ -64,7 +64,7 @@ def test_gumbel_draws_follow_the_softmax_shares() -> None:
     rows = ALPHAS[:1].expand(40_000, -1)
     expected = ALPHAS[0].softmax(dim=-1).float()
     for temperature in (0.1, 5.0):
-        found = frequencies(relaxed_samples(rows, temperature))
+        found = frequencies(draw_concrete(rows, temperature))
         assert torch.allclose(found, expected, atol=0.01)
     assert torch.allclose(frequencies(GumbelMax().mixing_weights(rows, 0.0)), expected, atol=0.01)
 

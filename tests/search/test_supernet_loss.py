@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy
 
 from darts_lite.networks.folded.executor import Folded
 from darts_lite.networks.supernet import Supernet
-from darts_lite.search.supernet_loss import SupernetLoss, evaluated
+from darts_lite.search.supernet_loss import SupernetLoss, evaluate
 
 
 def test_other_weights_leave_no_trace() -> None:
@@ -38,7 +38,7 @@ def test_an_evaluation_uses_the_batch_statistics_and_changes_nothing() -> None:
     x, y = images[:40].unsqueeze(1) / 255, labels[:40].long()
     mixing = {kind: alpha.softmax(dim=-1).detach() for kind, alpha in supernet.alphas.items()}
     before = {name: value.clone() for name, value in supernet.state_dict().items()}
-    loss, accuracy = evaluated(supernet, mixing, [(x, y)])
+    loss, accuracy = evaluate(supernet, mixing, [(x, y)])
     assert all(torch.equal(before[k], v) for k, v in supernet.state_dict().items())
     assert not supernet.training
     logits = supernet.train()(x, mixing).detach()

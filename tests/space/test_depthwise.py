@@ -10,10 +10,10 @@ from torch.nn.functional import conv2d
 from darts_lite.space import depthwise as module
 from darts_lite.space.depthwise import (
     DepthwiseConv2d,
+    compute_weight_gradient,
     depthwise,
-    repeated,
-    subgrids,
-    weight_gradient,
+    repeat_channels,
+    split_grids,
 )
 
 
@@ -48,7 +48,7 @@ def test_a_weight_gradient_in_parts_and_of_shared_maps(
     size: int, stride: int, dilation: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x = torch.randn(7, 8, 12, 9)
-    many = repeated(x, 3)
+    many = repeat_channels(x, 3)
     weight = torch.randn(24, 1, size, size, dtype=torch.float64, requires_grad=True)
     padding = dilation * (size // 2)
     y = conv2d(many.double(), weight, None, stride, padding, dilation, 24)
@@ -56,7 +56,7 @@ def test_a_weight_gradient_in_parts_and_of_shared_maps(
     (expected,) = torch.autograd.grad(y, weight, slope)
     for cached_bytes in (1, 20_000, 2**30):
         monkeypatch.setattr(module, "CACHED_BYTES", cached_bytes)
-        found = weight_gradient(x, slope.float(), size, stride, dilation)
+        found = compute_weight_gradient(x, slope.float(), size, stride, dilation)
         assert torch.allclose(found.double(), expected, atol=1e-3, rtol=1e-4)
 
 
@@ -77,7 +77,7 @@ def test_second_derivatives() -> None:
 
 def test_interleaved_subgrids() -> None:
     x = torch.arange(15.0).view(1, 1, 3, 5)
-    assert subgrids(x, 2).flatten(1).tolist() == [
+    assert split_grids(x, 2).flatten(1).tolist() == [
         [0, 2, 4, 10, 12, 14],
         [1, 3, 0, 11, 13, 0],
         [5, 7, 9, 0, 0, 0],
@@ -87,7 +87,7 @@ def test_interleaved_subgrids() -> None:
 
 def test_repeated_channels_stand_copy_by_copy() -> None:
     x = torch.randn(2, 3, 4, 5)
-    many = repeated(x, 2)
+    many = repeat_channels(x, 2)
     assert torch.equal(many, torch.cat([x, x], dim=1))
     assert many.is_contiguous(memory_format=torch.channels_last)
 

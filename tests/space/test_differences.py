@@ -5,7 +5,7 @@ from dataclasses import replace
 from run_helpers import SMALL
 
 from darts_lite.space.architecture import ARCHITECTURES, Architecture
-from darts_lite.space.differences import cell_difference, in_words
+from darts_lite.space.differences import compare_cells, in_words
 
 FIRST = (
     (("conv_3x3", 0), ("skip_connect", 1)),
@@ -22,7 +22,7 @@ def of(normal: object) -> Architecture:
 
 
 def test_edges_are_the_same_changed_or_in_one_only() -> None:
-    found = cell_difference(FIRST, SECOND)
+    found = compare_cells(FIRST, SECOND)
     assert found.same == {(0, "c_{k-2}"): ["conv_3x3"], (1, "c_{k-1}"): ["max_pool_3x3"]}
     assert found.changed == {(0, "c_{k-1}"): (["skip_connect"], ["max_pool_3x3"])}
     assert found.only == ({(1, "0"): ["conv_3x3"]}, {(1, "c_{k-2}"): ["conv_3x3"]})

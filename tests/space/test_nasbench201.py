@@ -62,5 +62,5 @@ def test_a_table_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="lacks the columns"):
         read_table(tmp_path / "other.csv")
     for row in ("0", f"x,{BEST},1,2,3,4,5,6", f"1,{BEST},1,2", "1,|none~1|,1,2,3,4,5,6"):
-        with pytest.raises(ValueError, match="line 3 is no row of it"):
+        with pytest.raises(ValueError, match="line 3 is not a result"):
             read_table(write_table(tmp_path / "bad.csv", f"6111,{BEST},1,2,3,4,5,6.5", row))

@@ -13,10 +13,10 @@ from darts_lite.space.operations import (
     OPERATIONS,
     STEMS,
     FactorizedReduce,
+    apply_after_relu,
     begins_with_relu,
     find_operation,
     is_operation_name,
-    of_rectified,
 )
 
 
@@ -102,7 +102,7 @@ def test_operations_may_share_a_relu(name: str, stride: int) -> None:
     convolves = "conv" in name or (name == "skip_connect" and stride == 2)
     assert begins_with_relu(operation) == convolves
     if convolves:
-        assert torch.equal(of_rectified(operation, x.relu()), operation(x))
+        assert torch.equal(apply_after_relu(operation, x.relu()), operation(x))
 
 
 @pytest.mark.parametrize("name", STEMS)
@@ -152,9 +152,10 @@ for channels in range(1, 8):
         space = SearchSpace(tuple(OPERATIONS), nodes, channels=channels, cells=3)
         search = ArchitectureSearch(space)
         images = torch.randn(64, 1, 28, 28)
-        search.supernet(images, search.mixture.drawn(0.0)).sum().backward()
+        search.supernet(images, search.mixture.sample(0.0)).sum().backward()
 """
 
 
+@pytest.mark.slow
 def test_few_channels_do_not_corrupt_memory() -> None:
     subprocess.run([sys.executable, "-c", CHILD], check=True)

@@ -49,7 +49,7 @@ def test_a_link_stays_one_and_what_is_no_file_stays_what_it_is(tmp_path: Path) -
     (tmp_path / "link").symlink_to(tmp_path / "text")
     write_text(tmp_path / "link", "new")
     assert (tmp_path / "link").is_symlink() and (tmp_path / "text").read_text() == "new"
-    with pytest.raises(OSError, match="which is no file"):
+    with pytest.raises(OSError, match="which is not a file"):
         write_text(tmp_path, "new")
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from darts_lite.cli.derive import architecture_of
+from darts_lite.cli.derive import derive_architecture
 from darts_lite.derivation.rules import SkipLimit
-from darts_lite.storage.checkpoints import read_checkpoint, settings_of
+from darts_lite.storage.checkpoints import Checkpoint
 
 GOOD: dict[str, Any] = {
     "model": {
@@ -28,24 +28,25 @@ def saved(tmp_path: Path, content: object) -> Path:
 
 
 def test_settings_come_back(tmp_path: Path) -> None:
-    assert settings_of(saved(tmp_path, GOOD)) == GROUPS
+    assert Checkpoint.read(saved(tmp_path, GOOD)).configuration() == GROUPS
 
 
 def test_missing_data_settings_are_left_out(tmp_path: Path) -> None:
-    assert settings_of(saved(tmp_path, {**GOOD, "data": None})) == {"model": GOOD["model"]}
+    checkpoint = Checkpoint.read(saved(tmp_path, {**GOOD, "data": None}))
+    assert checkpoint.configuration() == {"model": GROUPS["model"]}
 
 
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no checkpoint at .*absent.ckpt"):
-        read_checkpoint(tmp_path / "absent.ckpt")
+        Checkpoint.read(tmp_path / "absent.ckpt")
 
 
 @pytest.mark.parametrize("length", [0, 1, 100, -1, -100])
 def test_a_truncated_file(tmp_path: Path, length: int) -> None:
     path = saved(tmp_path, GOOD)
     path.write_bytes(path.read_bytes()[:length])
-    with pytest.raises(ValueError, match="no readable checkpoint") as error:
-        read_checkpoint(path)
+    with pytest.raises(ValueError, match="not a readable checkpoint") as error:
+        Checkpoint.read(path)
     assert "\n" not in str(error.value)
 
 
@@ -60,8 +61,8 @@ def test_code_in_a_file_is_not_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write({**GOOD, "bomb": Bomb()}, tmp_path / "bomb.ckpt")
-    with pytest.raises(ValueError, match="no readable checkpoint") as error:
-        read_checkpoint(tmp_path / "bomb.ckpt")
+    with pytest.raises(ValueError, match="not a readable checkpoint") as error:
+        Checkpoint.read(tmp_path / "bomb.ckpt")
     assert "\n" not in str(error.value)
     assert not (tmp_path / "exploded").exists()
 
@@ -69,14 +70,14 @@ def test_code_in_a_file_is_not_run(
 @pytest.mark.parametrize("content", [{}, [1, 2], {"state_dict": {}}, {**GOOD, "model": {}}, GROUPS])
 def test_somebody_elses_file(tmp_path: Path, content: object) -> None:
     with pytest.raises(ValueError, match="was not written by darts_lite"):
-        read_checkpoint(saved(tmp_path, content))
+        Checkpoint.read(saved(tmp_path, content))
 
 
 def test_a_class_from_elsewhere_is_not_imported(tmp_path: Path) -> None:
     hidden = {"augmentation": {"class_path": "antigravity.Thing"}}
     content = {**GOOD, "data": {"class_path": "darts_lite.ImageData", "init_args": hidden}}
     with pytest.raises(ValueError, match="'antigravity.Thing', which a checkpoint may not import"):
-        settings_of(saved(tmp_path, content))
+        Checkpoint.read(saved(tmp_path, content)).configuration()
 
 
 def of_mine(name: str, init_args: dict[str, Any]) -> dict[str, Any]:
@@ -102,10 +103,10 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_class_of_a_module_that_the_user_names_is_taken(tmp_path: Path) -> None:
     content = of_mine("Sparse", {"power": 3})
     path = saved(tmp_path, content)
-    assert settings_of(path, ["mine.parts"])["model"] == content["model"]
+    assert Checkpoint.read(path).configuration(["mine.parts"])["model"] == content["model"]
     for trusted in ([], ["mine"], ["mine.parts.Sparse"]):
         with pytest.raises(ValueError, match="add --run.imports=\\[mine.parts\\]"):
-            settings_of(path, trusted)
+            Checkpoint.read(path).configuration(trusted)
 
 
 @pytest.mark.usefixtures("mine")
@@ -113,15 +114,15 @@ def test_a_class_of_a_module_that_the_user_names_is_taken(tmp_path: Path) -> Non
 def test_functions_of_a_trusted_module_are_not_called(name: str, tmp_path: Path) -> None:
     (victim := tmp_path / "victim").mkdir()
     path = saved(tmp_path, of_mine(name, {"path": str(victim)}))
-    with pytest.raises(ValueError, match=f"'mine.parts.{name}', no class of that module's own"):
-        architecture_of(path, SkipLimit(), ["mine.parts"])
+    with pytest.raises(ValueError, match=f"'mine.parts.{name}', which that module does not define"):
+        derive_architecture(Checkpoint.read(path), SkipLimit(), ["mine.parts"])
     assert victim.is_dir()
 
 
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ({"class_path": "darts_lite.retraining.retraining.Old", "init_args": {}}, "no class here"),
+        ({"class_path": "darts_lite.retraining.retraining.Old", "init_args": {}}, "unknown class"),
         ({**GOOD["model"], "init_args": {"architecture": "x", "new": 1}}, "takes no .'new'."),
         ({**GOOD["model"], "init_args": {}}, "missing a required argument: 'architecture'"),
     ],
@@ -130,7 +131,7 @@ def test_settings_of_another_version_are_named(
     model: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match=f"some.ckpt.*{message}"):
-        settings_of(saved(tmp_path, {**GOOD, "model": model}))
+        Checkpoint.read(saved(tmp_path, {**GOOD, "model": model})).configuration()
 
 
 def test_a_flipped_bit_in_the_weights_is_noticed(tmp_path: Path) -> None:
@@ -138,5 +139,5 @@ def test_a_flipped_bit_in_the_weights_is_noticed(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[content.index(torch.full((9,), 3.0).numpy().tobytes()) + 7] ^= 1
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="no readable checkpoint"):
-        read_checkpoint(path)
+    with pytest.raises(ValueError, match="not a readable checkpoint"):
+        Checkpoint.read(path)

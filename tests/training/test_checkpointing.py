@@ -2,6 +2,7 @@
 
 import errno
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,12 @@ from darts_lite.search.exploration.evaluators import SharedWeights
 from darts_lite.search.exploration.exploration import Exploration
 from darts_lite.search.relaxations import Concrete
 from darts_lite.storage.atomic_files import write_text
-from darts_lite.training.checkpointing import Saving, WholeFiles, keep_before, saved_state
+from darts_lite.training.checkpointing import (
+    AtomicCheckpointIO,
+    StageCheckpoint,
+    rotate,
+    saved_state,
+)
 
 
 class At(Callback):
@@ -76,12 +82,12 @@ def trained(
     """State after a training, from the checkpoint if there is one."""
     seed_everything(3, verbose=False)
     model: LightningModule = make()
-    data = ImageData(root=root, search_batch_size=200, batch_size=200)
+    data = ImageData(root=root, train_images=900, search_batch_size=45, batch_size=45)
     guards: list[Callback] = [OperationFreezing(0.9, 2, 1), EigenvalueMonitor(1e9, 1, 2)]
     guards = guards if isinstance(model, ArchitectureSearch) else []
-    saving = Saving(path, every_steps=2)
+    saving = StageCheckpoint(path, every_steps=2)
     own = [saving] if interrupt is None else [saving, interrupt]
-    plugins = [WholeFiles(), *settings.pop("plugins", [])]
+    plugins = [AtomicCheckpointIO(), *settings.pop("plugins", [])]
     callbacks = [*guards, *own]
     run = quiet_trainer(
         max_epochs=3, callbacks=callbacks, plugins=plugins, enable_checkpointing=True, **settings
@@ -91,10 +97,23 @@ def trained(
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(digits_root: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The state that each kind of training ends with, computed once."""
+
+    @cache
+    def train(make: Any) -> dict[str, torch.Tensor]:
+        return trained(make, digits_root, tmp_path_factory.mktemp("whole") / "a.ckpt", None, {})
+
+    return train
+
+
 @pytest.mark.parametrize("step", [2, 4, 9, 10, 16])
 @pytest.mark.parametrize("make", [search, exploration, retraining], ids=lambda make: make.__name__)
-def test_a_training_goes_on_exactly(make: Any, step: int, digits_root: str, tmp_path: Path) -> None:
-    whole = trained(make, digits_root, tmp_path / "a.ckpt", None, {})
+def test_a_training_goes_on_exactly(
+    make: Any, step: int, digits_root: str, tmp_path: Path, uninterrupted: Any
+) -> None:
+    whole = uninterrupted(make)
     with pytest.raises(Cut):
         trained(make, digits_root, tmp_path / "b.ckpt", At(step, cut), {})
     again = trained(make, digits_root, tmp_path / "b.ckpt", None, {})
@@ -118,7 +137,7 @@ def test_other_precisions_go_on_exactly(precision: str, digits_root: str, tmp_pa
 def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, files = tmp_path / "last.ckpt", WholeFiles()
+    path, files = tmp_path / "last.ckpt", AtomicCheckpointIO()
     files.save_checkpoint({"step": 1}, path)
 
     def full(descriptor: int) -> None:
@@ -138,7 +157,7 @@ def test_the_checkpoints_before_are_numbered(tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
     for text in "abcd":
         for _ in range(2):  # as by a run that is killed in between
-            keep_before(path, 3)
+            rotate(path, 3)
         write_text(path, text)
     names = {one.name: one.read_text() for one in tmp_path.iterdir()}
     assert names == {"last.ckpt": "d", "last-1.ckpt": "c", "last-2.ckpt": "b"}
@@ -146,9 +165,9 @@ def test_the_checkpoints_before_are_numbered(tmp_path: Path) -> None:
 
 def test_the_end_is_kept_beside_the_epochs_before(digits_root: str, tmp_path: Path) -> None:
     path = tmp_path / "checkpoints" / "last.ckpt"
-    saving = Saving(path, keep=3)
+    saving = StageCheckpoint(path, keep=3)
     run = quiet_trainer(
-        max_epochs=4, callbacks=[saving], plugins=[WholeFiles()], enable_checkpointing=True
+        max_epochs=4, callbacks=[saving], plugins=[AtomicCheckpointIO()], enable_checkpointing=True
     )
     digits = ImageData(root=digits_root, search_batches_per_epoch=1)
     run.fit(ArchitectureSearch(SMALL), datamodule=digits)

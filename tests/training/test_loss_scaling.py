@@ -15,9 +15,9 @@ from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.precision import choose_precision
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.bilevel import ArchitectureGradient, FirstOrder, SecondOrder
-from darts_lite.training.checkpointing import Saving, WholeFiles
+from darts_lite.training.checkpointing import AtomicCheckpointIO, StageCheckpoint
 from darts_lite.training.loss_scaling import SkippedSteps, scaler_of
-from darts_lite.training.nonfinite import FiniteNumbers
+from darts_lite.training.nonfinite import NonFiniteGuard
 
 
 class Infinity(Callback):
@@ -41,9 +41,9 @@ def trained(
     model: LightningModule, precision: str, data: ImageData, path: Path, own: Callback, **more: Any
 ) -> Trainer:
     """After a training with the callbacks and the checkpoints of a run."""
-    guards = [SkippedSteps(), FiniteNumbers(path), Saving(path, every_steps=1)]
+    guards = [SkippedSteps(), NonFiniteGuard(path), StageCheckpoint(path, every_steps=1)]
     settings = choose_precision("cpu", precision)
-    plugins = [*settings.pop("plugins", []), WholeFiles()]
+    plugins = [*settings.pop("plugins", []), AtomicCheckpointIO()]
     run = quiet_trainer(
         callbacks=[own, *guards], plugins=plugins, enable_checkpointing=True, **settings, **more
     )
@@ -190,7 +190,7 @@ def test_gradients_are_clipped_after_unscaling(digits: ImageData, tmp_path: Path
 KINDS = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16, "32-true": torch.float32}
 
 
-@pytest.mark.parametrize("order", ["first", "second"])
+@pytest.mark.parametrize("order", ["first", pytest.param("second", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("precision", KINDS)
 def test_a_short_search_with_few_bits_learns_and_finds_what_is_useful(
     precision: str, order: str, digits: ImageData, tmp_path: Path

@@ -10,6 +10,7 @@ from darts_lite.training import memory
 from darts_lite.training.memory import about_memory
 
 
+@pytest.mark.slow
 def test_the_largest_batch_follows_from_what_images_take() -> None:
     def attempt(size: int) -> None:
         torch.ones(size, 2**18)  # a mebibyte each
@@ -41,7 +42,7 @@ def test_errors_about_memory_are_known() -> None:
 PROGRAM = """
 import resource, sys
 import torch
-from darts_lite.allocator import keep_freed_memory, return_freed_memory
+from darts_lite.training.memory import keep_freed_memory, return_freed_memory
 
 if sys.argv[1] != "leave":
     assert keep_freed_memory()

@@ -10,8 +10,8 @@ from run_helpers import SMALL, quiet_trainer
 from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch
-from darts_lite.training.checkpointing import Saving, WholeFiles
-from darts_lite.training.nonfinite import FiniteNumbers
+from darts_lite.training.checkpointing import AtomicCheckpointIO, StageCheckpoint
+from darts_lite.training.nonfinite import NonFiniteGuard
 
 
 def wild(parameters: Any) -> torch.optim.Optimizer:
@@ -28,8 +28,8 @@ def test_a_loss_that_is_no_number_ends_the_stage(
     run = quiet_trainer(
         max_epochs=1,
         limit_val_batches=0,
-        callbacks=[Saving(path, every_steps=1), FiniteNumbers(path)],
-        plugins=[WholeFiles()],
+        callbacks=[StageCheckpoint(path, every_steps=1), NonFiniteGuard(path)],
+        plugins=[AtomicCheckpointIO()],
         enable_checkpointing=True,
     )
     with pytest.raises(ValueError, match=f"{split} is .* in step [0-9]+; the last good.*last.ckpt"):
@@ -39,7 +39,7 @@ def test_a_loss_that_is_no_number_ends_the_stage(
 
 
 def test_lowered_rates_are_in_the_checkpoint() -> None:
-    first, resumed = FiniteNumbers(rollbacks=3), FiniteNumbers(rollbacks=3)
+    first, resumed = NonFiniteGuard(rollbacks=3), NonFiniteGuard(rollbacks=3)
     first.lowered = 2
     resumed.load_state_dict(first.state_dict())
     assert resumed.lowered == 2 and resumed.state_dict() == {"lowered": 2}
@@ -47,6 +47,6 @@ def test_lowered_rates_are_in_the_checkpoint() -> None:
 
 def test_without_a_checkpoint_the_start_is_named(digits: ImageData, tmp_path: Path) -> None:
     search = ArchitectureSearch(SMALL, weights_optimizer=wild)
-    callbacks = [FiniteNumbers(tmp_path / "none.ckpt")]
+    callbacks = [NonFiniteGuard(tmp_path / "none.ckpt")]
     with pytest.raises(ValueError, match="is the start of this stage"):
         quiet_trainer(max_epochs=1, callbacks=callbacks).fit(search, datamodule=digits)

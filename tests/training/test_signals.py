@@ -16,7 +16,7 @@ from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.callbacks.eigenvalue_monitor import EigenvalueMonitor
 from darts_lite.search.callbacks.operation_freezing import OperationFreezing
 from darts_lite.search.relaxations import Concrete
-from darts_lite.training.checkpointing import Saving, WholeFiles
+from darts_lite.training.checkpointing import AtomicCheckpointIO, StageCheckpoint
 from darts_lite.training.signals import SIGNALS, Stopped
 
 
@@ -58,9 +58,9 @@ def trained(
     data = ImageData(root=root, search_batch_size=200, batch_size=200)
     guards: list[Callback] = [OperationFreezing(0.9, 2, 1), EigenvalueMonitor(1e9, 1, 2)]
     guards = guards if isinstance(model, ArchitectureSearch) else []
-    saving = Saving(path, every_steps=2)
+    saving = StageCheckpoint(path, every_steps=2)
     own = [saving] if interrupt is None else [saving, interrupt]
-    plugins = [WholeFiles(), *settings.pop("plugins", [])]
+    plugins = [AtomicCheckpointIO(), *settings.pop("plugins", [])]
     callbacks = [*guards, *own]
     run = quiet_trainer(
         max_epochs=3, callbacks=callbacks, plugins=plugins, enable_checkpointing=True, **settings
@@ -73,7 +73,7 @@ def trained(
 def test_signals_are_afterwards_handled_as_before(digits: ImageData, tmp_path: Path) -> None:
     numbers = [getattr(signal, name) for name in SIGNALS]
     before = [signal.getsignal(number) for number in numbers]
-    callbacks = [Saving(tmp_path / "x.ckpt")]
+    callbacks = [StageCheckpoint(tmp_path / "x.ckpt")]
     short: dict[str, Any] = {"max_steps": 1, "limit_val_batches": 0, "enable_checkpointing": True}
     quiet_trainer(callbacks=callbacks, **short).fit(search(), datamodule=digits)
     assert [signal.getsignal(number) for number in numbers] == before
@@ -90,7 +90,7 @@ def test_a_signal_saves_and_stops(
     assert stopped.value.code == 128 + getattr(signal, name)
     assert f"Stopped by {name} after step 7: {tmp_path / 'b.ckpt'}" in capsys.readouterr().out
     handler = signal.getsignal(getattr(signal, name))
-    assert not isinstance(getattr(handler, "__self__", None), Saving)
+    assert not isinstance(getattr(handler, "__self__", None), StageCheckpoint)
     again = trained(retraining, digits_root, tmp_path / "b.ckpt", None, {})
     assert all(torch.equal(value, again[key]) for key, value in whole.items())
 

@@ -1,9 +1,9 @@
 """The folded executor: a mixed cell's numbers in a fraction of the passes.
 
 It computes what `darts_lite.networks.supernet.MixedCell` computes, from the same parameters, by
-exact algebra. Everything that leaves one state is computed together, as a bank of edges; what has
-no weights once per state instead of once per edge; and the candidates' norms, mixing weights and
-sum are part of one product per candidate (`darts_lite.networks.folded.candidates`). Candidates
+exact algebra. Everything that leaves one state is computed together, as a bank of edges; candidates
+without weights once per state instead of once per edge; and the candidates' norms, mixing weights
+and sum are part of one product per candidate (`darts_lite.networks.folded.candidates`). Candidates
 without a folded form run literally beside the others.
 """
 
@@ -13,21 +13,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from darts_lite.distributed.batch_norm import wide
+from darts_lite.distributed.batch_norm import widen
 from darts_lite.networks.folded.candidates import (
+    BankInput,
     Chains,
     FoldedCandidate,
-    Source,
     Stage,
     Weightless,
-    chain_of,
+    build_chain,
     fold,
     is_chain,
     is_weightless,
 )
 from darts_lite.networks.folded.norms import RunningStatistics, are_alike
 from darts_lite.networks.folded.products import mix
-from darts_lite.networks.supernet import CellRunner, MixedCell, MixedOperation, sum_of
+from darts_lite.networks.supernet import CellRunner, MixedCell, MixedOperation, sum_maps
 
 
 class Folded:
@@ -37,7 +37,7 @@ class Folded:
     does not reach through. `Literal` calls them.
 
     Args:
-        compiled: Whether `torch.compile` works on each cell first. On a CPU that needs a C++
+        compiled: Whether to compile each cell with `torch.compile` first. On a CPU that needs a C++
             compiler and takes more than ten minutes per cell (benchmarks/README.md, "A search
             step"); it pays off in long searches on a GPU at best.
     """
@@ -46,7 +46,6 @@ class Folded:
         self.compiled = compiled
 
     def runner_of(self, cell: MixedCell) -> CellRunner:
-        """What computes the cell."""
         run: CellRunner = FoldedCell(cell)
         return torch.compile(run) if self.compiled else run
 
@@ -65,30 +64,30 @@ class FoldedCell:
             for state, first in enumerate(self.first_reader)
         ]
 
-    def __call__(self, inputs: Sequence[Tensor], weights: Tensor) -> Tensor:
-        """See `MixedCell.forward`."""
+    def __call__(self, inputs: Sequence[Tensor], mixing: Tensor) -> Tensor:
         cell = self.cell
         running = RunningStatistics()
-        rows = weights.split(cell.edges_per_node)  # per node: (edges, candidates)
+        rows = mixing.split(cell.edges_per_node)  # per node: (edges, candidates)
         states = cell.inputs(*inputs)
         contributions: list[list[Tensor]] = [[] for _ in cell.nodes]
         for state, (bank, first) in enumerate(zip(self.banks, self.first_reader, strict=True)):
+            # A node is complete once the banks of all earlier states have added to it.
             if (node := state - self.input_count) >= 0:
-                states.append(cell.joined(sum_of(contributions[node]), states, rows[node]))
-            shares = torch.stack([row[state] for row in rows[first:]])  # (edges, candidates)
-            added = bank(cell.searched(states[state]), shares, running)
+                states.append(cell.join(sum_maps(contributions[node]), states, rows[node]))
+            bank_mixing = torch.stack([row[state] for row in rows[first:]])  # (edges, candidates)
+            added = bank(cell.select_searched(states[state]), bank_mixing, running)
             for sums, contribution in zip(contributions[first:], added, strict=True):
                 sums.append(contribution)
-        states.append(cell.joined(sum_of(contributions[-1]), states, rows[-1]))
+        states.append(cell.join(sum_maps(contributions[-1]), states, rows[-1]))
         running.update()
-        return cell.output(states)
+        return cell.concatenate_outputs(states)
 
 
 class Bank:
     """All edges that leave one state.
 
     Args:
-        edges: The mixed operations, with like candidates of like stride.
+        edges: The mixed operations, with the same candidates and one stride.
     """
 
     def __init__(self, edges: Sequence[MixedOperation]) -> None:
@@ -101,17 +100,16 @@ class Bank:
         chains: dict[int, Sequence[Stage]] = {}
         columns = zip(*(edge.candidates.values() for edge in edges), strict=True)
         for position, modules in zip(edges[0].positions, columns, strict=True):
-            kept = len(self.literal)
             if is_chain(modules[0]):
-                chains[position] = chain_of(modules)
+                chains[position] = build_chain(modules)
             elif is_weightless(modules[0]):
                 self.weightless.append((position, Weightless(modules)))
             elif (form := fold(modules, position)) is not None:
                 self.folded.append(form)
             else:
                 self.literal.append((position, modules))
-            if len(self.literal) == kept:
-                self.foldable.append((position, modules))
+                continue
+            self.foldable.append((position, modules))
         if chains:
             self.folded.append(Chains(list(chains.values()), list(chains)))
         self.norms = [
@@ -122,13 +120,13 @@ class Bank:
             if isinstance(norm, nn.BatchNorm2d)
         ]
 
-    def __call__(self, state: Tensor, weights: Tensor, running: RunningStatistics) -> list[Tensor]:
-        """What each edge adds to its node.
+    def __call__(self, state: Tensor, mixing: Tensor, running: RunningStatistics) -> list[Tensor]:
+        """Computes the contribution of each edge to its node.
 
         Args:
             state: ``(B, C, H, W)``.
-            weights: Mixing weights, ``(edges, candidates)``.
-            running: Takes the batch statistics in training.
+            mixing: Mixing weights, ``(edges, candidates)``.
+            running: Collects the batch statistics in training.
 
         Returns:
             Per edge ``(B, C, H', W')``.
@@ -137,31 +135,31 @@ class Bank:
         terms: list[Sequence[Tensor]] = []
         if are_alike(self.norms):
             literal += [(i, form.edges) for i, form in self.weightless if not form.is_shared]
-            terms.append(self._sum_folded(state, weights, running))
-        else:
+            terms.append(self._sum_folded(state, mixing, running))
+        else:  # someone has changed some of the norms
             literal += self.foldable
         for position, modules in literal:
-            shares = weights[:, position]
-            terms.append([w * module(state) for w, module in zip(shares, modules, strict=True)])
-        return [sum_of(edge) for edge in zip(*filter(None, terms), strict=True)]
+            column = mixing[:, position]
+            terms.append([w * module(state) for w, module in zip(column, modules, strict=True)])
+        return [sum_maps(edge) for edge in zip(*filter(None, terms), strict=True)]
 
     def _sum_folded(
-        self, state: Tensor, weights: Tensor, running: RunningStatistics
+        self, state: Tensor, mixing: Tensor, running: RunningStatistics
     ) -> Sequence[Tensor]:
         shared = [(i, form) for i, form in self.weightless if form.is_shared]
         if not shared and not self.folded:
             return []
-        dtype = computed_in(state)
+        dtype = choose_dtype(state)
         with torch.autocast(state.device.type, enabled=False):
             state = state.to(dtype)
-            source = Source(state, self.edges, self.stride)
-            terms = [t for candidate in self.folded for t in candidate(source, weights, running)]
+            bank = BankInput(state, self.edges, self.stride)
+            terms = [t for candidate in self.folded for t in candidate(bank, mixing, running)]
             maps = [form(state, running) for _, form in shared]
-            shares = weights[:, [position for position, _ in shared]]  # (edges, maps)
-            return mix(terms, maps, shares, source.reduced_size)
+            shares = mixing[:, [position for position, _ in shared]]  # (edges, maps)
+            return mix(terms, maps, shares, bank.reduced_size)
 
 
-def computed_in(x: Tensor) -> torch.dtype:
+def choose_dtype(x: Tensor) -> torch.dtype:
     """Returns the type in which folded candidates are computed from a map.
 
     Autocast decides, but not on a CPU, where products and depthwise convolutions take longer in
@@ -170,4 +168,4 @@ def computed_in(x: Tensor) -> torch.dtype:
     device = x.device.type
     if not torch.is_autocast_enabled(device):
         return x.dtype
-    return wide(x.dtype) if device == "cpu" else torch.get_autocast_dtype(device)
+    return widen(x.dtype) if device == "cpu" else torch.get_autocast_dtype(device)

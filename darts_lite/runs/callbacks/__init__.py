@@ -1,1 +1,1 @@
-"""What a run records while it goes on."""
+"""Callbacks that record and show a run."""

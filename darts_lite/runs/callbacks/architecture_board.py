@@ -12,7 +12,7 @@ from darts_lite.search.architecture_search import ArchitectureSearch
 
 
 def tensorboard(trainer: Trainer) -> SummaryWriter | None:
-    """The TensorBoard writer of a trainer, where it has one; the first of several processes."""
+    """Returns a trainer's TensorBoard writer; None if it has none, and on all ranks but 0."""
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
             return logger.experiment
@@ -22,16 +22,16 @@ def tensorboard(trainer: Trainer) -> SummaryWriter | None:
 class ArchitectureBoard(Callback):
     """Shows the shares of all candidates and the derived cells in TensorBoard, every epoch.
 
-    How decided the alphas are is logged as often as losses are, beside what validations log of it.
+    The diagnostics of the alphas are logged as often as losses, beside those of validations.
     """
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Shows where the search starts; one that goes on has shown it before."""
+        """Shows the start of a search; a resumed search has shown it before."""
         if trainer.global_step == 0:
             self._show(trainer, pl_module)
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any
     ) -> None:
         """Logs how decided the alphas are."""
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
@@ -40,7 +40,6 @@ class ArchitectureBoard(Callback):
             pl_module.log_dict({f"alphas/{k}": v for k, v in pl_module.diagnostics().items()})
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Shows how far it has come."""
         self._show(trainer, pl_module)
 
     def _show(self, trainer: Trainer, search: LightningModule) -> None:

@@ -1,11 +1,10 @@
-"""How good a tested net is, beyond the share of right answers."""
+"""Reports how good a tested net is, beyond the share of right answers."""
 
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
-from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torchmetrics.classification import MulticlassCalibrationError, MulticlassConfusionMatrix
 
@@ -15,20 +14,20 @@ from darts_lite.plots.predictions import Answered, draw_answers, draw_confusion,
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.architecture_board import tensorboard
 
-BINS = 15
 WORST = 100
+"""Number of images with the largest losses that are kept."""
 BATCHES = (1, 256)
-"""Images at once, for latencies: as far as the batches of the test are as large."""
+"""Batch sizes of which latencies are measured, as far as the test has batches of that size."""
 
 
-class Quality(Callback):
-    """Looks at all answers of a test: confusions, calibration, the worst of them, and the speed.
+class TestReport(Callback):
+    """Collects confusions, calibration, worst answers and latencies of a test.
 
-    The calibration error is the mean difference of confidence and accuracy over equal steps of
+    The calibration error is the mean difference of confidence and accuracy over 15 equal steps of
     confidence (Guo et al., arXiv 1706.04599, equation 3).
 
     Attributes:
-        results: For a summary, once a test has ended.
+        results: Entries of a summary, once a test has ended.
         answers: The images with the largest losses, largest first.
     """
 
@@ -37,23 +36,16 @@ class Quality(Callback):
         self.answers: list[Answered] = []
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begins anew."""
         classes = pl_module.hparams["num_classes"]
         self._confusion = MulticlassConfusionMatrix(classes).to(pl_module.device)
-        self._calibration = MulticlassCalibrationError(classes, BINS).to(pl_module.device)
+        self._calibration = MulticlassCalibrationError(classes, 15).to(pl_module.device)
         self.answers, self._largest = [], 0
         self._names = getattr(getattr(trainer, "datamodule", None), "class_names", None)
 
     def on_test_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: tuple[Tensor, Tensor],
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: Any
     ) -> None:
-        """Takes the answers to a batch: logits ``(B, classes)``."""
+        """Adds the answers to a batch: logits ``(B, classes)``."""
         (images, labels), logits = batch, outputs.float()
         self._largest = max(self._largest, len(labels))
         predicted, probabilities = logits.argmax(dim=1), logits.softmax(dim=1)
@@ -66,7 +58,7 @@ class Quality(Callback):
         self.answers = worst(self.answers, WORST)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Says how good they were."""
+        """Computes the results of all ranks, and shows them in TensorBoard."""
         self.answers = worst(sum(gathered(self.answers), []), WORST)
         counts = self._confusion.compute().cpu()  # (classes, predictions)
         calibration = float(self._calibration.compute())
@@ -76,18 +68,18 @@ class Quality(Callback):
             "class_accuracies": [round(share, 4) for share in shares.tolist()],
             "calibration_error": round(calibration, 5),
             "confusion": counts.tolist(),
-            **self._latencies(pl_module),
+            **self._measure_latencies(pl_module),
         }
         if (writer := tensorboard(trainer)) is not None:
             writer.add_figure("test/confusion", draw_confusion(counts, self._names))
-            writer.add_figure("test/worst", self.drawn())
+            writer.add_figure("test/worst", self.draw())
 
-    def drawn(self) -> Any:
-        """A figure of the worst answers."""
+    def draw(self) -> Any:
+        """Draws the worst answers."""
         title = f"The {len(self.answers)} images with the largest losses"
         return draw_answers(self.answers, title, self._names)
 
-    def _latencies(self, module: LightningModule) -> dict[str, float]:
+    def _measure_latencies(self, module: LightningModule) -> dict[str, float]:
         if not (isinstance(module, Retraining) and self.answers):
             return {}
         image = self.answers[0].image.to(module.device)

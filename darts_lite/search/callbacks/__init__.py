@@ -1,1 +1,1 @@
-"""Safeguards of a search, and selection."""
+"""Callbacks that safeguard a search, add a cost to its loss, or select its architecture."""

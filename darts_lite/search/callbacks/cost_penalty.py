@@ -1,4 +1,4 @@
-"""A search that knows what its net will cost."""
+"""Adds the expected cost of the derived net to a search's loss."""
 
 from collections.abc import Callable, Mapping
 from typing import cast
@@ -8,7 +8,6 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from darts_lite.derivation.budget import WithinBudget
 from darts_lite.derivation.costs import COSTS, CostTable, kept_costs
 from darts_lite.search.architecture_search import ArchitectureSearch
 
@@ -16,22 +15,19 @@ from darts_lite.search.architecture_search import ArchitectureSearch
 class CostPenalty(Callback):
     """Adds the expected cost of the derived net to the loss of the alphas.
 
-    Without a budget the penalty is ``strength * expected / that of even shares``; with one it is
-    ``strength * max(0, expected / budget - 1)``, which leaves a search alone that stays within. The
+    Without a budget the penalty is ``strength * expected / that of even shares``. With a budget it
+    is ``strength * max(0, expected / budget - 1)``, which is 0 for a search within the budget. The
     expectation is `darts_lite.derivation.costs.CostTable.expected`, whose gradient in the alphas is
     exact (ProxylessNAS, arXiv 1812.00332, section 3.3, has the same for latency). The net is the
-    one that is retrained, as far as a `darts_lite.WithinBudget` of the search tells its skeleton.
+    one that is retrained, as far as a `darts_lite.WithinBudget` of the search gives its skeleton.
 
     Args:
-        cost: ``parameters``, ``multiply_adds``, or ``latency``: milliseconds of one image, measured
-            for every operation on the search's device when it starts, which needs a `table`.
+        cost: ``parameters``, ``multiply_adds``, or ``latency``: milliseconds for one image,
+            measured for every operation on the search's device at its start; needs a `table`.
         table: File of the operations' costs, see `darts_lite.derivation.costs.kept_costs`, which
-            may come from another device; measured and written where there is no such file.
+            may come from another device; if there is no such file, it is measured and written.
         strength: Weight of the penalty.
-        budget: What the cost should not exceed, in its own unit.
-
-    Raises:
-        ValueError: if the cost is unknown, a number is not above 0, or a latency has no table.
+        budget: Largest cost without a penalty, in its own unit.
     """
 
     def __init__(
@@ -47,18 +43,15 @@ class CostPenalty(Callback):
             raise ValueError(
                 f"strength and budget of a cost must be above 0, got {strength} and {budget}"
             )
-        if cost == "latency" and table is None:  # measured anew, a resumed search would differ
-            raise ValueError("a penalty of latency needs table, the path of a file to keep it in")
+        if cost == "latency" and table is None:  # measured again, a resumed search would differ
+            raise ValueError("a latency penalty needs a table: set table to the path of a file")
         self.cost, self.strength, self.budget, self.table = cost, strength, budget, table
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Measures the operations and adds the penalty to the search's regularizers."""
+        """Measures the operations and adds the penalty to the search's regularizers, once."""
         if not isinstance(pl_module, ArchitectureSearch):
             return
-        if any(
-            isinstance(other, ExpectedCost) and other.owner is self
-            for other in pl_module.regularizers
-        ):
+        if any(getattr(other, "owner", None) is self for other in pl_module.regularizers):
             return
         about = (
             pl_module.hparams["in_channels"],
@@ -66,9 +59,7 @@ class CostPenalty(Callback):
             trainer.datamodule.image_size,  # type: ignore[attr-defined]
             pl_module.device if self.cost == "latency" else "meta",
         )
-        table, space, rule = None, pl_module.space, pl_module.derivation
-        if isinstance(rule, WithinBudget):
-            space = rule.retrained_space(space)
+        table, space = None, pl_module.derivation.retrained_space(pl_module.space)
         if trainer.is_global_zero and self.table is not None:
             table = kept_costs(self.table, space, self.cost, *about)
         elif trainer.is_global_zero:
@@ -79,7 +70,7 @@ class CostPenalty(Callback):
 
 
 class ExpectedCost:
-    """The penalty of a `CostPenalty`, once the costs are known."""
+    """The penalty of a `CostPenalty`, once the costs are known; edge weights count too."""
 
     def __init__(
         self, owner: CostPenalty, table: CostTable, ranking: Callable[[], Mapping[str, Tensor]]
@@ -89,7 +80,6 @@ class ExpectedCost:
         self.unit = owner.budget or float(table.expected(even))
 
     def penalty(self, alphas: Mapping[str, Tensor], progress: float) -> Tensor:
-        """See `darts_lite.search.regularizers.Regularizer`; edge weights count too."""
         relative = self.table.expected(self.ranking()) / self.unit
         if self.owner.budget is not None:
             relative = (relative - 1).clamp_min(0)

@@ -1,4 +1,4 @@
-"""What discretising costs: the derived net against the supernet, on validation images."""
+"""Measures what discretising costs: the derived net against the supernet, on validation images."""
 
 from itertools import islice
 from typing import Any
@@ -11,37 +11,33 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from darts_lite.networks.net import Net
 from darts_lite.search.architecture_search import ArchitectureSearch
+from darts_lite.search.base import list_cuda_devices
 
-RECALIBRATION_BATCHES = 4
 
+def build_inherited_net(search: ArchitectureSearch, data: Any) -> Net:
+    """Builds the derived net with the supernet's weights, on the device of the search.
 
-def inherited_net(search: ArchitectureSearch, data: Any) -> Net:
-    """The derived net with the supernet's weights and norms calibrated anew.
-
-    No chance is drawn that the search would have drawn.
-
-    Args:
-        search: Whose net it is, and on whose device.
-        data: The data module; norms see images of its ``alphas_dataloader()``.
+    Four batches of ``data.alphas_dataloader()`` set the running statistics of its norms. The
+    search's random generators stay untouched.
 
     Raises:
         ValueError: if the supernet searched on a part of the channels, which fit no net.
     """
-    with torch.random.fork_rng(devices=[search.device] if search.device.type == "cuda" else []):
+    with torch.random.fork_rng(list_cuda_devices(search)):
         net = Net(search.derive(), search.hparams["in_channels"], search.hparams["num_classes"])
     net.inherit(search.supernet)
     dtype = next(search.supernet.parameters()).dtype
     net.to(search.device, dtype).to(memory_format=torch.channels_last)
     images = (batch[0].to(dtype) for batch in data.alphas_dataloader())
-    update_bn(islice(images, RECALIBRATION_BATCHES), net)
+    update_bn(islice(images, 4), net)
     return net.eval()
 
 
 class DiscretisationGap(Callback):
-    """Logs the derived net's validation accuracy with inherited weights, and what it lacks.
+    """Logs the derived net's validation accuracy with inherited weights, and its gap.
 
-    ``derived/validation_accuracy``, and ``derived/gap``: the supernet's accuracy less that. A
-    search on a part of the channels has no such net, and nothing is logged.
+    The tags are ``derived/validation_accuracy``, and ``derived/gap``: the supernet's accuracy less
+    the derived net's. A search on a part of the channels has no such net, so it logs nothing.
     """
 
     def __init__(self) -> None:
@@ -49,33 +45,24 @@ class DiscretisationGap(Callback):
         self._accuracy = MulticlassAccuracy(2, average="micro")
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Derives the net of this moment."""
         self._net = None
         if not isinstance(pl_module, ArchitectureSearch) or trainer.sanity_checking:
             return
         if pl_module.hparams["partial_channels"] > 1:
             return
-        self._net = inherited_net(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
+        self._net = build_inherited_net(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
         classes = pl_module.hparams["num_classes"]
         self._accuracy = MulticlassAccuracy(classes, average="micro").to(pl_module.device)
 
     def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: Any
     ) -> None:
-        """Lets the net classify the batch."""
         if self._net is not None:
             images, labels = batch
             with torch.no_grad():
                 self._accuracy.update(self._net(images), labels)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Logs accuracy and gap."""
         if self._net is None or not isinstance(pl_module, ArchitectureSearch):
             return
         derived = self._accuracy.compute()

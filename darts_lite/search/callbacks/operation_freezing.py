@@ -1,4 +1,4 @@
-"""Callbacks that keep a search from going wrong: frozen operations, a watch on sharpness."""
+"""Stops the training of operations that begin to overfit."""
 
 import copy
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from darts_lite.networks.supernet import MixedOperation
 from darts_lite.search.architecture_search import ArchitectureSearch
+from darts_lite.search.base import list_cuda_devices
 from darts_lite.search.bilevel import gradients_of
 from darts_lite.search.supernet_loss import SupernetLoss
 
@@ -18,17 +19,14 @@ from darts_lite.search.supernet_loss import SupernetLoss
 class OperationFreezing(Callback):
     """Stops the training of operations that have begun to overfit (OLES, Jiang, NeurIPS 2023).
 
-    For each operation with weights, the cosine between the gradient of the validation loss and that
-    of the training loss in its weights is averaged over some steps; an operation whose average is
-    low learns what only its training images know, and its weights stay as they are for good.
+    For each operation with weights, the cosine between the gradients of the validation loss and of
+    the training loss in its weights is averaged over some steps. An operation with a low average
+    learns only what is specific to its training images, so its weights are frozen for good.
 
     Args:
-        threshold: Cosine below which an operation is frozen.
-        window: Measurements that are averaged.
-        every_n_steps: Steps between two measurements, each of which costs two passes.
-
-    Raises:
-        ValueError: if a number is out of range.
+        threshold: Mean cosine below which an operation is frozen.
+        window: Number of measurements in a mean.
+        every_n_steps: Number of steps between two measurements, each of which costs two passes.
     """
 
     def __init__(self, threshold: float = 0.4, window: int = 20, every_n_steps: int = 5) -> None:
@@ -42,25 +40,25 @@ class OperationFreezing(Callback):
         self._cosines: dict[str, list[float]] = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Freezes what a checkpoint says is frozen, and nothing else where a search goes back."""
+        """Freezes what is recorded as frozen, and unfreezes the rest, as after a rollback."""
         if isinstance(pl_module, ArchitectureSearch):
-            for name, operation in operations_of(pl_module).items():
+            for name, operation in find_operations(pl_module).items():
                 operation.requires_grad_(name not in self.frozen)
 
     def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, *_: Any, **__: Any
     ) -> None:
-        """Measures, and freezes what is low."""
+        """Measures the cosines, and freezes operations with a low mean."""
         if not isinstance(pl_module, ArchitectureSearch):
             return
         if trainer.global_step % self.every_n_steps:
             return
         learning = {
             name: operation
-            for name, operation in operations_of(pl_module).items()
+            for name, operation in find_operations(pl_module).items()
             if name not in self.frozen
         }
-        for name, cosine in cosines(pl_module, batch, learning).items():
+        for name, cosine in measure_cosines(pl_module, batch, learning).items():
             measured = self._cosines.setdefault(name, [])
             measured.append(cosine)
             if len(measured) == self.window:
@@ -71,16 +69,14 @@ class OperationFreezing(Callback):
         pl_module.log("search/frozen_operations", float(len(self.frozen)))
 
     def state_dict(self) -> dict[str, Any]:
-        """What is frozen, and the averages so far."""
         return {"frozen": sorted(self.frozen), "cosines": copy.deepcopy(self._cosines)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes what `state_dict` gave."""
         self.frozen, self._cosines = set(state_dict["frozen"]), dict(state_dict["cosines"])
 
 
-def operations_of(search: ArchitectureSearch) -> dict[str, nn.Module]:
-    """The candidates with weights of all edges of all cells, by name."""
+def find_operations(search: ArchitectureSearch) -> dict[str, nn.Module]:
+    """Returns the candidates with weights of all edges of all cells, by name."""
     return {
         f"{edge_name}.{name}": operation
         for edge_name, edge in search.supernet.named_modules()
@@ -90,34 +86,34 @@ def operations_of(search: ArchitectureSearch) -> dict[str, nn.Module]:
     }
 
 
-def cosines(
+def measure_cosines(
     search: ArchitectureSearch,
     batch: Mapping[str, tuple[Tensor, Tensor]],
     operations: Mapping[str, nn.Module],
 ) -> dict[str, float]:
-    """Cosine of the two losses' gradients in the weights of each operation; nothing is changed.
+    """Returns the cosine of both losses' gradients in the weights of each operation, by name.
 
-    Where a relaxation draws candidates, those that were not drawn have no gradients, and are left
-    out.
+    Nothing in the search changes. Candidates that a relaxation has not drawn have no gradients, and
+    are left out.
     """
-    with torch.random.fork_rng(cuda_of(search)):
-        drawn = search.mixture.drawn(search.progress)
+    # One draw for both losses, which leaves the search's random generators untouched.
+    with torch.random.fork_rng(list_cuda_devices(search)):
+        drawn = search.mixture.sample(search.progress)
     mixing = {kind: weights.detach() for kind, weights in drawn.items()}
-    names = {weight: i for i, weight in enumerate(search.supernet.weights())}
-    here = [weight.detach().requires_grad_() for weight in names]
+    positions = {weight: i for i, weight in enumerate(search.supernet.weights())}
+    # Gradients in copies of the weights: per loss a list of tensors of the weights' shapes.
+    here = [weight.detach().requires_grad_() for weight in positions]
     gradients = [
-        gradients_of(SupernetLoss(search.supernet, *batch[split], mixing, list(names))(here), here)
+        gradients_of(
+            SupernetLoss(search.supernet, *batch[split], mixing, list(positions))(here), here
+        )
         for split in ("alphas", "weights")
     ]
     result = {}
     for name, operation in operations.items():
-        places = [names[weight] for weight in operation.parameters()]
+        # All weights of the operation as one vector, for each of the two losses.
+        places = [positions[weight] for weight in operation.parameters()]
         validation, training = (torch.cat([g[i].flatten() for i in places]) for g in gradients)
         if validation.any() and training.any():
             result[name] = float(torch.cosine_similarity(validation, training, dim=0))
     return result
-
-
-def cuda_of(search: LightningModule) -> list[torch.device]:
-    """The GPU whose generator of chance must be kept, where there is one."""
-    return [search.device] if search.device.type == "cuda" else []

@@ -1,4 +1,4 @@
-"""Selection by perturbation: what does the supernet lose without a candidate?"""
+"""Selects an architecture by perturbation: how bad is the supernet without a candidate?"""
 
 import random
 from collections.abc import Callable, Mapping
@@ -13,42 +13,36 @@ from torch.nn.functional import cross_entropy
 
 from darts_lite.derivation.rules import derive
 from darts_lite.search.architecture_search import ArchitectureSearch
-from darts_lite.search.supernet_loss import evaluated
+from darts_lite.search.supernet_loss import evaluate
 from darts_lite.space.architecture import Architecture
 
 Mixing = dict[str, Tensor]
 SECOND = 0.01
-"""Of what an edge's choice counts, the most that all others do where a rule derives from it."""
+"""Weight of the candidates' worth when a rule derives from it and the choices, which weigh 1."""
 
 
 class Perturbation(Callback):
     """Decides each edge by what its candidates are worth to the supernet, when a search ends.
 
-    DARTS-PT (arXiv 2108.04392, algorithm 1): for each edge, in random order, the candidate without
-    which the supernet is worst is kept and the others are dropped for good; in between the weights
-    are tuned. Then each node keeps the edges without which it is worst. Worst is the largest loss,
-    which tells more than accuracy where most images are right (the published code has both).
-    Shares are not asked, so that with uniform ones this is also the control which tells what they
-    are worth. Where the search has a rule of derivation that refuses the outcome, as a budget, it
-    gets the nearest that the rule allows.
+    DARTS-PT (arXiv 2108.04392, algorithm 1): for each edge, in random order, it keeps the candidate
+    whose removal makes the supernet worst, and drops the others for good; after each decision it
+    tunes the weights. Then each node keeps the edges whose removal makes the supernet worst. The
+    worst supernet has the largest loss, which tells more than accuracy if most images are right
+    (the published code has both). Shares are not used, so with uniform shares this is also the
+    control that tells what they are worth. If the search's rule of derivation refuses the outcome,
+    for instance a budget, the result is the nearest architecture that the rule allows.
 
     Args:
-        tuning_steps: Steps of the weights after each decision.
-        learning_rate: Of those steps, of SGD with the published momentum and weight decay.
-        batches: Batches of the ``alphas`` split, of ``evaluation_batch_size``, that tell how good
-            the supernet is.
-        seed: Of the order of edges.
-
-    Raises:
-        ValueError: if a number is out of range.
+        tuning_steps: Number of steps of the weights after each decision.
+        learning_rate: Learning rate of these steps, which are SGD with the published momentum and
+            weight decay.
+        batches: Number of batches of the ``alphas`` split, of ``evaluation_batch_size``, that
+            measure the supernet.
+        seed: Seed of the order of edges.
     """
 
     def __init__(
-        self,
-        tuning_steps: int = 20,
-        learning_rate: float = 0.01,
-        batches: int = 2,
-        seed: int = 0,
+        self, tuning_steps: int = 20, learning_rate: float = 0.01, batches: int = 2, seed: int = 0
     ) -> None:
         if tuning_steps < 0 or batches < 1 or not learning_rate > 0:
             raise ValueError(
@@ -64,51 +58,50 @@ class Perturbation(Callback):
             pl_module.selected = self.select(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
 
     def select(self, search: ArchitectureSearch, data: Any) -> Architecture:
-        """The architecture; the supernet's weights are as before afterwards.
+        """Selects an architecture; afterwards the supernet has its weights from before.
 
-        Args:
-            search: A search, or what was loaded from its checkpoint.
-            data: The data module, set up.
+        The search may come from a checkpoint; the data module must be set up.
         """
         before = {name: value.clone() for name, value in search.state_dict().items()}
         try:
-            mixing, worth = self._decided(search, data)
+            mixing, worth = self._decide(search, data)
         finally:
             search.load_state_dict(before)
         found_by = {"algorithm": f"{search.algorithm}, Perturbation"}
-        # A rule that refuses what was decided finds the nearest to it, by what else was worth most.
+        # A rule that refuses the decisions finds the nearest allowed ones by the candidates' worth.
         shares = {
             kind: mixing[kind][:, : len(search.space.candidates)] + SECOND * others
             for kind, others in worth.items()
         }
         return derive(search.space, shares, found_by, search.derivation)
 
-    def _decided(self, search: ArchitectureSearch, data: Any) -> tuple[Mixing, Mixing]:
-        """What is kept, 1 of each edge or 0, and the worth of all candidates, 1 of each edge."""
+    def _decide(self, search: ArchitectureSearch, data: Any) -> tuple[Mixing, Mixing]:
+        """Returns mixing weights of what is kept, 1 or 0, and the candidates' worth, 1 per edge."""
         order, space, passing = random.Random(self.seed), search.space, search.supernet.passing
-        mixing = {kind: rows.clone() for kind, rows in search.mixture.expected(1.0).items()}
-        tune = self._tuning(search, data)
+        mixing = {kind: rows.clone() for kind, rows in search.mixture.mean(1.0).items()}
+        tune = self._make_tuning(search, data)
         choices = [
             position
             for position, name in enumerate(space.candidates)
             if name != "none" or space.kept_edges is None
         ]
+        # Each edge is a row of mixing weights and a row of worths (candidates,), views of both.
         worth = {kind: alphas.detach() * 0 for kind, alphas in search.supernet.alphas.items()}
-        edges = [  # views of both
-            edge for kind in mixing for edge in zip(mixing[kind], worth[kind], strict=True)
-        ]
+        edges = [edge for kind in mixing for edge in zip(mixing[kind], worth[kind], strict=True)]
         for row, values in order.sample(edges, len(edges)):
             losses = {
                 choice: self._loss_without(search, data, mixing, row, choice) for choice in choices
             }
             best = max(choices, key=losses.__getitem__)
             values[choices] = torch.tensor([*losses.values()]).softmax(0).to(values)
+            # The edge becomes its best candidate; the column of channels that pass, if any, is 1.
             row.zero_()
             row[best] = 1
             row[passing:] = 1
             tune(mixing)
         if space.kept_edges is None:
             return mixing, worth
+        # Each node, rows (edges, candidates), loses the edges without which the loss is smallest.
         nodes = [node for rows in mixing.values() for node in rows.split(space.edges_per_node)]
         for node in order.sample(nodes, len(nodes)):
             without = [self._loss_without(search, data, mixing, row) for row in node]
@@ -125,33 +118,30 @@ class Perturbation(Callback):
         row: Tensor,
         candidate: int | None = None,
     ) -> float:
-        """Loss without a candidate of an edge, whose share the others take, or without all.
+        """Computes the loss without a candidate of the edge that a row of `mixing` stands for.
 
-        Args:
-            search, data: Of the supernet.
-            mixing: Its mixing weights.
-            row: Those of the edge, a view of `mixing`, which is as before afterwards.
-            candidate: Its place; None leaves out the edge.
+        The others take its share; None leaves out the edge.
         """
         before = row.clone()
         if candidate is None:
             row.zero_()
         else:
+            # The remaining shares are scaled so that their sum stays the same.
             shares = row[: search.supernet.passing]
             whole = shares.sum()
             shares[candidate] = 0
             shares *= whole / shares.sum().clamp_min(1e-12)
         loader = islice(data.alphas_dataloader(), self.batches)
-        loss, _ = evaluated(search.supernet, mixing, loader)
+        loss, _ = evaluate(search.supernet, mixing, loader)
         row.copy_(before)
         return loss
 
-    def _tuning(
+    def _make_tuning(
         self, search: ArchitectureSearch, data: Any
     ) -> Callable[[Mapping[str, Tensor]], None]:
         weights = search.supernet.weights()
         optimizer = torch.optim.SGD(weights, self.learning_rate, momentum=0.9, weight_decay=3e-4)
-        batches = chain.from_iterable(repeat(data.weights_dataloader()))  # without an end
+        batches = chain.from_iterable(repeat(data.weights_dataloader()))  # endless
 
         def tune(mixing: Mapping[str, Tensor]) -> None:
             search.supernet.train()

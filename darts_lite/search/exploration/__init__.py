@@ -1,1 +1,1 @@
-"""Searches without gradients."""
+"""Searches for architectures without gradients."""

@@ -1,4 +1,4 @@
-"""What an architecture is worth, for searches without gradients."""
+"""Evaluators: they value architectures in searches without gradients."""
 
 from itertools import chain, islice, repeat
 from pathlib import Path
@@ -9,7 +9,7 @@ from lightning.pytorch import LightningModule
 from torch.nn.functional import cross_entropy
 
 from darts_lite.networks.net import Net
-from darts_lite.search.supernet_loss import evaluated
+from darts_lite.search.supernet_loss import evaluate
 from darts_lite.space.architecture import Architecture
 from darts_lite.space.encoding import one_path
 from darts_lite.space.nasbench201 import DATASETS, read_table
@@ -20,15 +20,10 @@ class Evaluator(Protocol):
     """Values architectures; larger is better."""
 
     weights_epochs: float
-    """Epochs, or parts of one, that first train weights which all architectures share."""
+    """Number of epochs, or part of one, that first train weights shared by all architectures."""
 
     def __call__(self, search: Any, architecture: Architecture) -> float:
-        """The value of an architecture.
-
-        Args:
-            search: The `darts_lite.Exploration` that asks: its supernet, its trainer, its data.
-            architecture: Of the search's space.
-        """
+        """Returns the value of an architecture of a `darts_lite.Exploration`'s space."""
         ...
 
 
@@ -36,14 +31,11 @@ class SharedWeights:
     """Accuracy on images of the ``alphas`` split, with weights that all architectures share.
 
     Norms use the statistics of each batch, since running ones belong to no architecture (SPOS,
-    arXiv 1904.00420, section 3.4, recalibrates them to the same end).
+    arXiv 1904.00420, section 3.4, recalibrates them for the same reason).
 
     Args:
-        weights_epochs: Epochs, or parts of one, that train the weights.
-        batches: Batches of the split, of ``evaluation_batch_size``, to look at.
-
-    Raises:
-        ValueError: if a value is not above 0.
+        weights_epochs: Number of epochs, or part of one, that train the weights.
+        batches: Number of batches of the split, of ``evaluation_batch_size``, for each value.
     """
 
     def __init__(self, weights_epochs: float = 3.0, batches: int = 2) -> None:
@@ -52,10 +44,9 @@ class SharedWeights:
         self.batches = batches
 
     def __call__(self, search: Any, architecture: Architecture) -> float:
-        """See `Evaluator`."""
         mixing = one_path(search.space, architecture, search.device)
         loader = islice(search.trainer.datamodule.alphas_dataloader(), self.batches)
-        _, accuracy = evaluated(search.supernet, mixing, loader)
+        _, accuracy = evaluate(search.supernet, mixing, loader)
         return accuracy
 
 
@@ -63,11 +54,8 @@ class FromScratch:
     """Accuracy on the ``alphas`` split after a short training from scratch on the ``weights`` one.
 
     Args:
-        steps: Batches of the training; the rate falls along a cosine to 0.
-        learning_rate: At its start, of SGD with momentum.
-
-    Raises:
-        ValueError: if a value is not above 0.
+        steps: Number of batches of the training; the learning rate falls along a cosine to 0.
+        learning_rate: Learning rate at the start, of SGD with momentum.
     """
 
     weights_epochs = 0.0
@@ -78,12 +66,11 @@ class FromScratch:
         self.learning_rate = learning_rate
 
     def __call__(self, search: Any, architecture: Architecture) -> float:
-        """See `Evaluator`."""
         # Lightning's one region of autocast would keep the casts of the first step's weights.
         with torch.autocast(search.device.type, enabled=False):
-            return self._trained(search, architecture)
+            return self._train(search, architecture)
 
-    def _trained(self, search: Any, architecture: Architecture) -> float:
+    def _train(self, search: Any, architecture: Architecture) -> float:
         data = search.trainer.datamodule
         net = Net(architecture, search.hparams["in_channels"], search.hparams["num_classes"])
         net.to(search.device).to(memory_format=torch.channels_last)
@@ -105,14 +92,11 @@ class FromScratch:
 
 
 class TableLookup:
-    """What a table says of an architecture of NAS-Bench-201: its accuracy after 12 epochs.
+    """Accuracy after 12 epochs that a table gives for an architecture of NAS-Bench-201.
 
     Args:
-        path: See `darts_lite.space.nasbench201.read_table`.
-        dataset: Whose validation accuracy: cifar10, cifar100 or imagenet16.
-
-    Raises:
-        FileNotFoundError, ValueError: if the table cannot be read or the data set is not in it.
+        path: Path of the table, see `darts_lite.space.nasbench201.read_table`.
+        dataset: Data set of the validation accuracy: cifar10, cifar100 or imagenet16.
     """
 
     weights_epochs = 0.0
@@ -124,10 +108,11 @@ class TableLookup:
         self.dataset = dataset
 
     def __call__(self, search: LightningModule, architecture: Architecture) -> float:
-        """See `Evaluator`."""
         text = architecture.genotype()
         if text not in self.table:
-            raise ValueError(f"the table has no architecture {text}; search space nasbench201")
+            raise ValueError(
+                f"the table has no architecture {text}; use the search space nasbench201"
+            )
         return self.table[text].validation[self.dataset]
 
 

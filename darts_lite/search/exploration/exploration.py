@@ -1,4 +1,4 @@
-"""The LightningModule of searches without gradients: evaluate, look around the best, go on."""
+"""The search without gradients: evaluates one proposed architecture after another."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -6,27 +6,24 @@ from random import Random
 from typing import Any, cast
 
 import torch
-from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics.classification import MulticlassAccuracy
 
 from darts_lite.data.batches import Batch
-from darts_lite.distributed.ranks import average_gradients, averaged
+from darts_lite.distributed.ranks import averaged
 from darts_lite.networks.sampled import Sampled
 from darts_lite.networks.supernet import Supernet
-from darts_lite.search.bilevel import as_recorded
+from darts_lite.search.base import Search
+from darts_lite.search.bilevel import without_autocast
 from darts_lite.search.exploration.evaluators import Evaluator, SharedWeights
 from darts_lite.search.exploration.strategies import Evolution, Strategy, explore
 from darts_lite.space.architecture import Architecture
 from darts_lite.space.encoding import Encoding, Point, one_path, random_point
 from darts_lite.space.search_space import SearchSpace
-from darts_lite.storage.checkpoints import describe_data
-from darts_lite.storage.components import class_path
 from darts_lite.training.optimizers import (
     check_rates,
     darts_sgd,
@@ -36,30 +33,25 @@ from darts_lite.training.optimizers import (
 )
 
 
-class Exploration(LightningModule):
+class Exploration(Search):
     """Searches by evaluating one architecture after another.
 
     An evaluator that shares weights first trains those of a supernet on uniformly drawn paths
-    (SPOS, arXiv 1904.00420, section 3.1): each batch updates one random architecture. Every further
-    batch of the training is the evaluation of one architecture, until there are enough.
+    (SPOS, arXiv 1904.00420, section 3.1): each batch updates one random architecture. Each further
+    batch of the training evaluates one architecture, until there are enough.
 
     Args:
-        space: What may be chosen; `SearchSpace`, or a function that returns one.
-        in_channels: Channels of the images; the CLI takes it from the data.
+        space: The search space: a `SearchSpace`, or a function that returns one.
+        in_channels: Number of channels of the images; the CLI takes it from the data.
         num_classes: Number of classes; the CLI takes it from the data.
-        strategy: Where to look next: `Evolution` when not given, `LocalSearch` or `RandomSearch`.
-        evaluator: What an architecture is worth: `SharedWeights` when not given, `FromScratch` or
+        strategy: Proposes architectures: `Evolution` if not given, `LocalSearch` or `RandomSearch`.
+        evaluator: Values architectures: `SharedWeights` if not given, `FromScratch` or
             `TableLookup`.
-        evaluations: How many architectures to evaluate; the training must be long enough for them.
+        evaluations: Number of architectures to evaluate; the training must be long enough for them.
         weights_optimizer: Makes the optimizer of shared weights; its rate falls along a cosine.
-        final_learning_rate: Where that cosine ends, as a share.
+        final_learning_rate: End of that cosine, as a share of the learning rate.
         gradient_clip: Largest norm of the shared weights' gradient.
-
-    Raises:
-        ValueError: if a value is out of range.
     """
-
-    paired_batches = True
 
     def __init__(
         self,
@@ -79,17 +71,15 @@ class Exploration(LightningModule):
         check_rates(final_learning_rate, gradient_clip)
         try_optimizer("weights_optimizer", weights_optimizer)
         self.space = SearchSpace.of(space)
-        self.save_hyperparameters(
-            {
-                "space": self.space.to_dict(),
-                "in_channels": in_channels,
-                "num_classes": num_classes,
-                "evaluations": evaluations,
-                "final_learning_rate": final_learning_rate,
-                "gradient_clip": gradient_clip,
-            },
-            logger=False,
-        )
+        settings = {
+            "space": self.space.to_dict(),
+            "in_channels": in_channels,
+            "num_classes": num_classes,
+            "evaluations": evaluations,
+            "final_learning_rate": final_learning_rate,
+            "gradient_clip": gradient_clip,
+        }
+        self.save_hyperparameters(settings, logger=False)
         self.automatic_optimization = False
         self.encoding = Encoding(self.space)
         self.strategy = strategy or Evolution()
@@ -106,19 +96,13 @@ class Exploration(LightningModule):
         self._restored = False
         self._explored: Iterator[tuple[Point, float]] = iter(())
 
-    # ------------------------------------------------------------------ training
-
     @property
     def weights_steps(self) -> int:
-        """Batches that train shared weights before anything is evaluated."""
+        """Number of batches that train shared weights before the first evaluation."""
         return round(self.evaluator.weights_epochs * self.trainer.num_training_batches)
 
     def on_fit_start(self) -> None:
-        """Goes on where a checkpoint left off, or starts with the run's seed.
-
-        Raises:
-            ValueError: if the training ends before anything can be evaluated.
-        """
+        """Continues from a checkpoint, or starts with the run's seed."""
         if self.weights_steps >= (steps := total_steps(self.trainer)):
             raise ValueError(
                 f"training shared weights takes {self.weights_steps} steps, and the search has "
@@ -147,9 +131,9 @@ class Exploration(LightningModule):
     def _train_path(self, images: Tensor, labels: Tensor) -> None:
         optimizer = cast(LightningOptimizer, self.optimizers())
         point = random_point(self.encoding.sizes, self.random)
-        loss = cross_entropy(self.supernet(images, self._mixing(point)), labels)
+        loss = cross_entropy(self.supernet(images, self._make_mixing(point)), labels)
         optimizer.zero_grad()
-        with as_recorded(loss):
+        with without_autocast(loss):
             self.manual_backward(loss)
         optimizer.step()
         cast(LRScheduler, self.lr_schedulers()).step()
@@ -158,79 +142,69 @@ class Exploration(LightningModule):
 
     def _evaluate(self, point: Point) -> float:
         value = self.evaluator(self, self.encoding.architecture(point))
-        value = self.trainer.strategy.broadcast(value)  # GPUs need not agree to the last digit
+        value = self.trainer.strategy.broadcast(value)  # on GPUs ranks may differ in the last digit
         if not math.isfinite(value):
             raise ValueError(
-                f"{type(self.evaluator).__name__} values an architecture at {value}; values must "
-                "be finite numbers"
+                f"{type(self.evaluator).__name__} returned {value} for an architecture; values "
+                "must be finite numbers"
             )
         return value
 
-    def on_after_backward(self) -> None:
-        """The gradients of the joint batch, where several processes search together."""
-        average_gradients(self.supernet.weights())
-
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clips the gradient; Lightning calls this after unscaling."""
-        norm = torch.nn.utils.clip_grad_norm_(self.supernet.weights(), self.gradient_clip)
-        self.log("search/weights_gradient", norm)
-
     def configure_optimizers(self) -> tuple[list[Any], list[Any]]:
-        """The optimizer of shared weights and the cosine of its rate."""
+        """Returns the optimizer of shared weights, and the cosine of its learning rate."""
         weights = self.weights_optimizer(self.supernet.weights())
         total_steps(self.trainer)  # which also counts the batches of an epoch
         steps = max(1, self.weights_steps)
         return [weights], [falling(weights, steps, self.final_learning_rate)]
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Accuracy of the best architecture so far, with shared weights where they are trained."""
+        """Logs the best architecture's accuracy with shared weights, if these are trained."""
         if not self.known or not self.evaluator.weights_epochs:
             return
         images, labels = batch
-        self.accuracy(self.supernet.train()(images, self._mixing(self.best)), labels)
+        self.accuracy(self.supernet.train()(images, self._make_mixing(self.best)), labels)
         self.log("search/validation_accuracy", self.accuracy, prog_bar=True)
-
-    # ------------------------------------------------------------------ the architecture
 
     @property
     def best(self) -> Point:
-        """The point of the largest value so far.
-
-        Raises:
-            ValueError: if nothing is evaluated yet.
-        """
+        """The point with the largest value so far; a ValueError if nothing is evaluated yet."""
         if not self.known:
             raise ValueError(
-                "no architecture was evaluated yet; give the run more epochs or minutes, or fewer "
-                "epochs for shared weights"
+                "no architecture was evaluated yet; give the run more epochs or minutes, or lower "
+                "the evaluator's weights_epochs"
             )
         return max(self.known, key=self.known.__getitem__)
 
     def derive(self) -> Architecture:
-        """The best architecture so far."""
         found_by = {"algorithm": self.algorithm, "evaluations": len(self.known)}
         return self.encoding.architecture(self.best, found_by)
 
     @property
     def algorithm(self) -> str:
-        """A short name for reports."""
         return f"{type(self.strategy).__name__}, {type(self.evaluator).__name__}"
 
+    def describe(self, epochs: int | None) -> Iterator[str]:
+        yield f"Space:     {self.space.name}, {math.prod(self.encoding.sizes):,} architectures"
+
+    def doubts(self) -> Iterator[str]:
+        if len(self.known) < self.evaluations:
+            yield (
+                f"Warning: only {len(self.known)} of {self.evaluations} evaluations were made; "
+                "raise trainer.max_epochs for the rest."
+            )
+
     def results(self) -> dict[str, Any]:
-        """What a summary tells about the search."""
         return {
             "supernet_params": sum(p.numel() for p in self.supernet.weights()),
             "evaluations": len(self.known),
             "best_value": self.known[self.best],
         }
 
-    def _mixing(self, point: Point) -> dict[str, Tensor]:
+    def _make_mixing(self, point: Point) -> dict[str, Tensor]:
         return one_path(self.space, self.encoding.architecture(point), self.device)
 
-    # ------------------------------------------------------------------ checkpoints
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds all that decides what comes next, and the settings as plain values."""
+        """Adds the state of the search, and the settings as plain values."""
         checkpoint["exploration"] = {
             "known": [[list(point), value] for point, value in self.known.items()],
             "strategy": self.strategy.state(),
@@ -238,14 +212,9 @@ class Exploration(LightningModule):
         }
         if self.known:
             checkpoint["architecture"] = self.derive().to_dict()
-        checkpoint["model"] = {
-            "class_path": class_path(Exploration),
-            "init_args": dict(self.hparams),
-        }
-        checkpoint |= describe_data(self)
+        super().on_save_checkpoint(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Takes what `on_save_checkpoint` added."""
         self._restored = True
         state = checkpoint["exploration"]
         self.known.clear()

@@ -1,8 +1,8 @@
-"""Where to look next: random search, local search and regularised evolution.
+"""Strategies of a search without gradients: random search, local search, regularised evolution.
 
 A point of a space is a tuple of choices, choice i being one of ``0 ... sizes[i] - 1``. A strategy
-proposes points and is told their values, larger being better. It keeps no secret: what it knows is
-in `state`, as plain values, and the generator is given to it, so a search can stop and go on.
+proposes points and is told their values, larger being better. Its state can be read as plain
+values, and the random generator is given to it, so a search can stop and resume.
 """
 
 import math
@@ -14,8 +14,8 @@ from typing import Any, Protocol
 from darts_lite.space.encoding import PATIENCE, Point, random_point
 
 
-def neighbours(point: Point, sizes: Sequence[int]) -> Iterator[Point]:
-    """All points that differ in one choice."""
+def iterate_neighbours(point: Point, sizes: Sequence[int]) -> Iterator[Point]:
+    """Yields all points that differ in one choice."""
     for place, size in enumerate(sizes):
         for choice in range(size):
             if choice != point[place]:
@@ -26,74 +26,68 @@ class Strategy(Protocol):
     """Proposes points and learns from their values."""
 
     def propose(self, sizes: Sequence[int], random: Random) -> Point:
-        """The next point to evaluate; it may be one that is known already."""
+        """Returns the next point to evaluate, which may be known already."""
         ...
 
     def report(self, point: Point, value: float) -> None:
-        """Tells the value of what was proposed last."""
+        """Takes the value of the point that was proposed last."""
         ...
 
     def state(self) -> dict[str, Any]:
-        """Plain values from which `restore` goes on."""
+        """Returns plain values from which `restore` continues."""
         ...
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Takes what `state` gave."""
+        """Restores what `state` returned."""
         ...
 
 
 @dataclass
 class RandomSearch:
-    """Every point uniformly: the baseline that a search has to beat (arXiv 1902.07638)."""
+    """Draws every point uniformly: the baseline that a search has to beat (arXiv 1902.07638)."""
 
     def propose(self, sizes: Sequence[int], random: Random) -> Point:
-        """See `Strategy`."""
         return random_point(sizes, random)
 
     def report(self, point: Point, value: float) -> None:
-        """See `Strategy`."""
+        """Learns nothing from values."""
 
     def state(self) -> dict[str, Any]:
-        """See `Strategy`."""
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """See `Strategy`."""
+        """Has no state to restore."""
 
 
 @dataclass
 class LocalSearch:
-    """Moves to the first better neighbour, and starts anew where there is none.
+    """Moves to the first better neighbour, and restarts if there is none.
 
-    The neighbours of the incumbent come in random order; from a local optimum it goes on at a
-    random point (arXiv 2005.02960, which takes the best neighbour instead).
+    The neighbours of the incumbent come in random order; from a local optimum the search restarts
+    at a random point (arXiv 2005.02960, which takes the best neighbour instead).
     """
 
     _incumbent: tuple[Point, float] | None = field(default=None, init=False)
     _waiting: list[Point] = field(default_factory=list, init=False)
 
     def propose(self, sizes: Sequence[int], random: Random) -> Point:
-        """See `Strategy`."""
         if self._incumbent is None:
             return random_point(sizes, random)
         if not self._waiting:
-            self._waiting = list(neighbours(self._incumbent[0], sizes))
+            self._waiting = list(iterate_neighbours(self._incumbent[0], sizes))
             random.shuffle(self._waiting)
         return self._waiting.pop()
 
     def report(self, point: Point, value: float) -> None:
-        """See `Strategy`."""
         if self._incumbent is None or value > self._incumbent[1]:
             self._incumbent, self._waiting = (point, value), []
         elif not self._waiting:
             self._incumbent = None
 
     def state(self) -> dict[str, Any]:
-        """See `Strategy`."""
         return {"incumbent": self._incumbent, "waiting": list(self._waiting)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """See `Strategy`."""
         incumbent = state["incumbent"]
         self._incumbent = incumbent and (tuple(incumbent[0]), incumbent[1])
         self._waiting = [tuple(point) for point in state["waiting"]]
@@ -101,17 +95,14 @@ class LocalSearch:
 
 @dataclass
 class Evolution:
-    """Regularised evolution (arXiv 1802.01548, algorithm 1): the oldest dies, not the worst.
+    """Regularised evolution (arXiv 1802.01548, algorithm 1): the oldest point dies, not the worst.
 
-    The first points are random; then the best of a random tournament has a child that differs in
-    one choice.
+    The first points are random; then the best point of a random tournament has a child that differs
+    in one choice.
 
     Args:
-        population: How many live at a time.
-        tournament: How many of them compete to be the parent.
-
-    Raises:
-        ValueError: if the tournament is larger than the population, or one of them is below 1.
+        population: Number of points that live at a time.
+        tournament: Number of them that compete to be the parent.
     """
 
     population: int = 20
@@ -125,22 +116,18 @@ class Evolution:
             )
 
     def propose(self, sizes: Sequence[int], random: Random) -> Point:
-        """See `Strategy`."""
         if len(self._living) < self.population:
             return random_point(sizes, random)
         parent, _ = max(random.sample(self._living, self.tournament), key=lambda one: one[1])
-        return random.choice(list(neighbours(parent, sizes)))
+        return random.choice(list(iterate_neighbours(parent, sizes)))
 
     def report(self, point: Point, value: float) -> None:
-        """See `Strategy`."""
         self._living = [*self._living, (point, value)][-self.population :]
 
     def state(self) -> dict[str, Any]:
-        """See `Strategy`."""
         return {"living": list(self._living)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """See `Strategy`."""
         self._living = [(tuple(point), value) for point, value in state["living"]]
 
 
@@ -151,13 +138,11 @@ def explore(
     random: Random,
     known: dict[Point, float],
 ) -> Iterator[tuple[Point, float]]:
-    """Points and values as they are evaluated for the first time, until the space is explored.
+    """Yields points and values as they are evaluated first, until the space is explored.
 
     Args:
-        strategy: Where to look.
         sizes: Number of options of each choice.
-        evaluate: The value of a point, larger being better. A known point is not evaluated again.
-        random: Source of all chance.
+        evaluate: Returns the value of a point, larger being better; called once per point.
         known: Values so far; each new one is added.
     """
     everything, repeated = math.prod(sizes), 0

@@ -7,7 +7,7 @@ from darts_lite.networks.folded.candidates import (
     Dense,
     Pointwise,
     ShiftedPointwise,
-    chain_of,
+    build_chain,
     fold,
     is_chain,
     is_weightless,
@@ -69,5 +69,5 @@ def test_what_is_only_alike_does_not(module: nn.Module) -> None:
 
 def test_a_dilation_equal_to_the_stride_is_none_on_fewer_pixels() -> None:
     edges = [OPERATIONS["dil_conv_5x5"](4, 2, False)]
-    (stage,) = chain_of(edges)  # type: ignore[arg-type]
+    (stage,) = build_chain(edges)  # type: ignore[arg-type]
     assert (stage.step, stage.stride, stage.dilation) == (2, 1, 1)

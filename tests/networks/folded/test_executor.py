@@ -8,7 +8,7 @@ from run_helpers import some_digits
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from darts_lite.networks.folded.executor import Folded, computed_in
+from darts_lite.networks.folded.executor import Folded, choose_dtype
 from darts_lite.networks.supernet import Literal, Supernet
 from darts_lite.search.bilevel import gradients_of
 from darts_lite.space.operations import FactorizedReduce
@@ -286,7 +286,7 @@ def test_one_value_per_channel_is_refused(count: int) -> None:
 
 def test_under_autocast_a_cpu_computes_in_float32() -> None:
     x = torch.zeros(1)
-    assert computed_in(x.bfloat16()) == torch.bfloat16  # a model that is in it as a whole
+    assert choose_dtype(x.bfloat16()) == torch.bfloat16  # a model that is in it as a whole
     with torch.autocast("cpu", torch.bfloat16):
-        assert computed_in(x.bfloat16()) == computed_in(x) == torch.float32
-        assert computed_in(x.double()) == torch.float64
+        assert choose_dtype(x.bfloat16()) == choose_dtype(x) == torch.float32
+        assert choose_dtype(x.double()) == torch.float64

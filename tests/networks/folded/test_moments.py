@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor
 
-from darts_lite.distributed.batch_norm import wide
+from darts_lite.distributed.batch_norm import widen
 from darts_lite.networks.folded.moments import (
     DepthwiseCall,
-    depthwise_moments,
-    map_of,
-    row_moments,
-    rows_of,
+    compute_depthwise_moments,
+    compute_row_moments,
     size_of,
+    to_map,
+    to_rows,
 )
 
 
@@ -21,10 +21,10 @@ def plain_moments(rows: Tensor) -> tuple[Tensor, Tensor]:
 
 def test_rows_are_the_map_without_a_copy() -> None:
     x = torch.randn(2, 6, 4, 5).contiguous(memory_format=torch.channels_last)
-    rows = rows_of(x, 3)
+    rows = to_rows(x, 3)
     assert rows.shape == (3, 40, 2) and rows.data_ptr() == x.data_ptr()
     assert torch.equal(rows[1, 7], x[0, 2:4, 1, 2])
-    back = map_of(rows, size_of(x))
+    back = to_map(rows, size_of(x))
     assert torch.equal(back, x) and back.data_ptr() == x.data_ptr()
 
 
@@ -32,7 +32,7 @@ def test_moments_have_the_gradients_of_their_definition() -> None:
     rows = torch.randn(3, 20, 4, dtype=torch.float64, requires_grad=True)
 
     def folded(rows: Tensor) -> tuple[Tensor, ...]:
-        (result,), mean, covariance = row_moments(rows)
+        (result,), mean, covariance = compute_row_moments(rows)
         return result.square(), mean, covariance
 
     mean, covariance = plain_moments(rows)
@@ -55,7 +55,7 @@ def test_depthwise_moments_of_shared_and_own_maps() -> None:
             DepthwiseCall(own, kernels[1], 1, 1),
             DepthwiseCall(x, kernels[2], 1, 2),
         ]
-        rows, mean, covariance = depthwise_moments(calls, edges=3)
+        rows, mean, covariance = compute_depthwise_moments(calls, edges=3)
         return *rows, mean, covariance
 
     *rows, mean, covariance = folded(x, own, *kernels)
@@ -68,6 +68,7 @@ def test_depthwise_moments_of_shared_and_own_maps() -> None:
 
 def test_statistics_are_never_narrower_than_float32() -> None:
     for dtype in (torch.float16, torch.bfloat16, torch.float32):
-        assert wide(dtype) == torch.float32
-        assert row_moments(torch.ones(1, 4, 2, dtype=dtype)).covariance.dtype == torch.float32
-    assert wide(torch.float64) == torch.float64
+        assert widen(dtype) == torch.float32
+        moments = compute_row_moments(torch.ones(1, 4, 2, dtype=dtype))
+        assert moments.covariance.dtype == torch.float32
+    assert widen(torch.float64) == torch.float64

@@ -3,8 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from darts_lite.networks.folded.moments import Moments, row_moments
-from darts_lite.networks.folded.norms import RunningStatistics, batch_statistics, running_statistics
+from darts_lite.networks.folded.moments import Moments, compute_row_moments
+from darts_lite.networks.folded.norms import (
+    RunningStatistics,
+    compute_batch_statistics,
+    read_running_statistics,
+)
 
 
 def norms(count: int, channels: int) -> list[nn.BatchNorm2d]:
@@ -15,7 +19,7 @@ def test_batch_statistics_are_those_of_the_result() -> None:
     rows, matrix = torch.randn(3, 50, 4).double() + 2, torch.randn(3, 5, 4).double()
     folded, literal = norms(3, 5), norms(3, 5)
     running = RunningStatistics()
-    mean, scale = batch_statistics(row_moments(rows), matrix, folded, running)
+    mean, scale = compute_batch_statistics(compute_row_moments(rows), matrix, folded, running)
     running.update()
     for edge in range(3):
         z = rows[edge] @ matrix[edge].T  # (N, C)
@@ -30,8 +34,8 @@ def test_gradients_and_shared_rows() -> None:
     matrix = torch.randn(2, 2, 3, dtype=torch.float64, requires_grad=True)
 
     def folded(rows: Tensor, matrix: Tensor) -> tuple[Tensor, ...]:
-        moments: Moments = row_moments(rows)
-        return batch_statistics(moments, matrix, norms(2, 2), RunningStatistics())
+        moments: Moments = compute_row_moments(rows)
+        return compute_batch_statistics(moments, matrix, norms(2, 2), RunningStatistics())
 
     assert torch.autograd.gradcheck(folded, [rows, matrix])
     assert torch.autograd.gradgradcheck(folded, [rows, matrix])
@@ -40,7 +44,7 @@ def test_gradients_and_shared_rows() -> None:
 def test_running_statistics_in_evaluation() -> None:
     (norm,) = norms(1, 2)
     norm.running_mean, norm.running_var = torch.tensor([1.0, 2.0]), torch.tensor([4.0, 9.0])
-    mean, scale = running_statistics([norm])
+    mean, scale = read_running_statistics([norm])
     assert mean.tolist() == [[1, 2]]
     assert torch.allclose(scale, torch.tensor([[0.5, 1 / 3]]), atol=1e-5)
 

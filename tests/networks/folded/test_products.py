@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from darts_lite.networks.folded.moments import map_of, rows_of
+from darts_lite.networks.folded.moments import to_map, to_rows
 from darts_lite.networks.folded.products import Term, mix, pointwise_relu
 
 SIZE = (2, 3, 2)
@@ -16,7 +16,7 @@ def doubles(*shape: int) -> Tensor:
 def test_pointwise_relu() -> None:
     rows, matrix, mean = doubles(3, 12, 4), doubles(3, 2, 4), doubles(3, 2)
     expected = (rows @ matrix.mT - mean.unsqueeze(1)).relu()
-    assert torch.allclose(pointwise_relu(rows, matrix, mean, SIZE), map_of(expected, SIZE))
+    assert torch.allclose(pointwise_relu(rows, matrix, mean, SIZE), to_map(expected, SIZE))
 
     def folded(rows: Tensor, matrix: Tensor, mean: Tensor) -> Tensor:
         return pointwise_relu(rows, matrix, mean, SIZE)
@@ -42,8 +42,8 @@ def test_mix_is_the_sum_of_its_terms_and_maps() -> None:
         expected = own[edge] @ matrices[0][edge].T + shared[0] @ matrices[1][edge].T
         expected = expected + biases[0][edge] + biases[1][edge]
         for share, x in zip(shares[edge], maps, strict=True):
-            expected = expected + share * rows_of(x, 1)[0]
-        assert torch.allclose(rows_of(result, 1)[0], expected)
+            expected = expected + share * to_rows(x, 1)[0]
+        assert torch.allclose(to_rows(result, 1)[0], expected)
     assert torch.autograd.gradcheck(folded, inputs)
     assert torch.autograd.gradgradcheck(folded, inputs)
 
@@ -53,4 +53,4 @@ def test_maps_alone_and_terms_alone() -> None:
     (alone,) = mix([], [x], torch.full((1, 1), 3.0, dtype=torch.float64), SIZE)
     assert torch.allclose(alone, 3 * x)
     (alone,) = mix([term], [], torch.empty(1, 0, dtype=torch.float64), SIZE)
-    assert torch.allclose(rows_of(alone, 1), term.rows @ term.matrix.mT + term.bias.unsqueeze(1))
+    assert torch.allclose(to_rows(alone, 1), term.rows @ term.matrix.mT + term.bias.unsqueeze(1))

@@ -9,7 +9,7 @@ from run_helpers import SMALL, quiet_trainer
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.runs.callbacks.architecture_board import ArchitectureBoard
-from darts_lite.runs.callbacks.progress import PlainProgress, clock
+from darts_lite.runs.callbacks.progress import PlainProgress, format_clock
 from darts_lite.search.architecture_search import ArchitectureSearch
 
 
@@ -59,5 +59,5 @@ def test_an_end_that_is_not_known_is_not_told(
 
 
 def test_clock() -> None:
-    assert clock(59.6) == "0:01:00"
-    assert clock(3725) == "1:02:05"
+    assert format_clock(59.6) == "0:01:00"
+    assert format_clock(3725) == "1:02:05"

@@ -10,10 +10,12 @@ from torch.nn.functional import cross_entropy
 from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import stages
-from darts_lite.runs.callbacks.test_report import WORST, Quality
+from darts_lite.runs.callbacks.test_report import WORST
+from darts_lite.runs.callbacks.test_report import TestReport as Report  # pytest takes Test*
 from darts_lite.runs.stages import callback_of
 from darts_lite.space.encoding import any_architecture
-from darts_lite.training.checkpointing import WholeFiles
+from darts_lite.storage.run_folder import RunFolder
+from darts_lite.training.checkpointing import AtomicCheckpointIO
 
 
 @pytest.fixture
@@ -23,10 +25,10 @@ def model() -> Retraining:
 
 
 def test_what_is_told_is_what_the_logits_say(model: Retraining, digits: ImageData) -> None:
-    quality = Quality()
+    report = Report()
     digits.hparams["evaluation_batch_size"] = 300  # the last batch is smaller
-    run = quiet_trainer(callbacks=[quality])
-    assert callback_of(run, Quality) is quality
+    run = quiet_trainer(callbacks=[report])
+    assert callback_of(run, Report) is report
     (metrics,) = run.test(model, datamodule=digits, verbose=False)
     with torch.no_grad():
         parts = [(model.eval()(x), x, y) for x, y in digits.test_dataloader()]
@@ -35,7 +37,7 @@ def test_what_is_told_is_what_the_logits_say(model: Retraining, digits: ImageDat
     counts = torch.zeros(10, 10, dtype=torch.long)
     for label, prediction in zip(labels, predicted, strict=True):
         counts[label, prediction] += 1
-    told = quality.results
+    told = report.results
     assert told["confusion"] == counts.tolist()
     right = [round(float((predicted[labels == n] == n).float().mean()), 4) for n in range(10)]
     assert told["class_accuracies"] == right
@@ -48,9 +50,9 @@ def test_what_is_told_is_what_the_logits_say(model: Retraining, digits: ImageDat
     assert told["calibration_error"] == pytest.approx(error, abs=1e-4)
     assert metrics["test/calibration_error"] == pytest.approx(error, abs=1e-4)
     order = losses.argsort(descending=True)[:WORST]
-    assert [a.loss for a in quality.answers] == pytest.approx(losses[order].tolist())
-    assert torch.equal(quality.answers[0].image, images[order[0]])
-    assert (quality.answers[0].label, quality.answers[0].predicted) == (
+    assert [a.loss for a in report.answers] == pytest.approx(losses[order].tolist())
+    assert torch.equal(report.answers[0].image, images[order[0]])
+    assert (report.answers[0].label, report.answers[0].predicted) == (
         int(labels[order[0]]),
         int(predicted[order[0]]),
     )
@@ -60,14 +62,14 @@ def test_what_is_told_is_what_the_logits_say(model: Retraining, digits: ImageDat
 
 def test_a_run_keeps_them(model: Retraining, digits: ImageData, tmp_path: Path) -> None:
     run = quiet_trainer(
-        callbacks=[Quality()],
-        plugins=[WholeFiles()],
+        callbacks=[Report()],
+        plugins=[AtomicCheckpointIO()],
         max_epochs=1,
         limit_train_batches=1,
         limit_val_batches=1,
     )
-    stages.retrain(run, model, digits, tmp_path)
-    results = stages.test(run, model, digits, tmp_path)
+    stages.retrain(run, model, digits, RunFolder(tmp_path))
+    results = stages.test(run, model, digits, RunFolder(tmp_path))
     assert sum(map(sum, results["confusion"])) == 1000
     assert (tmp_path / "worst.png").stat().st_size > 10_000
-    assert callback_of(quiet_trainer(), Quality) is None
+    assert callback_of(quiet_trainer(), Report) is None

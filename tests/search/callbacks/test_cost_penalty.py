@@ -113,5 +113,5 @@ def test_a_slip_is_one_line() -> None:
         CostPenalty("watts")
     with pytest.raises(ValueError, match="must be above 0"):
         CostPenalty(budget=0.0)
-    with pytest.raises(ValueError, match="a penalty of latency needs table"):
+    with pytest.raises(ValueError, match="a latency penalty needs a table"):
         CostPenalty("latency")

@@ -8,7 +8,11 @@ from torch.nn.functional import cross_entropy
 from darts_lite.data.image_data import ImageData
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.callbacks.eigenvalue_monitor import EigenvalueMonitor
-from darts_lite.search.callbacks.operation_freezing import OperationFreezing, cosines, operations_of
+from darts_lite.search.callbacks.operation_freezing import (
+    OperationFreezing,
+    find_operations,
+    measure_cosines,
+)
 from darts_lite.search.relaxations import GumbelMax
 
 
@@ -23,15 +27,15 @@ def test_cosines_are_those_of_the_two_gradients(digits: ImageData) -> None:
 
     class Watched(ArchitectureSearch):
         def training_step(self, batch: object, index: int) -> None:
-            operations = operations_of(self)
+            operations = find_operations(self)
             state = {name: value.clone() for name, value in self.state_dict().items()}
             same = {"alphas": batch["weights"], "weights": batch["weights"]}  # type: ignore[index]
-            found.append(cosines(self, same, operations))
-            found.append(cosines(self, batch, operations))  # type: ignore[arg-type]
+            found.append(measure_cosines(self, same, operations))
+            found.append(measure_cosines(self, batch, operations))  # type: ignore[arg-type]
             assert all(torch.equal(state[name], v) for name, v in self.state_dict().items())
 
             gradients = []
-            mixing = {k: w.detach() for k, w in self.mixture.drawn(0.0).items()}
+            mixing = {k: w.detach() for k, w in self.mixture.sample(0.0).items()}
             for split in ("alphas", "weights"):
                 images, labels = batch[split]  # type: ignore[index]
                 self.zero_grad()
@@ -65,7 +69,9 @@ def test_operations_that_were_not_drawn_tell_nothing(digits: ImageData) -> None:
     class Watched(ArchitectureSearch):
         def training_step(self, batch: object, index: int) -> None:
             same = {"alphas": batch["weights"], "weights": batch["weights"]}  # type: ignore[index]
-            found.append((cosines(self, same, operations_of(self)), operations_of(self)))
+            found.append(
+                (measure_cosines(self, same, find_operations(self)), find_operations(self))
+            )
 
     search = Watched(SMALL, relaxation=GumbelMax())
     quiet_trainer(max_epochs=1, limit_train_batches=1, limit_val_batches=0).fit(
@@ -81,7 +87,7 @@ def test_what_is_low_is_frozen_for_good(digits: ImageData, tmp_path: object) -> 
     search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd)
     run = quiet_trainer(max_steps=2, limit_val_batches=0, callbacks=[freezing])
     run.fit(search, datamodule=digits)
-    operations = operations_of(search)
+    operations = find_operations(search)
     assert freezing.frozen == set(operations)
     before = {
         name: [p.detach().clone() for p in operation.parameters()]
@@ -123,7 +129,7 @@ class AllGradients(ArchitectureSearch):
 
 def test_frozen_weights_stay_whatever_gradients_there_are(digits: ImageData) -> None:
     search = AllGradients(SMALL, weights_optimizer=fast_sgd)
-    frozen, moving = list(operations_of(search).values())[:2]
+    frozen, moving = list(find_operations(search).values())[:2]
     frozen.requires_grad_(False)
     before = [next(iter(each.parameters())).clone() for each in (frozen, moving)]
     quiet_trainer(max_steps=1, limit_val_batches=0).fit(search, datamodule=digits)

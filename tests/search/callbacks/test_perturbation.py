@@ -58,6 +58,7 @@ def test_as_a_callback_it_decides_what_a_search_hands_on(digits: ImageData, tmp_
     assert again.derive() == search.selected
 
 
+@pytest.mark.slow
 def test_every_edge_is_kept_where_the_space_keeps_all(digits: ImageData) -> None:
     from darts_lite.space.search_space import nasbench201_space
 
@@ -78,6 +79,7 @@ def skips(architecture: Architecture) -> int:
     return sum(name == "skip_connect" for node in architecture.cells["normal"] for name, _ in node)
 
 
+@pytest.mark.slow
 def test_the_outcome_keeps_to_the_searchs_rule(digits: ImageData) -> None:
     def selected(rule: Derivation) -> Architecture:
         seed_everything(0, verbose=False)

@@ -124,5 +124,5 @@ def test_a_value_that_is_no_number_is_refused(digits: ImageData) -> None:
         def __call__(self, search: Any, architecture: Any) -> float:
             return float("nan")
 
-    with pytest.raises(ValueError, match="Lost values an architecture at nan"):
+    with pytest.raises(ValueError, match="Lost returned nan for an architecture"):
         quiet_trainer(max_epochs=1).fit(exploration(evaluator=Lost()), datamodule=digits)

@@ -13,7 +13,7 @@ from darts_lite.search.exploration.strategies import (
     RandomSearch,
     Strategy,
     explore,
-    neighbours,
+    iterate_neighbours,
 )
 from darts_lite.space.encoding import Point
 
@@ -32,7 +32,7 @@ def best_after(make: Callable[[], Strategy], count: int, seed: int) -> float:
 
 
 def test_neighbours_differ_in_one_choice() -> None:
-    around = list(neighbours((0, 1), (2, 3)))
+    around = list(iterate_neighbours((0, 1), (2, 3)))
     assert sorted(around) == [(0, 0), (0, 2), (1, 1)]
 
 
@@ -62,7 +62,7 @@ def test_local_search_starts_anew_at_an_optimum() -> None:
     strategy, random = LocalSearch(), Random(0)
     strategy.report((1, 1), 1.0)
     around = [strategy.propose((3, 2), random) for _ in range(3)]
-    assert sorted(around) == sorted(neighbours((1, 1), (3, 2)))
+    assert sorted(around) == sorted(iterate_neighbours((1, 1), (3, 2)))
     for point in around:
         strategy.report(point, 0.0)
     assert strategy.state() == {"incumbent": None, "waiting": []}
@@ -73,7 +73,7 @@ def test_local_search_moves_at_the_first_better_neighbour() -> None:
     strategy.report((1, 1), 1.0)
     first = strategy.propose((3, 2), random)
     strategy.report(first, 2.0)
-    assert strategy.propose((3, 2), random) in set(neighbours(first, (3, 2)))
+    assert strategy.propose((3, 2), random) in set(iterate_neighbours(first, (3, 2)))
 
 
 def test_evolution_forgets_the_oldest_not_the_worst() -> None:
@@ -81,7 +81,7 @@ def test_evolution_forgets_the_oldest_not_the_worst() -> None:
     for point, value in (((0, 0), 9.0), ((1, 1), 1.0), ((2, 1), 2.0)):
         strategy.report(point, value)
     child = strategy.propose((3, 2), Random(0))
-    assert child in set(neighbours((2, 1), (3, 2)))
+    assert child in set(iterate_neighbours((2, 1), (3, 2)))
 
 
 @pytest.mark.parametrize("make", KINDS)

@@ -1,0 +1,36 @@
+"""Remembers what a trainer was doing when an error ended it."""
+
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback
+
+
+class FailurePoint(Callback):
+    """Distinguishes errors of loading a checkpoint, of training and of evaluation.
+
+    Attributes:
+        has_trained: True if the training had begun, after loading its checkpoint if there is one.
+        was_evaluating: True if a validation, a test or a prediction was running at the error.
+    """
+
+    def __init__(self) -> None:
+        self.has_trained = self.was_evaluating = False
+
+    @classmethod
+    def of(cls, trainer: Trainer) -> "FailurePoint":
+        """Returns the trainer's failure point, or a new one if it has none."""
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        return next((one for one in callbacks if isinstance(one, cls)), cls())
+
+    def setup(self, trainer: Trainer, *_: Any, **__: Any) -> None:
+        """Forgets an earlier training."""
+        self.has_trained = self.was_evaluating = False
+
+    def on_train_start(self, *_: Any, **__: Any) -> None:
+        """Notes that the checkpoint is loaded."""
+        self.has_trained = True
+
+    def on_exception(self, trainer: Trainer, *_: Any, **__: Any) -> None:
+        """Notes the stage, which the trainer forgets afterwards."""
+        self.was_evaluating = trainer.evaluating or trainer.predicting

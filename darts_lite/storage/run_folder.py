@@ -1,0 +1,57 @@
+"""Names the files and folders of a run."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+CHECKPOINTS = {"search": "last.ckpt", "retraining": "retraining-last.ckpt"}
+"""Stage -> name of the file with its newest checkpoint."""
+STAGES = tuple(CHECKPOINTS)
+SEEDS, CONTROLS = "seeds", "controls"
+"""Subfolders of a run: they hold a folder for each of several searches, and each random net."""
+SUMMARY = "summary.json"
+
+
+def _file(name: str) -> cached_property[Path]:
+    return cached_property(lambda folder: folder.path / name)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The paths of the files of a run, or of one search or net of several in a run.
+
+    Args:
+        path: ``<run.folder>/<run.name>/version_<n>``, or a folder inside it.
+    """
+
+    path: Path
+
+    config = _file("config.yaml")  # the settings that the run began with
+    summary = _file(SUMMARY)  # the finished stages and their results
+    architecture = _file("architecture.json")  # the found architecture
+    drawing = _file("architecture.png")  # a picture of it
+    agreement = _file("agreement.png")  # a picture of the agreement of several searches
+    worst = _file("worst.png")  # the test images that the net is most wrong about
+    net = _file("net.ckpt")  # the checkpoint of the trained net
+    weights = _file("net.safetensors")  # its weights alone, for other programs
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @classmethod
+    def below(cls, place: Path) -> "list[RunFolder]":
+        """Returns the begun runs in and below a folder, in the order of their summaries' paths."""
+        return [cls(path.parent) for path in sorted(place.rglob(SUMMARY))]
+
+    @property
+    def number(self) -> int:
+        """The number n of ``version_<n>``."""
+        return int(self.path.name.removeprefix("version_"))
+
+    def checkpoint(self, stage: str) -> Path:
+        """Returns the file from which a stage, one of `STAGES`, can be resumed."""
+        return self.path / "checkpoints" / CHECKPOINTS[stage]
+
+    def history(self, stage: str) -> Path:
+        """Returns the file of the metrics and shares after each epoch of a stage."""
+        return self.path / "history" / f"{stage}.json"
