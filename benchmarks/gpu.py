@@ -58,6 +58,7 @@ def check(options: argparse.Namespace) -> None:
     from measuring import refuse
 
     from darts_lite.data.datasets import DATASETS, find_root
+    from darts_lite.storage.atomic_files import write_text
 
     if options.device == "cuda" and not torch.cuda.is_available():
         refuse("--device cuda needs a GPU, and torch finds none here")
@@ -70,6 +71,12 @@ def check(options: argparse.Namespace) -> None:
     os.environ["DARTS_LITE_DATA"] = str(root)  # of this process and those that it starts
     options.peer = options.peer and str(Path(options.peer).resolve())
     options.out = options.out.resolve()
+    if not options.minutes > 0:
+        refuse(f"--minutes must be above 0, got {options.minutes}")
+    try:
+        write_text(options.out, "{}\n")  # better now than after the first job
+    except OSError as error:
+        refuse(f"--out: {error}")
 
 
 def describe(options: argparse.Namespace) -> dict[str, Any]:

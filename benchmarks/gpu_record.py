@@ -20,6 +20,7 @@ import torch
 from measuring import reason
 from systems import CONTEXT
 
+from darts_lite.cli.errors import HARMLESS_WARNINGS
 from darts_lite.storage.atomic_files import write_text
 from darts_lite.training.signals import Stopped
 
@@ -84,6 +85,8 @@ class Record:
         start, figures, error, stopped = time.monotonic(), None, None, None
         with warnings.catch_warnings(record=True) as told, redirect_stdout(io.StringIO()):
             warnings.simplefilter("always")
+            for known in HARMLESS_WARNINGS:
+                warnings.filterwarnings("ignore", known)
             try:
                 figures = run()
             except Stopped as problem:
@@ -116,11 +119,14 @@ class Record:
         made = {"stage": stage, "name": name, "ok": ok, "seconds": seconds}
         made |= {"figures": figures or {}, "error": error, "warnings": list(told)}
         self.steps.append(made)
-        content = {**self.about, "verdicts": self.verdicts, "steps": self.steps}
-        write_text(self.path, json.dumps(content, indent=1) + "\n")
         word = {True: "ok", False: "FAILED", None: "left out"}[ok]
         told_of = error or json.dumps(figures)
         print(f"{stage} {name}: {word}, {seconds:.1f} s; {told_of}", flush=True)
+        content = {**self.about, "verdicts": self.verdicts, "steps": self.steps}
+        try:
+            write_text(self.path, json.dumps(content, indent=1) + "\n")
+        except OSError as problem:  # as on a full disk: the console still has all of it
+            print(f"Warning: {problem}", flush=True)
 
 
 def first_lines(told: Sequence[warnings.WarningMessage]) -> list[str]:

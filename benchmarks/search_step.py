@@ -146,7 +146,7 @@ def measure_rule(settings: Settings, runs: int) -> None:
     print(table((*header, "the rule takes"), []), flush=True)
     wrong, cases = 0, itertools.product(("32", "bf16"), SPACES, RULE_CHANNELS)
     for precision, name, channels in cases:
-        batch = settings.batch if channels <= NARROW else settings.batch // 4
+        batch = settings.batch if channels <= NARROW else max(1, settings.batch // 4)
         space = replace(SPACES[name], channels=channels)
         case = replace(settings, space=space, precision=precision, batch=batch)
         measured, _ = run(("folded", "literal"), case, digits(batch, case.size)[0], runs)
@@ -246,6 +246,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     settings = read_settings(options, SPACES[options.space], options.peer)
     if options.rule:
+        chosen = ("systems", "channels", "cells", "nodes", "peer")
+        if given := [name for name in chosen if getattr(options, name)]:
+            refuse(f"--rule goes through spaces, channels and precisions; leave out --{given[0]}")
         print(describe_machine(settings) + "\n", flush=True)
         measure_rule(settings, options.runs)
         return

@@ -119,6 +119,8 @@ def test_all_stages_run_on_a_cpu_with_few_packages(digits_root: str, tmp_path: P
             marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
         ),
         (["--device", "cpu", "--peer", "nowhere"], "nowhere is not it"),
+        (["--device", "cpu", "--minutes", "0"], "--minutes must be above 0"),
+        (["--device", "cpu", "--out", "/dev"], "--out: cannot write /dev"),
     ],
 )
 def test_a_mistake_is_one_line(
@@ -156,7 +158,7 @@ def test_after_the_last_minute_all_steps_are_left_out(
     out = tmp_path / "gpu.json"
     arguments = ["--device", "cpu", "--quick", "--data", digits_root, "--out", str(out)]
     with pytest.raises(SystemExit) as caught:
-        gpu.main([*arguments, "--minutes", "0"])
+        gpu.main([*arguments, "--minutes", "1e-9"])
     steps = json.loads(out.read_text())["steps"]
     assert caught.value.code == 0
     assert len(steps) > 30 and {step["ok"] for step in steps} == {None}

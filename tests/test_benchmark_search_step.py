@@ -130,6 +130,7 @@ def test_a_system_that_takes_too_long_is_ended(
         (["--channels", "0"], "channels must be a whole number"),
         (["--space", "mnist", "--cells", "1"], "reductions name cell 1"),
         (["--batch", "2001"], "4000 digits"),
+        (["--rule", "--channels", "8"], "leave out --channels"),
         pytest.param(
             ["--device", "cuda"],
             "needs a GPU",

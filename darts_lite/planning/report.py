@@ -76,6 +76,8 @@ class Executors:
             return f"{self.taken}, but {faster}: --model.executor {best}"
         other = worst if self.taken == best else best
         times = self.seconds[other] / self.seconds[self.taken]
+        if times < 1.05:
+            return f"{self.taken}; the other one is as fast here"
         return f"{self.taken}; the other one takes {times:.2f} times as long here"
 
 
