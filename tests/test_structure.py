@@ -66,6 +66,13 @@ def test_every_folder_has_its_place_and_a_caption() -> None:
         assert ast.get_docstring(caption) and len(caption.body) == 1, folder
 
 
+def test_every_folder_is_told_of() -> None:
+    guide = (TESTS.parent / "CONTRIBUTING.md").read_text()
+    for floor in FLOORS:
+        assert f"`{floor}/`" in guide, floor
+        assert all(f"``{name}``" in str(darts_lite.__doc__) for name in floor.split("/")), floor
+
+
 def test_imports_go_down_only(capsys: pytest.CaptureFixture[str]) -> None:
     arrows: dict[str, set[str]] = {floor: set() for floor in FLOORS}
     for floor in FLOORS:
