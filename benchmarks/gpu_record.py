@@ -63,7 +63,10 @@ class Record:
     @property
     def verdicts(self) -> list[str]:
         """What the steps so far say."""
-        return verdicts(self.steps, self.about["arguments"]["device"])
+        said = verdicts(self.steps, self.about["arguments"]["device"])
+        if self.about["arguments"].get("quick"):
+            return [f"{line} (quick: no measurement)" for line in said]
+        return said
 
     def step(self, stage: int, name: str, run: Callable[[], Figures]) -> Figures | None:
         """Runs a step, if there is time left, and writes down what came of it.

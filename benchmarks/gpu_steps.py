@@ -118,10 +118,12 @@ def agreement(workers: Sequence[Worker], precision: str) -> Figures:
     """Returns how far the first losses of one supernet are apart, run in different ways.
 
     Raises:
-        ValueError: if they are too far apart.
+        ValueError: if they are too far apart, or there are not two to compare.
     """
     losses = {worker.system: worker.first.loss for worker in workers if worker.system in OWN}
-    apart = max(losses.values(), default=1.0) / min(losses.values(), default=1.0) - 1
+    if len(losses) < 2:
+        raise ValueError(f"there are no two systems to compare, only {list(losses) or 'none'}")
+    apart = max(losses.values()) / min(losses.values()) - 1
     if not apart <= TOLERANCES[precision]:
         raise ValueError(f"the first losses are {apart:.1e} apart: {losses}")
     return {"apart": apart}

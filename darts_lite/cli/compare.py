@@ -19,6 +19,8 @@ from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import read_summary
 
 Summary = Mapping[str, Any]
+Runs = Sequence[tuple[str, Summary]]
+"""Folder and summary of each run."""
 COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "algorithm": ("algorithm", str),
     "dataset": ("data", str),
@@ -34,22 +36,16 @@ COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "architecture": ("architecture", str),
 }
 """Maps an entry of a summary to its heading and its format."""
-FIGURES = tuple(
-    name for name in COLUMNS if name.endswith(("accuracy", "params", "macs", "seconds"))
-)
+FIGURES = tuple(key for key in COLUMNS if key.endswith(("accuracy", "params", "macs", "seconds")))
 """Columns with results."""
-SETTINGS = tuple(name for name in COLUMNS if name not in FIGURES)
+SETTINGS = tuple(key for key in COLUMNS if key not in FIGURES)
 """Columns with settings, which are shown only if the runs differ in them."""
 LONG = ("algorithm", "dataset", "device", "architecture")
 """Settings that are too long for the table, and so follow it in a line for each run."""
 
 
 def run(options: argparse.Namespace) -> None:
-    """Prints the runs, best first, and writes them for TensorBoard if that is asked for.
-
-    Raises:
-        ValueError: if there is no run to compare.
-    """
+    """Prints the runs, best first, and writes them for TensorBoard if that is asked for."""
     runs = sorted(find_runs(options.runs).items(), key=lambda item: _sort_key(item[1]))
     if options.json:
         print(json.dumps([{"run": name, **summary} for name, summary in runs]))
@@ -86,12 +82,8 @@ def find_runs(places: Sequence[str]) -> dict[str, Summary]:
     return found
 
 
-def make_table(runs: Sequence[tuple[str, Summary]]) -> Table:
-    """Makes a table with a row for each run, without empty columns and settings that all share.
-
-    Args:
-        runs: Folder and summary of each run.
-    """
+def make_table(runs: Runs) -> Table:
+    """Makes a table with a row for each run, without empty columns and settings that all share."""
     table = Table(box=SIMPLE, pad_edge=False, collapse_padding=True)
     table.add_column("run", overflow="fold")
     differing = _list_differing(runs)
@@ -103,39 +95,33 @@ def make_table(runs: Sequence[tuple[str, Summary]]) -> Table:
     ]
     for name in shown:
         table.add_column(COLUMNS[name][0], justify="right", no_wrap=True)
-    for name, (_, summary) in zip(_shorten_names(runs), runs, strict=True):
+    for name, summary in _shorten_names(runs):
         table.add_row(Text(name), *(Text(_format_entry(key, summary.get(key))) for key in shown))
     return table
 
 
-def list_long_settings(
-    runs: Sequence[tuple[str, Summary]], architectures: bool = False
-) -> list[str]:
-    """Lists the `LONG` settings in which the runs differ, in a line for each run.
-
-    Args:
-        runs: Folder and summary of each run.
-        architectures: True to list the architectures as well.
-    """
+def list_long_settings(runs: Runs, architectures: bool = False) -> list[str]:
+    """Lists the `LONG` settings in which the runs differ, in a line for each run."""
     shown = [key for key in _list_differing(runs) if key in LONG and key != "architecture"]
     shown += ["architecture"] if architectures else []
     return [
         f"{name}: " + "; ".join(_format_entry(key, summary.get(key)) for key in shown)
-        for name, (_, summary) in zip(_shorten_names(runs), runs, strict=True)
+        for name, summary in _shorten_names(runs)
         if shown
     ]
 
 
-def _shorten_names(runs: Sequence[tuple[str, Summary]]) -> list[str]:
-    return short_names([folder for folder, _ in runs])
+def _shorten_names(runs: Runs) -> Runs:
+    shortened = short_names([folder for folder, _ in runs])
+    return [(name, summary) for name, (_, summary) in zip(shortened, runs, strict=True)]
 
 
-def write_hyperparameters(runs: Sequence[tuple[str, Summary]], folder: Path) -> None:
+def write_hyperparameters(runs: Runs, folder: Path) -> None:
     """Writes a TensorBoard log for each run: its algorithm, results and differing settings."""
     from torch.utils.tensorboard import SummaryWriter
 
     shown = {"algorithm", *_list_differing(runs)}
-    for name, (_, summary) in zip(_shorten_names(runs), runs, strict=True):
+    for name, summary in _shorten_names(runs):
         settings = {key: str(summary[key]) for key in SETTINGS if key in shown and key in summary}
         figures = {
             f"final/{key}": float(summary[key]) for key in FIGURES if summary.get(key) is not None
@@ -144,7 +130,7 @@ def write_hyperparameters(runs: Sequence[tuple[str, Summary]], folder: Path) -> 
             writer.add_hparams(settings, figures, run_name=".")
 
 
-def _list_differing(runs: Sequence[tuple[str, Summary]]) -> list[str]:
+def _list_differing(runs: Runs) -> list[str]:
     return [key for key in SETTINGS if len({str(summary.get(key)) for _, summary in runs}) > 1]
 
 

@@ -14,18 +14,12 @@ from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch
 
-COMMAND = "darts-lite"
-"""The command that the script completes; it cannot complete ``python -m darts_lite``."""
 DEFAULTS = {"model": ArchitectureSearch, "retraining": Retraining, "data": ImageData}
 """Groups of the configuration, with the classes whose settings are completed."""
 
 
 class _Completion(DartsCLI):
-    """Prints the script instead of parsing arguments, and exits.
-
-    Args:
-        shell: Name of the shell: bash, zsh or tcsh.
-    """
+    """Prints the script for bash, zsh or tcsh instead of parsing arguments, and exits."""
 
     def __init__(self, shell: str) -> None:
         self.shell = shell
@@ -33,7 +27,7 @@ class _Completion(DartsCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Adds the verbs that the LightningCLI does not know, and prints the script."""
-        parser.prog = COMMAND
+        parser.prog = "darts-lite"  # ``python -m darts_lite`` cannot be completed
         verbs = parser._subcommands_action
         assert verbs is not None  # for mypy
         for name, (about, add_arguments) in OWN.items():

@@ -22,11 +22,7 @@ from darts_lite.storage.checkpoints import Checkpoint
 
 
 def run(options: argparse.Namespace) -> None:
-    """Derives an architecture, or compares two.
-
-    Raises:
-        ValueError, FileNotFoundError: if arguments contradict each other, or a file cannot be read.
-    """
+    """Derives an architecture, or compares two."""
     if options.compare:
         others = ("checkpoint", "rule", "parameters", "output")
         if given := [name for name in others if getattr(options, name) is not None]:
@@ -51,8 +47,7 @@ def run(options: argparse.Namespace) -> None:
     else:
         found.save(options.output)
         print(f"{options.output}: {found.genotype()}")
-    skeleton = found.skeleton
-    size = _describe_size(found, checkpoint)
+    size, skeleton = _describe_size(found, checkpoint), found.skeleton
     print(f"{size}, {skeleton.cells} cells of {skeleton.channels} channels")
 
 
@@ -61,10 +56,7 @@ def read_rule(text: str | None, parameters: int | None) -> Derivation | None:
 
     Args:
         text: A class of this package, a class path, or class and settings as YAML.
-        parameters: Largest number of parameters for a budget, if no text is given.
-
-    Raises:
-        ValueError: if both are given, or the text is not a rule.
+        parameters: Largest number of parameters for a budget, in place of the text.
     """
     if text is not None and parameters is not None:
         raise ValueError("give either --rule or --parameters, which is short for a WithinBudget")
@@ -72,9 +64,6 @@ def read_rule(text: str | None, parameters: int | None) -> Derivation | None:
         return WithinBudget(parameters=parameters)
     if text is None:
         return None
-    usual = (
-        "give Strongest, SkipLimit or '{class_path: WithinBudget, init_args: {parameters: 20000}}'"
-    )
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--rule", type=Derivation)
     try:
@@ -84,12 +73,12 @@ def read_rule(text: str | None, parameters: int | None) -> Derivation | None:
             if name not in {kind.__name__ for kind in DERIVATIONS}:
                 raise ValueError("not a class of this package that derives from shares alone")
             described["class_path"] = f"darts_lite.{name}"
-        made: Derivation = parser.instantiate(parser.parse_object({"rule": described})).rule
+        return parser.instantiate(parser.parse_object({"rule": described})).rule
     except (ArgumentError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"--rule: {text!r} is not a rule ({error}); {usual}, or a custom class"
+            f"--rule: {text!r} is not a rule ({error}); give Strongest, SkipLimit or "
+            "'{class_path: WithinBudget, init_args: {parameters: 20000}}', or a custom class"
         ) from error
-    return made
 
 
 def derive_architecture(
@@ -101,11 +90,8 @@ def derive_architecture(
 
     Args:
         checkpoint: Checkpoint of a search at any epoch; without a rule, also that of a net.
-        rule: The rule; by default that of the search.
+        rule: None means that of the search.
         trusted: Custom modules whose classes the checkpoint may name.
-
-    Raises:
-        FileNotFoundError, ValueError: if the checkpoint does not suit, or has no shares for a rule.
     """
     has_shares = checkpoint.model == ArchitectureSearch.__name__
     if rule is None and not has_shares:
@@ -133,11 +119,7 @@ def derive_architecture(
 
 
 def check_replaceable(path: str | Path) -> None:
-    """Checks that a path is free, or holds an architecture, which may be replaced.
-
-    Raises:
-        ValueError: if it holds anything else.
-    """
+    """Checks that a path is free, or holds an architecture, which may be replaced."""
     if Path(path).exists():
         try:
             Architecture.load(path)
@@ -167,8 +149,7 @@ def compare(
         print(f"{letter}: {name}: {_describe_size(each, checkpoint)}")
     if picture is not None:
         save(draw_comparison(*pair), picture)
-    lines = list(in_words(*pair))
-    print("\n".join(lines) if lines else "They are the same.")
+    print("\n".join(in_words(*pair)) or "They are the same.")
     if picture is not None:
         print(f"Drawn in {picture}")
 
@@ -176,12 +157,7 @@ def compare(
 def build_custom_parts(
     settings: Mapping[str, Any], trusted: Collection[str]
 ) -> Iterator[tuple[str, Any]]:
-    """Yields the arguments of a search that are objects of custom classes, with their names.
-
-    Args:
-        settings: The arguments that a checkpoint holds.
-        trusted: Custom modules whose classes may be built.
-    """
+    """Yields the arguments of a search that are objects of custom classes, with their names."""
     for name, described in settings.items():
         path = described.get("class_path", "") if isinstance(described, Mapping) else ""
         module, _, kind = path.rpartition(".")

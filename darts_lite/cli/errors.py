@@ -37,10 +37,6 @@ LONGEST = 1_000
 """Largest number of characters of a message that are printed, as it may quote a long value."""
 
 
-def _format_warning(message: Warning | str, *_: object, **__: object) -> str:
-    return f"Warning: {message}\n"
-
-
 def guard(command: Callable[[], object]) -> None:
     """Runs a command; a user's mistake ends it with status 2 and one line on standard error.
 
@@ -48,7 +44,7 @@ def guard(command: Callable[[], object]) -> None:
     """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.formatwarning = _format_warning
+    warnings.formatwarning = lambda message, *_, **__: f"Warning: {message}\n"
     for message in HARMLESS_WARNINGS:
         warnings.filterwarnings("ignore", message)
     try:

@@ -23,8 +23,7 @@ def run(options: argparse.Namespace) -> None:
     """Writes the files, and compares the answers of each with those of the net.
 
     Raises:
-        ValueError, OSError: if the checkpoint cannot be used, a package is missing, a file cannot
-            be written, or gives other answers than the net; such a file is not kept.
+        ValueError: if a file gives other answers than the net, among others; it is not kept then.
     """
     net, about = load_answer(options.checkpoint, options.imports)
     formats = options.to or [name for name in PLAIN if name != "python" or is_plain(net.net)]
@@ -64,19 +63,15 @@ def pixels_of_test(
     Args:
         about: Description of the net, from `load_answer`.
         count: Largest number of images.
-        root: Data folder; by default that of the training, or the usual one if that is gone.
-        dataset: Name or folder of the data set, if it has changed.
-
-    Raises:
-        ValueError: if the net was not trained on an `ImageData`.
+        root: Data folder; None means that of the training, or the usual one if that is gone.
+        dataset: Name or folder of the data set; None means that of the training.
     """
     module, _, name = (path := about["data"]["class_path"]).rpartition(".")
     kind = getattr(import_module(module), name)
     if not (isinstance(kind, type) and issubclass(kind, ImageData)):
         raise ValueError(f"the net was trained on {path}, which is not an ImageData")
-    settings = {
-        key: value for key, value in about["data"]["init_args"].items() if key not in ONLY_TRAINING
-    }
+    given = about["data"]["init_args"]
+    settings = {key: value for key, value in given.items() if key not in ONLY_TRAINING}
     usable = settings.get("root") if Path(settings.get("root") or "").is_dir() else None
     moved = {"root": root or usable} | ({} if dataset is None else {"dataset": dataset})
     data = kind(**settings | moved)

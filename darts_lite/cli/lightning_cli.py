@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +65,8 @@ class DartsCLI(LightningCLI):
             type=Callable[[str, int, int], Retraining] | None,
             help="How to retrain the architecture; null stops after deriving it.",
         )
-        parser.set_defaults(
-            {
-                "data": {"class_path": class_path(ImageData)},
-                "retraining": {"class_path": class_path(Retraining)},
-            }
-        )
+        for group, kind in (("data", ImageData), ("retraining", Retraining)):
+            parser.set_defaults({group: {"class_path": class_path(kind)}})
         for name in FROM_DATA:
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
@@ -79,9 +75,7 @@ class DartsCLI(LightningCLI):
         self.config = parser.parse_args(args)
 
     def _parse_ckpt_path(self) -> None:
-        # Lightning would let a checkpoint's settings override the user's, and ignore the data's;
-        # `add_checkpoint_settings` has put both in front of the user's arguments.
-        pass
+        """Does nothing, as Lightning would let a checkpoint's settings override the user's."""
 
     def before_instantiate_classes(self) -> None:
         """Imports custom modules, and checks the checkpoint before anything is built."""
@@ -101,18 +95,13 @@ class DartsCLI(LightningCLI):
 
     def instantiate_trainer(self, **overrides: Any) -> Trainer:
         """Returns a trainer for `self.model`."""
-        get = self._get
-        settings, run = get(self.config_init, "trainer"), get(self.config_init, "run")
+        settings, run = (self._get(self.config_init, group) for group in ("trainer", "run"))
         version = None if self._resumed is None else self._resumed.number
         self.trainers = TrainerFactory(dict(settings), run, self.subcommand or "", version)
         return self.trainers.make(self.model, **overrides)
 
     def fit(
-        self,
-        model: LightningModule,
-        datamodule: ImageData,
-        ckpt_path: str | None = None,
-        weights_only: bool | None = None,
+        self, model: LightningModule, datamodule: ImageData, ckpt_path: str | None = None, **_: Any
     ) -> None:
         """Runs every stage that the configuration asks for."""
         run_all = Fit(
@@ -127,41 +116,18 @@ class DartsCLI(LightningCLI):
         run_all(self.trainer, model, datamodule, begin_at)
 
     def validate(
-        self,
-        model: LightningModule,
-        datamodule: ImageData,
-        ckpt_path: str | None = None,
-        weights_only: bool | None = None,
-        verbose: bool = True,
+        self, model: LightningModule, datamodule: ImageData, verbose: bool = True, **_: Any
     ) -> None:
         """Prints the metrics on the validation split, as a table and as a line of JSON."""
-        with together(self.trainer), advising(self.trainer, model, datamodule):
-            trained_on = self._prepare(model, datamodule)
-            (metrics,) = self.trainer.validate(model, verbose=verbose, datamodule=datamodule)
-            self._print_metrics(metrics, datamodule, trained_on)
+        self._evaluate(self.trainer.validate, model, datamodule, verbose)
 
     def test(
-        self,
-        model: LightningModule,
-        datamodule: ImageData,
-        ckpt_path: str | None = None,
-        weights_only: bool | None = None,
-        verbose: bool = True,
+        self, model: LightningModule, datamodule: ImageData, verbose: bool = True, **_: Any
     ) -> None:
         """Prints the metrics on the test set, as a table and as a line of JSON."""
-        with together(self.trainer), advising(self.trainer, model, datamodule):
-            trained_on = self._prepare(model, datamodule)
-            (metrics,) = self.trainer.test(model, verbose=verbose, datamodule=datamodule)
-            self._print_metrics(metrics, datamodule, trained_on)
+        self._evaluate(self.trainer.test, model, datamodule, verbose)
 
-    def predict(
-        self,
-        model: LightningModule,
-        datamodule: ImageData,
-        ckpt_path: str | None = None,
-        weights_only: bool | None = None,
-        return_predictions: bool | None = None,
-    ) -> None:
+    def predict(self, model: LightningModule, datamodule: ImageData, **_: Any) -> None:
         """Prints class and probability of each test image as comma-separated lines."""
         self._prepare(model, datamodule)
         with advising(self.trainer, model, datamodule):
@@ -175,17 +141,14 @@ class DartsCLI(LightningCLI):
     def _find_run(self) -> RunFolder | None:
         """Returns the run to resume, or None to begin a new one."""
         config = self.config["fit"]
-        run, last = config.run, config.ckpt_path == "last"
-        check_writable(Path(run.folder) / run.name)
-        if run.resume is None and not last:
-            return None
-        found = find_unfinished_run(Path(run.folder) / run.name)
+        last, runs = config.ckpt_path == "last", Path(config.run.folder) / config.run.name
+        check_writable(runs)
+        found = find_unfinished_run(runs) if last or config.run.resume is not None else None
+        if found is None and last:
+            raise ValueError(
+                f"no unfinished run in {runs}; leave --ckpt_path out to begin a new one"
+            )
         if found is None:
-            if last:
-                raise ValueError(
-                    f"no unfinished run in {Path(run.folder) / run.name}; leave --ckpt_path out to "
-                    "begin a new one"
-                )
             return None
         if isinstance(config.seed_everything, bool):
             raise ValueError("a run can be resumed only with a number as seed_everything")
@@ -195,14 +158,7 @@ class DartsCLI(LightningCLI):
         return found
 
     def _prepare(self, model: LightningModule, data: ImageData) -> str | None:
-        """Loads the checkpoint's weights into the model, and sets the images up.
-
-        Returns:
-            The source of the images that the model was trained on, if known.
-
-        Raises:
-            ValueError: if the images are of another kind, or are training images.
-        """
+        """Loads weights and images; returns the source of the images of the training, if known."""
         content = {} if self.checkpoint is None else self.checkpoint.content
         check_alike(content, data.in_channels, data.num_classes, data.class_names)
         if self.checkpoint is not None:
@@ -212,13 +168,16 @@ class DartsCLI(LightningCLI):
         check_unseen(data.data_source, trained_on)
         return trained_on
 
-    def _print_metrics(
-        self, metrics: Mapping[str, float], data: ImageData, trained_on: str | None
+    def _evaluate(
+        self, run: Callable[..., Any], model: LightningModule, data: ImageData, verbose: bool
     ) -> None:
-        print(f"Data: {data.hparams.get('dataset')}, {data.data_source}")
-        if trained_on == EMBEDDED != data.data_source:
-            print(f"Warning: the net was trained on {trained_on}; its figures do not compare.")
-        print(json.dumps(metrics))
+        with together(self.trainer), advising(self.trainer, model, data):
+            trained_on = self._prepare(model, data)
+            (metrics,) = run(model, verbose=verbose, datamodule=data)
+            print(f"Data: {data.hparams.get('dataset')}, {data.data_source}")
+            if trained_on == EMBEDDED != data.data_source:
+                print(f"Warning: the net was trained on {trained_on}; its figures do not compare.")
+            print(json.dumps(metrics))
 
     def _format_config(self) -> str:
         """Returns the resolved configuration, without the settings that only resume a run."""

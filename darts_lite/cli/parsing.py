@@ -29,8 +29,6 @@ UNKNOWN = re.compile(
     r"|unrecognized arguments: --([\w.]+)"
 )
 """Messages of the parser about an unknown option, with its name."""
-ALIKE = 0.7
-"""Least similarity of an option that is suggested for an unknown one, from 0 to 1."""
 GROUPS = ("trainer", "model", "data", "run")
 """Groups that every configuration has."""
 
@@ -76,7 +74,7 @@ def suggest_option(message: str) -> str:
         for name in inspect.signature(kind).parameters
     }
     given = next(filter(None, found.groups())).rpartition(".")[2]
-    near = difflib.get_close_matches(given, known, 1, ALIKE)
+    near = difflib.get_close_matches(given, known, n=1, cutoff=0.7)
     meant = f" did you mean {near[0]}?" if near else ""
     return f";{meant} --print_config=comments lists all settings"
 
@@ -100,12 +98,7 @@ def load_yaml(text: str) -> Any:
 
 
 def check_values(config: Any) -> None:
-    """Checks a configuration for values that are wrong in every setting.
-
-    Raises:
-        ValueError: if a group is missing, a number is NaN, or a function does not declare to
-            return an object of a class.
-    """
+    """Checks that all groups are there, numbers are usable, and functions declare a class."""
     for name in GROUPS:
         if not isinstance(config.get(name), Namespace):
             advice = ""
@@ -124,13 +117,8 @@ def check_values(config: Any) -> None:
 def add_checkpoint_settings(args: Sequence[str]) -> tuple[list[str], Checkpoint | None]:
     """Puts the settings of ``--ckpt_path`` in front of the user's arguments.
 
-    So `test`, `validate` and `predict` need only a checkpoint, and use the data of its run.
-
-    Returns:
-        The arguments, and the checkpoint if one is read.
-
-    Raises:
-        FileNotFoundError, ValueError: if the checkpoint cannot be used.
+    So `test`, `validate` and `predict` need only a checkpoint, and use the data of its run. The
+    checkpoint is returned if one is read.
     """
     verb, *rest = args or [""]
     if verb not in ("test", "validate", "predict"):

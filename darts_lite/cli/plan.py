@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch import LightningModule
 
@@ -35,11 +36,7 @@ class PlanCLI(DartsCLI):
         super().before_instantiate_classes()
 
     def fit(
-        self,
-        model: LightningModule,
-        datamodule: ImageData,
-        ckpt_path: str | None = None,
-        weights_only: bool | None = None,
+        self, model: LightningModule, datamodule: ImageData, ckpt_path: str | None = None, **_: Any
     ) -> None:
         """Measures the stages, and prints the plan."""
         with self._folder:

@@ -1,7 +1,6 @@
 """`plot`: draws pictures of a run from its files."""
 
 import argparse
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from darts_lite.cli.compare import find_runs
@@ -12,16 +11,9 @@ from darts_lite.storage.atomic_files import made_folder
 from darts_lite.storage.run_folder import STAGES, RunFolder
 from darts_lite.storage.run_history import StageHistory, read_history
 
-Draw = Callable[[RunFolder, Path], None]
-
 
 def run(options: argparse.Namespace) -> None:
-    """Draws the pictures.
-
-    Raises:
-        FileNotFoundError: if a folder holds no run.
-        ValueError: if there is nothing to draw.
-    """
+    """Draws the pictures."""
     first = Path(options.runs[0])
     if len(options.runs) > 1 or options.what == ["cost"]:
         if options.what not in (None, ["cost"]):
@@ -44,7 +36,7 @@ def run(options: argparse.Namespace) -> None:
     for name in names:
         ending = "gif" if name == "animation" else options.format
         path = folder / f"{name}.{ending}"
-        DRAWINGS[name](run_folder, path)
+        _draw(name, run_folder, path)
         print(path)
 
 
@@ -64,31 +56,16 @@ def _read_stages(folder: RunFolder) -> dict[str, StageHistory]:
     return {stage: read_history(folder.history(stage)) for stage in STAGES}
 
 
-def _draw_cells(folder: RunFolder, path: Path) -> None:
-    save(draw_architecture(Architecture.load(folder.architecture)), path)
-
-
-def _draw_curves(folder: RunFolder, path: Path) -> None:
-    moments = {name: stage.moments for name, stage in _read_stages(folder).items()}
-    save(draw_curves(moments), path)
-
-
-def _draw_alphas(folder: RunFolder, path: Path) -> None:
-    save(draw_film(_read_stages(folder)["search"]), path)
-
-
-def _draw_animation(folder: RunFolder, path: Path) -> None:
-    animate(_read_stages(folder)["search"], path)
-
-
-def _draw_cost(folder: RunFolder, path: Path) -> None:
-    save(draw_costs(find_runs([str(folder)])), path)
-
-
-DRAWINGS: Mapping[str, Draw] = {
-    "cells": _draw_cells,
-    "alphas": _draw_alphas,
-    "animation": _draw_animation,
-    "curves": _draw_curves,
-    "cost": _draw_cost,
-}
+def _draw(what: str, folder: RunFolder, path: Path) -> None:
+    match what:
+        case "cells":
+            save(draw_architecture(Architecture.load(folder.architecture)), path)
+        case "alphas":
+            save(draw_film(_read_stages(folder)["search"]), path)
+        case "animation":
+            animate(_read_stages(folder)["search"], path)
+        case "curves":
+            moments = {name: stage.moments for name, stage in _read_stages(folder).items()}
+            save(draw_curves(moments), path)
+        case "cost":
+            save(draw_costs(find_runs([str(folder)])), path)

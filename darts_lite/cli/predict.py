@@ -21,11 +21,7 @@ MOST_PIXELS = BATCH * 64**2
 
 
 def run(options: argparse.Namespace) -> None:
-    """Prints a line for each image, or all answers as JSON.
-
-    Raises:
-        ValueError, FileNotFoundError: if the checkpoint or an image cannot be used.
-    """
+    """Prints a line for each image, or all answers as JSON."""
     if not options.images:
         raise ValueError("--json needs --images; without them predict prints the test set's lines")
     net, about = load_answer(options.ckpt_path, options.imports)
@@ -43,10 +39,9 @@ def predict_images(
     """Returns each image's path, class, probability, and the probabilities of all classes.
 
     Args:
-        net: The net; see `darts_lite.load_answer`.
-        about: Facts about the net's data; see `darts_lite.load_answer`.
-        paths: Image files. Those that cannot be read are left out, with a warning on standard
-            error.
+        net, about: From `darts_lite.load_answer`.
+        paths: Image files; with a warning on standard error, those that cannot be read are left
+            out.
         needed: Files that must not be left out.
 
     Raises:

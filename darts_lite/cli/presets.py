@@ -12,11 +12,7 @@ PLACES = tuple(place / "configs" for place in Path(__file__).parents[1:3])
 
 
 def folder() -> Path:
-    """Returns the folder of the presets.
-
-    Raises:
-        FileNotFoundError: if the package was installed without them.
-    """
+    """Returns the folder of the presets."""
     for place in PLACES:
         if (place / "mnist.yaml").is_file():
             return place
@@ -30,11 +26,7 @@ def names() -> list[str]:
 
 
 def expand_presets(args: Sequence[str]) -> list[str]:
-    """Replaces names of presets by their paths, unless there is a file of that name.
-
-    Raises:
-        ValueError: if a configuration is neither a file nor a preset.
-    """
+    """Replaces names of presets by their paths, unless there is a file of that name."""
     found, is_value = [], False
     for word in args:
         flag, equals, value = word.partition("=")
@@ -62,12 +54,7 @@ def _find_config(config: str) -> str:
 
 
 def check_settings(path: Path) -> None:
-    """Checks that a file holds settings, as the parser's own error would not name the file.
-
-    Raises:
-        ValueError: if it holds none.
-        OSError: if it cannot be read.
-    """
+    """Checks that a file holds settings, as the parser's own error would not name the file."""
     advice = "a configuration has lines such as 'run:' and below it '  name: mine'"
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))

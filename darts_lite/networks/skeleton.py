@@ -30,7 +30,6 @@ class CellPlan:
     """Settings from which a cell is built.
 
     Args:
-        index: Position in the stack.
         kind: ``"normal"`` or ``"reduce"``.
         input_channels: Channels of each input: the outputs of the cell before the last and of the
             last one, or of the last one only.
@@ -50,12 +49,7 @@ class CellPlan:
 
 
 def build_cell_inputs(plan: CellPlan, affine: bool) -> nn.Module:
-    """Builds the module that maps a cell's inputs to its first states, a list.
-
-    Args:
-        plan: Settings of the cell.
-        affine: Whether the norms scale and shift.
-    """
+    """Builds the module that maps a cell's inputs to its first states, a list."""
     return TwoInputs(plan, affine) if len(plan.input_channels) == 2 else OneInput()
 
 
@@ -67,12 +61,7 @@ class OneInput(nn.Module):
 
 
 class TwoInputs(nn.Module):
-    """Brings a cell's two inputs to its channels and to one size: its states 0 and 1.
-
-    Args:
-        plan: Settings of the cell.
-        affine: Whether the norms scale and shift.
-    """
+    """Brings a cell's two inputs to its channels and to one size: its states 0 and 1."""
 
     def __init__(self, plan: CellPlan, affine: bool) -> None:
         super().__init__()
@@ -100,11 +89,8 @@ class StackedCells(nn.Module):
     """DARTS' skeleton: reducing cells stand among the others.
 
     Args:
-        settings: Channels, cells, reductions and stem.
-        build_cell: Builds the cell for a plan; a cell maps its inputs to one map of
-            ``out_channels``.
+        build_cell: A cell maps its inputs to one map of ``out_channels``.
         in_channels: Channels of the images.
-        num_classes: Number of classes.
         auxiliary: Whether a second classifier reads the output of the last reducing cell.
 
     Raises:

@@ -20,9 +20,7 @@ class MixedOperation(nn.Module):
     """An edge: ``sum_o mixing_o * op_o(x)`` (DARTS, arXiv 1806.09055, equation 2).
 
     Args:
-        candidates: Names of the operations that may be chosen.
-        channels: Number of channels of the input and of the output.
-        stride: Stride of every operation.
+        channels: Of the input and of the output.
         auxiliary: Whether a skip connection that cannot be chosen comes last.
     """
 

@@ -47,11 +47,8 @@ class Fit:
     Args:
         settings: The whole parsed configuration.
         text: Returns the text of ``config.yaml``; None for a resumed run, which has the file.
-        run: The group ``run`` of the configuration.
-        make_retraining: Makes the module that trains an architecture's net; None stops after
-            deriving.
+        make_retraining: None stops after deriving.
         build: Builds model and data anew from the configuration.
-        trainers: Makes the trainers of all stages.
     """
 
     settings: Any
@@ -64,15 +61,7 @@ class Fit:
     def __call__(
         self, trainer: Trainer, model: LightningModule, data: ImageData, begin_at: Path | None
     ) -> None:
-        """Runs the stages in all processes.
-
-        Args:
-            trainer, model, data: Trainer, model and data of the first stage.
-            begin_at: Checkpoint of another run to start from, or None.
-
-        Raises:
-            ValueError: if settings contradict each other.
-        """
+        """Runs the stages in all processes, from another run's checkpoint if one is given."""
         repeats.check_repeats(self.run, model, self.settings, trainer.limit_test_batches, begin_at)
         if trainer.world_size > 1 and isinstance(self._seed, bool):
             raise ValueError(
@@ -132,27 +121,21 @@ class Fit:
         record: RunRecord,
         begin_at: Path | None,
     ) -> Architecture | Path:
-        """Searches, with one or several seeds.
-
-        Returns:
-            The architecture, or the search's checkpoint if the net inherits the supernet's weights.
-        """
-        folder, several = record.folder, self.run.seeds > 1
+        """Returns the architecture, or a checkpoint if the net inherits the supernet's weights."""
+        folder, count = record.folder, self.run.seeds
         found: Architecture | None = None
 
         def search() -> Mapping[str, Any]:
             nonlocal found
-            if several:
-                searches = repeats.make_searches(
-                    self.trainers, self.build, self._seed, self.run.seeds
-                )
+            if count > 1:
+                searches = repeats.make_searches(self.trainers, self.build, self._seed, count)
                 found, results = repeats.search_seeds(searches, trainer, folder)
             else:
                 found, results = stages.search(trainer, model, data, record, begin_at)
             return results
 
-        leaves = (folder.architecture,) if several else (folder.checkpoint("search"),)
-        record.stage("search", search, leaves)
+        left = folder.architecture if count > 1 else folder.checkpoint("search")
+        record.stage("search", search, leaves=(left,))
         if self._inherits:
             return folder.checkpoint("search")
         return found or Architecture.load(folder.architecture)
@@ -165,11 +148,7 @@ class Fit:
         data: ImageData,
         record: RunRecord,
     ) -> Trainer:
-        """Retrains and tests the found architecture, and random ones for comparison if wanted.
-
-        Returns:
-            The trainer of the found architecture's net.
-        """
+        """Retrains and tests the net, and rivals if wanted; returns the trainer of the net."""
         seed_part(self._seed, 0)
         net = make(found, data.in_channels, data.num_classes)
         trainer = self.trainers.make_for_net(net)
@@ -194,11 +173,7 @@ class Fit:
             reporting.report(record.folder, record.summary)
 
     def _shared_folder(self, trainer: Trainer) -> RunFolder:
-        """Returns the folder of the run.
-
-        Raises:
-            ValueError: if the processes have different folders or seeds.
-        """
+        """Returns the folder of the run, if all processes have the same folder and seed."""
         own = (str(self.trainers.folder), self._seed)
         first = trainer.strategy.broadcast(own)
         if first != own:

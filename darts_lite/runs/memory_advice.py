@@ -20,13 +20,10 @@ from darts_lite.training.memory import about_memory, return_freed_memory
 
 @contextmanager
 def advising(trainer: Trainer, model: LightningModule, data: ImageData) -> Iterator[None]:
-    """Turns an error about memory into advice.
+    """Turns an error about memory into a ValueError with a batch size that fits.
 
     Tries smaller batches with the same net after the training has failed, and discards the
     results; checkpoints do not change.
-
-    Raises:
-        ValueError: in place of the error; names a batch size that does not fit and one that does.
     """
     try:
         yield
@@ -42,9 +39,7 @@ def advising(trainer: Trainer, model: LightningModule, data: ImageData) -> Itera
 def find_largest_fit(size: int, attempt: Callable[[int], None]) -> int | None:
     """Returns the first of size / 2, size / 4, ..., 1 that fits into memory; None if none does.
 
-    Args:
-        size: Size that did not fit.
-        attempt: Raises an error about memory if the size that it is called with does not fit.
+    A size does not fit if `attempt` raises an error about memory when it is called with the size.
     """
     while (size := size // 2) > 0:
         gc.collect()

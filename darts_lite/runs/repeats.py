@@ -9,7 +9,6 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from lightning.pytorch import Trainer, seed_everything
-from matplotlib.figure import Figure
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation import consensus
@@ -38,21 +37,15 @@ def check_repeats(
     """Checks that the other settings of a run allow several searches or random architectures.
 
     Args:
-        run: The group ``run`` of the configuration.
         model: The module of the first stage.
         settings: The whole configuration.
         test_batches: The setting ``trainer.limit_test_batches``.
-        ckpt_path: Checkpoint from which the run starts, or None.
-
-    Raises:
-        ValueError: if they do not.
     """
     retraining, seed = settings["retraining"], settings["seed_everything"]
-    searches = isinstance(model, Search)
     inherits = retraining is not None and retraining["init_args"].get("inherit")
     asked = {"run.seeds": run.seeds > 1, "run.control": run.control is not None}
     for name in (name for name, wanted in asked.items() if wanted):
-        if not searches:
+        if not isinstance(model, Search):
             raise ValueError(f"{name} needs a search; a retraining alone has no space to draw from")
         if inherits:
             raise ValueError(
@@ -91,12 +84,7 @@ class SeededSearch(NamedTuple):
 
 
 def seed_part(first: int | bool, number: int) -> None:
-    """Seeds the random generators for a part of a run, if the run has a seed.
-
-    Args:
-        first: The run's seed, or False.
-        number: Number of the part, added to the seed.
-    """
+    """Seeds the random generators for a part of a run, unless the run's seed `first` is False."""
     if first is not False:
         seed_everything(int(first) + number, workers=True, verbose=False)
 
@@ -104,14 +92,7 @@ def seed_part(first: int | bool, number: int) -> None:
 def make_searches(
     trainers: TrainerFactory, build: Callable[[], Any], first: int, count: int
 ) -> Iterator[SeededSearch]:
-    """Yields a search for each seed, built as if it were the only one of the run.
-
-    Args:
-        trainers: Makes the trainers.
-        build: Builds model and data anew from the configuration.
-        first: The first seed.
-        count: Number of searches.
-    """
+    """Yields a search for each seed; `build` makes model and data anew from the configuration."""
     for seed in range(first, first + count):
         seed_part(first, seed - first)
         made = build()
@@ -129,7 +110,7 @@ def search_seeds(
 
     Args:
         searches: Each search is made when the one before has ended.
-        run_trainer: Trainer of the run, whose TensorBoard shows the agreement.
+        run_trainer: Its TensorBoard shows the agreement.
         folder: Folder of the run; each search writes to its own.
 
     Returns:
@@ -153,7 +134,11 @@ def search_seeds(
     shared = consensus.agreement(common, found)
     mean = consensus.mean_agreement(shared)
     by_chance = consensus.agreement_by_chance(model.space, len(found), Random(seeds[0]), rule)
-    figure = _draw_agreement(common, shared, len(found))
+    notes = {  # the number of searches that agree on each edge
+        kind: [[f"{share * len(found):.0f}/{len(found)}" for share in node] for node in nodes]
+        for kind, nodes in shared.items()
+    }
+    figure = draw_architecture(common, notes)
     if run_trainer.is_global_zero:
         save_figure(figure, folder.agreement)
     if (writer := tensorboard(run_trainer)) is not None:
@@ -176,29 +161,15 @@ def search_seeds(
     }
 
 
-def _draw_agreement(common: Architecture, shared: Mapping[str, Any], count: int) -> Figure:
-    """Draws the consensus, each edge with the number of searches that agree on it."""
-    notes = {
-        kind: [[f"{share * count:.0f}/{count}" for share in node] for node in nodes]
-        for kind, nodes in shared.items()
-    }
-    return draw_architecture(common, notes)
-
-
 def draw_rivals(
     model: Search, found: Architecture, data: ImageData, count: int, seed: int | bool
 ) -> list[Architecture]:
     """Draws random architectures that the search could have found.
 
     Args:
-        model: The search; the rivals keep to the limits of its derivation.
+        model: The rivals keep to the limits of its derivation.
         found: The architecture that the search found, which is not drawn.
         data: Gives the sizes of the images to a derivation with a budget.
-        count: Number of architectures.
-        seed: Seed of the draws.
-
-    Raises:
-        ValueError: if no other architecture is within the limits.
     """
     rule = model.derivation.with_data(data.in_channels, data.num_classes, data.image_size)
     admits = partial(rule.admits, model.space)
@@ -220,12 +191,7 @@ def make_trainings(
 ) -> Iterator[tuple[Trainer, Retraining, RunRecord]]:
     """Yields trainer, module and record for the training of each architecture, with its own seed.
 
-    Args:
-        trainers: Makes the trainers.
-        make: Makes the modules that train.
-        architectures: The rivals of the found architecture.
-        data: The data of the run.
-        first: The run's seed, or False.
+    The run's seed is `first`, or there is none if that is False.
     """
     for number, architecture in enumerate(architectures):
         seed_part(first, 1 + number)
@@ -246,8 +212,7 @@ def rank_among_rivals(
     Args:
         accuracy: Test accuracy of the found architecture, from 0 to 1.
         trainings: Each training is made when the one before has ended.
-        data: The data of the run.
-        run_trainer: Trainer of the run, whose TensorBoard shows the accuracies.
+        run_trainer: Its TensorBoard shows the accuracies.
 
     Returns:
         The part of the summary about the comparison.

@@ -60,11 +60,11 @@ def report(folder: RunFolder, summary: Mapping[str, Any]) -> None:
     rows = {
         "data": f"{summary['dataset']}, {summary['data_source']}",
         "architecture": summary["architecture"],
-        "parameters": _format_count(summary["params"]),
-        "multiply-adds": _format_count(summary["macs"]),
+        "parameters": _format(summary["params"], "{:,}"),
+        "multiply-adds": _format(summary["macs"], "{:,}"),
         "test accuracy": _format_percent(summary["test_accuracy"]),
-        "search": _format_seconds(summary["search_seconds"]),
-        "retraining": _format_seconds(summary["retrain_seconds"]),
+        "search": _format(summary["search_seconds"], "{:.0f} s"),
+        "retraining": _format(summary["retrain_seconds"], "{:.0f} s"),
     }
     if "agreement" in summary:
         by_chance = _format_percent(summary["agreement_by_chance"])
@@ -134,13 +134,9 @@ def device_name(trainer: Trainer) -> str:
     return f"{device.type}, {torch.get_num_threads()} threads"
 
 
-def _format_count(value: int | None) -> str:
-    return "-" if value is None else f"{value:,}"
-
-
 def _format_percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.2f} %"
+    return _format(None if value is None else 100 * value, "{:.2f} %")
 
 
-def _format_seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f} s"
+def _format(value: float | None, pattern: str) -> str:
+    return "-" if value is None else pattern.format(value)

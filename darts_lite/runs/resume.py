@@ -28,8 +28,6 @@ SAVED: Mapping[str, Any] = {
     "results": dict | None,
 }
 """Entries of `darts_lite.training.checkpointing.StageCheckpoint.state_dict`, with their types."""
-EVENTS = "events.out.tfevents.*"
-LOCK = ".lock"
 CHANGEABLE = (
     "run.save_every_steps",
     "run.save_every_minutes",
@@ -54,14 +52,8 @@ def find_unfinished_run(runs: Path) -> RunFolder | None:
 def claim(folder: RunFolder, new: bool) -> Iterator[None]:
     """Keeps other runs out of a run's folder, until the end of this process at the latest.
 
-    Deletes the partly written files of a killed process first.
-
-    Args:
-        folder: Folder of the run.
-        new: True for a new run, whose folder must not exist yet.
-
-    Raises:
-        ValueError: if another process uses the folder.
+    Deletes the partly written files of a killed process first. The folder of a `new` run must not
+    exist yet.
     """
     try:
         folder.path.mkdir(parents=True, exist_ok=not new)
@@ -69,7 +61,7 @@ def claim(folder: RunFolder, new: bool) -> Iterator[None]:
         raise ValueError(
             f"another run has begun {folder} at this very moment; start this one again"
         ) from None
-    lock = FileLock(folder.path / LOCK, timeout=0)
+    lock = FileLock(folder.path / ".lock", timeout=0)
     try:
         lock.acquire()
     except Timeout:
@@ -83,16 +75,7 @@ def claim(folder: RunFolder, new: bool) -> Iterator[None]:
 
 
 def check_data(summary: Mapping[str, Any], checksum: int, source: str) -> None:
-    """Checks that the images are those that a run began with.
-
-    Args:
-        summary: Summary of the run.
-        checksum: Checksum of the images.
-        source: Source of the images, for the message.
-
-    Raises:
-        ValueError: if they differ.
-    """
+    """Checks that the images, with a checksum and a source, are those that a run began with."""
     if summary.get("data_checksum", checksum) != checksum:
         raise ValueError(
             f"the run began with other images ({summary.get('data_source')}; now: {source}); set "
@@ -101,11 +84,7 @@ def check_data(summary: Mapping[str, Any], checksum: int, source: str) -> None:
 
 
 def read_settings(folder: RunFolder) -> Mapping[str, Any]:
-    """Returns the settings in a run's ``config.yaml``.
-
-    Raises:
-        ValueError: if the file is damaged.
-    """
+    """Returns the settings in a run's ``config.yaml``."""
     path = folder.config
     try:
         settings = yaml.safe_load(path.read_text())
@@ -125,11 +104,7 @@ def take_chosen_executor(folder: RunFolder, config: Any) -> None:
 
 
 def check_same_settings(folder: RunFolder, config: str) -> None:
-    """Checks that a configuration is that of the run to resume, but for `CHANGEABLE`.
-
-    Raises:
-        ValueError: if settings differ; the message names them.
-    """
+    """Checks that a configuration is that of the run to resume, but for `CHANGEABLE`."""
     then = dict(flatten(read_settings(folder)))
     now = dict(flatten(with_public_paths(yaml.safe_load(config))))
     names = [n for n in sorted(then | now) if then.get(n) != now.get(n) and n not in CHANGEABLE]
@@ -145,8 +120,7 @@ def check_same_settings(folder: RunFolder, config: str) -> None:
 def read_newest_checkpoint(path: Path) -> Checkpoint | None:
     """Returns a stage's newest checkpoint that is intact; None if there is none.
 
-    Args:
-        path: Path of the newest checkpoint; older ones have a number behind its stem.
+    The newest one has the path `path`; older ones have a number behind its stem.
     """
     candidates = [path, *sorted(path.parent.glob(f"{path.stem}-[0-9]*{path.suffix}"))]
     existing = [candidate for candidate in candidates if candidate.is_file()]
@@ -164,30 +138,19 @@ def read_newest_checkpoint(path: Path) -> Checkpoint | None:
 
 
 def check_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Checks the state that `StageCheckpoint` has put into a checkpoint; an empty state passes.
-
-    Raises:
-        ValueError: if an entry is missing or has another type.
-    """
+    """Checks the state that `StageCheckpoint` has put into a checkpoint; an empty state passes."""
     wrong = [name for name, kind in SAVED.items() if not isinstance(state.get(name), kind)]
     if state and wrong:
         raise ValueError(f"{path} cannot be resumed: its {wrong} are missing or were changed")
 
 
 def find_resume_point(stage: str, record: RunRecord) -> Checkpoint | None:
-    """Returns the checkpoint from which to resume a stage, and drops the events after it.
-
-    Args:
-        stage: One of `darts_lite.storage.run_folder.STAGES`.
-        record: Record of the run, with the time at which the stage before ended.
-    """
+    """Returns the checkpoint from which to resume a stage, and drops the events after it."""
     found = read_newest_checkpoint(record.folder.checkpoint(stage))
-    if not record.writes:
-        return found
-    if found is None:
-        forget_events(record.folder.path, record.since, -1)
-    else:
+    if record.writes and found is not None:
         drop_after(found, record.since)
+    elif record.writes:
+        forget_events(record.folder.path, record.since, -1)
     return found
 
 
@@ -195,7 +158,6 @@ def drop_after(checkpoint: Checkpoint, since: float = math.inf) -> None:
     """Drops TensorBoard's events of steps that a run will repeat from a checkpoint on.
 
     Args:
-        checkpoint: Checkpoint of one of the run's stages.
         since: Time of the checkpoint in seconds since 1970, if its content has none.
     """
     content = checkpoint.content
@@ -207,12 +169,12 @@ def forget_events(directory: Path, after: float, step: int) -> None:
     """Drops TensorBoard's events of steps that a run will repeat.
 
     Args:
-        directory: Folder of TensorBoard's files.
         after: Time in seconds since 1970; events up to then stay.
         step: Events with values of steps before this one, counted from 0, stay as well.
     """
-    files = sorted(directory.glob(EVENTS))
+    files = sorted(directory.glob("events.out.tfevents.*"))
     events = [event for file in files for event in LegacyEventFileLoader(str(file)).Load()]
+    events.sort(key=lambda event: event.wall_time)  # names end in numbers: 10 comes before 9
     kept = [e for e in events if e.wall_time <= after or e.step < step and e.HasField("summary")]
     if len(kept) == len(events):
         return

@@ -44,8 +44,7 @@ def search(
     An interrupted search resumes from its newest checkpoint; a finished one only derives.
 
     Args:
-        trainer, model, data: Trainer, model and data of the search.
-        record: Record of the run, whose folder takes the files.
+        record: Its folder takes the files.
         begin_at: Checkpoint of another run to continue from, or None.
 
     Returns:
@@ -140,9 +139,10 @@ def test(trainer: Trainer, model: Retraining, data: ImageData, folder: RunFolder
     report = callback_of(trainer, TestReport)
     if report is not None and report.answers and trainer.is_global_zero:
         save_figure(report.draw(), folder.worst)
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     return {
-        "test_accuracy": _read_metric(trainer, "test/accuracy"),
-        "test_loss": _read_metric(trainer, "test/loss"),
+        "test_accuracy": metrics.get("test/accuracy"),
+        "test_loss": metrics.get("test/loss"),
         **({} if report is None else report.results),
     }
 
@@ -156,10 +156,7 @@ def retrain_and_test(
 ) -> None:
     """Runs the stages ``retraining`` and ``test``, as far as they are not finished.
 
-    Args:
-        trainer, model, data: Trainer, model and data of both stages.
-        record: Record of the run.
-        begin_at: Checkpoint of another run to continue from, or None.
+    A training begins at a checkpoint of another run if one is given.
     """
     folder = record.folder
 
@@ -178,11 +175,6 @@ def multiply_adds(net: torch.nn.Module, image_size: int, channels: int) -> int:
     return int(costs.multiply_adds(net, image))
 
 
-def _read_metric(trainer: Trainer, name: str) -> float | None:
-    value = trainer.callback_metrics.get(name)
-    return None if value is None else float(value)
-
-
 class TrainingOutcome(NamedTuple):
     """Outcome of a training, counted over all interruptions."""
 
@@ -198,10 +190,6 @@ def train(
 ) -> TrainingOutcome:
     """Trains, and rolls back on NaN or infinity if the trainer's callbacks allow it.
 
-    Args:
-        trainer, model, data: Trainer, model and data of the training.
-        resume_from: Checkpoint of the training, or None for its start.
-
     Raises:
         NotFinite: if rollbacks are not allowed, or all are used.
         ValueError: if there is too little memory, or the checkpoint does not fit.
@@ -215,11 +203,8 @@ def train(
             except NotFinite as error:
                 resume_from = _roll_back(trainer, error)
             except LOADING_ERRORS as error:
-                if (
-                    resume_from is None
-                    or FailurePoint.of(trainer).has_trained
-                    or about_memory(error)
-                ):
+                began = FailurePoint.of(trainer).has_trained
+                if resume_from is None or began or about_memory(error):
                     raise
                 raise ValueError(explain_misfit(resume_from, error)) from error
     finite, saving = callback_of(trainer, NonFiniteGuard), callback_of(trainer, StageCheckpoint)
@@ -237,11 +222,7 @@ def callback_of(trainer: Trainer, kind: type[Wanted]) -> Wanted | None:
 
 
 def _roll_back(trainer: Trainer, error: NotFinite) -> Path:
-    """Returns the last good checkpoint, and halves the learning rates from there on.
-
-    Raises:
-        NotFinite: if rollbacks are not allowed, or all are used.
-    """
+    """Returns the last good checkpoint, and halves the learning rates from there on."""
     finite, saving = callback_of(trainer, NonFiniteGuard), callback_of(trainer, StageCheckpoint)
     if finite is None or saving is None or finite.lowered >= finite.rollbacks:
         used = 0 if finite is None else finite.lowered

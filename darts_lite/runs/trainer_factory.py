@@ -46,8 +46,7 @@ class TrainerFactory:
 
     Args:
         settings: Arguments of Lightning's Trainer.
-        run: The group ``run`` of the configuration.
-        verb: The command: fit, validate, test or predict.
+        verb: fit, validate, test or predict.
         version: Number of the run to resume; None begins a new one.
     """
 
@@ -78,12 +77,8 @@ class TrainerFactory:
         """Returns a trainer with the callbacks that its model needs.
 
         Args:
-            model: The module to train.
-            part: Logger for a part of the run; by default the logger of the run.
+            part: Logger for a part of the run; None means the logger of the run.
             overrides: Arguments of Lightning's Trainer that differ for this stage.
-
-        Raises:
-            ValueError: if a setting is not supported.
         """
         settings = copy.deepcopy({k: v for k, v in self.settings.items() if k != "logger"})
         settings |= overrides
@@ -140,9 +135,8 @@ class TrainerFactory:
         stage = "search" if isinstance(model, Search) else "retraining"
         path = folder.checkpoint(stage)
         rolls_back = self.run.on_nonfinite == "rollback"
-        rollbacks = self.run.max_rollbacks if rolls_back else 0
-        callbacks += [SkippedSteps(), NonFiniteGuard(path, rollbacks)]
-        callbacks.append(History(folder.history(stage)))
+        guard = NonFiniteGuard(path, self.run.max_rollbacks if rolls_back else 0)
+        callbacks += [SkippedSteps(), guard, History(folder.history(stage))]
         if stage == "search":
             callbacks += [ArchitectureBoard(), DiscretisationGap()]
             if self.run.max_minutes is not None:
@@ -162,11 +156,7 @@ def listed(value: Any) -> list[Any]:
 
 
 def check_training(model: LightningModule, settings: Mapping[str, Any]) -> None:
-    """Checks that `fit` can train a model, and that the training has an end.
-
-    Raises:
-        ValueError: if not.
-    """
+    """Checks that `fit` can train a model, and that the training has an end."""
     if not isinstance(model, Search | Retraining):
         raise ValueError(
             f"fit does not know {type(model).__name__}; model.class_path must be "
@@ -179,11 +169,7 @@ def check_training(model: LightningModule, settings: Mapping[str, Any]) -> None:
 
 
 def make_trainer(settings: Mapping[str, Any]) -> Trainer:
-    """Returns a trainer.
-
-    Raises:
-        ValueError: if a setting has a type that Lightning does not expect.
-    """
+    """Returns a trainer; raises a ValueError for a setting whose type Lightning does not expect."""
     try:
         return Trainer(**settings)
     except (TypeError, OverflowError) as error:
@@ -191,11 +177,7 @@ def make_trainer(settings: Mapping[str, Any]) -> Trainer:
 
 
 def select_callbacks(callbacks: Sequence[Callback], model: LightningModule) -> list[Callback]:
-    """Returns those callbacks of the configuration that belong to a stage; see `serves`.
-
-    Raises:
-        ValueError: if a callback needs alphas and the model has none.
-    """
+    """Returns those callbacks of the configuration that belong to a stage; see `serves`."""
     found = [callback for callback in callbacks if serves(callback, model)]
     useless = [type(callback).__name__ for callback in found if isinstance(callback, NEED_ALPHAS)]
     if useless and isinstance(model, Exploration):
@@ -213,11 +195,7 @@ def serves(callback: Callback, model: LightningModule) -> bool:
 
 
 def refuse_unsupported(settings: Mapping[str, Any]) -> None:
-    """Refuses trainer settings that do not work with two optimizers.
-
-    Raises:
-        ValueError: if there is one; the message names the setting to use instead.
-    """
+    """Refuses trainer settings that do not work with two optimizers."""
     if settings["gradient_clip_val"] is not None:
         raise ValueError(
             "trainer.gradient_clip_val is not used here; set model.gradient_clip and "

@@ -171,6 +171,20 @@ def test_what_will_be_made_again_is_forgotten(tmp_path: Path) -> None:
     assert steps_of(tmp_path, "retraining/loss") == []
 
 
+def test_events_keep_their_order_whatever_the_names_of_their_files(tmp_path: Path) -> None:
+    for number in (9, 10):
+        (tmp_path / "new").mkdir()
+        write(tmp_path / "new", "loss", range(number, number + 1))
+        (file,) = (tmp_path / "new").iterdir()
+        file.rename(tmp_path / f"events.out.tfevents.1.host.1.{number}")
+        (tmp_path / "new").rmdir()
+    now = time.time()
+    time.sleep(0.01)
+    write(tmp_path, "later", range(20, 21))
+    forget_events(tmp_path, now, 0)
+    assert steps_of(tmp_path, "loss") == [9, 10] and steps_of(tmp_path, "later") == []
+
+
 def test_a_torn_end_is_left_out(tmp_path: Path) -> None:
     write(tmp_path, "loss", range(10))
     (file,) = tmp_path.iterdir()

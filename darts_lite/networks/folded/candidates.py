@@ -101,7 +101,6 @@ class Chains:
     """All candidates of a bank that are chains of stages, computed together.
 
     Args:
-        chains: Stages of each candidate.
         positions: Columns of these candidates in the mixing weights.
     """
 

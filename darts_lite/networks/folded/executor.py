@@ -126,7 +126,6 @@ class Bank:
         Args:
             state: ``(B, C, H, W)``.
             mixing: Mixing weights, ``(edges, candidates)``.
-            running: Collects the batch statistics in training.
 
         Returns:
             Per edge ``(B, C, H', W')``.

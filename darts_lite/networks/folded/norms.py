@@ -70,7 +70,6 @@ def compute_batch_statistics(
         moments: Moments of d, of as many operations or of one that all share.
         matrix: P, ``(operations, C, C_in)``.
         norms: One per operation.
-        running: Collects the statistics of the batch.
     """
     count = joint_count(moments.rows[0].shape[1])
     mean, scale, variance = _StatisticsBehind.apply(matrix, moments.mean, moments.covariance)
