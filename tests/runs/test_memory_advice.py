@@ -17,7 +17,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 import torch
-from darts_lite.cli.main import main
+from darts_lite.cli.lightning_cli import main
 torch.set_num_threads(1)
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 limit = pages * resource.getpagesize() + int(sys.argv[1]) * 2**20
