@@ -146,7 +146,7 @@ def test_names_of_operations() -> None:
 CHILD = """
 import torch
 from darts_lite import ArchitectureSearch, SearchSpace
-from darts_lite.operations import OPERATIONS
+from darts_lite.space.operations import OPERATIONS
 for channels in range(1, 8):
     for nodes in (1, 2):
         space = SearchSpace(tuple(OPERATIONS), nodes, channels=channels, cells=3)
