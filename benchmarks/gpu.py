@@ -55,10 +55,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def check(options: argparse.Namespace) -> None:
     """Ends with one line if something is missing, and makes all paths absolute."""
     import torch
-    from measuring import refuse
+    from measuring import check_output, refuse
 
     from darts_lite.data.datasets import DATASETS, find_root
-    from darts_lite.storage.atomic_files import write_text
 
     if options.device == "cuda" and not torch.cuda.is_available():
         refuse("--device cuda needs a GPU, and torch finds none here")
@@ -73,10 +72,7 @@ def check(options: argparse.Namespace) -> None:
     options.out = options.out.resolve()
     if not options.minutes > 0:
         refuse(f"--minutes must be above 0, got {options.minutes}")
-    try:
-        write_text(options.out, "{}\n")  # better now than after the first job
-    except OSError as error:
-        refuse(f"--out: {error}")
+    check_output("--out", options.out)
 
 
 def describe(options: argparse.Namespace) -> dict[str, Any]:

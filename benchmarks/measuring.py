@@ -45,6 +45,18 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}{place}"
 
 
+def check_output(option: str, path: Path) -> None:
+    """Ends with one line if a file cannot be written, better now than after hours."""
+    new = not path.exists()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a").close()
+    except OSError as error:
+        refuse(f"{option}: cannot write {path}: {error.strerror}")
+    if new:
+        path.unlink()
+
+
 def refuse(problem: str, status: int = 2) -> NoReturn:
     """Ends with one line on standard error."""
     print(problem, file=sys.stderr)

@@ -28,6 +28,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from measuring import check_output
 from mnist_report import plot, report
 from mnist_rows import PRESETS, RANDOM_NETS, SMALL_IMAGES, Row, Runs
 from trials import read
@@ -60,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--part", default="0/1", help="k/n: every n-th row from number k on")
     parser.add_argument("--plot", type=Path, help="picture to write")
     options = parser.parse_args(arguments)
+    check_output("--results", options.results)
+    if options.plot:
+        check_output("--plot", options.plot)
     if options.threads:
         torch.set_num_threads(options.threads)
     runs = Runs(options.logs, options.results, options.root)

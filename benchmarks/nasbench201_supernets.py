@@ -31,6 +31,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import seed_everything
+from measuring import check_output
 from quiet import quiet_trainer
 from search_step import table
 from trials import read
@@ -168,6 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda needs a GPU, and torch finds none here")
+    check_output("--results", options.results)
     found = read(options.results)
     done = {(line["algorithm"], line["seed"]) for line in found}
     for seed in range(options.seeds):

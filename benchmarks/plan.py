@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from measuring import check_output
 from search_step import table
 
 WATCHED = """
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--config", default="mnist")
     parser.add_argument("--times", type=int, default=1)
     options, others = parser.parse_known_args(arguments)
+    check_output("--results", options.results)
     lines = []
     for _ in range(options.times):
         with tempfile.TemporaryDirectory() as folder:

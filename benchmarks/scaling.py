@@ -36,6 +36,7 @@ from typing import Any
 import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
+from measuring import check_output
 from search_step import MIB, add_settings, describe, read_settings, spread, table
 from systems import CLASSES, OWN, Batches, Settings, Step, Worker, digits, refuse
 from torch import Tensor, nn
@@ -258,6 +259,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.plot and options.plot.suffix.lower() not in (".png", ".svg"):
         refuse(f"--plot is written as .png or .svg, got {options.plot}")
+    if options.plot:
+        check_output("--plot", options.plot)
     base = read_settings(options, darts_space(cells=4))
     planned = plan(options, base)
     largest = max(base.batch, *planned.get("batch", ()), 1)

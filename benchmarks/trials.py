@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import torch
 from lightning.pytorch import seed_everything
+from measuring import check_output
 from quiet import quiet_trainer
 
 from darts_lite import Augmentation, ImageData
@@ -139,6 +140,7 @@ def fill(trials: Mapping[str, Trial], options: argparse.Namespace) -> list[dict[
         trials: By name.
         options: See `parser`.
     """
+    check_output("--results", options.results)
     warnings.simplefilter("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     if options.threads:

@@ -1,17 +1,21 @@
 """The benchmark commands run, on a small scale."""
 
 import json
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
 import ablation
 import agreement
 import depthwise
+import mnist
 import mnist_nets
 import nasbench201
 import nasbench201_supernets
+import plan
 import planted
 import pytest
+import scaling
 import second_order
 import skeletons
 import torch
@@ -154,3 +158,32 @@ def test_nets_of_a_comparison_at_equal_time_have_names_of_their_own() -> None:
         assert all(epochs > 0 for _, epochs in trials.values())
         for architecture, _ in trials.values():
             assert skeletons.searched(architecture)(skeletons.SHIFTED).net.architecture
+
+
+@pytest.mark.parametrize(
+    ("main", "option", "arguments"),
+    [
+        (mnist.main, "--results", ["--logs", "logs"]),
+        (mnist.main, "--plot", ["--logs", "logs", "--results", "results.jsonl"]),
+        (nasbench201_supernets.main, "--results", []),
+        (plan.main, "--results", []),
+        (ablation.main, "--results", []),
+        (scaling.main, "--plot", []),
+    ],
+)
+def test_a_result_that_cannot_be_written_is_told_before_the_work(
+    main: Callable[[list[str]], None],
+    option: str,
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "there.png"
+    folder.mkdir()
+    with pytest.raises(SystemExit) as caught:
+        main([*arguments, option, str(folder)])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == f"{option}: cannot write {folder}: Is a directory\n"
+    assert list(tmp_path.iterdir()) == [folder]

@@ -121,13 +121,13 @@ class Planner:
         return self._make_stage(
             model,
             watch,
-            limit=None if minutes is None else 60 * minutes,
             name="search",
             batch_size=self.data.hparams["search_batch_size"],
             epochs=epochs,
             warmup_epochs=min(warmup, epochs),
             once=once,
             times=self.run.seeds,
+            limit=None if minutes is None else 60 * minutes,
         )
 
     def measure_executors(self, model: LightningModule, trainer: Trainer) -> Executors | None:
@@ -162,27 +162,42 @@ class Planner:
         return self._make_stage(
             model,
             watch,
-            limit=None,
             name="retraining",
             batch_size=self.data.hparams["batch_size"],
             epochs=epochs,
             warmup_epochs=0.0,
             once=once,
             times=times,
+            limit=None,
         )
 
     def _make_stage(
-        self, model: Measurable, watch: Stopwatch, limit: float | None, **about: Any
+        self,
+        model: Measurable,
+        watch: Stopwatch,
+        *,
+        name: str,
+        batch_size: int,
+        epochs: int,
+        warmup_epochs: float,
+        once: float,
+        times: int,
+        limit: float | None,
     ) -> Stage:
         """Builds a stage from two measured epochs, with a limit in seconds beside the trainer's."""
         limits = [limit, Timer(self.settings["max_time"]).time_remaining()]
         steps, interval = watch.lengths["train"], self.settings["val_check_interval"]
         number = steps / interval if isinstance(interval, int) else 1 / (interval or 1.0)
         return Stage(
-            **about,
+            name=name,
+            batch_size=batch_size,
+            epochs=epochs,
+            warmup_epochs=warmup_epochs,
+            once=once,
+            times=times,
             parameters=sum(p.numel() for p in model.parameters()),
-            images=about["batch_size"],
-            largest_batch=about["batch_size"],
+            images=batch_size,
+            largest_batch=batch_size,
             steps=steps,
             step=watch.step(1),
             warmup_step=watch.step(0),

@@ -122,8 +122,9 @@ def read_newest_checkpoint(path: Path) -> Checkpoint | None:
 
     The newest one has the path `path`; older ones have a number behind its stem.
     """
-    candidates = [path, *sorted(path.parent.glob(f"{path.stem}-[0-9]*{path.suffix}"))]
-    existing = [candidate for candidate in candidates if candidate.is_file()]
+    older = path.parent.glob(f"{path.stem}-[0-9]*{path.suffix}")
+    by_number = sorted(older, key=lambda one: (len(one.name), one.name))  # -2 before -10
+    existing = [candidate for candidate in (path, *by_number) if candidate.is_file()]
     for candidate in existing:
         try:
             checkpoint = Checkpoint.read(candidate)

@@ -3,11 +3,10 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation import costs
@@ -25,11 +24,10 @@ from darts_lite.storage.atomic_files import written_whole
 from darts_lite.storage.checkpoints import LOADING_ERRORS, Checkpoint, describe_data, explain_misfit
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import RunRecord
+from darts_lite.training.callbacks import callback_of
 from darts_lite.training.checkpointing import StageCheckpoint, saved_state
 from darts_lite.training.memory import about_memory
 from darts_lite.training.nonfinite import NonFiniteGuard, NotFinite
-
-Wanted = TypeVar("Wanted", bound=Callback)
 
 
 def search(
@@ -213,12 +211,6 @@ def train(
     if saving is None:
         return TrainingOutcome(time.monotonic() - start, metrics, rollbacks)
     return TrainingOutcome(saving.seconds, saving.metrics | metrics, rollbacks)
-
-
-def callback_of(trainer: Trainer, kind: type[Wanted]) -> Wanted | None:
-    """Returns a trainer's first callback of a class; None if it has none."""
-    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    return next((one for one in callbacks if isinstance(one, kind)), None)
 
 
 def _roll_back(trainer: Trainer, error: NotFinite) -> Path:

@@ -135,6 +135,11 @@ def test_a_broken_checkpoint_gives_way_to_the_one_before(
     torch.save(CHECKPOINT, tmp_path / "last-1.ckpt")
     found = read_newest_checkpoint(path)
     assert found is not None and found.path == tmp_path / "last-1.ckpt"
+    (tmp_path / "last-1.ckpt").unlink()
+    for number in (2, 10):  # the higher number is the older one
+        torch.save(CHECKPOINT, tmp_path / f"last-{number}.ckpt")
+    found = read_newest_checkpoint(path)
+    assert found is not None and found.path == tmp_path / "last-2.ckpt"
     assert "not a readable checkpoint" in capsys.readouterr().out
     torch.save(CHECKPOINT, path)
     found = read_newest_checkpoint(path)

@@ -15,11 +15,12 @@ from darts_lite.derivation.budget import WithinBudget
 from darts_lite.networks.net import Net
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import stages
-from darts_lite.runs.stages import callback_of, multiply_adds, train
+from darts_lite.runs.stages import multiply_adds, train
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.space.architecture import Architecture
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import RunRecord
+from darts_lite.training.callbacks import callback_of
 from darts_lite.training.checkpointing import AtomicCheckpointIO, StageCheckpoint
 from darts_lite.training.nonfinite import NonFiniteGuard, NotFinite
 

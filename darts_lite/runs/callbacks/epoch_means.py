@@ -8,6 +8,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from darts_lite.training.callbacks import callback_of
+
 
 class EpochMeans(Callback):
     """Averages the losses and accuracies of an epoch's training batches.
@@ -49,7 +51,5 @@ class EpochMeans(Callback):
 def collect_metrics(trainer: Trainer) -> dict[str, float]:
     """Returns all metrics of a trainer by name, with the epoch's means if it has any."""
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, EpochMeans):
-            metrics |= callback.means
-    return metrics
+    epoch = callback_of(trainer, EpochMeans)
+    return metrics if epoch is None else metrics | dict(epoch.means)

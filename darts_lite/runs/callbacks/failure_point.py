@@ -5,6 +5,8 @@ from typing import Any
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 
+from darts_lite.training.callbacks import callback_of
+
 
 class FailurePoint(Callback):
     """Distinguishes errors of loading a checkpoint, of training and of evaluation.
@@ -20,8 +22,7 @@ class FailurePoint(Callback):
     @classmethod
     def of(cls, trainer: Trainer) -> "FailurePoint":
         """Returns the trainer's failure point, or a new one if it has none."""
-        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
-        return next((one for one in callbacks if isinstance(one, cls)), cls())
+        return callback_of(trainer, cls) or cls()
 
     def setup(self, trainer: Trainer, *_: Any, **__: Any) -> None:
         """Forgets an earlier training."""

@@ -12,9 +12,9 @@ from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import stages
 from darts_lite.runs.callbacks.test_report import WORST
 from darts_lite.runs.callbacks.test_report import TestReport as Report  # pytest takes Test*
-from darts_lite.runs.stages import callback_of
 from darts_lite.space.encoding import any_architecture
 from darts_lite.storage.run_folder import RunFolder
+from darts_lite.training.callbacks import callback_of
 from darts_lite.training.checkpointing import AtomicCheckpointIO
 
 
