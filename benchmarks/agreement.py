@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from darts_lite import Architecture, ArchitectureSearch
-from darts_lite.space.genotype import state_name
+from darts_lite import Architecture, ArchitectureSearch, SearchSpace
+from darts_lite.space.cells.genotype import state_name
 
 Edge = tuple[str, str, str]  # kind of cell, node, source
 
@@ -25,13 +25,16 @@ def decisions(run: Path) -> dict[Edge, tuple[str, bool]]:
     search = ArchitectureSearch.load_from_checkpoint(
         run / "checkpoints" / "last.ckpt", map_location="cpu", weights_only=True
     )
-    inputs = search.space.skeleton.inputs
-    kept = set(kept_edges(search.derive()))
+    space, derived = search.space, search.derive()
+    if not (isinstance(space, SearchSpace) and isinstance(derived, Architecture)):
+        raise ValueError(f"{run} did not search cells")
+    inputs = space.skeleton.inputs
+    kept = set(kept_edges(derived))
     found: dict[Edge, tuple[str, bool]] = {}
     for kind, shares in search.shares().items():
-        for state, rows in enumerate(shares.split(search.space.edges_per_node), inputs):
+        for state, rows in enumerate(shares.split(space.edges_per_node), inputs):
             for source, row in enumerate(rows):
-                choices = dict(zip(search.space.candidates, row.tolist(), strict=True))
+                choices = dict(zip(space.candidates, row.tolist(), strict=True))
                 choices.pop("none", None)
                 best = max(choices, key=lambda name: choices[name])
                 edge = kind, state_name(state, inputs), state_name(source, inputs)

@@ -18,13 +18,14 @@ from systems import CLASSES, digits
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from darts_lite.networks.cells.mixed import Executor, Literal
 from darts_lite.networks.folded.executor import Folded
-from darts_lite.networks.supernet import Executor, Literal, Supernet
+from darts_lite.networks.supernet import Supernet
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.bilevel import SecondOrder, weights_of
 from darts_lite.search.cuda_graphs import Graphed
 from darts_lite.search.supernet_loss import SupernetLoss
-from darts_lite.space.search_space import SearchSpace, darts_space, mnist_space
+from darts_lite.space.cells.search_space import SearchSpace, darts_space, mnist_space
 from darts_lite.training.optimizers import darts_sgd
 from darts_lite.training.signals import Stopped
 

@@ -13,7 +13,7 @@ from typing import Any
 from gpu_record import Figures, Record
 from systems import OWN, Batches, Settings, Step, Worker, digits
 
-from darts_lite.space.search_space import darts_space
+from darts_lite.space.cells.search_space import darts_space
 
 STAGE = 2
 PRECISIONS = ("bf16", "32")

@@ -21,9 +21,9 @@ from trials import read
 
 from darts_lite import Architecture, SearchSpace
 from darts_lite.derivation.consensus import random_architectures
-from darts_lite.derivation.costs import CostTable, parameters
+from darts_lite.derivation.costs import measure_costs
 from darts_lite.networks.net import Net
-from darts_lite.space.encoding import any_architecture
+from darts_lite.space.protocol import AnyArchitecture
 
 HERE = Path(__file__).resolve().parent
 CONFIGS = HERE.parent / "configs"
@@ -190,15 +190,15 @@ def alone(train: Callable[..., dict[str, Any]], *args: Any, **settings: Any) -> 
         return process.submit(train, *args, **settings).result()
 
 
-def random_like(space: SearchSpace, size: float, count: int) -> list[Architecture]:
+def random_like(space: SearchSpace, size: float, count: int) -> list[AnyArchitecture]:
     """The first architectures of a fixed draw that have about so many parameters.
 
     Raises:
         ValueError: if there are fewer.
     """
-    costs = CostTable.measure(space, parameters, 1, 10, 28)
-    drawn = random_architectures(space, DRAWS, Random(0), any_architecture(space))
-    like = [each for each in drawn if abs(costs.of(each) / size - 1) <= LIKE]
+    costs = measure_costs(space, "parameters", 1, 10, 28)
+    drawn = random_architectures(space, DRAWS, Random(0), space.first_architecture())
+    like = [each for each in drawn if abs(costs.of(each.choices) / size - 1) <= LIKE]
     if len(like) < count:
         raise ValueError(
             f"only {len(like)} of {len(drawn)} random nets have about {size:.0f} weights"

@@ -25,8 +25,8 @@ from darts_lite.search.exploration.strategies import (
     Strategy,
     explore,
 )
-from darts_lite.space.encoding import Point
-from darts_lite.space.nasbench201 import DATASETS, OPERATIONS, Result, read_table, write_cell
+from darts_lite.space.cells.nasbench201 import DATASETS, OPERATIONS, Result, read_table, write_cell
+from darts_lite.space.groups import Point
 
 NODES = 3
 SIZES = (len(OPERATIONS),) * (NODES * (NODES + 1) // 2)

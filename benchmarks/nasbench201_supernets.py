@@ -48,7 +48,7 @@ from darts_lite import (
     SharedWeights,
     nasbench201_space,
 )
-from darts_lite.space.nasbench201 import read_table
+from darts_lite.space.cells.nasbench201 import read_table
 
 WARMUP_EPOCHS = 0.5
 
@@ -120,7 +120,7 @@ def search(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     start = time.monotonic()
     trainer.fit(model, datamodule=data)
     architecture = model.derive()
-    names = [operation for node in architecture.cells["normal"] for operation, _ in node]
+    names = [operation for node in architecture.choices["normal"] for operation, _ in node]
     return {
         "algorithm": name,
         "seed": seed,

@@ -56,7 +56,8 @@ def planted_space() -> SearchSpace:
 def found_share(search: ArchitectureSearch) -> float:
     """Share of all edges whose strongest candidate is the convolution."""
     best = torch.cat([shares.argmax(dim=-1) for shares in search.shares().values()])
-    return float((best == search.space.candidates.index(USEFUL)).float().mean())
+    useful = search.space.groups["normal"].options.index(USEFUL)
+    return float((best == useful).float().mean())
 
 
 def sgd(parameters: object) -> torch.optim.Optimizer:

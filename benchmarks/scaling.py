@@ -43,8 +43,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from darts_lite.networks.supernet import Supernet
-from darts_lite.plots.cells import save
-from darts_lite.space.search_space import darts_space
+from darts_lite.plots.architectures import save
+from darts_lite.space.cells.search_space import darts_space
 
 CANDIDATES = (
     "none",

@@ -41,7 +41,12 @@ import torch
 from systems import OWN, PEERS, PRECISIONS, Batches, Settings, Step, Worker, digits, refuse
 
 from darts_lite.search.executors import faster
-from darts_lite.space.search_space import SearchSpace, darts_space, mnist_space, nasbench201_space
+from darts_lite.space.cells.search_space import (
+    SearchSpace,
+    darts_space,
+    mnist_space,
+    nasbench201_space,
+)
 
 SPACES = {"darts": darts_space(), "mnist": mnist_space(), "nasbench201": nasbench201_space()}
 SIZES = ("channels", "cells", "nodes")

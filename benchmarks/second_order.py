@@ -30,7 +30,7 @@ from darts_lite.search.bilevel import (
     weights_of,
 )
 from darts_lite.search.supernet_loss import SupernetLoss
-from darts_lite.space.search_space import darts_space
+from darts_lite.space.cells.search_space import darts_space
 from darts_lite.training.optimizers import darts_sgd
 
 WAYS: dict[str, ArchitectureGradient] = {

@@ -23,7 +23,7 @@ from search_step import table
 from trials import MakeNet, Recipe, Trial, fill, means, parser
 
 from darts_lite import Architecture, Retraining, SkeletonSettings
-from darts_lite.space.genotype import Cell
+from darts_lite.space.cells.genotype import Cell
 
 CHAIN: Cell = (
     (("dw_conv_3x3", 0),),

@@ -26,13 +26,14 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate
 
 from darts_lite.data.datasets import find_root, find_spec, load, stratified_order
+from darts_lite.networks.cells.mixed import Executor, Literal
 from darts_lite.networks.folded.executor import Folded
-from darts_lite.networks.supernet import Executor, Literal, Supernet
+from darts_lite.networks.supernet import Supernet
 from darts_lite.search.bilevel import frozen, gradients_of
 from darts_lite.search.cuda_graphs import Step as Gradients
 from darts_lite.search.cuda_graphs import graphed
 from darts_lite.search.executors import EXECUTORS, faster
-from darts_lite.space.search_space import SearchSpace, darts_space
+from darts_lite.space.cells.search_space import SearchSpace, darts_space
 from darts_lite.training.optimizers import darts_adam, darts_sgd
 
 OWN = ("auto", "folded", "literal", "graphed", "compiled")

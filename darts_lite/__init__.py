@@ -4,15 +4,16 @@ The folders, each of which imports only from those above it:
 
 - ``storage``: what lies on disk, whole files, safe checkpoints, the run's folder and its records;
 - ``distributed``: several processes that train as one;
-- ``space``: what may be chosen, and what was chosen;
+- ``space``: what may be chosen, and what was chosen, in ``cells`` the first kind of space;
 - ``data``: images in batches on the training device;
 - ``training``: what a search and a retraining share;
-- ``networks``: the skeleton, the supernet and the discrete net, in ``folded`` the fast executor;
+- ``networks``: the supernet and the discrete net, in ``cells`` those of cells, in ``folded`` their
+  fast executor;
 - ``derivation``: from shares to an architecture, by costs, rules, budgets and consensus;
 - ``search``: the bilevel search, in ``exploration`` searches without gradients, in ``callbacks``
   safeguards and selection;
 - ``retraining``: trains and tests the discrete net;
-- ``plots``: drawings of cells, runs and predictions;
+- ``plots``: drawings of architectures, runs and predictions;
 - ``export``: the net for other programs;
 - ``runs``: one run of ``fit``, in ``callbacks`` what it records;
 - ``planning``: what a run will take, measured before it starts;

@@ -4,10 +4,11 @@ from .data.image_data import ImageData
 from .derivation.budget import WithinBudget
 from .derivation.rules import SkipLimit, Strongest, derive
 from .export.inference import Answer, load_answer
+from .networks.cells.mixed import Literal
+from .networks.cells.sampled import Sampled
 from .networks.folded.executor import Folded
 from .networks.net import Net
-from .networks.sampled import Sampled
-from .networks.supernet import Literal, Supernet
+from .networks.supernet import Supernet
 from .retraining.retraining import Retraining
 from .search.architecture_search import ArchitectureSearch
 from .search.bilevel import FirstOrder, SecondOrder
@@ -21,15 +22,10 @@ from .search.exploration.exploration import Exploration
 from .search.exploration.strategies import Evolution, LocalSearch, RandomSearch
 from .search.regularizers import BetaDecay, DirichletAnchor, ZeroOne
 from .search.relaxations import Concrete, Dirichlet, GumbelMax, Sigmoid, Softmax
-from .space.architecture import ARCHITECTURES, Architecture
+from .space.cells.architecture import ARCHITECTURES, Architecture
+from .space.cells.search_space import SearchSpace, darts_space, mnist_space, nasbench201_space
+from .space.cells.skeleton_settings import SkeletonSettings
 from .space.operations import OPERATIONS
-from .space.search_space import (
-    SearchSpace,
-    SkeletonSettings,
-    darts_space,
-    mnist_space,
-    nasbench201_space,
-)
 from .training.optimizers import darts_adam, darts_sgd
 
 __all__ = [

@@ -18,8 +18,11 @@ from torch import Tensor
 
 from darts_lite.cli.lightning_cli import main
 from darts_lite.data.datasets import DATASETS
-from darts_lite.space.architecture import Architecture
-from darts_lite.space.search_space import SearchSpace
+from darts_lite.derivation.costs import measure_costs
+from darts_lite.space.cells.architecture import Architecture
+from darts_lite.space.cells.search_space import SearchSpace
+from darts_lite.space.cost_tables import CostTable
+from darts_lite.space.protocol import Space
 
 parsed_digits = functools.cache(mnist_data)
 
@@ -31,6 +34,13 @@ SMALL = SearchSpace(
     reductions=(1,),
     stem="conv3x3_stride2",
 )
+
+
+def cost_table(space: Space, cost: str, in_channels: int = 1, side: int = 13) -> CostTable:
+    """The costs of a space's architectures for ten classes."""
+    costs = measure_costs(space, cost, in_channels, 10, side)
+    assert isinstance(costs, CostTable)
+    return costs
 
 
 QUICK: dict[str, Any] = {

@@ -18,12 +18,12 @@ import trials
 import yaml
 from run_helpers import QUICK
 
-from darts_lite import Architecture
 from darts_lite.networks.net import Net
-from darts_lite.space.search_space import mnist_space
+from darts_lite.space.cells.search_space import mnist_space
+from darts_lite.space.protocol import AnyArchitecture
 
 
-def size(architecture: Architecture) -> int:
+def size(architecture: AnyArchitecture) -> int:
     with torch.device("meta"):
         return sum(p.numel() for p in Net(architecture, 1, 10).parameters())
 

@@ -23,7 +23,7 @@ from run_helpers import SMALL, quiet_trainer
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.search.architecture_search import ArchitectureSearch
-from darts_lite.space.nasbench201 import COLUMNS
+from darts_lite.space.cells.nasbench201 import COLUMNS
 
 
 def test_planted_prints_a_row_per_setting(

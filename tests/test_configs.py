@@ -7,7 +7,7 @@ import pytest
 from darts_lite.cli.lightning_cli import DartsCLI
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch
-from darts_lite.space.search_space import darts_space, mnist_space
+from darts_lite.space.cells.search_space import darts_space, mnist_space
 
 PRESETS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 

@@ -24,9 +24,8 @@ from run_helpers import SMALL
 from darts_lite.cli.lightning_cli import main
 from darts_lite.networks.net import Net
 from darts_lite.retraining.retraining import Retraining
-from darts_lite.space.architecture import ARCHITECTURES, Architecture
-from darts_lite.space.encoding import any_architecture
-from darts_lite.space.search_space import SearchSpace
+from darts_lite.space.cells.architecture import ARCHITECTURES, Architecture
+from darts_lite.space.cells.search_space import SearchSpace
 from darts_lite.storage.checkpoints import Checkpoint
 
 # What a user only sees as a warning is no refusal.
@@ -176,7 +175,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 # ---------------------------------------------------------------------- architecture files
 
-VALID = any_architecture(SMALL).to_dict()
+VALID = SMALL.first_architecture().to_dict()
 ARCHITECTURES_MUTATED = mutations(VALID, 200)
 ARCHITECTURE_BYTES = 50
 

@@ -12,10 +12,12 @@ FLOORS = (
     "storage",
     "distributed",
     "space",
+    "space/cells",
     "data",
     "training",
-    "networks",
+    "networks/cells",
     "networks/folded",
+    "networks",
     "derivation",
     "search",
     "search/exploration",
@@ -87,6 +89,27 @@ def test_imports_go_down_only(capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         for floor, above in arrows.items():
             print(f"\n{floor} <- {', '.join(sorted(above, key=FLOORS.index)) or '-'}", end="")
+
+
+OF_CELLS = ("space/cells", "networks/cells", "networks/folded")
+ASKING = {
+    "networks.kinds": "names all kinds",
+    "networks.supernet": "takes an executor",
+    "search.executors": "chooses one",
+    "search.architecture_search": "takes an executor",
+    "search.exploration.exploration": "takes an executor",
+    "search.exploration.evaluators": "looks up a table of NAS-Bench-201",
+    "plots.run_history": "reads histories of versions that knew only cells",
+    "cli.parsing": "reads spaces without a class path, which are of cells",
+}
+"""What may import from the rooms of cells, one kind of space, and why."""
+
+
+def test_nothing_else_knows_of_cells() -> None:
+    for floor in set(FLOORS) - set(OF_CELLS):
+        for path in modules(floor):
+            if any(floor_of(source) in OF_CELLS for source in imports(path)):
+                assert place(path) in ASKING
 
 
 def test_folders_and_modules_stay_small() -> None:

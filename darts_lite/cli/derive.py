@@ -12,12 +12,13 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from darts_lite.derivation.budget import DERIVATIONS, WithinBudget
 from darts_lite.derivation.rules import Derivation, derive, rule_from
+from darts_lite.networks.kinds import read_architecture
 from darts_lite.networks.net import Net
-from darts_lite.plots.cells import check_ending, draw_comparison, save
+from darts_lite.plots.architectures import check_ending, draw_comparison, save
 from darts_lite.retraining.from_search import architecture_in
 from darts_lite.search.architecture_search import ArchitectureSearch
-from darts_lite.space.architecture import Architecture
-from darts_lite.space.differences import in_words
+from darts_lite.space.differences import describe_differences
+from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.checkpoints import Checkpoint
 
 
@@ -47,8 +48,7 @@ def run(options: argparse.Namespace) -> None:
     else:
         found.save(options.output)
         print(f"{options.output}: {found.genotype()}")
-    size, skeleton = _describe_size(found, checkpoint), found.skeleton
-    print(f"{size}, {skeleton.cells} cells of {skeleton.channels} channels")
+    print(f"{_describe_size(found, checkpoint)}, {found.size}")
 
 
 def read_rule(text: str | None, parameters: int | None) -> Derivation | None:
@@ -83,7 +83,7 @@ def read_rule(text: str | None, parameters: int | None) -> Derivation | None:
 
 def derive_architecture(
     checkpoint: Checkpoint, rule: Derivation | None = None, trusted: Collection[str] = ()
-) -> Architecture:
+) -> AnyArchitecture:
     """Derives an architecture from a search's checkpoint, by the search's rule or another one.
 
     The architecture has the skeleton of the net to be retrained, as far as a budget gives it.
@@ -122,7 +122,7 @@ def check_replaceable(path: str | Path) -> None:
     """Checks that a path is free, or holds an architecture, which may be replaced."""
     if Path(path).exists():
         try:
-            Architecture.load(path)
+            read_architecture(Path(path))
         except (FileNotFoundError, ValueError):
             raise ValueError(
                 f"{path} exists and is not an architecture; choose another --output"
@@ -141,7 +141,7 @@ def compare(
     """
     files = [Checkpoint.read(each) if each.endswith(".ckpt") else None for each in (first, second)]
     pair = tuple(
-        Architecture.of(name) if file is None else derive_architecture(file, None, trusted)
+        read_architecture(name) if file is None else derive_architecture(file, None, trusted)
         for name, file in zip((first, second), files, strict=True)
     )
     checkpoint = files[0] or files[1]  # both are counted for the same data
@@ -149,7 +149,7 @@ def compare(
         print(f"{letter}: {name}: {_describe_size(each, checkpoint)}")
     if picture is not None:
         save(draw_comparison(*pair), picture)
-    print("\n".join(in_words(*pair)) or "They are the same.")
+    print("\n".join(describe_differences(*pair)) or "They are the same.")
     if picture is not None:
         print(f"Drawn in {picture}")
 
@@ -165,7 +165,7 @@ def build_custom_parts(
             yield name, getattr(import_module(module), kind)(**described.get("init_args", {}))
 
 
-def _describe_size(architecture: Architecture, checkpoint: Checkpoint | None) -> str:
+def _describe_size(architecture: AnyArchitecture, checkpoint: Checkpoint | None) -> str:
     """Returns the number of the net's parameters, in words, for the data of a checkpoint."""
     settings = {} if checkpoint is None else checkpoint.settings
     sizes = settings.get("in_channels", 1), settings.get("num_classes", 10)

@@ -10,7 +10,8 @@ from torch import Tensor
 from darts_lite.data.image_data import ImageData
 from darts_lite.export.formats import FORMATS, About, _not_installed, export
 from darts_lite.export.inference import load_answer
-from darts_lite.export.standalone import SIGNATURE, is_plain
+from darts_lite.export.standalone import SIGNATURE
+from darts_lite.space.operation_code import is_plain
 from darts_lite.storage.atomic_files import made_folder
 
 PLAIN = ("pt2", "safetensors", "python")

@@ -17,7 +17,7 @@ import darts_lite
 from darts_lite.cli.errors import stop
 from darts_lite.cli.presets import names
 from darts_lite.runs.settings import RunSettings
-from darts_lite.space.search_space import SearchSpace
+from darts_lite.space.cells.search_space import SearchSpace
 from darts_lite.storage.checkpoints import CHANGED, Checkpoint, flatten
 from darts_lite.storage.components import with_public_paths
 from darts_lite.storage.user_modules import makes_class

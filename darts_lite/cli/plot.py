@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 
 from darts_lite.cli.compare import find_runs
-from darts_lite.plots.cells import draw_architecture, save
+from darts_lite.networks.kinds import read_architecture
+from darts_lite.plots.architectures import draw_architecture, save
+from darts_lite.plots.run_history import StageHistory, read_history
 from darts_lite.plots.runs import animate, draw_costs, draw_curves, draw_film
-from darts_lite.space.architecture import Architecture
 from darts_lite.storage.atomic_files import made_folder
 from darts_lite.storage.run_folder import STAGES, RunFolder
-from darts_lite.storage.run_history import StageHistory, read_history
 
 
 def run(options: argparse.Namespace) -> None:
@@ -59,7 +59,7 @@ def _read_stages(folder: RunFolder) -> dict[str, StageHistory]:
 def _draw(what: str, folder: RunFolder, path: Path) -> None:
     match what:
         case "cells":
-            save(draw_architecture(Architecture.load(folder.architecture)), path)
+            save(draw_architecture(read_architecture(folder.architecture)), path)
         case "alphas":
             save(draw_film(_read_stages(folder)["search"]), path)
         case "animation":

@@ -1,18 +1,17 @@
 """Finds the best architecture whose net stays within limits on its costs."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from darts_lite.derivation.costs import COSTS, CostTable, kept_costs
-from darts_lite.derivation.pareto import find_best, list_options, sum_least_costs
-from darts_lite.derivation.rules import Cells, Rule, SkipLimit, Strongest
-from darts_lite.space.architecture import Architecture
-from darts_lite.space.encoding import any_architecture
-from darts_lite.space.search_space import SearchSpace
+from darts_lite.derivation.costs import kept_costs, measure_costs
+from darts_lite.derivation.rules import Rule, SkipLimit, Strongest
+from darts_lite.space.cost_tables import Bound, Costs
+from darts_lite.space.groups import Choices
+from darts_lite.space.protocol import AnyArchitecture, Space
 
 ANY_SIZE = 32
 """Image size in pixels for counting parameters, whose number is the same for every size."""
@@ -38,8 +37,8 @@ class Limit(NamedTuple):
 class WithinBudget(Rule):
     """Derives the architecture with the largest product of shares whose net is within a budget.
 
-    Without a limit it keeps the same edges as `Strongest`. The search is exact: it merges the
-    options of node after node, and drops those that another option beats in score and all costs.
+    Without a limit it keeps the same edges as `Strongest`. The result is exact, see
+    `darts_lite.space.pareto`.
 
     Args:
         parameters: Largest number of parameters of the net; None sets no limit.
@@ -118,24 +117,21 @@ class WithinBudget(Rule):
     def in_skeleton_of(self, other: Rule) -> "WithinBudget":
         return self if self.skeleton else replace(self, **other.skeleton)
 
-    def retrained_space(self, space: SearchSpace) -> SearchSpace:
-        frame = any_architecture(space).with_skeleton(**self.skeleton).skeleton
-        if frame.kinds != space.skeleton.kinds:
-            raise ValueError(
-                f"the net to retrain has {' and '.join(frame.kinds)} cells, but the search has "
-                f"{' and '.join(space.skeleton.kinds)} cells; choose other cells or reductions"
-            )
-        return replace(space, **{**asdict(frame), "reductions": frame.reduction_cells})
+    def retrained_space(self, space: Space) -> Space:
+        return space.with_skeleton(**self.skeleton)
 
-    def admits(self, space: SearchSpace, architecture: Architecture) -> bool:
+    def admits(self, space: Space, architecture: AnyArchitecture) -> bool:
+        bounds = self._bounds(space)
+        return all(bound.admits(architecture.choices) for bound in bounds)
+
+    def _bounds(self, space: Space) -> list[Bound]:
         retrained = self.retrained_space(space)
-        return all(
-            limit.sign * self._table(retrained, limit.cost).of(architecture)
-            <= limit.sign * limit.value
+        return [
+            Bound(self._measure(retrained, limit.cost), limit.sign, limit.value)
             for limit in self._limits
-        )
+        ]
 
-    def _table(self, space: SearchSpace, name: str) -> CostTable:
+    def _measure(self, space: Space, name: str) -> Costs:
         size = self.image_size or (ANY_SIZE if name == "parameters" else None)
         if self.in_channels is None or self.num_classes is None or size is None:
             raise ValueError(
@@ -145,47 +141,26 @@ class WithinBudget(Rule):
         known = (space, name, self.in_channels, self.num_classes, size)
         if name == "latency" and self.latency_table is not None:
             return kept_costs(self.latency_table, *known)
-        return _measure(*known)
+        return _measure_once(*known)
 
-    def __call__(self, space: SearchSpace, shares: Mapping[str, Tensor]) -> Cells:
-        limits, retrained = self._limits, self.retrained_space(space)
-        tables = [self._table(retrained, limit.cost) for limit in limits]
-        # Stem, preprocessing and classifier cost the same in all nets: the nodes share the rest.
-        rests = [limit.sign * table.rest for limit, table in zip(limits, tables, strict=True)]
-        budgets = [
-            limit.sign * limit.value - rest for limit, rest in zip(limits, rests, strict=True)
-        ]
-        nodes = []  # the options of each node of each kind of cell
-        for kind, rows in shares.items():
-            costs = [  # limit -> node -> (edges, candidates)
-                (limit.sign * table.edges[kind]).split(space.edges_per_node)
-                for limit, table in zip(limits, tables, strict=True)
-            ]
-            nodes += [
-                list_options(space, node_rows, [cost[node] for cost in costs])
-                for node, node_rows in enumerate(rows.detach().cpu().split(space.edges_per_node))
-            ]
-        if (best := find_best(nodes, budgets)) is None:
-            asked = " and ".join(map(str, limits))
-            extremes = " and ".join(
-                limit.describe_extreme(rest + cost)
-                for limit, rest, cost in zip(limits, rests, sum_least_costs(nodes), strict=True)
-            )
+    def __call__(self, space: Space, shares: Mapping[str, Tensor]) -> Choices:
+        choices, least = space.choose_within(shares, self._bounds(space))
+        if choices is None:
+            asked = " and ".join(map(str, self._limits))
+            pairs = zip(self._limits, least, strict=True)
+            extremes = " and ".join(limit.describe_extreme(cost) for limit, cost in pairs)
             raise ValueError(
                 f"no architecture of the space has {asked}; its architectures have {extremes}"
             )
-        return {
-            kind: best.nodes[i * space.nodes : (i + 1) * space.nodes]
-            for i, kind in enumerate(shares)
-        }
+        return choices
 
 
 @lru_cache
-def _measure(
-    space: SearchSpace, name: str, in_channels: int, num_classes: int, image_size: int
-) -> CostTable:
-    # A search derives several times an epoch, always with the same table.
-    return CostTable.measure(space, COSTS[name], in_channels, num_classes, image_size)
+def _measure_once(
+    space: Space, name: str, in_channels: int, num_classes: int, image_size: int
+) -> Costs:
+    # A search derives several times an epoch, always with the same costs.
+    return measure_costs(space, name, in_channels, num_classes, image_size)
 
 
 DERIVATIONS = (Strongest, SkipLimit, WithinBudget)

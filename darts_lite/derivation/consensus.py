@@ -12,91 +12,99 @@ import torch
 from torch import Tensor
 
 from darts_lite.derivation.rules import Rule, Strongest, derive
-from darts_lite.space.architecture import Architecture
-from darts_lite.space.encoding import PATIENCE, Encoding, one_path, random_point
-from darts_lite.space.search_space import SearchSpace
+from darts_lite.space.groups import PATIENCE, Choices, random_point
+from darts_lite.space.protocol import AnyArchitecture, Space
 
 Agreement = dict[str, list[list[float]]]
-"""Kind of cell -> nodes -> kept edges -> the share of searches that agree, from 0 to 1."""
+"""Group -> sets -> kept rows -> the share of searches that agree, from 0 to 1."""
 CHANCE_DRAWS = 200
 """Number of random consensuses whose mean agreement is taken."""
 STRONGEST = Strongest()
 
 
 def consensus(
-    space: SearchSpace,
+    space: Space,
     shares: Sequence[Mapping[str, Tensor]],
     found_by: Mapping[str, Any],
     derivation: Rule = STRONGEST,
-) -> Architecture:
+) -> AnyArchitecture:
     """Derives an architecture from the mean of several searches' shares.
 
-    Each of the `shares` has, for each kind of cell, ``(edges, candidates)``.
+    Each of the `shares` has ``(rows, options)`` for each group.
     """
     mean = {kind: torch.stack([each[kind].cpu() for each in shares]).mean(0) for kind in shares[0]}
     return derive(space, mean, found_by, derivation)
 
 
-def agreement(architecture: Architecture, others: Sequence[Architecture]) -> Agreement:
-    """Returns, for each edge, the share of `others` that have it with the same operation."""
+def agreement(choices: Choices, others: Sequence[Choices]) -> Agreement:
+    """Returns, for each kept row, the share of `others` that keep it with the same option.
+
+    The edges of diagrams can be compared likewise.
+    """
     return {
-        kind: [
-            [fmean(edge in other.cells[kind][node] for other in others) for edge in edges]
-            for node, edges in enumerate(cell)
+        name: [
+            [fmean(_has(other, name, place, row) for other in others) for row in rows]
+            for place, rows in enumerate(kept)
         ]
-        for kind, cell in architecture.cells.items()
+        for name, kept in choices.items()
     }
 
 
+def _has(choices: Choices, name: str, place: int, row: tuple[str, int]) -> bool:
+    sets = choices.get(name, ())
+    return place < len(sets) and row in sets[place]
+
+
 def mean_agreement(agreements: Agreement) -> float:
-    """Returns the mean over all edges of all kinds of cells."""
+    """Returns the mean over all kept rows of all groups."""
     return fmean(share for nodes in agreements.values() for node in nodes for share in node)
 
 
 def agreement_by_chance(
-    space: SearchSpace, searches: int, random: Random, derivation: Rule = STRONGEST
+    space: Space, searches: int, random: Random, derivation: Rule = STRONGEST
 ) -> float:
     """Returns the mean agreement of random architectures with their consensus.
 
     This much of the agreement of searches is luck, because a consensus always resembles its parts.
     """
-    drawn = islice(_draw_architectures(Encoding(space), random), PATIENCE)
+    drawn = islice(_draw_architectures(space, random), PATIENCE)
     pool = [*islice(filter(partial(derivation.admits, space), drawn), searches * CHANCE_DRAWS)]
     if not pool:
         raise ValueError("hardly any architecture is within the limits of the rule; loosen them")
     agreements = []
     for _ in range(CHANCE_DRAWS):
         found = random.choices(pool, k=searches)
-        common = consensus(space, [one_path(space, each) for each in found], {}, derivation)
-        agreements.append(mean_agreement(agreement(common, found)))
+        common = consensus(space, [space.path(each) for each in found], {}, derivation)
+        shared = agreement(common.choices, [each.choices for each in found])
+        agreements.append(mean_agreement(shared))
     return fmean(agreements)
 
 
 def random_architectures(
-    space: SearchSpace,
+    space: Space,
     count: int,
     random: Random,
-    found: Architecture | None = None,
-    admits: Callable[[Architecture], bool] | None = None,
-) -> list[Architecture]:
+    found: AnyArchitecture | None = None,
+    admits: Callable[[AnyArchitecture], bool] | None = None,
+) -> list[AnyArchitecture]:
     """Draws different architectures of a space uniformly, but never the `found` one.
 
     Returns fewer than `count` if the space has no more, or if hardly any is admitted.
     """
-    drawn: list[Architecture] = []
-    known = [] if found is None else [found.cells]
-    for architecture in islice(_draw_architectures(Encoding(space), random), PATIENCE):
+    drawn: list[AnyArchitecture] = []
+    known = [] if found is None else [found.choices]
+    for architecture in islice(_draw_architectures(space, random), PATIENCE):
         if len(drawn) == count:
             break
-        if architecture.cells not in known and (admits is None or admits(architecture)):
-            known.append(architecture.cells)
+        if architecture.choices not in known and (admits is None or admits(architecture)):
+            known.append(architecture.choices)
             drawn.append(architecture)
     return drawn
 
 
-def _draw_architectures(encoding: Encoding, random: Random) -> Iterator[Architecture]:
+def _draw_architectures(space: Space, random: Random) -> Iterator[AnyArchitecture]:
     while True:
-        yield encoding.architecture(random_point(encoding.sizes, random), {"algorithm": "random"})
+        yield space.architecture(random_point(space.sizes, random), {"algorithm": "random"})
 
 
 def percentile(value: float, others: Sequence[float]) -> float:

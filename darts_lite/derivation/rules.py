@@ -6,26 +6,23 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from darts_lite.space.architecture import Architecture
-from darts_lite.space.genotype import Cell
-from darts_lite.space.search_space import SearchSpace
+from darts_lite.space.groups import Choices, Group, Kept
+from darts_lite.space.protocol import AnyArchitecture, Space
 from darts_lite.storage.components import describe_component
-
-Cells = dict[str, Cell]
 
 
 class Derivation(Protocol):
     """Decides which edges and candidates to keep; a custom rule needs only this method."""
 
-    def __call__(self, space: SearchSpace, shares: Mapping[str, Tensor]) -> Cells:
-        """Returns the cells; `shares` holds ``(edges, candidates)`` for each kind of cell."""
+    def __call__(self, space: Space, shares: Mapping[str, Tensor]) -> Choices:
+        """Returns the choices; `shares` holds ``(rows, options)`` for each group."""
         ...
 
 
 class Rule:
     """The base class of the built-in rules, which asks for nothing and forbids nothing."""
 
-    def __call__(self, space: SearchSpace, shares: Mapping[str, Tensor]) -> Cells:
+    def __call__(self, space: Space, shares: Mapping[str, Tensor]) -> Choices:
         raise NotImplementedError
 
     @property
@@ -46,11 +43,11 @@ class Rule:
         """Returns the rule with the skeleton of another rule, if it has none itself."""
         return self
 
-    def retrained_space(self, space: SearchSpace) -> SearchSpace:
+    def retrained_space(self, space: Space) -> Space:
         """Returns the space with the skeleton in which the net is retrained."""
         return space
 
-    def admits(self, space: SearchSpace, architecture: Architecture) -> bool:
+    def admits(self, space: Space, architecture: AnyArchitecture) -> bool:
         """Returns True if the rule could derive this architecture of a space."""
         return True
 
@@ -65,7 +62,7 @@ class CustomRule(Rule):
 
     derivation: Derivation
 
-    def __call__(self, space: SearchSpace, shares: Mapping[str, Tensor]) -> Cells:
+    def __call__(self, space: Space, shares: Mapping[str, Tensor]) -> Choices:
         return self.derivation(space, shares)
 
     def describe(self) -> dict[str, Any]:
@@ -88,17 +85,19 @@ class Strongest(Rule):
     space that keeps all edges, ``none`` is a candidate like others, as in NAS-Bench-201.
     """
 
-    def __call__(self, space: SearchSpace, shares: Mapping[str, Tensor]) -> Cells:
-        return {kind: self._derive_cell(space, rows) for kind, rows in shares.items()}
+    def __call__(self, space: Space, shares: Mapping[str, Tensor]) -> Choices:
+        return {name: _keep_strongest(space.groups[name], rows) for name, rows in shares.items()}
 
-    def _derive_cell(self, space: SearchSpace, shares: Tensor) -> Cell:
-        nodes = []
-        for rows in shares.detach().cpu().split(space.edges_per_node):
-            best = [_find_strongest(space, row.tolist()) for row in rows]
-            ranked = sorted(range(len(best)), key=lambda source: -best[source][1])
-            kept = sorted(ranked[: space.kept_edges])
-            nodes.append(tuple((best[source][0], source) for source in kept))
-        return tuple(nodes)
+
+def _keep_strongest(group: Group, shares: Tensor) -> Kept:
+    sets = []
+    for rows in group.split(shares.detach().cpu()):
+        values = rows.tolist()
+        best = [max(group.selectable, key=row.__getitem__) for row in values]
+        ranked = sorted(range(len(best)), key=lambda row: -values[row][best[row]])
+        kept = sorted(ranked[: group.kept])
+        sets.append(tuple((group.options[best[row]], row) for row in kept))
+    return tuple(sets)
 
 
 @dataclass(frozen=True)
@@ -122,47 +121,40 @@ class SkipLimit(Rule):
         if self.limit < 0:
             raise ValueError(f"the limit of skip connections must be at least 0, got {self.limit}")
 
-    def __call__(self, space: SearchSpace, shares: Mapping[str, Tensor]) -> Cells:
-        cells = Strongest()(space, shares)
-        if "normal" not in cells or "skip_connect" not in space.candidates:
-            return cells
+    def __call__(self, space: Space, shares: Mapping[str, Tensor]) -> Choices:
+        choices, group = Strongest()(space, shares), space.groups.get("normal")
+        if group is None or "skip_connect" not in group.options:
+            return choices
         remaining = {**shares, "normal": shares["normal"].clone()}
-        nodes = remaining["normal"].split(space.edges_per_node)  # views
-        skip = space.candidates.index("skip_connect")
+        nodes = group.split(remaining["normal"])  # views
+        skip = group.options.index("skip_connect")
         while True:
             kept = [
                 nodes[node][source]
-                for node, edges in enumerate(cells["normal"])
+                for node, edges in enumerate(choices["normal"])
                 for name, source in edges
                 if name == "skip_connect"
             ]
             if len(kept) <= self.limit:
-                return cells
+                return choices
             weakest = min(kept, key=lambda row: float(row[skip]))
             if weakest[skip] < 0:
                 raise ValueError(
                     f"no cell has at most {self.limit} skip connections, because candidates "
-                    f"{list(space.candidates)} leave no other choice; raise the limit"
+                    f"{list(group.options)} leave no other choice; raise the limit"
                 )
             weakest[skip] = -1.0  # below all shares; changes `remaining`
-            cells = Strongest()(space, remaining)
+            choices = Strongest()(space, remaining)
 
 
 def derive(
-    space: SearchSpace,
+    space: Space,
     shares: Mapping[str, Tensor],
     found_by: Mapping[str, Any],
     derivation: Derivation | None = None,
-) -> Architecture:
-    """Derives an architecture from shares: kind of cell -> ``(edges, candidates)``.
+) -> AnyArchitecture:
+    """Derives an architecture from shares: group -> ``(rows, options)``.
 
     The rule is `Strongest` if no derivation is given; `found_by` is recorded in the architecture.
     """
-    cells = (derivation or Strongest())(space, shares)
-    return Architecture(cells, {}, space.skeleton, space.name, dict(found_by))
-
-
-def _find_strongest(space: SearchSpace, shares: list[float]) -> tuple[str, float]:
-    left_out = () if space.kept_edges is None else ("none",)
-    pairs = zip(space.candidates, shares, strict=True)
-    return max((pair for pair in pairs if pair[0] not in left_out), key=lambda pair: pair[1])
+    return space.build((derivation or Strongest())(space, shares), found_by)

@@ -139,8 +139,7 @@ def _answer_litert(path: Path, pixels: Tensor) -> Tensor:
 
 
 def _write_safetensors(net: Answer, about: About, pixels: Tensor, path: Path) -> None:
-    classes = net.net.skeleton.classifier.out_features
-    sizes = {"in_channels": pixels.shape[1], "num_classes": classes}
+    sizes = {"in_channels": pixels.shape[1], "num_classes": net.net.num_classes}
     save_weights(net.net, path, {**about, **sizes, "test_shifts": net.test_shifts})
 
 

@@ -9,8 +9,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from darts_lite.networks.kinds import read_architecture
 from darts_lite.networks.net import Net
-from darts_lite.space.architecture import Architecture
 from darts_lite.storage.atomic_files import written_whole
 
 FORMAT, VERSION = "darts_lite/net", 1
@@ -55,7 +55,8 @@ def load_weights(path: str | Path) -> tuple[Net, dict[str, Any]]:
     about = _read_about(path, metadata)
     try:
         with torch.device("meta"):
-            net = Net(Architecture.of(about["architecture"]), *(about[name] for name in NUMBERS))
+            architecture = read_architecture(about["architecture"])
+            net = Net(architecture, *(about[name] for name in NUMBERS))
         net.load_state_dict(tensors, assign=True)
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]

@@ -1,1 +1,1 @@
-"""The skeleton, the supernet and the discrete net."""
+"""The supernet and the discrete net, and the kinds of spaces that make them."""

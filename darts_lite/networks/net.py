@@ -1,110 +1,24 @@
 """The discrete network of an architecture: what remains after the search."""
 
-from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from darts_lite.distributed.ranks import own_shard
-from darts_lite.networks.skeleton import SKELETONS, CellPlan, build_cell_inputs
-from darts_lite.networks.supernet import Supernet, concatenate, module_key, sum_maps
-from darts_lite.space.architecture import Architecture
-from darts_lite.space.operations import apply_after_relu, begins_with_relu, find_operation
-from darts_lite.space.search_space import SearchSpace
+from darts_lite.networks.kinds import kind_of, read_architecture
+from darts_lite.networks.supernet import Supernet
+from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.checkpoints import CHANGED, Checkpoint
 from darts_lite.storage.run_folder import RunFolder
-
-
-class DropPath(nn.Module):
-    """Zeroes whole samples of a branch with probability `rate` and rescales the others.
-
-    The scheduled drop path of FractalNet and NASNet, as in DARTS (arXiv 1806.09055, appendix A.1).
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rate = 0.0
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps ``(B, C, H, W)`` to the same shape; the identity in evaluation."""
-        if not self.training or self.rate == 0:
-            return x
-        keep = 1 - self.rate
-        shard = own_shard()
-        mask = shard.local_random(lambda n: x.new_empty(n, 1, 1, 1).bernoulli_(keep), len(x))
-        return x * mask / keep
-
-
-class State:
-    """A map ``(B, C, H, W)`` of a cell, and its ReLU, for all operations that begin with one."""
-
-    def __init__(self, plain: Tensor) -> None:
-        self.plain = plain
-
-    @cached_property
-    def rectified(self) -> Tensor:
-        """The map after a ReLU."""
-        return torch.relu(self.plain)
-
-    def apply(self, operation: nn.Module) -> Tensor:
-        if begins_with_relu(operation):
-            return apply_after_relu(operation, self.rectified)
-        return operation(self.plain)
-
-
-class DiscreteNode(nn.Module):
-    """A node: the sum of a few edges, each an operation on an earlier state."""
-
-    def __init__(self, plan: CellPlan, edges: Sequence[tuple[str, int]]) -> None:
-        super().__init__()
-        self.kept = tuple(edges)
-        self.operations = nn.ModuleList(
-            find_operation(name)(plan.channels, plan.stride(source), True) for name, source in edges
-        )
-        self.drop_path = DropPath()
-        adding = [place for place, (name, _) in enumerate(edges) if name != "none"]
-        self.adding = adding or [0]  # adding zeros costs as much as adding a map
-
-    def forward(self, states: Sequence[State]) -> Tensor:
-        """Computes the map of a state, ``(B, C, H, W)``, from earlier states."""
-        return sum_maps(self._run_edge(place, states) for place in self.adding)
-
-    def _run_edge(self, place: int, states: Sequence[State]) -> Tensor:
-        operation, (_, source) = self.operations[place], self.kept[place]
-        if isinstance(operation, nn.Identity):
-            return states[source].plain
-        return self.drop_path(states[source].apply(operation))
-
-
-class DiscreteCell(nn.Module):
-    """A cell of an architecture."""
-
-    def __init__(self, architecture: Architecture, plan: CellPlan) -> None:
-        super().__init__()
-        self.kind = plan.kind
-        self.inputs = build_cell_inputs(plan, affine=True)
-        self.nodes = nn.ModuleList(
-            DiscreteNode(plan, edges) for edges in architecture.cells[plan.kind]
-        )
-        self.concat = architecture.concat[plan.kind]
-        self.out_channels = len(self.concat) * plan.channels
-
-    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Maps inputs ``(B, C_in, H, W)`` to ``(B, len(concat) * C, H, W)``."""
-        states = [State(plain) for plain in self.inputs(*inputs)]
-        for node in self.nodes:
-            states.append(State(node(states)))
-        return concatenate([states[state].plain for state in self.concat])
+from darts_lite.training.drop_path import DropPath
 
 
 class Net(nn.Module):
-    """The network of an architecture.
+    """The network of an architecture, of any kind of space.
 
     Args:
-        architecture: Cells and skeleton.
+        architecture: What was chosen, and the frame.
         in_channels: Channels of the images.
         num_classes: Number of classes.
         auxiliary: Whether to add DARTS' auxiliary head, used in training only.
@@ -115,20 +29,16 @@ class Net(nn.Module):
 
     def __init__(
         self,
-        architecture: Architecture,
+        architecture: AnyArchitecture,
         in_channels: int,
         num_classes: int,
         auxiliary: bool = False,
     ) -> None:
         super().__init__()
-        self.skeleton = SKELETONS[architecture.skeleton.wiring](
-            architecture.skeleton,
-            lambda plan: DiscreteCell(architecture, plan),
-            in_channels,
-            num_classes,
-            auxiliary,
-        )
+        build = kind_of(architecture).build_net
+        self.skeleton: Any = build(architecture, in_channels, num_classes, auxiliary)
         self.architecture = architecture
+        self.num_classes = num_classes
 
     @classmethod
     def from_run(cls, path: str | Path) -> "Net":
@@ -151,7 +61,7 @@ class Net(nn.Module):
         }
         if "architecture" not in settings or not weights:
             raise ValueError(f"{file} is the checkpoint of a search; give the run's net.ckpt")
-        architecture = Architecture.from_dict(settings["architecture"])
+        architecture = read_architecture(dict(settings["architecture"]))
         net = cls(architecture, settings["in_channels"], settings["num_classes"])
         try:
             net.load_state_dict(weights)
@@ -174,61 +84,13 @@ class Net(nn.Module):
                 module.rate = rate
 
     def inherit(self, supernet: Supernet) -> None:
-        """Copies the trained weights of the edges that were kept.
+        """Copies the trained weights of what was kept.
 
         A supernet's norms have no scale and shift; here they keep 1 and 0, so the operations stay
         the same functions. Their running statistics saw mixed inputs: recalibrate them.
 
         Raises:
-            ValueError: if the supernet's skeleton differs, the cells do not come from its space, or
-                it was searched on a part of the channels only.
+            ValueError: if the net does not come from the supernet's space, or has another frame.
         """
-        if supernet.partial_channels > 1:
-            raise ValueError(
-                "cannot inherit weights: the supernet was searched on 1 of "
-                f"{supernet.partial_channels} channels; train from scratch"
-            )
-        _check_inheritable(self.architecture, supernet.space)
-        for name, frame in self.skeleton.named_children():
-            if name not in ("cells", "auxiliary_head"):
-                _copy_weights(frame, supernet.skeleton.get_submodule(name))
-        cells: Any = zip(self.skeleton.cells, supernet.skeleton.cells, strict=True)
-        for cell, mixed_cell in cells:
-            _copy_weights(cell.inputs, mixed_cell.inputs)
-            for node, mixed_node in zip(cell.nodes, mixed_cell.nodes, strict=True):
-                for operation, (name, source) in zip(node.operations, node.kept, strict=True):
-                    if name != "none":
-                        candidates = mixed_node.edges[source].candidates
-                        _copy_weights(operation, candidates[module_key(name)])
-
-
-def _copy_weights(target: nn.Module, source: nn.Module) -> None:
-    missing, unexpected = target.load_state_dict(source.state_dict(), strict=False)
-    affine = {  # scale and shift of norms, which a supernet's norms lack
-        f"{name}.{parameter}".lstrip(".")
-        for name, module in target.named_modules()
-        if isinstance(module, nn.BatchNorm2d)
-        for parameter in ("weight", "bias")
-    }
-    if different := [*unexpected, *sorted(set(missing) - affine)]:
-        raise ValueError(
-            f"cannot inherit weights: the net and the supernet differ in {', '.join(different)}; "
-            "train from scratch"
-        )
-
-
-def _check_inheritable(architecture: Architecture, space: SearchSpace) -> None:
-    ours, theirs = architecture.skeleton, space.skeleton
-    for field in ("wiring", "stem", "channels", "cells", "reduction_cells"):
-        if getattr(ours, field) != getattr(theirs, field):
-            raise ValueError(
-                f"cannot inherit weights: the net has {field} {getattr(ours, field)}, the supernet "
-                f"{getattr(theirs, field)}; keep the skeleton of the search or train from scratch"
-            )
-    for kind in ours.kinds:
-        names = {name for node in architecture.cells[kind] for name, _ in node}
-        if architecture.concat[kind] != space.outputs or not names.issubset(space.candidates):
-            raise ValueError(
-                f"cannot inherit weights: the {kind} cell does not come from the space "
-                f"{space.name!r}; train from scratch"
-            )
+        inherit = kind_of(self.architecture).inherit
+        inherit(self.architecture, self.skeleton, supernet.mixed)

@@ -21,7 +21,7 @@ from lightning.pytorch.callbacks import Checkpoint, Timer
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation.consensus import random_architectures
-from darts_lite.derivation.costs import CostTable, multiply_adds
+from darts_lite.derivation.costs import measure_costs
 from darts_lite.planning.report import Executors, Plan, Stage
 from darts_lite.planning.stopwatch import Stopwatch
 from darts_lite.retraining.retraining import Retraining
@@ -32,8 +32,7 @@ from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.exploration.exploration import Exploration
-from darts_lite.space.architecture import Architecture
-from darts_lite.space.encoding import any_architecture
+from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.run_record import RunRecord
 from darts_lite.training import memory
 
@@ -63,7 +62,7 @@ class Planner:
     trainers: TrainerFactory
     settings: Any
     run: RunSettings
-    make_retraining: Callable[[Architecture, int, int], Retraining] | None
+    make_retraining: Callable[[AnyArchitecture, int, int], Retraining] | None
 
     def __call__(self, model: LightningModule) -> Plan:
         """Plans a search with its retraining, or a retraining, in one process."""
@@ -135,7 +134,7 @@ class Planner:
         device = trainer.strategy.root_device
         if not isinstance(model, ArchitectureSearch) or model.relaxation.samples:
             return None
-        if not model.execution.literal_fits(device, self.data):
+        if not (model.execution.has_choice and model.execution.literal_fits(device, self.data)):
             return None
         step, taken = step_of(trainer, model, self.data), model.execution.executor
         seconds = {name: list[float]() for name in ("folded", "literal")}
@@ -246,12 +245,12 @@ class Planner:
         return replace(stage, images=most, largest_batch=found)
 
 
-def draw_likely(model: ArchitectureSearch, data: ImageData) -> Architecture:
+def draw_likely(model: ArchitectureSearch, data: ImageData) -> AnyArchitecture:
     """Draws an architecture of about the cost of one that a search finds; see `QUARTER`."""
     sizes = data.in_channels, data.num_classes, data.image_size
     rule = model.derivation.with_data(*sizes)
     admits = partial(rule.admits, model.space)
     drawn = random_architectures(model.space, DRAWN, Random(0), admits=admits)
-    drawn = drawn or [any_architecture(model.space)]
-    table = CostTable.measure(model.space, multiply_adds, *sizes)
-    return sorted(drawn, key=table.of)[int(QUARTER * len(drawn))]
+    drawn = drawn or [model.space.first_architecture()]
+    costs = measure_costs(model.space, "multiply_adds", *sizes)
+    return sorted(drawn, key=lambda each: costs.of(each.choices))[int(QUARTER * len(drawn))]

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 from PIL import Image
 
-from darts_lite.plots.cells import draw_shares, name_edges, shorten_name
+from darts_lite.plots.architectures import draw_shares, shorten_name
+from darts_lite.plots.run_history import EpochRecord, StageHistory
 from darts_lite.storage.atomic_files import short_names, written_whole
-from darts_lite.storage.run_history import EpochRecord, StageHistory
 
 DPI = 130
 MOST_FRAMES = 6  # largest number of moments side by side in a film strip
@@ -70,7 +70,7 @@ def _plot_curves(axes: Axes, moments: Sequence[EpochRecord], names: Iterable[str
 
 
 def draw_film(search: StageHistory) -> Figure:
-    """Draws the shares of all edges at a few moments of a search, from left to right.
+    """Draws the shares of all rows at a few moments of a search, from left to right.
 
     Raises ValueError if there are no shares.
     """
@@ -78,23 +78,21 @@ def draw_film(search: StageHistory) -> Figure:
         raise ValueError(NO_SHARES)
     chosen = np.unique(np.linspace(0, len(moments) - 1, MOST_FRAMES).round().astype(int))
     frames = [moments[i] for i in chosen]
-    kinds = list(frames[0].shares)
-    rows = [len(frames[0].shares[kind]) for kind in kinds]
+    rows = [len(group.rows) for group in search.groups.values()]
     size = (1.2 + 1.6 * len(frames), 1.4 + 0.22 * sum(rows))
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
-    grid = len(kinds), len(frames)
-    panels = figure.subplots(*grid, squeeze=False, sharex=True, height_ratios=rows)
-    darkest = max(float(f.shares[kind].max()) for f in frames for kind in kinds)
-    names = [shorten_name(name) for name in search.candidates]
-    for row, kind in enumerate(kinds):
+    grid = len(rows), len(frames)
+    panels = figure.subplots(*grid, squeeze=False, sharex="row", height_ratios=rows)
+    darkest = max(float(f.shares[kind].max()) for f in frames for kind in search.groups)
+    for row, (name, group) in enumerate(search.groups.items()):
         for column, frame in enumerate(frames):
-            axes, shares = panels[row, column], frame.shares[kind].numpy()
+            axes, shares = panels[row, column], frame.shares[name].numpy()
             shown = axes.imshow(shares, cmap="Greys", vmin=0, vmax=darkest, aspect="auto")
             axes.set_yticks([])
+            names = [shorten_name(option) for option in group.options]
             axes.set_xticks(range(len(names)), names, rotation=90, size=7)
-        edges = name_edges(rows[row], search.inputs)
-        panels[row, 0].set_yticks(range(len(edges)), edges, size=7)
-        panels[row, 0].set_ylabel(f"{kind} cell")
+        panels[row, 0].set_yticks(range(len(group.rows)), group.rows, size=7)
+        panels[row, 0].set_ylabel(group.title)
     figure.colorbar(shown, ax=panels, label="share of the candidate")
     for axes, frame in zip(panels[0], frames, strict=True):
         axes.set_title(f"step {frame.step}", size=9)
@@ -102,16 +100,16 @@ def draw_film(search: StageHistory) -> Figure:
 
 
 def animate(search: StageHistory, path: str | Path) -> None:
-    """Writes a GIF of the shares: one picture per moment, the cells one below the other.
+    """Writes a GIF of the shares: one picture per moment, the groups one below the other.
 
     Raises ValueError if there are no shares; see also `written_whole`.
     """
     pictures = []
     for moment in search.with_shares:
         parts = []
-        for kind, shares in moment.shares.items():
-            title = f"{kind} cell, step {moment.step}"
-            parts.append(_render(draw_shares(shares, search.candidates, title, search.inputs)))
+        for name, group in search.groups.items():
+            title = f"{group.title}, step {moment.step}"
+            parts.append(_render(draw_shares(moment.shares[name], group, title)))
         pictures.append(Image.fromarray(np.concatenate(parts)))
     if not pictures:
         raise ValueError(NO_SHARES)

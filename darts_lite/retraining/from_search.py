@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from darts_lite.networks.kinds import read_architecture
 from darts_lite.networks.supernet import Supernet
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.exploration.exploration import Exploration
-from darts_lite.space.architecture import Architecture
+from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.checkpoints import Checkpoint
 
 
@@ -16,14 +17,14 @@ from darts_lite.storage.checkpoints import Checkpoint
 class FoundArchitecture:
     """An architecture, and the checkpoint of its search if it comes from one."""
 
-    architecture: Architecture
+    architecture: AnyArchitecture
     checkpoint: Checkpoint | None = None
 
     @classmethod
-    def of(cls, value: Architecture | Mapping[str, Any] | str | Path) -> "FoundArchitecture":
-        """Accepts all that `Architecture.of` accepts, and the path of a search checkpoint."""
+    def of(cls, value: AnyArchitecture | Mapping[str, Any] | str | Path) -> "FoundArchitecture":
+        """Accepts all that `read_architecture` accepts, and the path of a search checkpoint."""
         if not isinstance(value, str | Path) or Path(value).suffix != ".ckpt":
-            return cls(Architecture.of(value))
+            return cls(read_architecture(value))
         checkpoint = Checkpoint.read(value)
         return cls(architecture_in(checkpoint), checkpoint)
 
@@ -40,10 +41,12 @@ class FoundArchitecture:
         return self.checkpoint.build(ArchitectureSearch, relaxation=None, derivation=None).supernet
 
 
-def architecture_in(checkpoint: Checkpoint) -> Architecture:
+def architecture_in(checkpoint: Checkpoint) -> AnyArchitecture:
     """Returns the architecture that a checkpoint holds; raises ValueError if there is none."""
     held: Any = checkpoint.content.get("architecture") or checkpoint.settings.get("architecture")
     try:
-        return Architecture.from_dict(held)  # not `of`: a checkpoint may not name a file
+        if not isinstance(held, Mapping):  # a checkpoint may not name a file
+            raise ValueError("expected an object")
+        return read_architecture(held)
     except ValueError as error:
         raise ValueError(f"{checkpoint.path} holds no architecture: {error}") from error

@@ -26,7 +26,7 @@ from darts_lite.retraining.recipe import (
     mix_up,
 )
 from darts_lite.search.bilevel import weights_of
-from darts_lite.space.architecture import Architecture
+from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.checkpoints import describe_data
 from darts_lite.storage.components import class_path
 from darts_lite.training.optimizers import darts_sgd, total_steps, try_optimizer
@@ -37,7 +37,7 @@ class Retraining(LightningModule):
 
     Args:
         architecture: Name of a published architecture, path of an architecture file or of a search
-            checkpoint, an `Architecture`, or its content as plain values.
+            checkpoint, a `darts_lite.Architecture`, or its content as plain values.
         in_channels: Number of channels of the images; the CLI takes it from the data.
         num_classes: Number of classes; the CLI takes it from the data.
         max_epochs: Number of epochs if ``trainer.max_epochs`` does not set it, as after a search.
@@ -61,7 +61,7 @@ class Retraining(LightningModule):
 
     def __init__(
         self,
-        architecture: str | dict[str, Any] | Architecture,
+        architecture: str | dict[str, Any] | AnyArchitecture,
         in_channels: int = 1,
         num_classes: int = 10,
         max_epochs: int = 20,

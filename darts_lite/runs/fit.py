@@ -11,6 +11,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.distributed.strategy import prepare, together
+from darts_lite.networks.kinds import read_architecture
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import repeats, reporting, stages
 from darts_lite.runs.repeats import MakeRetraining, seed_part
@@ -20,8 +21,7 @@ from darts_lite.runs.trainer_factory import TrainerFactory
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.base import Search
 from darts_lite.search.executors import AUTO
-from darts_lite.space.architecture import Architecture
-from darts_lite.space.encoding import any_architecture
+from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.atomic_files import write_text
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import RunRecord
@@ -120,10 +120,10 @@ class Fit:
         data: ImageData,
         record: RunRecord,
         begin_at: Path | None,
-    ) -> Architecture | Path:
+    ) -> AnyArchitecture | Path:
         """Returns the architecture, or a checkpoint if the net inherits the supernet's weights."""
         folder, count = record.folder, self.run.seeds
-        found: Architecture | None = None
+        found: AnyArchitecture | None = None
 
         def search() -> Mapping[str, Any]:
             nonlocal found
@@ -138,12 +138,12 @@ class Fit:
         record.stage("search", search, leaves=(left,))
         if self._inherits:
             return folder.checkpoint("search")
-        return found or Architecture.load(folder.architecture)
+        return found or read_architecture(folder.architecture)
 
     def _retrain(
         self,
         make: MakeRetraining,
-        found: Architecture | Path,
+        found: AnyArchitecture | Path,
         model: Search,
         data: ImageData,
         record: RunRecord,
@@ -189,7 +189,7 @@ class Fit:
         if self.make_retraining is None or self._inherits or not isinstance(model, Search):
             return
         with torch.random.fork_rng(devices=[]):
-            architecture = any_architecture(model.space)
+            architecture = model.space.first_architecture()
             self.make_retraining(architecture, data.in_channels, data.num_classes)
 
     @property

@@ -13,16 +13,16 @@ from lightning.pytorch import Trainer, seed_everything
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation import consensus
 from darts_lite.derivation.consensus import random_architectures
-from darts_lite.plots.cells import draw_architecture
-from darts_lite.plots.cells import save as save_figure
+from darts_lite.plots.architectures import draw_architecture
+from darts_lite.plots.architectures import save as save_figure
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.architecture_board import tensorboard
 from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.stages import retrain_and_test, search, write_architecture
 from darts_lite.runs.trainer_factory import TrainerFactory
 from darts_lite.search.base import Search
-from darts_lite.space.architecture import Architecture
-from darts_lite.space.encoding import Encoding
+from darts_lite.space.groups import Choices
+from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.run_folder import CONTROLS, SEEDS, RunFolder
 from darts_lite.storage.run_record import RunRecord
 
@@ -62,14 +62,14 @@ def check_repeats(
                 "run.control compares test accuracies of retrained nets; retraining must not be "
                 "null, nor trainer.limit_test_batches 0"
             )
-        if (others := math.prod(Encoding(model.space).sizes) - 1) < run.control_nets:
+        if (others := math.prod(model.space.sizes) - 1) < run.control_nets:
             raise ValueError(
                 f"run.control_nets is {run.control_nets}, but beside the found architecture the "
                 f"space has only {others}"
             )
 
 
-MakeRetraining = Callable[[str | Path | Architecture, int, int], Retraining]
+MakeRetraining = Callable[[str | Path | AnyArchitecture, int, int], Retraining]
 """Maps an architecture, the channels of the images and the number of classes to a retraining."""
 
 
@@ -105,7 +105,7 @@ def make_searches(
 
 def search_seeds(
     searches: Iterable[SeededSearch], run_trainer: Trainer, folder: RunFolder
-) -> tuple[Architecture, dict[str, Any]]:
+) -> tuple[AnyArchitecture, dict[str, Any]]:
     """Searches several times and writes the consensus as ``architecture.json``.
 
     Args:
@@ -131,12 +131,12 @@ def search_seeds(
     rule = model.derivation
     common = consensus.consensus(model.space, shares, found_by, rule)
     write_architecture(common, run_trainer, folder)
-    shared = consensus.agreement(common, found)
+    shared = consensus.agreement(common.choices, [each.choices for each in found])
     mean = consensus.mean_agreement(shared)
     by_chance = consensus.agreement_by_chance(model.space, len(found), Random(seeds[0]), rule)
     notes = {  # the number of searches that agree on each edge
-        kind: [[f"{share * len(found):.0f}/{len(found)}" for share in node] for node in nodes]
-        for kind, nodes in shared.items()
+        name: [[f"{share * len(found):.0f}/{len(found)}" for share in node] for node in nodes]
+        for name, nodes in consensus.agreement(_edges(common), [*map(_edges, found)]).items()
     }
     figure = draw_architecture(common, notes)
     if run_trainer.is_global_zero:
@@ -161,9 +161,13 @@ def search_seeds(
     }
 
 
+def _edges(architecture: AnyArchitecture) -> Choices:
+    return {name: diagram.edges for name, diagram in architecture.diagrams.items()}
+
+
 def draw_rivals(
-    model: Search, found: Architecture, data: ImageData, count: int, seed: int | bool
-) -> list[Architecture]:
+    model: Search, found: AnyArchitecture, data: ImageData, count: int, seed: int | bool
+) -> list[AnyArchitecture]:
     """Draws random architectures that the search could have found.
 
     Args:
@@ -185,7 +189,7 @@ def draw_rivals(
 def make_trainings(
     trainers: TrainerFactory,
     make: MakeRetraining,
-    architectures: Iterable[Architecture],
+    architectures: Iterable[AnyArchitecture],
     data: ImageData,
     first: int | bool,
 ) -> Iterator[tuple[Trainer, Retraining, RunRecord]]:

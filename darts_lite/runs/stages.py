@@ -11,15 +11,15 @@ from lightning.pytorch import LightningModule, Trainer
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation import costs
 from darts_lite.export.weight_files import TRAINING_ONLY, save_weights
-from darts_lite.plots.cells import draw_architecture
-from darts_lite.plots.cells import save as save_figure
+from darts_lite.plots.architectures import draw_architecture
+from darts_lite.plots.architectures import save as save_figure
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.failure_point import FailurePoint
 from darts_lite.runs.callbacks.test_report import TestReport
 from darts_lite.runs.memory_advice import advising
 from darts_lite.runs.resume import drop_after, find_resume_point, read_newest_checkpoint
 from darts_lite.search.base import Search
-from darts_lite.space.architecture import Architecture
+from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.atomic_files import written_whole
 from darts_lite.storage.checkpoints import LOADING_ERRORS, Checkpoint, describe_data, explain_misfit
 from darts_lite.storage.run_folder import RunFolder
@@ -36,7 +36,7 @@ def search(
     data: ImageData,
     record: RunRecord,
     begin_at: Path | None = None,
-) -> tuple[Architecture, dict[str, Any]]:
+) -> tuple[AnyArchitecture, dict[str, Any]]:
     """Searches and writes ``checkpoints/last.ckpt``, ``architecture.json`` and its drawing.
 
     An interrupted search resumes from its newest checkpoint; a finished one only derives.
@@ -92,7 +92,7 @@ def _path_of(checkpoint: Checkpoint | None) -> Path | None:
     return None if checkpoint is None else checkpoint.path
 
 
-def write_architecture(architecture: Architecture, trainer: Trainer, folder: RunFolder) -> None:
+def write_architecture(architecture: AnyArchitecture, trainer: Trainer, folder: RunFolder) -> None:
     """Writes an architecture and its drawing on the first rank; the other ranks wait."""
     if trainer.is_global_zero:
         architecture.save(folder.architecture)

@@ -16,7 +16,9 @@ from darts_lite.data.batches import Batch
 from darts_lite.derivation.budget import DERIVATIONS
 from darts_lite.derivation.rules import Derivation, derive, rule_from
 from darts_lite.distributed.ranks import averaged, own_shard
-from darts_lite.networks.supernet import Executor, Supernet
+from darts_lite.networks.cells.mixed import Executor
+from darts_lite.networks.kinds import SpaceSettings, read_architecture, read_space
+from darts_lite.networks.supernet import Supernet
 from darts_lite.search.base import Search, name_algorithm
 from darts_lite.search.bilevel import ArchitectureGradient, FirstOrder, weights_of, without_autocast
 from darts_lite.search.cuda_graphs import Step, graphed
@@ -26,8 +28,7 @@ from darts_lite.search.mixing_weights import Mixture
 from darts_lite.search.regularizers import Regularizer
 from darts_lite.search.relaxations import RELAXATIONS, Relaxation, Softmax
 from darts_lite.search.supernet_loss import SupernetLoss
-from darts_lite.space.architecture import Architecture
-from darts_lite.space.search_space import SearchSpace
+from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.components import build_component, describe_component
 from darts_lite.training.loss_scaling import lower_scale, scaler_of
 from darts_lite.training.optimizers import (
@@ -47,7 +48,7 @@ class ArchitectureSearch(Search):
     architecture parameters, then ``"weights"`` the weights.
 
     Args:
-        space: The search space: a `SearchSpace`, or a function that returns one.
+        space: The search space, or a function that returns one.
         in_channels: Number of channels of the images; the CLI takes it from the data.
         num_classes: Number of classes; the CLI takes it from the data.
         relaxation: Turns alphas into mixing weights; softmax if not given.
@@ -78,7 +79,7 @@ class ArchitectureSearch(Search):
 
     def __init__(
         self,
-        space: SearchSpace,
+        space: SpaceSettings,
         in_channels: int = 1,
         num_classes: int = 10,
         relaxation: Relaxation | None = None,
@@ -103,7 +104,7 @@ class ArchitectureSearch(Search):
         if not 0 <= auxiliary_skip < float("inf"):
             raise ValueError(f"auxiliary_skip must be at least 0 and finite, got {auxiliary_skip}")
         try_optimizer("alphas_optimizer", alphas_optimizer)
-        self.space = SearchSpace.of(space)
+        self.space = read_space(space)
         self.relaxation: Relaxation = build_component(relaxation, RELAXATIONS) or Softmax()
         data: dict[str, Any] = {"in_channels": in_channels, "num_classes": num_classes}
         parts: dict[str, Any] = {"partial_channels": partial_channels, "edge_weights": edge_weights}
@@ -124,7 +125,7 @@ class ArchitectureSearch(Search):
         self.regularizers = regularizers or []
         self.gradient = gradient or FirstOrder()
         self.gradient.check(try_optimizer("weights_optimizer", weights_optimizer))
-        self.selected: Architecture | None = None
+        self.selected: AnyArchitecture | None = None
         self.weights_optimizer, self.alphas_optimizer = weights_optimizer, alphas_optimizer
         self.warmup_epochs, self.final_learning_rate = warmup_epochs, final_learning_rate
         self.gradient_clip, self.cuda_graphs = gradient_clip, cuda_graphs
@@ -133,8 +134,8 @@ class ArchitectureSearch(Search):
         self.mixture = Mixture(self.supernet, self.relaxation, auxiliary_skip)
         self.supernet.to(memory_format=torch.channels_last)  # faster on CPUs and tensor cores
         self.register_buffer("architecture_steps", torch.zeros((), dtype=torch.long))
-        for kind, shares in self.shares().items():
-            self.register_buffer(f"initial_shares_{kind}", shares)
+        for name, shares in self.shares().items():
+            self.register_buffer(f"initial_shares_{name}", shares)
         self.accuracy = MulticlassAccuracy(num_classes, average="micro")
 
     def training_step(self, batch: Mapping[str, Batch], batch_index: int) -> None:
@@ -190,9 +191,9 @@ class ArchitectureSearch(Search):
         scaler = scaler_of(self.trainer)
         scale = 1.0 if scaler is None else scaler.get_scale()
         optimizer = self._optimizer(0)
-        # The gradient in the mixing weights, (edges, candidates) of each kind of cell, comes first.
+        # The gradient in the mixing weights, (rows, options) of each group, comes first.
         drawn = self.mixture.sample(self.progress)
-        mixing = {kind: weights.detach().requires_grad_() for kind, weights in drawn.items()}
+        mixing = {name: weights.detach().requires_grad_() for name, weights in drawn.items()}
         training, validation = (
             SupernetLoss(self.supernet, *batch, mixing, weights_of(optimizer))
             for batch in ((training_images, training_labels), (images, labels))
@@ -206,7 +207,7 @@ class ArchitectureSearch(Search):
         """Computes logits, loss, and its gradient in each weight, as Lightning scales it."""
         weights = self.supernet.weights()
         self.supernet.zero_grad()
-        mixing = {kind: rows.detach() for kind, rows in self.mixture.sample(self.progress).items()}
+        mixing = {name: rows.detach() for name, rows in self.mixture.sample(self.progress).items()}
         logits = self.supernet(images, mixing)
         loss = cross_entropy(logits, labels)
         with without_autocast(loss):
@@ -258,10 +259,10 @@ class ArchitectureSearch(Search):
         return min(1.0, self.global_step / total_steps(self.trainer))
 
     def shares(self) -> dict[str, Tensor]:
-        """Returns what ranks candidates, without a graph: kind -> ``(edges, candidates)``."""
+        """Returns what ranks candidates, without a graph: group -> ``(rows, options)``."""
         return self.mixture.shares()
 
-    def derive(self) -> Architecture:
+    def derive(self) -> AnyArchitecture:
         """Returns the selected architecture, or else the one that follows from the alphas now."""
         if self.selected is not None:
             return self.selected
@@ -274,10 +275,9 @@ class ArchitectureSearch(Search):
         return name_algorithm(parts, self.hparams)
 
     def diagnostics(self) -> dict[str, float]:
-        """Returns how decided the alphas are, over all edges of all kinds of cells."""
-        shares = torch.cat(list(self.shares().values()))  # (all edges, candidates)
-        initial = torch.cat([getattr(self, f"initial_shares_{kind}") for kind in self.shares()])
-        return diagnose(shares, initial, self.space.candidates)
+        """Returns how decided the alphas are, over all rows of all groups."""
+        initial = {name: getattr(self, f"initial_shares_{name}") for name in self.space.groups}
+        return diagnose(self.shares(), initial, self.space.groups)
 
     def votes(self) -> dict[str, Tensor]:
         """Returns the shares, or one path if something else has selected the architecture."""
@@ -287,7 +287,8 @@ class ArchitectureSearch(Search):
         weights = sum(p.numel() for p in self.supernet.weights())
         alphas = sum(a.numel() for a in self.mixture.parameters())
         yield f"Supernet:  {weights:,} parameters and {alphas:,} alphas, space {self.space.name}"
-        yield f"Executor:  {self.execution.name}"
+        if self.execution.has_choice:
+            yield f"Executor:  {self.execution.name}"
         if epochs is not None and 0 <= epochs <= self.warmup_epochs:
             yield (
                 f"Warning: model.warmup_epochs is {self.warmup_epochs} and trainer.max_epochs "
@@ -324,7 +325,7 @@ class ArchitectureSearch(Search):
         """Restores the executor, and an architecture that did not follow from the shares."""
         self.execution.resume_with(str(checkpoint.get("executor")))
         if checkpoint.get("selected"):
-            self.selected = Architecture.of(checkpoint["architecture"])
+            self.selected = read_architecture(checkpoint["architecture"])
 
     def _optimizer(self, position: int) -> Optimizer:
         return cast(list[Optimizer], self.optimizers(use_pl_optimizer=False))[position]

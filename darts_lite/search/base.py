@@ -12,9 +12,7 @@ from torch.optim import Optimizer
 from darts_lite.derivation.rules import Rule, Strongest
 from darts_lite.distributed.ranks import average_gradients
 from darts_lite.networks.supernet import Supernet
-from darts_lite.space.architecture import Architecture
-from darts_lite.space.encoding import one_path
-from darts_lite.space.search_space import SearchSpace
+from darts_lite.space.protocol import AnyArchitecture, Space
 from darts_lite.storage.checkpoints import describe_data
 from darts_lite.storage.components import class_path
 
@@ -28,7 +26,7 @@ class Search(LightningModule):
     """
 
     paired_batches = True
-    space: SearchSpace
+    space: Space
     supernet: Supernet
     derivation: Rule = Strongest()
     gradient_clip: float
@@ -39,7 +37,7 @@ class Search(LightningModule):
         """A short name for reports."""
 
     @abstractmethod
-    def derive(self) -> Architecture:
+    def derive(self) -> AnyArchitecture:
         """Returns the best architecture that the search knows now."""
 
     @abstractmethod
@@ -55,8 +53,8 @@ class Search(LightningModule):
         yield from ()
 
     def votes(self) -> dict[str, Tensor]:
-        """Returns the search's votes in a consensus: kind of cell -> ``(edges, candidates)``."""
-        return one_path(self.space, self.derive())
+        """Returns the search's votes in a consensus: group -> ``(rows, options)``."""
+        return self.space.path(self.derive())
 
     def know_images(self, data: Any) -> None:
         """Tells the rule of derivation the images' size, if the data module has an `image_size`."""

@@ -37,9 +37,10 @@ import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
 
+from darts_lite.networks.cells.mixed import Executor, Literal
+from darts_lite.networks.cells.sampled import Sampled
 from darts_lite.networks.folded.executor import Folded
-from darts_lite.networks.sampled import Sampled
-from darts_lite.networks.supernet import Executor, Literal, Supernet
+from darts_lite.networks.supernet import Supernet
 from darts_lite.training.memory import MARGIN, available
 
 AUTO = "auto"
@@ -94,11 +95,16 @@ class Execution:
     def __init__(
         self, supernet: Supernet, given: Executor | str | None = AUTO, samples: bool = False
     ) -> None:
-        self.supernet = supernet
-        self.by_rule = given in (None, AUTO) and not samples
+        self.supernet, self.name = supernet, AUTO
+        by_default = given in (None, AUTO)
+        self.has_choice = supernet.mixed.searched_channels is not None
+        if not (self.has_choice or by_default):
+            raise ValueError("this space is computed in one way only; leave out model.executor")
+        self.by_rule = self.has_choice and by_default and not samples
         self.is_chosen = not self.by_rule
-        default = "sampled" if samples else "folded"
-        self.run_with(default if given is None or given == AUTO else given)
+        if self.has_choice:
+            default = "sampled" if samples else "folded"
+            self.run_with(default if given is None or given == AUTO else given)
 
     def run_with(self, executor: Executor | str) -> None:
         """Makes an executor, or the one of this name, compute the cells from now on."""
@@ -111,7 +117,7 @@ class Execution:
         if self.is_chosen:
             return
         supernet, device = self.supernet, trainer.strategy.root_device
-        channels = supernet.space.channels // supernet.partial_channels
+        channels = supernet.mixed.searched_channels or 0
         name = faster(device.type, channels, str(trainer.precision).endswith("mixed"))
         if name == "literal" and not self.literal_fits(device, data):
             name = "folded"

@@ -1,6 +1,6 @@
 """Turns a supernet's architecture parameters into mixing weights, and into shares that rank."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -8,14 +8,15 @@ from torch.nn.functional import pad
 
 from darts_lite.networks.supernet import Supernet
 from darts_lite.search.relaxations import Relaxation
+from darts_lite.space.groups import Group
 
 
 class Mixture:
     """Mixing weights and shares of a supernet: its relaxed alphas, edge weights, auxiliary skips.
 
-    If edges have weights, candidates are mixed and ranked by the product of both, and the channels
-    that pass are mixed by the edge weights (PC-DARTS, arXiv 1907.05737, equation 3 and section
-    3.2).
+    If rows have weights, which are called edge weights, options are mixed and ranked by the product
+    of both, and the channels that pass are mixed by the edge weights (PC-DARTS, arXiv 1907.05737,
+    equation 3 and section 3.2).
 
     Args:
         auxiliary_skip: Mixing weight of the auxiliary skip connections at the start; it falls
@@ -33,12 +34,17 @@ class Mixture:
         """True if mixing weights depend on the parameters alone, not on draws or progress."""
         return self.relaxation.deterministic and not self.supernet.auxiliary_skip
 
+    @property
+    def has_passing_column(self) -> bool:
+        """True if the last column of mixing weights is that of the channels that pass."""
+        return self.supernet.partial_channels > 1 and len(self.supernet.edge_alphas) > 0
+
     def parameters(self) -> list[nn.Parameter]:
-        """Returns all architecture parameters: the alphas, then those of edges."""
+        """Returns all architecture parameters: the alphas, then the edge weights'."""
         return [*self.supernet.alphas.values(), *self.supernet.edge_alphas.values()]
 
     def sample(self, progress: float) -> dict[str, Tensor]:
-        """Draws differentiable mixing weights for one training step: kind of cell -> rows."""
+        """Draws differentiable mixing weights for one training step: group -> rows."""
         alphas = self.supernet.alphas
         rows = {k: self.relaxation.mixing_weights(alpha, progress) for k, alpha in alphas.items()}
         return self._add_columns(self._multiply_edge_weights(rows), progress)
@@ -49,7 +55,7 @@ class Mixture:
             return self._add_columns(self.ranking(), progress)
 
     def shares(self) -> dict[str, Tensor]:
-        """Returns what ranks candidates, without a graph: kind -> ``(edges, candidates)``."""
+        """Returns what ranks options, without a graph: group -> ``(rows, options)``."""
         with torch.no_grad():
             return self.ranking()
 
@@ -62,29 +68,27 @@ class Mixture:
 
     def _multiply_edge_weights(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
         edges = self._compute_edge_weights()
-        # (edges, candidates) * (edges, 1): an edge's weight scales all its candidates.
+        # (rows, options) * (rows, 1): the weight of a row scales all its options.
         return {k: row * edges[k] if k in edges else row for k, row in rows.items()}
 
     def _compute_edge_weights(self) -> dict[str, Tensor]:
-        """Returns kind of cell -> ``(edges, 1)``; empty if edges have no weights."""
-        per_node, edges = self.supernet.space.edges_per_node, self.supernet.edge_alphas
-        return {k: softmax_per_node(alphas, per_node).unsqueeze(1) for k, alphas in edges.items()}
+        """Returns group -> ``(rows, 1)``; empty if rows have no weights."""
+        groups, edges = self.supernet.space.groups, self.supernet.edge_alphas
+        return {k: softmax_per_set(alphas, groups[k]).unsqueeze(1) for k, alphas in edges.items()}
 
     def _add_columns(self, rows: dict[str, Tensor], progress: float) -> dict[str, Tensor]:
         """Appends the columns of the auxiliary skip and of the channels that pass, if any."""
-        # Auxiliary skip: one weight for all edges, (edges, candidates) -> (edges, candidates + 1).
+        # Auxiliary skip: one weight for all rows, (rows, options) -> (rows, options + 1).
         if self.supernet.auxiliary_skip:
             weight = self.auxiliary_skip * (1 - progress)
             rows = {k: pad(row, (0, 1), value=weight) for k, row in rows.items()}
         # Channels that pass: the edge weights are the last column.
-        if self.supernet.partial_channels > 1:
+        if self.has_passing_column:
             edges = self._compute_edge_weights()
-            rows = {
-                k: torch.cat([row, edges[k]], 1) if k in edges else row for k, row in rows.items()
-            }
+            rows = {k: torch.cat([row, edges[k]], 1) for k, row in rows.items()}
         return rows
 
 
-def softmax_per_node(edge_alphas: Tensor, edges_per_node: Sequence[int]) -> Tensor:
-    """Computes a softmax over the edges that enter each node, ``(edges,)`` -> ``(edges,)``."""
-    return torch.cat([node.softmax(dim=0) for node in edge_alphas.split(list(edges_per_node))])
+def softmax_per_set(edge_alphas: Tensor, group: Group) -> Tensor:
+    """Computes a softmax over the rows of each set, ``(rows,)`` -> ``(rows,)``."""
+    return torch.cat([rows.softmax(dim=0) for rows in group.split(edge_alphas)])

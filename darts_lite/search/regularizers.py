@@ -17,7 +17,7 @@ class Regularizer(Protocol):
         """Returns a scalar.
 
         Args:
-            alphas: Kind of cell -> ``(edges, candidates)``.
+            alphas: Group -> ``(rows, options)``.
             progress: Share of the search that is done, 0 to 1.
         """
         ...
@@ -37,7 +37,7 @@ class BetaDecay:
         self.strength = _check_strength("beta-decay", strength)
 
     def penalty(self, alphas: Mapping[str, Tensor], progress: float) -> Tensor:
-        rows = torch.cat([alpha.logsumexp(dim=-1) for alpha in alphas.values()])  # (all edges,)
+        rows = torch.cat([alpha.logsumexp(dim=-1) for alpha in alphas.values()])  # (all rows,)
         return self.strength * progress * rows.mean()
 
 

@@ -1,8 +1,7 @@
 """Relaxations turn architecture parameters into mixing weights.
 
-Shapes: alphas, mixing weights and shares of one kind of cell are ``(edges, candidates)``, edges
-ordered by node and then by source. A relaxation is a dataclass, so that a checkpoint can keep its
-class and settings.
+Shapes: alphas, mixing weights and shares of one group are ``(rows, options)``. A relaxation is a
+dataclass, so that a checkpoint can keep its class and settings.
 """
 
 from dataclasses import dataclass
@@ -72,7 +71,7 @@ def draw_concrete(alphas: Tensor, temperature: float) -> Tensor:
     g are Gumbel draws. At a low temperature one entry of each row is near 1; the probability of
     each entry to be that one is its softmax share (arXiv 1611.01144, equation 2).
     """
-    # g = -log(e) has a Gumbel distribution if e has an exponential one: (edges, candidates).
+    # g = -log(e) has a Gumbel distribution if e has an exponential one: (rows, options).
     gumbel = -torch.empty_like(alphas).exponential_().log()
     return ((alphas.log_softmax(dim=-1) + gumbel) / temperature).softmax(dim=-1)
 
@@ -115,7 +114,7 @@ class GumbelMax(Concrete):
 
     def mixing_weights(self, alphas: Tensor, progress: float) -> Tensor:
         """Draws weights: 1 for one candidate of each row, exactly 0 for the others."""
-        # Soft draw and its largest entry as a one-hot row, both (edges, candidates).
+        # Soft draw and its largest entry as a one-hot row, both (rows, options).
         soft = super().mixing_weights(alphas, progress)
         drawn = soft.detach().argmax(dim=-1, keepdim=True)
         hard = torch.zeros_like(soft).scatter_(-1, drawn, 1.0)

@@ -20,7 +20,7 @@ class SupernetLoss:
     Args:
         images: ``(B, C, H, W)``.
         labels: ``(B,)``.
-        mixing: Mixing weights, kind of cell -> ``(edges, candidates)``.
+        mixing: Mixing weights, group -> ``(rows, options)``.
         order: The supernet's weights, in the order in which others will be given.
 
     Attributes:
@@ -47,7 +47,7 @@ class SupernetLoss:
         return loss
 
     def _compute_logits(self, weights: Sequence[Tensor] | None) -> Tensor:
-        # Identities whose gradients become means over all ranks; (edges, candidates) per kind.
+        # Identities whose gradients become means over all ranks; (rows, options) per group.
         mixing = dict(zip(self.mixing, replicated(*self.mixing.values()), strict=True))
         if weights is None:
             return self.supernet(self.images, mixing)

@@ -1,1 +1,1 @@
-"""Search spaces, and the architectures that come out of them."""
+"""What may be chosen, and what was chosen: the protocol of spaces, operations, costs."""

@@ -10,13 +10,15 @@ from darts_lite.cli.derive import derive_architecture, read_rule
 from darts_lite.cli.main import main
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.derivation.rules import Derivation, SkipLimit, Strongest
-from darts_lite.space.architecture import Architecture
+from darts_lite.space.cells.architecture import Architecture
 from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.components import describe_component
 
 
 def derived(path: Path, rule: Derivation | None = None) -> Architecture:
-    return derive_architecture(Checkpoint.read(path), rule)
+    found = derive_architecture(Checkpoint.read(path), rule)
+    assert isinstance(found, Architecture)
+    return found
 
 
 def size(architecture: Architecture) -> int:
@@ -159,7 +161,7 @@ def test_only_an_architecture_is_written_over(
     assert Architecture.load(tmp_path / "found.json")
 
 
-def test_two_are_compared_in_words_and_drawn(
+def test_two_are_compared_describe_differences_and_drawn(
     finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = str(finished.directory / "architecture.json")

@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from darts_lite.cli.lightning_cli import main
 from darts_lite.data.datasets import EmbeddedDataWarning
 from darts_lite.retraining.retraining import Retraining
-from darts_lite.space.architecture import Architecture
+from darts_lite.space.cells.architecture import Architecture
 
 
 def test_a_run_leaves_the_promised_files(finished: Finished) -> None:

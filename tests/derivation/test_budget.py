@@ -11,13 +11,12 @@ from run_helpers import quiet_trainer
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation.budget import WithinBudget
-from darts_lite.derivation.costs import COSTS, CostTable
+from darts_lite.derivation.costs import measure_costs
 from darts_lite.derivation.rules import Strongest, derive
 from darts_lite.networks.net import Net
 from darts_lite.search.architecture_search import ArchitectureSearch
-from darts_lite.space.architecture import Architecture
-from darts_lite.space.encoding import Encoding, one_path
-from darts_lite.space.search_space import SearchSpace, darts_space, nasbench201_space
+from darts_lite.space.cells.search_space import SearchSpace, darts_space, nasbench201_space
+from darts_lite.space.protocol import AnyArchitecture
 
 budget = partial(WithinBudget, image_size=28, in_channels=1, num_classes=10)
 
@@ -41,8 +40,10 @@ SMALL_SPACES = [
 FAST_AND_SLOW = [SMALL_SPACES[0], pytest.param(SMALL_SPACES[1], marks=pytest.mark.slow)]
 
 
-def score(space: SearchSpace, shares: dict[str, torch.Tensor], architecture: Architecture) -> float:
-    paths = one_path(space, architecture)
+def score(
+    space: SearchSpace, shares: dict[str, torch.Tensor], architecture: AnyArchitecture
+) -> float:
+    paths = space.path(architecture)
     return sum(float((path * shares[kind].log()).sum()) for kind, path in paths.items())
 
 
@@ -57,13 +58,11 @@ def test_without_a_limit_a_budget_is_the_usual_rule(space: SearchSpace) -> None:
 
 @pytest.mark.parametrize("space", SMALL_SPACES, ids=lambda space: space.name)
 def test_a_budget_is_kept_and_nothing_better_fits(space: SearchSpace) -> None:
-    encoding = Encoding(space)
     tables = {
-        name: CostTable.measure(space, COSTS[name], 1, 10, 28)
-        for name in ("parameters", "multiply_adds")
+        name: measure_costs(space, name, 1, 10, 28) for name in ("parameters", "multiply_adds")
     }
-    every = [encoding.architecture(point) for point in product(*map(range, encoding.sizes))]
-    costs = {name: [table.of(one) for one in every] for name, table in tables.items()}
+    every = [space.architecture(point) for point in product(*map(range, space.sizes))]
+    costs = {name: [table.of(one.choices) for one in every] for name, table in tables.items()}
     shares = random_shares(space, 0)
     scores = [score(space, shares, one) for one in every]
     for share in (0.1, 0.5):
@@ -92,8 +91,7 @@ def test_a_budget_below_everything_is_refused() -> None:
 
 @pytest.mark.parametrize("space", FAST_AND_SLOW, ids=["custom", "nasbench201"])
 def test_the_best_choice_of_at_least_so_many_parameters(space: SearchSpace) -> None:
-    encoding = Encoding(space)
-    every = [encoding.architecture(point) for point in product(*map(range, encoding.sizes))]
+    every = [space.architecture(point) for point in product(*map(range, space.sizes))]
     with torch.device("meta"):
         sizes = [sum(p.numel() for p in Net(each, 1, 10).parameters()) for each in every]
     low, high = sorted(sizes)[len(sizes) // 2], sorted(sizes)[-len(sizes) // 8]
@@ -102,7 +100,7 @@ def test_the_best_choice_of_at_least_so_many_parameters(space: SearchSpace) -> N
         rule = budget(parameters=high, least_parameters=low)
         found = derive(space, shares, {}, rule)
         inside = [each for each, size in zip(every, sizes, strict=True) if low <= size <= high]
-        assert found.cells in [each.cells for each in inside]
+        assert found.choices in [each.choices for each in inside]
         best = max(score(space, shares, each) for each in inside)
         assert score(space, shares, found) == pytest.approx(best, abs=1e-4)
         admitted = [rule.admits(space, each) for each in every]
@@ -122,7 +120,7 @@ def test_a_budget_can_be_that_of_a_larger_net_than_the_supernet() -> None:
     larger: dict[str, Any] = {"channels": 6, "cells": 5, "reductions": (2,), "stem": "conv3x3"}
     freely = derive(space, shares, {}).with_skeleton(**larger)
     size = sum(p.numel() for p in Net(freely, 1, 10).parameters())
-    assert derive(space, shares, {}, budget(size, **larger)).cells == freely.cells
+    assert derive(space, shares, {}, budget(size, **larger)).choices == freely.choices
     tighter = derive(space, shares, {}, budget(size - 1, **larger)).with_skeleton(**larger)
     assert sum(p.numel() for p in Net(tighter, 1, 10).parameters()) < size
     with pytest.raises(

@@ -18,14 +18,13 @@ from darts_lite.derivation.consensus import (
 )
 from darts_lite.derivation.rules import SkipLimit
 from darts_lite.networks.net import Net
-from darts_lite.space.architecture import Architecture
-from darts_lite.space.encoding import Encoding, one_path
-from darts_lite.space.search_space import SearchSpace, mnist_space
+from darts_lite.space.cells.search_space import SearchSpace, mnist_space
+from darts_lite.space.protocol import AnyArchitecture
 
 SPACE = SearchSpace(
     ("none", "skip_connect", "conv_1x1"), nodes=2, channels=4, cells=2, reductions=()
 )
-ENCODING = Encoding(SPACE)
+ENCODING = SPACE
 SKIPS = ENCODING.architecture((0, 0, 0, 0, 0, 0))
 MIXED = ENCODING.architecture((0, 0, 1, 0, 0, 1))
 CONVOLUTIONS = ENCODING.architecture((0, 1, 1, 0, 1, 1))
@@ -33,11 +32,13 @@ CONVOLUTIONS = ENCODING.architecture((0, 1, 1, 0, 1, 1))
 
 def test_the_majority_decides_every_edge() -> None:
     found = [SKIPS, MIXED, CONVOLUTIONS]
-    common = consensus(SPACE, [one_path(SPACE, each) for each in found], {"seeds": [4, 5, 6]})
-    assert common.cells == MIXED.cells
+    common = consensus(SPACE, [SPACE.path(each) for each in found], {"seeds": [4, 5, 6]})
+    assert common.choices == MIXED.choices
     assert common.found_by == {"seeds": [4, 5, 6]}
     third = pytest.approx(1 / 3)
-    assert agreement(common, found) == {"normal": [[2 * third.expected, 2 * third.expected]] * 2}
+    assert agreement(common.choices, [each.choices for each in found]) == {
+        "normal": [[2 * third.expected, 2 * third.expected]] * 2
+    }
 
 
 def test_a_sure_search_outweighs_two_that_hardly_differ() -> None:
@@ -47,19 +48,21 @@ def test_a_sure_search_outweighs_two_that_hardly_differ() -> None:
     unsure[:, skip] += 0.01
     sure[:, convolution] = 0.9
     common = consensus(SPACE, [{"normal": unsure}, {"normal": unsure}, {"normal": sure}], {})
-    assert common.cells == CONVOLUTIONS.cells
+    assert common.choices == CONVOLUTIONS.choices
 
 
 def test_the_consensus_keeps_to_the_rule_of_the_search() -> None:
-    votes = [one_path(SPACE, SKIPS)] * 2 + [one_path(SPACE, CONVOLUTIONS)]
-    cell = consensus(SPACE, votes, {}, SkipLimit(1)).cells["normal"]
+    votes = [SPACE.path(SKIPS)] * 2 + [SPACE.path(CONVOLUTIONS)]
+    cell = consensus(SPACE, votes, {}, SkipLimit(1)).choices["normal"]
     assert [name for node in cell for name, _ in node].count("skip_connect") == 1
 
 
 def test_an_edge_from_elsewhere_is_no_agreement() -> None:
     moved = ENCODING.architecture((0, 0, 0, 1, 0, 0))  # the second node reads states 0 and 2
-    assert agreement(SKIPS, [moved]) == {"normal": [[1, 1], [1, 0]]}
-    assert mean_agreement(agreement(SKIPS, [moved, SKIPS])) == pytest.approx(7 / 8)
+    assert agreement(SKIPS.choices, [moved.choices]) == {"normal": [[1, 1], [1, 0]]}
+    assert mean_agreement(
+        agreement(SKIPS.choices, [moved.choices, SKIPS.choices])
+    ) == pytest.approx(7 / 8)
 
 
 def test_agreement_by_chance() -> None:
@@ -85,23 +88,23 @@ def test_a_tight_budget_makes_luck_agree() -> None:
 
 def test_random_architectures_are_others_and_differ() -> None:
     drawn = random_architectures(SPACE, 20, Random(0), MIXED)
-    cells = [each.cells for each in drawn]
-    assert len(set(map(str, cells))) == 20 and MIXED.cells not in cells
+    cells = [each.choices for each in drawn]
+    assert len(set(map(str, cells))) == 20 and MIXED.choices not in cells
     again = random_architectures(SPACE, 20, Random(0), MIXED)
-    assert cells == [each.cells for each in again]
-    assert all(each.skeleton == SPACE.skeleton for each in drawn)
+    assert cells == [each.choices for each in again]
+    assert all(each.frame == MIXED.frame for each in drawn)
 
 
 def test_random_architectures_keep_to_a_budget() -> None:
     space = mnist_space()
-    found = Encoding(space).architecture((0,) * len(Encoding(space).sizes))
+    found = space.architecture((0,) * len(space.sizes))
     budget = partial(WithinBudget, in_channels=1, num_classes=10)
     freely = random_architectures(space, 20, Random(0), found)
     limit = 12_000
     rule = budget(limit)
     bound = random_architectures(space, 20, Random(0), found, partial(rule.admits, space))
 
-    def parameters(architecture: Architecture) -> int:
+    def parameters(architecture: AnyArchitecture) -> int:
         return sum(p.numel() for p in Net(architecture, 1, 10).parameters())
 
     assert max(map(parameters, freely)) > limit >= max(map(parameters, bound))
@@ -112,7 +115,7 @@ def test_random_architectures_keep_to_a_budget() -> None:
 
 def test_a_small_space_gives_what_it_has() -> None:
     tiny = SearchSpace(("skip_connect", "conv_1x1"), nodes=1, channels=4, cells=1, reductions=())
-    found = Encoding(tiny).architecture((0, 0, 0))
+    found = tiny.architecture((0, 0, 0))
     assert len(random_architectures(tiny, 50, Random(0), found)) == 3
     assert len(random_architectures(tiny, 50, Random(0))) == 4
 

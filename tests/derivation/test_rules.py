@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from darts_lite.derivation.rules import SkipLimit, Strongest, derive
-from darts_lite.space.search_space import SearchSpace, darts_space, nasbench201_space
+from darts_lite.space.cells.architecture import Architecture
+from darts_lite.space.cells.search_space import SearchSpace, darts_space, nasbench201_space
 
 SPACE = SearchSpace(
     ("none", "skip_connect", "conv_3x3"), nodes=2, channels=4, cells=3, reductions=(), name="t"
@@ -22,11 +23,11 @@ def test_edges_and_candidates_are_ranked_by_share() -> None:
         ]
     )
     found = derive(SPACE, {"normal": shares}, {"algorithm": "test"})
-    assert found.cells["normal"] == (
+    assert found.choices["normal"] == (
         (("skip_connect", 0), ("conv_3x3", 1)),
         (("skip_connect", 1), ("conv_3x3", 2)),
     )
-    assert found.concat["normal"] == (2, 3)
+    assert isinstance(found, Architecture) and found.concat["normal"] == (2, 3)
     assert found.found_by == {"algorithm": "test"}
     assert found.skeleton == SPACE.skeleton
 
@@ -34,8 +35,8 @@ def test_edges_and_candidates_are_ranked_by_share() -> None:
 def test_none_is_never_chosen_and_its_share_weakens_its_edge() -> None:
     shares = torch.tensor([[0.98, 0.01, 0.01]] * 3 + [[0.3, 0.4, 0.3]] * 2)
     found = derive(SPACE, {"normal": shares}, {})
-    assert [source for _, source in found.cells["normal"][1]] == [1, 2]
-    assert all(name != "none" for node in found.cells["normal"] for name, _ in node)
+    assert [source for _, source in found.choices["normal"][1]] == [1, 2]
+    assert all(name != "none" for node in found.choices["normal"] for name, _ in node)
 
 
 def test_shares_rank_where_raw_alphas_would_not() -> None:
@@ -43,13 +44,13 @@ def test_shares_rank_where_raw_alphas_would_not() -> None:
     alphas = torch.tensor([[9.0, 9.1, 9.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     shares = torch.cat([torch.full((2, 3), 1 / 3), alphas.softmax(dim=-1)])
     found = derive(SPACE, {"normal": shares}, {})
-    assert found.cells["normal"][1] == (("skip_connect", 1), ("conv_3x3", 2))
+    assert found.choices["normal"][1] == (("skip_connect", 1), ("conv_3x3", 2))
 
 
 def test_one_kept_edge() -> None:
     space = SearchSpace(("skip_connect", "conv_3x3"), nodes=1, kept_edges=1, cells=1)
     found = derive(space, {"reduce": torch.tensor([[0.5, 0.5], [0.9, 0.1]])}, {})
-    assert found.cells["reduce"] == ((("skip_connect", 1),),)
+    assert found.choices["reduce"] == ((("skip_connect", 1),),)
 
 
 def random_shares(space: SearchSpace, seed: int) -> dict[str, torch.Tensor]:

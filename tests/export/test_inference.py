@@ -13,7 +13,7 @@ from darts_lite.export.inference import Answer, load_answer
 from darts_lite.networks.net import Net
 from darts_lite.retraining.recipe import mean_of_shifts
 from darts_lite.retraining.retraining import Retraining
-from darts_lite.space.architecture import Architecture
+from darts_lite.space.cells.architecture import Architecture
 
 
 def test_it_answers_pixels_as_the_net_answers_normalised_images(

@@ -15,9 +15,10 @@ from darts_lite.export.standalone import generate_code
 from darts_lite.networks.net import Net
 from darts_lite.retraining.recipe import mean_of_shifts
 from darts_lite.search.architecture_search import ArchitectureSearch
-from darts_lite.space.architecture import ARCHITECTURES, Architecture
-from darts_lite.space.nasbench201 import read_string
-from darts_lite.space.search_space import mnist_space, nasbench201_space
+from darts_lite.space.cells.architecture import ARCHITECTURES, Architecture
+from darts_lite.space.cells.nasbench201 import read_string
+from darts_lite.space.cells.search_space import mnist_space, nasbench201_space
+from darts_lite.space.protocol import AnyArchitecture
 
 MEAN, STD = (0.1307,), (0.3081,)
 ALONE = """
@@ -29,7 +30,7 @@ assert not any(name.startswith("darts_lite") for name in sys.modules)
 """
 
 
-def trained_like(architecture: Architecture) -> Net:
+def trained_like(architecture: AnyArchitecture) -> Net:
     """A net whose norms and statistics are not those it started with."""
     torch.manual_seed(0)
     net = Net(architecture, 1, 10)

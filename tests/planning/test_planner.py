@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 
-from run_helpers import SMALL
+from run_helpers import SMALL, cost_table
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation.budget import WithinBudget
-from darts_lite.derivation.costs import CostTable, parameters
 from darts_lite.planning.planner import draw_likely
 from darts_lite.search.architecture_search import ArchitectureSearch
 
@@ -14,7 +13,7 @@ from darts_lite.search.architecture_search import ArchitectureSearch
 def test_what_stands_for_the_found_net_is_within_the_budget(digits: ImageData) -> None:
     rule = WithinBudget(parameters=3000)
     search = ArchitectureSearch(SMALL, derivation=rule)
-    table = CostTable.measure(SMALL, parameters, 1, 10, 28)
-    assert table.of(draw_likely(search, digits)) <= 3000
+    found = draw_likely(search, digits)
+    assert cost_table(SMALL, "parameters").of(found.choices) <= 3000
     alone = ArchitectureSearch(replace(SMALL, candidates=("dw_conv_3x3",), nodes=1))
-    assert draw_likely(alone, digits).cells == alone.derive().cells
+    assert draw_likely(alone, digits).choices == alone.derive().choices

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from run_helpers import Finished
 
+from darts_lite.plots.run_history import EpochRecord, StageHistory, read_history
 from darts_lite.plots.runs import animate, draw_costs, draw_curves, draw_film
-from darts_lite.storage.run_history import EpochRecord, StageHistory, read_history
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_a_film_shows_the_first_and_the_last_moment(search: StageHistory) -> Non
         EpochRecord(step, {}, {kind: s * step / 20 for kind, s in search.moments[0].shares.items()})
         for step in range(20)
     ]
-    figure = draw_film(StageHistory(long, search.candidates))
+    figure = draw_film(StageHistory(long, search.groups))
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
     assert len(titles) == 6 and titles[0] == "step 0" and titles[-1] == "step 19"
     shown = figure.axes[5].get_images()[0].get_array()

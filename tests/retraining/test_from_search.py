@@ -14,7 +14,7 @@ from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.exploration.evaluators import SharedWeights
 from darts_lite.search.exploration.exploration import Exploration
-from darts_lite.space.architecture import ARCHITECTURES, Architecture
+from darts_lite.space.cells.architecture import ARCHITECTURES, Architecture
 
 CELL = (
     (("conv_3x3", 0), ("skip_connect", 1)),
@@ -78,7 +78,7 @@ def test_every_form_of_an_architecture(form: str, tmp_path: Path) -> None:
         "object": architecture,
         "genotype": architecture.genotype(),
     }[form]
-    assert FoundArchitecture.of(value).architecture.cells == architecture.cells
+    assert FoundArchitecture.of(value).architecture.choices == architecture.choices
 
 
 def test_inheriting_from_an_architecture_file_is_refused(tmp_path: Path) -> None:

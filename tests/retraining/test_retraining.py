@@ -10,7 +10,7 @@ from run_helpers import SMALL, fast_sgd, quiet_trainer
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
-from darts_lite.space.architecture import Architecture
+from darts_lite.space.cells.architecture import Architecture
 
 CELL = (
     (("conv_3x3", 0), ("skip_connect", 1)),
@@ -111,9 +111,9 @@ def test_drop_path_grows_with_the_epochs(digits: ImageData) -> None:
 
 def test_the_skeleton_can_be_overridden() -> None:
     model = Retraining("DARTS_V2", channels=4, cells=5, reductions=(1,), stem="conv3x3_stride2")
-    skeleton = model.architecture.skeleton
-    assert (skeleton.channels, skeleton.cells, skeleton.reductions) == (4, 5, (1,))
-    assert skeleton.stem == "conv3x3_stride2"
+    frame = model.architecture.frame
+    assert (frame["channels"], frame["cells"], frame["reductions"]) == (4, 5, (1,))
+    assert frame["stem"] == "conv3x3_stride2"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from darts_lite.cli.lightning_cli import main
 from darts_lite.derivation.consensus import agreement, percentile
 from darts_lite.retraining.retraining import Retraining
-from darts_lite.space.architecture import Architecture
+from darts_lite.space.cells.architecture import Architecture
 
 
 class Trusted:
@@ -45,11 +45,11 @@ def test_several_seeds_leave_their_runs_and_a_consensus(trusted: Trusted) -> Non
     common = Architecture.load(trusted.directory / "architecture.json")
     assert common.found_by["seeds"] == [3, 4, 5]
     assert summary["architecture"] == common.genotype()
-    assert summary["edge_agreement"] == agreement(common, found)
+    assert summary["edge_agreement"] == agreement(common.choices, [each.choices for each in found])
     assert 1 / 3 <= summary["agreement"] <= 1
     assert {"agreement.png", "net.ckpt"} <= present
     net = Retraining.load_from_checkpoint(trusted.directory / "net.ckpt")
-    assert net.architecture.cells == common.cells
+    assert net.architecture.choices == common.choices
 
 
 def test_one_of_several_seeds_is_the_search_of_that_seed_alone(trusted: Trusted) -> None:

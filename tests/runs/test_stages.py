@@ -17,7 +17,7 @@ from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import stages
 from darts_lite.runs.stages import multiply_adds, train
 from darts_lite.search.architecture_search import ArchitectureSearch
-from darts_lite.space.architecture import Architecture
+from darts_lite.space.cells.architecture import Architecture
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import RunRecord
 from darts_lite.training.callbacks import callback_of

@@ -14,7 +14,7 @@ from darts_lite.runs.trainer_factory import TrainerFactory, serves
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.callbacks.perturbation import Perturbation
 from darts_lite.search.exploration.exploration import Exploration
-from darts_lite.space.search_space import SearchSpace
+from darts_lite.space.cells.search_space import SearchSpace
 from darts_lite.training.checkpointing import AtomicCheckpointIO, StageCheckpoint
 
 SPACE = SearchSpace(("skip_connect", "conv_1x1"), nodes=1, channels=4, cells=2, reductions=())

@@ -12,8 +12,8 @@ from run_helpers import SMALL, fast_sgd, quiet_trainer
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation.rules import SkipLimit
+from darts_lite.networks.cells.mixed import Literal
 from darts_lite.networks.folded.executor import Folded
-from darts_lite.networks.supernet import Literal
 from darts_lite.runs.precision import choose_precision
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.bilevel import SecondOrder
@@ -21,7 +21,7 @@ from darts_lite.search.callbacks.cost_penalty import CostPenalty
 from darts_lite.search.callbacks.discretisation_gap import DiscretisationGap
 from darts_lite.search.regularizers import BetaDecay, ZeroOne
 from darts_lite.search.relaxations import Concrete
-from darts_lite.space.search_space import darts_space
+from darts_lite.space.cells.search_space import darts_space
 
 
 def test_alphas_move_and_accuracy_beats_chance_by_far(digits: ImageData) -> None:
@@ -67,7 +67,7 @@ def test_the_shipped_search_finds_the_one_useful_candidate_on_every_edge(
     search = shipped(configs)
     quiet_trainer(max_epochs=2, limit_val_batches=0).fit(search, datamodule=digits)
     assert found_share(search) == 1
-    for nodes in search.derive().cells.values():
+    for nodes in search.derive().choices.values():
         assert all(name == USEFUL for node in nodes for name, _ in node)
 
 
@@ -191,7 +191,7 @@ def test_both_executors_find_the_same_with_the_same_seed(partial: int, digits_ro
             max_epochs=1, limit_train_batches=8, limit_val_batches=0, precision="64-true"
         )
         run.fit(search, datamodule=digits)
-        found.append(search.derive().cells)
+        found.append(search.derive().choices)
         alphas.append(torch.cat(list(search.supernet.alphas.values())))
     assert alphas[0].dtype == torch.float64
     assert found[0] == found[1]
@@ -262,4 +262,4 @@ def test_all_parts_at_once_move_every_architecture_parameter(
     again = ArchitectureSearch.load_from_checkpoint(tmp_path / "x.ckpt")
     assert again.relaxation == Concrete(start=2.0, end=0.5)
     assert again.derivation == SkipLimit(1)
-    assert again.derive().cells == search.derive().cells
+    assert again.derive().choices == search.derive().choices

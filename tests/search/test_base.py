@@ -15,7 +15,6 @@ from darts_lite.search.base import Search, name_algorithm
 from darts_lite.search.exploration.evaluators import SharedWeights
 from darts_lite.search.exploration.exploration import Exploration
 from darts_lite.search.relaxations import Softmax
-from darts_lite.space.encoding import any_architecture, one_path
 
 CLIP = 0.01
 USUAL = {"partial_channels": 1, "edge_weights": False, "auxiliary_skip": 0.0}
@@ -88,16 +87,16 @@ def test_a_search_votes_with_its_shares_until_something_else_selects() -> None:
     search = ArchitectureSearch(SMALL)
     for kind, vote in search.votes().items():
         assert torch.equal(vote, search.shares()[kind])
-    search.selected = any_architecture(SMALL)
-    path = one_path(SMALL, search.selected)
+    search.selected = SMALL.first_architecture()
+    path = SMALL.path(search.selected)
     assert all(torch.equal(vote, path[kind]) for kind, vote in search.votes().items())
 
 
 def test_an_exploration_votes_with_the_path_of_its_best() -> None:
     search = Exploration(SMALL)
-    worse, better = (tuple(n % size for size in search.encoding.sizes) for n in (0, 1))
+    worse, better = (tuple(n % size for size in SMALL.sizes) for n in (0, 1))
     search.known.update({worse: 0.2, better: 0.9})
-    path = one_path(SMALL, search.encoding.architecture(better))
+    path = SMALL.path(SMALL.architecture(better))
     votes = search.votes()
     assert votes.keys() == path.keys()
     assert all(torch.equal(vote, path[kind]) for kind, vote in votes.items())

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy, interpolate
 
+from darts_lite.networks.cells.mixed import Executor, Literal
+from darts_lite.networks.cells.sampled import Sampled
 from darts_lite.networks.folded.executor import Folded
-from darts_lite.networks.sampled import Sampled
-from darts_lite.networks.supernet import Executor, Literal, Supernet
+from darts_lite.networks.supernet import Supernet
 from darts_lite.search.bilevel import (
     ArchitectureGradient,
     FirstOrder,
@@ -23,7 +24,7 @@ from darts_lite.search.bilevel import (
     weights_of,
 )
 from darts_lite.search.supernet_loss import SupernetLoss
-from darts_lite.space.search_space import darts_space, nasbench201_space
+from darts_lite.space.cells.search_space import darts_space, nasbench201_space
 
 
 def toy(dtype: torch.dtype = torch.float64) -> tuple[Tensor, nn.Parameter, Loss, Loss]:

@@ -8,8 +8,9 @@ import torch
 from run_helpers import SMALL, quiet_trainer
 
 from darts_lite.data.image_data import ImageData
+from darts_lite.networks.cells.mixed import MixedCell, MixedCells
 from darts_lite.networks.folded.executor import Folded
-from darts_lite.networks.supernet import MixedCell, Supernet
+from darts_lite.networks.supernet import Supernet
 from darts_lite.search import executors
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.executors import (
@@ -22,7 +23,7 @@ from darts_lite.search.executors import (
     find_name,
 )
 from darts_lite.search.relaxations import GumbelMax
-from darts_lite.space.search_space import SearchSpace
+from darts_lite.space.cells.search_space import SearchSpace
 
 NARROW = SearchSpace(("skip_connect", "conv_1x1"), nodes=1, channels=4, cells=1, reductions=())
 BROAD = replace(NARROW, channels=WIDE)
@@ -65,7 +66,8 @@ def test_what_is_left_to_the_rule_is_chosen_once(
     assert execution.name == expected
     after = supernet.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())
-    runners = supernet._runners.values()
+    assert isinstance(supernet.mixed, MixedCells)
+    runners = supernet.mixed._runners.values()
     assert all(isinstance(run, MixedCell) == (expected == "literal") for run in runners)
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from run_helpers import SMALL
 
-from darts_lite.space.architecture import ARCHITECTURES, Architecture
-from darts_lite.space.differences import compare_cells, in_words
+from darts_lite.space.cells.architecture import ARCHITECTURES, Architecture
+from darts_lite.space.differences import compare_diagrams, describe_differences
 
 FIRST = (
     (("conv_3x3", 0), ("skip_connect", 1)),
@@ -22,14 +22,14 @@ def of(normal: object) -> Architecture:
 
 
 def test_edges_are_the_same_changed_or_in_one_only() -> None:
-    found = compare_cells(FIRST, SECOND)
+    found = compare_diagrams(of(FIRST).diagrams["normal"], of(SECOND).diagrams["normal"])
     assert found.same == {(0, "c_{k-2}"): ["conv_3x3"], (1, "c_{k-1}"): ["max_pool_3x3"]}
     assert found.changed == {(0, "c_{k-1}"): (["skip_connect"], ["max_pool_3x3"])}
     assert found.only == ({(1, "0"): ["conv_3x3"]}, {(1, "c_{k-2}"): ["conv_3x3"]})
 
 
 def test_each_difference_has_a_line() -> None:
-    assert list(in_words(of(FIRST), of(SECOND))) == [
+    assert list(describe_differences(of(FIRST), of(SECOND))) == [
         "normal cell: 2 of 4 edges of A are in B with the same operation",
         "  node 0 reads c_{k-1} through skip_connect in A, max_pool_3x3 in B",
         "  node 1 reads 0 through conv_3x3 in A only",
@@ -39,17 +39,19 @@ def test_each_difference_has_a_line() -> None:
 
 def test_the_order_of_edges_makes_no_difference() -> None:
     turned = tuple(edges[::-1] for edges in FIRST)
-    assert list(in_words(of(FIRST), of(turned))) == []
-    assert list(in_words(ARCHITECTURES["DARTS_V1"], ARCHITECTURES["DARTS_V1"])) == []
+    assert list(describe_differences(of(FIRST), of(turned))) == []
+    assert list(describe_differences(ARCHITECTURES["DARTS_V1"], ARCHITECTURES["DARTS_V1"])) == []
 
 
 def test_skeletons_and_outputs_are_compared() -> None:
     first = of(FIRST)
-    assert list(in_words(first, first.with_skeleton(channels=8))) == [
+    assert list(describe_differences(first, first.with_skeleton(channels=8))) == [
         "skeleton: channels is 4 in A, 8 in B"
     ]
     other = replace(first, concat={"normal": (3,), "reduce": (2, 3)})
-    assert list(in_words(first, other)) == ["normal cell: the output is of 0 and 1 in A, of 1 in B"]
+    assert list(describe_differences(first, other)) == [
+        "normal cell: the output is of 0 and 1 in A, of 1 in B"
+    ]
 
 
 def test_states_are_compared_by_their_names_where_the_wirings_differ() -> None:
@@ -61,7 +63,7 @@ def test_states_are_compared_by_their_names_where_the_wirings_differ() -> None:
         (("skip_connect", 2), ("conv_3x3", 1)),
     )
     second = Architecture({"normal": of_two}, {}, replace(SMALL.skeleton, reductions=()))
-    told = list(in_words(first, second))[-3:]
+    told = list(describe_differences(first, second))[-3:]
     assert told == [
         "normal cell: 2 of 2 edges of A are in B with the same operation",
         "  node 0 reads c_{k-2} through skip_connect in B only",

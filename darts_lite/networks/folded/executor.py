@@ -1,6 +1,6 @@
 """The folded executor: a mixed cell's numbers in a fraction of the passes.
 
-It computes what `darts_lite.networks.supernet.MixedCell` computes, from the same parameters, by
+It computes what `darts_lite.networks.cells.mixed.MixedCell` computes, from the same parameters, by
 exact algebra. Everything that leaves one state is computed together, as a bank of edges; candidates
 without weights once per state instead of once per edge; and the candidates' norms, mixing weights
 and sum are part of one product per candidate (`darts_lite.networks.folded.candidates`). Candidates
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from darts_lite.distributed.batch_norm import widen
+from darts_lite.networks.cells.mixed import CellRunner, MixedCell, MixedOperation, sum_maps
 from darts_lite.networks.folded.candidates import (
     BankInput,
     Chains,
@@ -27,11 +28,10 @@ from darts_lite.networks.folded.candidates import (
 )
 from darts_lite.networks.folded.norms import RunningStatistics, are_alike
 from darts_lite.networks.folded.products import mix
-from darts_lite.networks.supernet import CellRunner, MixedCell, MixedOperation, sum_maps
 
 
 class Folded:
-    """Executes mixed cells in folded form; see `darts_lite.networks.supernet.Executor`.
+    """Executes mixed cells in folded form; see `darts_lite.networks.cells.mixed.Executor`.
 
     The modules of the cells are read, not called: their hooks do not fire, and `torch.func.grad`
     does not reach through. `Literal` calls them.

@@ -7,7 +7,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
 
-from darts_lite.plots.cells import draw_architecture, draw_shares
+from darts_lite.plots.architectures import draw_architecture, draw_shares
 from darts_lite.search.architecture_search import ArchitectureSearch
 
 
@@ -47,11 +47,10 @@ class ArchitectureBoard(Callback):
         if writer is None or not isinstance(search, ArchitectureSearch):
             return
         step = trainer.global_step
-        for kind, shares in search.shares().items():
-            title = f"{kind} cell, step {step}"
-            inputs = search.space.skeleton.inputs
-            figure = draw_shares(shares.cpu(), search.space.candidates, title, inputs)
-            writer.add_figure(f"architecture/shares_{kind}", figure, step)
+        for name, shares in search.shares().items():
+            group = search.space.groups[name]
+            figure = draw_shares(shares, group, f"{group.title}, step {step}")
+            writer.add_figure(f"architecture/shares_{name}", figure, step)
         architecture = search.derive()
         writer.add_figure("architecture/cells", draw_architecture(architecture), step)
         writer.add_text("architecture/genotype", f"    {architecture.genotype()}", step)

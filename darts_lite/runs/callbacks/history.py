@@ -1,7 +1,7 @@
 """Records the metrics of each epoch in a JSON file, from which they can be drawn."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from darts_lite.storage.atomic_files import write_text
 
 @dataclass
 class History(Callback):
-    """Writes the metrics of every epoch, and the shares of the candidates.
+    """Writes the metrics of every epoch, and the shares of the options.
 
     A resumed training has the earlier epochs from its checkpoint, so the file always covers one
     whole course.
@@ -42,8 +42,8 @@ class History(Callback):
         about: dict[str, Any] = {}
         shares: dict[str, Any] = {}
         if isinstance(module, ArchitectureSearch):
-            about = {"candidates": module.space.candidates, "inputs": module.space.skeleton.inputs}
-            shares = {kind: values.float().tolist() for kind, values in module.shares().items()}
+            about = {"groups": {name: asdict(g) for name, g in module.space.groups.items()}}
+            shares = {name: values.float().tolist() for name, values in module.shares().items()}
         metrics = collect_metrics(trainer)
         self.moments.append({"step": trainer.global_step, "metrics": metrics, "shares": shares})
         if trainer.is_global_zero:

@@ -8,8 +8,9 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from darts_lite.derivation.costs import COSTS, CostTable, kept_costs
+from darts_lite.derivation.costs import COSTS, kept_costs, measure_costs
 from darts_lite.search.architecture_search import ArchitectureSearch
+from darts_lite.space.cost_tables import Costs
 
 
 class CostPenalty(Callback):
@@ -17,7 +18,7 @@ class CostPenalty(Callback):
 
     Without a budget the penalty is ``strength * expected / that of even shares``. With a budget it
     is ``strength * max(0, expected / budget - 1)``, which is 0 for a search within the budget. The
-    expectation is `darts_lite.derivation.costs.CostTable.expected`, whose gradient in the alphas is
+    expectation is `darts_lite.space.cost_tables.Costs.expected`, whose gradient in the alphas is
     exact (ProxylessNAS, arXiv 1812.00332, section 3.3, has the same for latency). The net is the
     one that is retrained, as far as a `darts_lite.WithinBudget` of the search gives its skeleton.
 
@@ -63,8 +64,8 @@ class CostPenalty(Callback):
         if trainer.is_global_zero and self.table is not None:
             table = kept_costs(self.table, space, self.cost, *about)
         elif trainer.is_global_zero:
-            table = CostTable.measure(space, COSTS[self.cost], *about)
-        table = cast(CostTable, trainer.strategy.broadcast(table))  # one measurement for all ranks
+            table = measure_costs(space, self.cost, *about)
+        table = cast(Costs, trainer.strategy.broadcast(table))  # one measurement for all ranks
         penalty = ExpectedCost(self, table, pl_module.mixture.ranking)
         pl_module.regularizers = [*pl_module.regularizers, penalty]
 
@@ -73,10 +74,10 @@ class ExpectedCost:
     """The penalty of a `CostPenalty`, once the costs are known; edge weights count too."""
 
     def __init__(
-        self, owner: CostPenalty, table: CostTable, ranking: Callable[[], Mapping[str, Tensor]]
+        self, owner: CostPenalty, table: Costs, ranking: Callable[[], Mapping[str, Tensor]]
     ) -> None:
         self.owner, self.table, self.ranking = owner, table, ranking
-        even = {kind: torch.ones_like(row) for kind, row in ranking().items()}
+        even = {name: torch.ones_like(row) for name, row in ranking().items()}
         self.unit = owner.budget or float(table.expected(even))
 
     def penalty(self, alphas: Mapping[str, Tensor], progress: float) -> Tensor:

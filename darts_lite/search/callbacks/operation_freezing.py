@@ -9,7 +9,6 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
-from darts_lite.networks.supernet import MixedOperation
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.base import list_cuda_devices
 from darts_lite.search.bilevel import gradients_of
@@ -76,12 +75,11 @@ class OperationFreezing(Callback):
 
 
 def find_operations(search: ArchitectureSearch) -> dict[str, nn.Module]:
-    """Returns the candidates with weights of all edges of all cells, by name."""
+    """Returns the operations with weights of all options, by name."""
+    operations = search.supernet.mixed.operations()
     return {
-        f"{edge_name}.{name}": operation
-        for edge_name, edge in search.supernet.named_modules()
-        if isinstance(edge, MixedOperation)
-        for name, operation in edge.candidates.items()
+        name: operation
+        for name, operation in operations.items()
         if any(True for _ in operation.parameters())
     }
 

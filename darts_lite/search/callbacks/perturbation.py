@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from darts_lite.derivation.rules import derive
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.supernet_loss import evaluate
-from darts_lite.space.architecture import Architecture
+from darts_lite.space.protocol import AnyArchitecture
 
 Mixing = dict[str, Tensor]
 SECOND = 0.01
@@ -57,7 +57,7 @@ class Perturbation(Callback):
         if isinstance(pl_module, ArchitectureSearch):
             pl_module.selected = self.select(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
 
-    def select(self, search: ArchitectureSearch, data: Any) -> Architecture:
+    def select(self, search: ArchitectureSearch, data: Any) -> AnyArchitecture:
         """Selects an architecture; afterwards the supernet has its weights from before.
 
         The search may come from a checkpoint; the data module must be set up.
@@ -70,43 +70,45 @@ class Perturbation(Callback):
         found_by = {"algorithm": f"{search.algorithm}, Perturbation"}
         # A rule that refuses the decisions finds the nearest allowed ones by the candidates' worth.
         shares = {
-            kind: mixing[kind][:, : len(search.space.candidates)] + SECOND * others
-            for kind, others in worth.items()
+            name: mixing[name][:, : others.shape[1]] + SECOND * others
+            for name, others in worth.items()
         }
         return derive(search.space, shares, found_by, search.derivation)
 
     def _decide(self, search: ArchitectureSearch, data: Any) -> tuple[Mixing, Mixing]:
         """Returns mixing weights of what is kept, 1 or 0, and the candidates' worth, 1 per edge."""
-        order, space, passing = random.Random(self.seed), search.space, search.supernet.passing
-        mixing = {kind: rows.clone() for kind, rows in search.mixture.mean(1.0).items()}
+        order, groups = random.Random(self.seed), search.space.groups
+        mixing = {name: rows.clone() for name, rows in search.mixture.mean(1.0).items()}
         tune = self._make_tuning(search, data)
-        choices = [
-            position
-            for position, name in enumerate(space.candidates)
-            if name != "none" or space.kept_edges is None
+        # Mixing weights and worths of each row, both views, and the options that it may have.
+        worth = {name: alphas.detach() * 0 for name, alphas in search.supernet.alphas.items()}
+        rows = [
+            (*views, [*groups[name].selectable])
+            for name in mixing
+            for views in zip(mixing[name], worth[name], strict=True)
         ]
-        # Each edge is a row of mixing weights and a row of worths (candidates,), views of both.
-        worth = {kind: alphas.detach() * 0 for kind, alphas in search.supernet.alphas.items()}
-        edges = [edge for kind in mixing for edge in zip(mixing[kind], worth[kind], strict=True)]
-        for row, values in order.sample(edges, len(edges)):
+        for row, values, options in order.sample(rows, len(rows)):
             losses = {
-                choice: self._loss_without(search, data, mixing, row, choice) for choice in choices
+                option: self._loss_without(search, data, mixing, row, option) for option in options
             }
-            best = max(choices, key=losses.__getitem__)
-            values[choices] = torch.tensor([*losses.values()]).softmax(0).to(values)
-            # The edge becomes its best candidate; the column of channels that pass, if any, is 1.
+            best = max(options, key=losses.__getitem__)
+            values[options] = torch.tensor([*losses.values()]).softmax(0).to(values)
+            # The row gets its best option; the column of channels that pass, if any, is 1.
             row.zero_()
             row[best] = 1
-            row[passing:] = 1
+            row[len(row) - search.mixture.has_passing_column :] = 1
             tune(mixing)
-        if space.kept_edges is None:
-            return mixing, worth
-        # Each node, rows (edges, candidates), loses the edges without which the loss is smallest.
-        nodes = [node for rows in mixing.values() for node in rows.split(space.edges_per_node)]
-        for node in order.sample(nodes, len(nodes)):
-            without = [self._loss_without(search, data, mixing, row) for row in node]
-            for edge in sorted(range(len(node)), key=without.__getitem__)[: -space.kept_edges]:
-                node[edge] = 0
+        # Each set, (rows, options), loses the rows without which the loss is smallest.
+        sets = [
+            (of_set, group.kept)
+            for name, group in groups.items()
+            if group.kept is not None
+            for of_set in group.split(mixing[name])
+        ]
+        for of_set, kept in order.sample(sets, len(sets)):
+            without = [self._loss_without(search, data, mixing, row) for row in of_set]
+            for place in sorted(range(len(of_set)), key=without.__getitem__)[:-kept]:
+                of_set[place] = 0
             tune(mixing)
         return mixing, worth
 
@@ -116,20 +118,20 @@ class Perturbation(Callback):
         data: Any,
         mixing: Mixing,
         row: Tensor,
-        candidate: int | None = None,
+        option: int | None = None,
     ) -> float:
-        """Computes the loss without a candidate of the edge that a row of `mixing` stands for.
+        """Computes the loss without an option of a row of `mixing`.
 
-        The others take its share; None leaves out the edge.
+        The others take its share; None leaves out the row.
         """
         before = row.clone()
-        if candidate is None:
+        if option is None:
             row.zero_()
         else:
             # The remaining shares are scaled so that their sum stays the same.
-            shares = row[: search.supernet.passing]
+            shares = row[: len(row) - search.mixture.has_passing_column]
             whole = shares.sum()
-            shares[candidate] = 0
+            shares[option] = 0
             shares *= whole / shares.sum().clamp_min(1e-12)
         loader = islice(data.alphas_dataloader(), self.batches)
         loss, _ = evaluate(search.supernet, mixing, loader)

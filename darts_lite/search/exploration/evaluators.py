@@ -10,9 +10,8 @@ from torch.nn.functional import cross_entropy
 
 from darts_lite.networks.net import Net
 from darts_lite.search.supernet_loss import evaluate
-from darts_lite.space.architecture import Architecture
-from darts_lite.space.encoding import one_path
-from darts_lite.space.nasbench201 import DATASETS, read_table
+from darts_lite.space.cells.nasbench201 import DATASETS, read_table
+from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.training.optimizers import darts_sgd
 
 
@@ -22,7 +21,7 @@ class Evaluator(Protocol):
     weights_epochs: float
     """Number of epochs, or part of one, that first train weights shared by all architectures."""
 
-    def __call__(self, search: Any, architecture: Architecture) -> float:
+    def __call__(self, search: Any, architecture: AnyArchitecture) -> float:
         """Returns the value of an architecture of a `darts_lite.Exploration`'s space."""
         ...
 
@@ -43,8 +42,8 @@ class SharedWeights:
         self.weights_epochs = weights_epochs
         self.batches = batches
 
-    def __call__(self, search: Any, architecture: Architecture) -> float:
-        mixing = one_path(search.space, architecture, search.device)
+    def __call__(self, search: Any, architecture: AnyArchitecture) -> float:
+        mixing = search.space.path(architecture, search.device)
         loader = islice(search.trainer.datamodule.alphas_dataloader(), self.batches)
         _, accuracy = evaluate(search.supernet, mixing, loader)
         return accuracy
@@ -65,12 +64,12 @@ class FromScratch:
         self.steps = steps
         self.learning_rate = learning_rate
 
-    def __call__(self, search: Any, architecture: Architecture) -> float:
+    def __call__(self, search: Any, architecture: AnyArchitecture) -> float:
         # Lightning's one region of autocast would keep the casts of the first step's weights.
         with torch.autocast(search.device.type, enabled=False):
             return self._train(search, architecture)
 
-    def _train(self, search: Any, architecture: Architecture) -> float:
+    def _train(self, search: Any, architecture: AnyArchitecture) -> float:
         data = search.trainer.datamodule
         net = Net(architecture, search.hparams["in_channels"], search.hparams["num_classes"])
         net.to(search.device).to(memory_format=torch.channels_last)
@@ -95,7 +94,7 @@ class TableLookup:
     """Accuracy after 12 epochs that a table gives for an architecture of NAS-Bench-201.
 
     Args:
-        path: Path of the table, see `darts_lite.space.nasbench201.read_table`.
+        path: Path of the table, see `darts_lite.space.cells.nasbench201.read_table`.
         dataset: Data set of the validation accuracy: cifar10, cifar100 or imagenet16.
     """
 
@@ -107,7 +106,7 @@ class TableLookup:
         self.table = read_table(path)
         self.dataset = dataset
 
-    def __call__(self, search: LightningModule, architecture: Architecture) -> float:
+    def __call__(self, search: LightningModule, architecture: AnyArchitecture) -> float:
         text = architecture.genotype()
         if text not in self.table:
             raise ValueError(

@@ -15,15 +15,15 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from darts_lite.data.batches import Batch
 from darts_lite.distributed.ranks import averaged
-from darts_lite.networks.sampled import Sampled
+from darts_lite.networks.cells.sampled import Sampled
+from darts_lite.networks.kinds import SpaceSettings, read_space
 from darts_lite.networks.supernet import Supernet
 from darts_lite.search.base import Search
 from darts_lite.search.bilevel import without_autocast
 from darts_lite.search.exploration.evaluators import Evaluator, SharedWeights
 from darts_lite.search.exploration.strategies import Evolution, Strategy, explore
-from darts_lite.space.architecture import Architecture
-from darts_lite.space.encoding import Encoding, Point, one_path, random_point
-from darts_lite.space.search_space import SearchSpace
+from darts_lite.space.groups import Point, random_point
+from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.training.optimizers import (
     check_rates,
     darts_sgd,
@@ -41,7 +41,7 @@ class Exploration(Search):
     batch of the training evaluates one architecture, until there are enough.
 
     Args:
-        space: The search space: a `SearchSpace`, or a function that returns one.
+        space: The search space, or a function that returns one.
         in_channels: Number of channels of the images; the CLI takes it from the data.
         num_classes: Number of classes; the CLI takes it from the data.
         strategy: Proposes architectures: `Evolution` if not given, `LocalSearch` or `RandomSearch`.
@@ -55,7 +55,7 @@ class Exploration(Search):
 
     def __init__(
         self,
-        space: SearchSpace,
+        space: SpaceSettings,
         in_channels: int = 1,
         num_classes: int = 10,
         strategy: Strategy | None = None,
@@ -70,7 +70,7 @@ class Exploration(Search):
             raise ValueError(f"evaluations must be at least 1, got {evaluations}")
         check_rates(final_learning_rate, gradient_clip)
         try_optimizer("weights_optimizer", weights_optimizer)
-        self.space = SearchSpace.of(space)
+        self.space = read_space(space)
         settings = {
             "space": self.space.to_dict(),
             "in_channels": in_channels,
@@ -81,7 +81,6 @@ class Exploration(Search):
         }
         self.save_hyperparameters(settings, logger=False)
         self.automatic_optimization = False
-        self.encoding = Encoding(self.space)
         self.strategy = strategy or Evolution()
         self.evaluator = evaluator or SharedWeights()
         self.evaluations = evaluations
@@ -111,7 +110,7 @@ class Exploration(Search):
         if not self._restored:
             self.random.seed(torch.initial_seed())
         self._explored = explore(
-            self.strategy, self.encoding.sizes, self._evaluate, self.random, self.known
+            self.strategy, self.space.sizes, self._evaluate, self.random, self.known
         )
 
     def training_step(self, batch: Mapping[str, Batch], batch_index: int) -> None:
@@ -130,7 +129,7 @@ class Exploration(Search):
 
     def _train_path(self, images: Tensor, labels: Tensor) -> None:
         optimizer = cast(LightningOptimizer, self.optimizers())
-        point = random_point(self.encoding.sizes, self.random)
+        point = random_point(self.space.sizes, self.random)
         loss = cross_entropy(self.supernet(images, self._make_mixing(point)), labels)
         optimizer.zero_grad()
         with without_autocast(loss):
@@ -141,7 +140,7 @@ class Exploration(Search):
         self.log("search/weights_loss", joint_loss, prog_bar=True)
 
     def _evaluate(self, point: Point) -> float:
-        value = self.evaluator(self, self.encoding.architecture(point))
+        value = self.evaluator(self, self.space.architecture(point))
         value = self.trainer.strategy.broadcast(value)  # on GPUs ranks may differ in the last digit
         if not math.isfinite(value):
             raise ValueError(
@@ -175,16 +174,16 @@ class Exploration(Search):
             )
         return max(self.known, key=self.known.__getitem__)
 
-    def derive(self) -> Architecture:
+    def derive(self) -> AnyArchitecture:
         found_by = {"algorithm": self.algorithm, "evaluations": len(self.known)}
-        return self.encoding.architecture(self.best, found_by)
+        return self.space.architecture(self.best, found_by)
 
     @property
     def algorithm(self) -> str:
         return f"{type(self.strategy).__name__}, {type(self.evaluator).__name__}"
 
     def describe(self, epochs: int | None) -> Iterator[str]:
-        yield f"Space:     {self.space.name}, {math.prod(self.encoding.sizes):,} architectures"
+        yield f"Space:     {self.space.name}, {math.prod(self.space.sizes):,} architectures"
 
     def doubts(self) -> Iterator[str]:
         if len(self.known) < self.evaluations:
@@ -201,7 +200,7 @@ class Exploration(Search):
         }
 
     def _make_mixing(self, point: Point) -> dict[str, Tensor]:
-        return one_path(self.space, self.encoding.architecture(point), self.device)
+        return self.space.path(self.space.architecture(point), self.device)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the state of the search, and the settings as plain values."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
-from darts_lite.space.encoding import PATIENCE, Point, random_point
+from darts_lite.space.groups import PATIENCE, Point, random_point
 
 
 def iterate_neighbours(point: Point, sizes: Sequence[int]) -> Iterator[Point]:

@@ -8,11 +8,12 @@ from run_helpers import some_digits
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from darts_lite.networks.cells.mixed import Literal
 from darts_lite.networks.folded.executor import Folded, choose_dtype
-from darts_lite.networks.supernet import Literal, Supernet
+from darts_lite.networks.supernet import Supernet
 from darts_lite.search.bilevel import gradients_of
+from darts_lite.space.cells.search_space import SearchSpace, darts_space, nasbench201_space
 from darts_lite.space.operations import FactorizedReduce
-from darts_lite.space.search_space import SearchSpace, darts_space, nasbench201_space
 
 ALL = (
     "none",

@@ -12,7 +12,6 @@ from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import stages
 from darts_lite.runs.callbacks.test_report import WORST
 from darts_lite.runs.callbacks.test_report import TestReport as Report  # pytest takes Test*
-from darts_lite.space.encoding import any_architecture
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.training.callbacks import callback_of
 from darts_lite.training.checkpointing import AtomicCheckpointIO
@@ -21,7 +20,7 @@ from darts_lite.training.checkpointing import AtomicCheckpointIO
 @pytest.fixture
 def model() -> Retraining:
     torch.manual_seed(0)
-    return Retraining(any_architecture(SMALL))
+    return Retraining(SMALL.first_architecture())
 
 
 def test_what_is_told_is_what_the_logits_say(model: Retraining, digits: ImageData) -> None:

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 from lightning.pytorch import seed_everything
-from run_helpers import SMALL, fast_sgd, quiet_trainer
+from run_helpers import SMALL, cost_table, fast_sgd, quiet_trainer
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation.budget import WithinBudget
-from darts_lite.derivation.costs import COSTS, CostTable
 from darts_lite.networks.net import Net
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.callbacks.cost_penalty import CostPenalty, ExpectedCost
+from darts_lite.space.cost_tables import CostTable
 
 
 def adam(parameters: object) -> torch.optim.Optimizer:
@@ -25,7 +25,7 @@ def searched(digits: ImageData, *penalties: CostPenalty) -> float:
     search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd, alphas_optimizer=adam)
     run = quiet_trainer(max_steps=40, limit_val_batches=0, callbacks=list(penalties))
     run.fit(search, datamodule=digits)
-    return CostTable.measure(SMALL, COSTS["parameters"], 1, 10, 28).of(search.derive())
+    return cost_table(SMALL, "parameters").of(search.derive().choices)
 
 
 def test_a_strong_penalty_finds_a_smaller_net(digits: ImageData) -> None:
@@ -46,7 +46,7 @@ def test_its_slope_in_the_alphas_is_that_of_finite_differences(
     parameters = search.mixture.parameters()
     for parameter in parameters:
         torch.nn.init.normal_(parameter)
-    table = CostTable.measure(SMALL, COSTS[cost], 1, 10, 28)
+    table = cost_table(SMALL, cost)
     penalty = ExpectedCost(CostPenalty(cost, 0.7, budget), table, search.mixture.ranking)
     alphas = dict(search.supernet.alphas.items())
     slopes = torch.autograd.grad(penalty.penalty(alphas, 0.5), parameters)
@@ -73,7 +73,7 @@ def test_what_counts_is_the_net_that_is_retrained(digits: ImageData) -> None:
         (penalty,) = search.regularizers
         assert isinstance(penalty, ExpectedCost)
         tables.append(penalty.table)
-    own, retrained = (table.of(search.derive()) for table in tables)
+    own, retrained = (table.of(search.derive().choices) for table in tables)
     wide = search.derive().with_skeleton(channels=8)
     assert own < retrained == sum(p.numel() for p in Net(wide, 1, 10).parameters())
 
@@ -86,7 +86,8 @@ def test_latency_is_measured_on_the_device(digits: ImageData, tmp_path: Path) ->
     (penalty,) = search.regularizers
     assert isinstance(penalty, ExpectedCost)
     convolution = SMALL.candidates.index("conv_3x3")
-    for costs in penalty.table.edges.values():
+    assert isinstance(penalty.table, CostTable)
+    for costs in penalty.table.options.values():
         assert (costs[:, convolution] > costs[:, SMALL.candidates.index("none")] * 0.5).all()
         assert (costs > 0).all()
 
@@ -101,11 +102,12 @@ def test_a_table_is_measured_once_and_then_read(digits: ImageData, tmp_path: Pat
         run.fit(search, datamodule=digits)
         (added,) = search.regularizers
         assert isinstance(added, ExpectedCost)
+        assert isinstance(added.table, CostTable)
         tables.append(added.table)
     assert path.exists()
     assert tables[0].rest == tables[1].rest
-    for kind, rows in tables[0].edges.items():
-        assert torch.equal(rows, tables[1].edges[kind])
+    for kind, rows in tables[0].options.items():
+        assert torch.equal(rows, tables[1].options[kind])
 
 
 def test_a_slip_is_one_line() -> None:

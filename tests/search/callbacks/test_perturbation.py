@@ -15,7 +15,7 @@ from darts_lite.derivation.rules import Derivation, SkipLimit, Strongest
 from darts_lite.networks.net import Net
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.callbacks.perturbation import Perturbation
-from darts_lite.space.architecture import Architecture
+from darts_lite.space.protocol import AnyArchitecture
 
 
 @pytest.fixture
@@ -34,13 +34,13 @@ def test_perturbation_finds_what_the_supernet_lives_by(
 ) -> None:
     before = {name: value.clone() for name, value in trained.state_dict().items()}
     architecture = Perturbation(tuning_steps=5).select(trained, digits)
-    names = [name for cell in architecture.cells.values() for node in cell for name, _ in node]
+    names = [name for cell in architecture.choices.values() for node in cell for name, _ in node]
     assert names == [USEFUL] * 4  # the other candidate is noise
-    assert all(len(node) == 2 for cell in architecture.cells.values() for node in cell)
+    assert all(len(node) == 2 for cell in architecture.choices.values() for node in cell)
     assert "Perturbation" in architecture.found_by["algorithm"]
     for name, value in trained.state_dict().items():
         assert torch.equal(before[name], value), name
-    by_share = [name for c in trained.derive().cells.values() for node in c for name, _ in node]
+    by_share = [name for c in trained.derive().choices.values() for node in c for name, _ in node]
     assert by_share.count(USEFUL) < len(names)
 
 
@@ -60,13 +60,13 @@ def test_as_a_callback_it_decides_what_a_search_hands_on(digits: ImageData, tmp_
 
 @pytest.mark.slow
 def test_every_edge_is_kept_where_the_space_keeps_all(digits: ImageData) -> None:
-    from darts_lite.space.search_space import nasbench201_space
+    from darts_lite.space.cells.search_space import nasbench201_space
 
     search = ArchitectureSearch(nasbench201_space(4, 3), weights_optimizer=fast_sgd)
     run = quiet_trainer(max_steps=1, limit_val_batches=0)
     run.fit(search, datamodule=digits)
     architecture = Perturbation(tuning_steps=0, batches=1).select(search, digits)
-    assert [len(node) for node in architecture.cells["normal"]] == [1, 2, 3]
+    assert [len(node) for node in architecture.choices["normal"]] == [1, 2, 3]
 
 
 def test_numbers_out_of_range_are_refused() -> None:
@@ -75,13 +75,15 @@ def test_numbers_out_of_range_are_refused() -> None:
             Perturbation(**settings)
 
 
-def skips(architecture: Architecture) -> int:
-    return sum(name == "skip_connect" for node in architecture.cells["normal"] for name, _ in node)
+def skips(architecture: AnyArchitecture) -> int:
+    return sum(
+        name == "skip_connect" for node in architecture.choices["normal"] for name, _ in node
+    )
 
 
 @pytest.mark.slow
 def test_the_outcome_keeps_to_the_searchs_rule(digits: ImageData) -> None:
-    def selected(rule: Derivation) -> Architecture:
+    def selected(rule: Derivation) -> AnyArchitecture:
         seed_everything(0, verbose=False)
         search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd, derivation=rule)
         callbacks = [Perturbation(tuning_steps=0, batches=1)]
@@ -90,15 +92,15 @@ def test_the_outcome_keeps_to_the_searchs_rule(digits: ImageData) -> None:
         assert search.selected is not None
         return search.selected
 
-    def parameters(architecture: Architecture) -> int:
+    def parameters(architecture: AnyArchitecture) -> int:
         return sum(weights.numel() for weights in Net(architecture, 1, 10).parameters())
 
     free = selected(Strongest())
     most = parameters(free) - 1
     bound = selected(WithinBudget(parameters=most))
     assert parameters(bound) <= most
-    pairs = [zip(free.cells[kind], bound.cells[kind], strict=True) for kind in free.cells]
+    pairs = [zip(free.choices[kind], bound.choices[kind], strict=True) for kind in free.choices]
     changed = sum(len({*a} - {*b}) for nodes in pairs for a, b in nodes)
     assert changed == 1  # the nearest, not just any
-    assert selected(WithinBudget(parameters=10**9)).cells == free.cells
+    assert selected(WithinBudget(parameters=10**9)).choices == free.choices
     assert skips(free) > 0 and skips(selected(SkipLimit(0))) == 0

@@ -8,9 +8,9 @@ from nasbench201 import cell_of
 
 from darts_lite.search.exploration.evaluators import FromScratch, SharedWeights, TableLookup
 from darts_lite.search.exploration.exploration import Exploration
-from darts_lite.space.architecture import Architecture
-from darts_lite.space.nasbench201 import COLUMNS
-from darts_lite.space.search_space import nasbench201_space
+from darts_lite.space.cells.architecture import Architecture
+from darts_lite.space.cells.nasbench201 import COLUMNS
+from darts_lite.space.cells.search_space import nasbench201_space
 
 
 def table(folder: Path) -> Path:

@@ -33,7 +33,7 @@ def test_shared_weights_learn_and_rank_architectures(digits: ImageData) -> None:
     assert max(search.known.values()) > 0.3
     assert len(set(search.known.values())) > 3
     assert search.known[search.best] == max(search.known.values())
-    assert search.derive().cells["normal"]
+    assert search.derive().choices["normal"]
     assert run.callback_metrics["search/best_value"] == pytest.approx(search.known[search.best])
     assert run.callback_metrics["search/validation_accuracy"] > 0.3
 
@@ -44,7 +44,7 @@ def test_an_evaluation_leaves_the_supernet_as_it_was(digits: ImageData) -> None:
         search, datamodule=digits
     )
     before = {name: value.clone() for name, value in search.state_dict().items()}
-    architecture = search.encoding.architecture((0,) * len(search.encoding.sizes))
+    architecture = search.space.first_architecture()
     first, second = (search.evaluator(search, architecture) for _ in range(2))
     assert first == second
     assert all(torch.equal(before[name], value) for name, value in search.state_dict().items())

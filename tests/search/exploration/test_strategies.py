@@ -15,7 +15,7 @@ from darts_lite.search.exploration.strategies import (
     explore,
     iterate_neighbours,
 )
-from darts_lite.space.encoding import Point
+from darts_lite.space.groups import Point
 
 SIZES = (5, 4, 3, 5, 4)
 KINDS: list[Callable[[], Strategy]] = [RandomSearch, LocalSearch, Evolution]

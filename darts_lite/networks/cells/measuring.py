@@ -1,0 +1,69 @@
+"""Measures the costs of cells from those of their operations, without building each net.
+
+A cell's cost is the sum of its edges' costs, so the cost of a net is a constant plus, for each kind
+of cell, the costs of the operations that its edges keep.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from darts_lite.networks.cells.discrete import build_discrete_cells
+from darts_lite.networks.cells.mixed import MixedCells, MixedOperation
+from darts_lite.space.cells.architecture import Architecture
+from darts_lite.space.cells.search_space import SearchSpace
+from darts_lite.space.cost_tables import CostTable
+from darts_lite.space.operations import find_operation
+
+
+def measure_cells(
+    space: SearchSpace,
+    cost: Callable[[nn.Module, Tensor], float],
+    in_channels: int,
+    num_classes: int,
+    image_size: int,
+    device: torch.device | str,
+) -> CostTable:
+    """Measures every operation once per stride and shape of its input.
+
+    The device ``meta`` counts without computing. Images are square. `cost` returns the cost of a
+    module that reads a map ``(1, C, H, W)``.
+    """
+    forked = [torch.device(device)] if torch.device(device).type == "cuda" else []
+    # Leaves the random generators untouched, as reading a table from a file does.
+    with torch.random.fork_rng(forked):
+        with torch.device(device):
+            first = cast(Architecture, space.first_architecture())
+            net = build_discrete_cells(first, in_channels, num_classes, False).eval()
+            mixed = MixedCells(space, in_channels, num_classes)
+            mixed.skeleton.eval()
+            image = torch.zeros(1, in_channels, image_size, image_size)
+        known: dict[tuple[str, int, torch.Size], float] = {}
+        edges = {
+            kind: torch.zeros(group.shape, dtype=torch.float64)
+            for kind, group in space.groups.items()
+        }
+
+        def add(edge: MixedOperation, x: Tensor, row: Tensor) -> None:
+            for position, name in enumerate(space.candidates):
+                place = (name, edge.stride, x.shape)
+                if place not in known:
+                    with torch.device(device):
+                        known[place] = cost(find_operation(name)(x.shape[1], edge.stride, True), x)
+                row[position] += known[place]
+
+        # One pass through the supernet shows each edge's stride and the shape of its input.
+        for cell in mixed.skeleton.cells:
+            in_order = (edge for node in cell.nodes for edge in node.edges)
+            for edge, row in zip(in_order, edges[cell.kind], strict=True):
+                edge.register_forward_pre_hook(
+                    lambda module, inputs, row=row: add(module, inputs[0], row)
+                )
+        with torch.no_grad():
+            mixed(image, {kind: rows.to(image) for kind, rows in edges.items()})
+        # The rest is the cost of a whole net less the costs of its edges.
+        table = CostTable(space.groups, edges, 0.0)
+        return replace(table, rest=cost(net, image) - table.of(first.choices))

@@ -1,0 +1,140 @@
+"""The kinds of search spaces: all that a kind gives, in one place.
+
+Nothing else asks which kind a space is of. A new kind is a line in `KINDS`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from reprlib import repr as short
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from darts_lite.networks.cells.code import write_cells
+from darts_lite.networks.cells.discrete import build_discrete_cells, inherit_cells
+from darts_lite.networks.cells.measuring import measure_cells
+from darts_lite.networks.cells.mixed import MixedCells
+from darts_lite.space.cells.architecture import Architecture
+from darts_lite.space.cells.search_space import SearchSpace
+from darts_lite.space.cost_tables import Costs
+from darts_lite.space.protocol import AnyArchitecture, Space, read_file
+from darts_lite.storage.components import build_component
+
+
+class Mixed(Protocol):
+    """Computes a supernet."""
+
+    skeleton: Any
+    """The module with all weights."""
+
+    @property
+    def searched_channels(self) -> int | None:
+        """Number of searched channels of the first cells; None if there is one way to compute."""
+        ...
+
+    def run_with(self, executor: Any) -> None:
+        """Makes an executor compute the cells from now on, if there are several ways."""
+        ...
+
+    def __call__(self, images: Tensor, mixing: Mapping[str, Tensor]) -> Tensor:
+        """Computes logits ``(B, classes)`` with mixing weights ``(rows, options)`` per group."""
+        ...
+
+    def operations(self) -> dict[str, nn.Module]:
+        """Returns the modules of all options that have one, by name."""
+        ...
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a kind of space gives, beside the values of `darts_lite.space.protocol`.
+
+    Args:
+        space: Class of the spaces.
+        architecture: Class of the architectures.
+        mix: Builds a supernet from a space, channels and classes of the images,
+            ``partial_channels`` and ``auxiliary_skip``.
+        build_net: Builds a net's modules from an architecture, channels and classes of the images,
+            and whether there is an auxiliary head. They map images to the logits, and in training
+            those of the auxiliary head or None.
+        inherit: Copies what an architecture keeps from what `mix` built into what `build_net`
+            built.
+        measure: Returns one cost of all architectures of a space. Takes the space, a function that
+            returns the cost of a module for an input, channels, classes and side of the images,
+            and a device; ``meta`` counts without computing.
+        write_code: Yields the classes of what `build_net` built as plain torch code, the last one
+            being ``Net``; puts the modules' old and new names into a dict.
+    """
+
+    space: type[Space]
+    architecture: type[AnyArchitecture]
+    mix: Callable[[Any, int, int, int, bool], Mixed]
+    build_net: Callable[[Any, int, int, bool], nn.Module]
+    inherit: Callable[[Any, Any, Any], None]
+    measure: Callable[
+        [Any, Callable[[nn.Module, Tensor], float], int, int, int, torch.device | str], Costs
+    ]
+    write_code: Callable[[Any, dict[str, str]], Iterator[str]]
+
+
+SpaceSettings = Space | SearchSpace
+"""Type of a space in a configuration, where settings without a ``class_path`` are of cells."""
+KINDS = {
+    "cells": Kind(
+        SearchSpace,
+        Architecture,
+        MixedCells,
+        build_discrete_cells,
+        inherit_cells,
+        measure_cells,
+        write_cells,
+    ),
+}
+"""The kinds by name. Architecture files of others than cells, the first, hold it as ``kind``."""
+
+
+def kind_of(value: Space | AnyArchitecture) -> Kind:
+    """Returns the kind of a space or an architecture."""
+    for kind in KINDS.values():
+        if isinstance(value, kind.space | kind.architecture):
+            return kind
+    raise TypeError(f"{type(value).__name__} is no space or architecture of a kind in KINDS")
+
+
+def read_space(value: Space | Mapping[str, Any]) -> Space:
+    """Returns a space unchanged, or builds it from what `Space.to_dict` returned."""
+    if isinstance(value, Space):
+        return value
+    if not isinstance(value, Mapping):
+        raise ValueError(f"a search space must be a mapping of settings, got {short(value)}")
+    if "class_path" not in value:
+        return SearchSpace.from_dict(value)
+    space: Space = build_component(value, [kind.space for kind in KINDS.values()])
+    return space
+
+
+def _find_kind(content: Any) -> Kind:
+    name = content.get("kind", "cells") if isinstance(content, Mapping) else "cells"
+    if not isinstance(name, str) or name not in KINDS:
+        raise ValueError(f"unknown kind {short(name)}; choose from {sorted(KINDS)}")
+    return KINDS[name]
+
+
+def read_architecture(value: AnyArchitecture | Mapping[str, Any] | str | Path) -> AnyArchitecture:
+    """Returns an architecture unchanged, or reads it from plain values, a name, a text or a file.
+
+    Raises:
+        FileNotFoundError: if a path or text is neither a known name nor a file.
+        ValueError: if it is not an architecture.
+    """
+    if isinstance(value, AnyArchitecture):
+        return value
+    if not isinstance(value, str | Path):
+        return _find_kind(value).architecture.from_dict(value)
+    for kind in KINDS.values():
+        if isinstance(value, str) and (found := kind.architecture.from_text(value)) is not None:
+            return found
+    texts = " or ".join(filter(None, (kind.architecture.texts() for kind in KINDS.values())))
+    return read_file(value, lambda held: _find_kind(held).architecture.from_dict(held), texts)

@@ -1,0 +1,225 @@
+"""The protocol of search spaces: what a kind of space and its architectures give.
+
+Searches, rules, drawings and runs know only this. Cells (`darts_lite.space.cells`) are one kind;
+`darts_lite.networks.kinds` names all of them, with the networks that they make.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import torch
+from torch import Tensor
+
+from darts_lite.space.cost_tables import Bound, Costs, CostTable
+from darts_lite.space.groups import Choices, Diagram, Group, Kept, Point
+from darts_lite.space.pareto import choose_within
+from darts_lite.storage.atomic_files import write_text
+from darts_lite.storage.components import describe_component
+
+Built = TypeVar("Built")
+
+
+class AnyArchitecture(ABC):
+    """The frozen result of a search in a space of any kind.
+
+    Attributes:
+        space: Name of the search space.
+        found_by: How it was found (algorithm, seed, steps, ...), as plain JSON values.
+    """
+
+    space: str
+    found_by: dict[str, Any]
+
+    @property
+    @abstractmethod
+    def choices(self) -> Choices:
+        """What is chosen of each group of the space."""
+
+    @property
+    @abstractmethod
+    def diagrams(self) -> dict[str, Diagram]:
+        """Its parts as graphs, by name."""
+
+    @property
+    @abstractmethod
+    def frame(self) -> Mapping[str, Any]:
+        """The settings of the net that are not chosen by a search, by name."""
+
+    @property
+    @abstractmethod
+    def size(self) -> str:
+        """The size of the net in words, for instance ``2 cells of 16 channels``."""
+
+    @property
+    @abstractmethod
+    def sees(self) -> bool:
+        """True if the image reaches the output of the net."""
+
+    @abstractmethod
+    def genotype(self) -> str:
+        """Returns what was chosen as one line of text."""
+
+    @abstractmethod
+    def with_skeleton(
+        self,
+        channels: int | None = None,
+        cells: int | None = None,
+        reductions: Sequence[int] | None = None,
+        stem: str | None = None,
+    ) -> Self:
+        """Returns a copy in another frame; raises ValueError if it cannot have such a one."""
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain JSON values, as ``architecture.json`` and checkpoints hold them."""
+
+    @classmethod
+    @abstractmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        """Builds an architecture from what `to_dict` returns, and checks every value."""
+
+    @classmethod
+    def from_text(cls, text: str) -> Self | None:
+        """Returns the architecture that a name or a text stands for, or None."""
+        return None
+
+    @classmethod
+    def texts(cls) -> str:
+        """Returns in words what `from_text` reads; empty if nothing."""
+        return ""
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Reads what `save` wrote; see `read_file`."""
+        return read_file(path, cls.from_dict, cls.texts())
+
+    def save(self, path: str | Path) -> None:
+        """Writes a JSON file, one node per line; a failure leaves an older file intact."""
+        write_text(path, _format_json(self.to_dict()) + "\n")
+
+
+class Space(ABC):
+    """A search space of any kind: groups of choices, and the architectures that they make.
+
+    Attributes:
+        name: Name of the space, recorded in the architecture file.
+    """
+
+    name: str
+
+    @property
+    @abstractmethod
+    def groups(self) -> dict[str, Group]:
+        """The groups of choices, by name. Alphas, mixing weights and shares have these names."""
+
+    @abstractmethod
+    def build(self, choices: Choices, found_by: Mapping[str, Any] | None = None) -> AnyArchitecture:
+        """Builds the architecture of these choices."""
+
+    @abstractmethod
+    def with_skeleton(
+        self,
+        channels: int | None = None,
+        cells: int | None = None,
+        reductions: Sequence[int] | None = None,
+        stem: str | None = None,
+    ) -> Self:
+        """Returns the space whose nets have another frame, but the same choices."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain values, as checkpoints hold them; a dataclass gives class and settings."""
+        return describe_component(self)
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of options of each choice of a `Point`.
+
+        For each set of each group there is one choice of the rows that it keeps, and one choice of
+        the option for each of these.
+        """
+        groups = self.groups.values()
+        return tuple(len(c) for group in groups for options in group.decisions for c in options)
+
+    def architecture(
+        self, point: Point, found_by: Mapping[str, Any] | None = None
+    ) -> AnyArchitecture:
+        """Builds the architecture that a point stands for."""
+        remaining = iter(point)
+        choices: dict[str, Kept] = {}
+        for name, group in self.groups.items():
+            sets = []
+            for options in group.decisions:
+                rows, *names = (choice[next(remaining)] for choice in options)
+                sets.append(tuple(zip(names, rows, strict=True)))
+            choices[name] = tuple(sets)
+        return self.build(choices, found_by)
+
+    def first_architecture(self) -> AnyArchitecture:
+        """Returns the architecture of the first options."""
+        return self.architecture((0,) * len(self.sizes))
+
+    def path(
+        self, architecture: AnyArchitecture, device: torch.device | None = None
+    ) -> dict[str, Tensor]:
+        """Returns mixing weights that make a supernet compute one architecture of the space.
+
+        Group -> ``(rows, options)``: 1 for the options that are chosen, else 0.
+        """
+        result = {}
+        for name, group in self.groups.items():
+            mixing = torch.zeros(group.shape)
+            for rows, kept in zip(group.split(mixing), architecture.choices[name], strict=True):
+                for option, row in kept:
+                    rows[row, group.options.index(option)] = 1
+            result[name] = mixing.to(device)
+        return result
+
+    def choose_within(
+        self, shares: Mapping[str, Tensor], bounds: Sequence[Bound]
+    ) -> tuple[Choices | None, list[float]]:
+        """Returns the best choices within bounds; see `darts_lite.space.pareto.choose_within`."""
+        return choose_within(self.groups, shares, bounds)
+
+    def read_costs(self, content: Mapping[str, Any]) -> Costs:
+        """Builds costs from what `Costs.to_dict` returned; raises ValueError if they do not fit."""
+        return CostTable.from_dict(self.groups, content)
+
+
+def read_file(path: str | Path, build: Callable[[Any], Built], texts: str) -> Built:
+    """Reads an architecture's file; nothing in it is imported or evaluated.
+
+    Args:
+        build: Makes the architecture of the file's content; raises ValueError if it is not one.
+        texts: What may stand in the place of a path, in words.
+
+    Raises:
+        FileNotFoundError: if the file cannot be read.
+        ValueError: if it is not UTF-8, not JSON, or not an architecture.
+    """
+    try:
+        return build(json.loads(Path(path).read_text(encoding="utf-8-sig")))
+    except OSError as error:
+        raise FileNotFoundError(
+            f"cannot read architecture {str(path)!r} ({error.strerror}); give a JSON file"
+            f"{texts and ', '}{texts}"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{str(path)!r} is not an architecture file: {error}") from error
+
+
+def _format_json(value: Any, levels: int = 3, indent: str = "") -> str:
+    """Returns JSON text; breaks a value that is too long for a line into items, `levels` deep."""
+    line = json.dumps(value)
+    if levels == 0 or len(indent + line) <= 90 or not isinstance(value, dict | list):
+        return line
+    inner = indent + "  "
+    if isinstance(value, dict):
+        labelled = [(f"{json.dumps(name)}: ", item) for name, item in value.items()]
+    else:
+        labelled = [("", item) for item in value]
+    items = [inner + label + _format_json(item, levels - 1, inner) for label, item in labelled]
+    return line[0] + "\n" + ",\n".join(items) + f"\n{indent}{line[-1]}"

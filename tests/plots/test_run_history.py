@@ -1,0 +1,34 @@
+"""Histories are read, and changed ones refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from run_helpers import one_line
+
+from darts_lite.plots.run_history import StageHistory, read_history
+from darts_lite.space.cells.search_space import SearchSpace
+
+
+def test_no_history_is_no_mistake_and_a_changed_one_is(tmp_path: Path) -> None:
+    path = tmp_path / "search.json"
+    assert read_history(path) == StageHistory()
+    changes: list[Any] = [{"moments": [{"step": 1}]}, {"moments": 3}, [], {"moments": [[]]}]
+    for changed in changes:
+        path.write_text(json.dumps(changed))
+        with pytest.raises(ValueError) as caught:
+            read_history(path)
+        one_line(caught, "search.json", "history")
+
+
+def test_a_history_of_an_earlier_version_has_the_groups_of_cells(tmp_path: Path) -> None:
+    path = tmp_path / "search.json"
+    shares = {kind: [[0.5, 0.5]] * 5 for kind in ("normal", "reduce")}
+    moments = [{"step": 0, "metrics": {}, "shares": shares}]
+    path.write_text(
+        json.dumps({"candidates": ["none", "conv_3x3"], "inputs": 2, "moments": moments})
+    )
+    groups = read_history(path).groups
+    space = SearchSpace(("none", "conv_3x3"), nodes=2, kept_edges=None, cells=3)
+    assert groups == space.groups
