@@ -4,7 +4,7 @@ Shares of a group are ``(rows, options)``; each row is divided by its sum first.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -46,23 +46,29 @@ def diagnose(
 
     The shares are group -> ``(rows, options)``.
     """
+    # Rows with the same options are measured together, (rows, options).
+    alike: dict[tuple[str, ...], list[Tensor]] = {}
+    for name, rows in shares.items():
+        alike.setdefault(groups[name].options, []).append(rows)
+    together = {options: torch.cat(parts) for options, parts in alike.items()}
     skips = [
-        normalize_rows(shares[name])[:, group.options.index("skip_connect")]
-        for name, group in groups.items()
-        if "skip_connect" in group.options
+        (len(rows), normalize_rows(rows)[:, options.index("skip_connect")].mean())
+        for options, rows in together.items()
+        if "skip_connect" in options
     ]
-    # Rows with the same number of options are measured together, (rows, options).
-    alike: dict[int, list[Tensor]] = {}
-    for rows in shares.values():
-        alike.setdefault(rows.shape[-1], []).append(rows)
-    together = [torch.cat(parts) for parts in alike.values()]
-    total = sum(map(len, together))
+    entropies = [(len(rows), compute_entropy(rows)) for rows in together.values()]
     values = {
-        "entropy": sum(len(rows) / total * compute_entropy(rows) for rows in together),
+        "entropy": _average(entropies),
         "median_top2_margin": torch.cat([*map(compute_margins, shares.values())]).median(),
         "drift": torch.cat(
             [compute_drifts(rows, initial_shares[name]) for name, rows in shares.items()]
         ).mean(),
-        **({"skip_share": torch.cat(skips).mean()} if skips else {}),
+        **({"skip_share": _average(skips)} if skips else {}),
     }
     return {name: float(value) for name, value in values.items()}
+
+
+def _average(means: Sequence[tuple[int, Tensor]]) -> Tensor | float:
+    """Returns the mean over all rows of means over some rows, each with their number."""
+    total = sum(count for count, _ in means)
+    return sum(count / total * mean for count, mean in means)
