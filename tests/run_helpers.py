@@ -69,6 +69,7 @@ QUICK: dict[str, Any] = {
     "retraining": {"max_epochs": 2, "ema_decay": 0.9, "drop_path": 0.1},
     "data": {
         "search_batch_size": 100,
+        "train_images": 2000,
         "augmentation": {"class_path": "darts_lite.Augmentation", "init_args": {"shift": 1}},
     },
 }
@@ -86,6 +87,11 @@ class Finished:
         main(["fit", "--config", str(self.config), *self.data])
         self.directory = folder / "logs" / "quick" / "version_0"
         self.summary = json.loads((self.directory / "summary.json").read_text())
+
+
+def some_slow(fast: Iterable[Any], slow: Iterable[Any]) -> list[Any]:
+    """Cases of a test, of which some are tried with the slow tests only."""
+    return [*fast, *(pytest.param(case, marks=pytest.mark.slow) for case in slow)]
 
 
 def files(directory: Path) -> set[str]:

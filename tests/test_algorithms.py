@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from run_helpers import some_slow
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from darts_lite.cli.lightning_cli import main
 
-OVERLAYS = sorted((Path(__file__).parents[1] / "configs" / "algorithms").glob("*.yaml"))
+FOLDER = Path(__file__).parents[1] / "configs" / "algorithms"
 NAMES = {
     "beta_decay": "DARTS, Softmax, FirstOrder, BetaDecay",
     "budget": "DARTS, Softmax, FirstOrder, BetaDecay, ExpectedCost",
@@ -42,35 +43,38 @@ EXTRA = {"latency": SLOW_ENOUGH}
 
 def searched(folder: Path, root: str, *arguments: str) -> dict[str, object]:
     """The summary of a short search."""
-    preset = str(OVERLAYS[0].parents[1] / "mnist.yaml")
+    preset = str(FOLDER.parent / "mnist.yaml")
     where = ["--data.root", root, "--run.folder", str(folder)]
     main(["fit", "--config", preset, *arguments, *QUICK, *where])
     return json.loads((folder / "mnist" / "version_0" / "summary.json").read_text())
 
 
 def test_each_overlay_has_a_name_here() -> None:
-    assert {path.stem for path in OVERLAYS} == set(NAMES)
+    assert {path.stem for path in FOLDER.glob("*.yaml")} == set(NAMES)
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.stem)
+LONG = ("eigenvalue", "perturbation")  # seconds, which their own tests take as well
+SHORT = [name for name in NAMES if name not in LONG]
+
+
+@pytest.mark.parametrize("overlay", some_slow(SHORT, LONG))
 def test_an_overlay_searches_real_digits(
-    overlay: Path, digits_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    overlay: str, digits_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    explores = "SharedWeights" in NAMES[overlay.stem]
-    extra = EXTRA.get(overlay.stem, [])
-    summary = searched(tmp_path, digits_root, "--config", str(overlay), *extra)
-    assert summary["algorithm"] == NAMES[overlay.stem]
+    explores = "SharedWeights" in NAMES[overlay]
+    extra, path = EXTRA.get(overlay, []), FOLDER / f"{overlay}.yaml"
+    summary = searched(tmp_path, digits_root, "--config", str(path), *extra)
+    assert summary["algorithm"] == NAMES[overlay]
     assert summary["evaluations" if explores else "architecture_steps"] == 4  # of an epoch
     assert str(summary["architecture"]).startswith("|")
-    source = overlay.read_text().splitlines()[0]
-    assert source.startswith("# ") and "arXiv" in overlay.read_text()
+    source = path.read_text().splitlines()[0]
+    assert source.startswith("# ") and "arXiv" in path.read_text()
 
 
 def test_overlays_stack(digits_root: str, tmp_path: Path) -> None:
     stacked = ["pc_darts", "oles", "eigenvalue", "skip_limit"]
-    folder = OVERLAYS[0].parent
-    arguments = [word for name in stacked for word in ("--config", str(folder / f"{name}.yaml"))]
+    arguments = [word for name in stacked for word in ("--config", str(FOLDER / f"{name}.yaml"))]
     summary = searched(tmp_path, digits_root, *arguments, "--trainer.log_every_n_steps", "1")
     assert summary["algorithm"] == NAMES["pc_darts"]
     config = yaml.safe_load((tmp_path / "mnist" / "version_0" / "config.yaml").read_text())

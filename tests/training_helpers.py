@@ -56,7 +56,7 @@ def trained(
     seed_everything(3, verbose=False)
     model: LightningModule = make()
     data = ImageData(root=root, train_images=900, search_batch_size=45, batch_size=45)
-    guards: list[Callback] = [OperationFreezing(0.9, 2, 1), EigenvalueMonitor(1e9, 1, 2)]
+    guards: list[Callback] = [OperationFreezing(0.9, 2, 3), EigenvalueMonitor(1e9, 1, 2)]
     guards = guards if isinstance(model, ArchitectureSearch) else []
     saving = StageCheckpoint(path, every_steps=2)
     own = [saving] if interrupt is None else [saving, interrupt]

@@ -40,12 +40,12 @@ def test_the_summary_has_the_promised_keys(finished: Finished) -> None:
     promised = {
         "dataset": "MNIST",
         "data_source": "local files",
-        "train_images": 3600,
-        "validation_images": 400,
+        "train_images": 1800,
+        "validation_images": 200,
         "test_images": 1000,
         "seed": 3,
         "precision": "32-true",
-        "architecture_steps": 36,
+        "architecture_steps": 18,
         "alphas": 2 * 5 * 4,
     }
     assert {key: summary[key] for key in promised} == promised

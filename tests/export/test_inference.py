@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from run_helpers import Finished, one_line, quiet_trainer
+from run_helpers import Finished, one_line, quiet_trainer, some_slow
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.export.inference import Answer, load_answer
@@ -58,7 +58,7 @@ def test_a_net_comes_back_from_its_run(finished: Finished, digits: ImageData) ->
             assert torch.equal(net(normal), kept(normal))
 
 
-@pytest.mark.parametrize("reader", ["Net.from_run", "load_answer"])
+@pytest.mark.parametrize("reader", some_slow(["load_answer"], ["Net.from_run"]))
 def test_a_fresh_interpreter_needs_no_other_import(reader: str, finished: Finished) -> None:
     path = finished.directory / "net.ckpt"
     lines = f"import darts_lite; darts_lite.{reader}({str(path)!r})"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from run_helpers import SMALL, some_digits
+from run_helpers import SMALL, some_digits, some_slow
 from torch import nn
 
 from darts_lite.export.standalone import generate_code
@@ -65,9 +65,13 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize(("kind", "shifts"), [*((kind, 0) for kind in KINDS), ("digits", 1)])
-def test_the_file_answers_alone_as_the_net_does(kind: str, shifts: int, tmp_path: Path) -> None:
-    net = trained_like(KINDS[kind])
+FAST = ("darts", "residual", "digits shifted")
+
+
+@pytest.mark.parametrize("kind", some_slow(FAST, [kind for kind in KINDS if kind not in FAST]))
+def test_the_file_answers_alone_as_the_net_does(kind: str, tmp_path: Path) -> None:
+    shifts = int(kind.endswith("shifted"))
+    net = trained_like(KINDS[kind.removesuffix(" shifted")])
     path = tmp_path / "net.py"
     path.write_text(generate_code(net, "A net.", MEAN, STD, 28, shifts))
     images = some_digits()[0][:20].unsqueeze(1) / 255

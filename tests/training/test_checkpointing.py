@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from run_helpers import SMALL, fast_sgd, quiet_trainer
+from run_helpers import SMALL, fast_sgd, quiet_trainer, some_slow
 from training_helpers import At, retraining, search, trained
 
 from darts_lite.data.image_data import ImageData
@@ -53,7 +53,7 @@ def uninterrupted(digits_root: str, tmp_path_factory: pytest.TempPathFactory) ->
     return train
 
 
-@pytest.mark.parametrize("step", [2, 4, 9, 10, 16])
+@pytest.mark.parametrize("step", some_slow([4, 9], [2, 10, 16]))
 @pytest.mark.parametrize("make", [search, exploration, retraining], ids=lambda make: make.__name__)
 def test_a_training_goes_on_exactly(
     make: Any, step: int, digits_root: str, tmp_path: Path, uninterrupted: Any
@@ -67,7 +67,7 @@ def test_a_training_goes_on_exactly(
         assert torch.equal(value, again[name]), name
 
 
-@pytest.mark.parametrize("precision", ["16-mixed", "64-true"])
+@pytest.mark.parametrize("precision", some_slow(["16-mixed"], ["64-true"]))
 def test_other_precisions_go_on_exactly(precision: str, digits_root: str, tmp_path: Path) -> None:
     def settings() -> dict[str, Any]:
         return choose_precision("cpu", precision)

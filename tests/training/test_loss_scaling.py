@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback
 from planted import found_share, planted_space
-from run_helpers import SMALL, fast_sgd, quiet_trainer
+from run_helpers import SMALL, fast_sgd, quiet_trainer, some_slow
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
@@ -109,7 +109,7 @@ def test_other_precisions_stop_at_an_infinity_with_finite_alphas(
     assert finite(ArchitectureSearch.load_from_checkpoint(path))
 
 
-@pytest.mark.parametrize("clip", [0.0, 5.0])
+@pytest.mark.parametrize("clip", some_slow([5.0], [0.0]))
 def test_a_retraining_keeps_its_averages_finite(
     clip: float, digits: ImageData, tmp_path: Path
 ) -> None:
@@ -191,7 +191,7 @@ KINDS = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16, "32-true": tor
 
 
 @pytest.mark.parametrize("order", ["first", pytest.param("second", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("precision", KINDS)
+@pytest.mark.parametrize("precision", some_slow(["16-mixed"], ["bf16-mixed", "32-true"]))
 def test_a_short_search_with_few_bits_learns_and_finds_what_is_useful(
     precision: str, order: str, digits: ImageData, tmp_path: Path
 ) -> None:
