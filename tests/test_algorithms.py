@@ -63,7 +63,8 @@ def test_an_overlay_searches_real_digits(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     explores = "SharedWeights" in NAMES[overlay]
-    extra, path = EXTRA.get(overlay, []), FOLDER / f"{overlay}.yaml"
+    extra, path = [*EXTRA.get(overlay, [])], FOLDER / f"{overlay}.yaml"
+    extra += ["--trainer.logger", "false"]  # its drawings take half of the time
     summary = searched(tmp_path, digits_root, "--config", str(path), *extra)
     assert summary["algorithm"] == NAMES[overlay]
     assert summary["evaluations" if explores else "architecture_steps"] == 4  # of an epoch

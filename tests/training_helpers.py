@@ -63,7 +63,7 @@ def trained(
     plugins = [AtomicCheckpointIO(), *settings.pop("plugins", [])]
     callbacks = [*guards, *own]
     run = quiet_trainer(
-        max_epochs=3, callbacks=callbacks, plugins=plugins, enable_checkpointing=True, **settings
+        max_epochs=2, callbacks=callbacks, plugins=plugins, enable_checkpointing=True, **settings
     )
     start = path if path.exists() else None
     run.fit(model, datamodule=data, ckpt_path=start, weights_only=True)

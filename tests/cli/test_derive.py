@@ -161,7 +161,7 @@ def test_only_an_architecture_is_written_over(
     assert Architecture.load(tmp_path / "found.json")
 
 
-def test_two_are_compared_describe_differences_and_drawn(
+def test_two_are_compared_in_words_and_drawn(
     finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = str(finished.directory / "architecture.json")

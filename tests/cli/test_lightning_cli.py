@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from run_helpers import Finished, files
+from run_helpers import Finished, files, some_slow
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from darts_lite.cli.lightning_cli import main
@@ -428,7 +428,7 @@ def search_with(executor: str, finished: Finished, folder: Path) -> list[str]:
     return ["fit", "--config", str(finished.config), *data, *short, *graphs]
 
 
-@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("executor", some_slow([*EXECUTORS][::3], [*EXECUTORS][1:3]))
 def test_the_executor_is_chosen_by_name(
     executor: str, finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

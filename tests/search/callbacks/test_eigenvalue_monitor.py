@@ -25,10 +25,10 @@ def test_the_eigenvalue_is_the_hessians_largest(digits: ImageData) -> None:
 
     class Watched(ArchitectureSearch):
         def on_train_end(self) -> None:
-            images, labels = (part[:64] for part in batch(0, 64))
+            images, labels = batch(0, 24)
             self.double()
             state = {name: value.clone() for name, value in self.state_dict().items()}
-            values.append(compute_dominant_eigenvalue(self, images.double(), labels, 200))
+            values.append(compute_dominant_eigenvalue(self, images.double(), labels, 100))
             assert all(torch.equal(state[name], v) for name, v in self.state_dict().items())
             alphas = list(self.supernet.alphas.values())
 
