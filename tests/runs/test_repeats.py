@@ -14,16 +14,20 @@ from darts_lite.space.cells.architecture import Architecture
 
 
 class Trusted:
-    """A run of three searches whose consensus is compared with a random net."""
+    """A run of three searches whose consensus is compared with two random nets."""
 
     def __init__(self, finished: Finished, folder: Path) -> None:
-        arguments = ["--run.seeds=3", "--run.control=random", "--run.control_nets=1"]
+        arguments = ["--run.seeds=3", "--run.control=random", "--run.control_nets=2"]
         short = [
             "--trainer.limit_train_batches=4",
             "--trainer.max_epochs=1",
             f"--run.folder={folder}",
         ]
-        short += ["--data.train_images=500", "--data.evaluation_batch_size=500"]
+        short += [
+            "--data.train_images=500",
+            "--data.evaluation_batch_size=500",
+            "--retraining.max_epochs=1",
+        ]
         common = ["fit", "--config", str(finished.config), *finished.data, *short]
         main([*common, *arguments])
         self.alone = [*common, "--seed_everything=4", "--run.name=alone", "--retraining=null"]
@@ -68,7 +72,7 @@ def test_one_of_several_seeds_is_the_search_of_that_seed_alone(trusted: Trusted)
 
 def test_random_nets_are_retrained_alike(trusted: Trusted) -> None:
     summary = trusted.summary
-    for number in range(1):
+    for number in range(2):
         folder = trusted.directory / "controls" / str(number)
         part = json.loads((folder / "summary.json").read_text())
         assert part["test_accuracy"] == summary["control_test_accuracies"][number]
