@@ -23,6 +23,7 @@ from darts_lite import Architecture, SearchSpace
 from darts_lite.derivation.consensus import random_architectures
 from darts_lite.derivation.costs import measure_costs
 from darts_lite.networks.net import Net
+from darts_lite.space.cost_tables import Images
 from darts_lite.space.protocol import AnyArchitecture
 
 HERE = Path(__file__).resolve().parent
@@ -196,7 +197,7 @@ def random_like(space: SearchSpace, size: float, count: int) -> list[AnyArchitec
     Raises:
         ValueError: if there are fewer.
     """
-    costs = measure_costs(space, "parameters", 1, 10, 28)
+    costs = measure_costs(space, "parameters", Images(1, 10, 28))
     drawn = random_architectures(space, DRAWS, Random(0), space.first_architecture())
     like = [each for each in drawn if abs(costs.of(each.choices) / size - 1) <= LIKE]
     if len(like) < count:

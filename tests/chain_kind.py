@@ -6,7 +6,7 @@ over choices, since the cost of a kernel counts only where the gate is on.
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from typing import Any, Self
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from darts_lite.networks.kinds import Kind
-from darts_lite.space.cost_tables import Bound, Costs
+from darts_lite.space.cost_tables import Bound, Costs, Images
 from darts_lite.space.groups import Choices, Diagram, Group
 from darts_lite.space.operation_code import assign, write_class
 from darts_lite.space.protocol import AnyArchitecture, Space
@@ -66,16 +66,11 @@ class Chain(AnyArchitecture):
             str(k) if on else "none" for k, on in zip(self.kernels, self.gates, strict=True)
         )
 
-    def with_skeleton(
-        self,
-        channels: int | None = None,
-        cells: int | None = None,
-        reductions: Sequence[int] | None = None,
-        stem: str | None = None,
-    ) -> Self:
-        if (cells, reductions, stem) != (None, None, None):
+    def in_skeleton(self, changes: Mapping[str, Any]) -> Self:
+        given = {name: value for name, value in changes.items() if value is not None}
+        if set(given) - {"channels"}:
             raise ValueError("a chain has no cells, reductions and stem; set channels only")
-        return type(self)(**{**asdict(self), "channels": channels or self.channels})
+        return replace(self, **given)
 
     def to_dict(self) -> dict[str, Any]:
         plain = {**asdict(self), "kernels": [*self.kernels], "gates": [*self.gates]}
@@ -107,14 +102,8 @@ class ChainSpace(Space):
         gates = tuple(name == "on" for ((name, _),) in choices["gate"])
         return Chain(kernels, gates, self.channels, self.name, dict(found_by or {}))
 
-    def with_skeleton(
-        self,
-        channels: int | None = None,
-        cells: int | None = None,
-        reductions: Sequence[int] | None = None,
-        stem: str | None = None,
-    ) -> Self:
-        return type(self)(self.slots, channels or self.channels, self.name)
+    def in_skeleton(self, changes: Mapping[str, Any]) -> Self:
+        return replace(self, **changes)
 
     def choose_within(
         self, shares: Mapping[str, Tensor], bounds: Sequence[Bound]
@@ -226,15 +215,13 @@ def inherit(chain: Chain, layers: Layers, mixed: MixedChain) -> None:
 def measure(
     space: ChainSpace,
     cost: Callable[[nn.Module, Tensor], float],
-    in_channels: int,
-    classes: int,
-    image_size: int,
+    images: Images,
     device: torch.device | str,
 ) -> ChainCosts:
     with torch.device(device):
-        none = Layers([], space.channels, in_channels, classes)
-        rest = cost(none, torch.zeros(1, in_channels, image_size, image_size))
-        x = torch.zeros(1, space.channels, *[math.ceil(image_size / 4)] * 2)
+        none = Layers([], space.channels, images.channels, images.classes)
+        rest = cost(none, torch.zeros(1, images.channels, images.side, images.side))
+        x = torch.zeros(1, space.channels, *[math.ceil(images.side / 4)] * 2)
         kernels = [cost(build_slot(space.channels, int(name)), x) for name in KERNELS]
     return ChainCosts(kernels, rest)
 

@@ -21,7 +21,7 @@ from darts_lite.data.datasets import DATASETS
 from darts_lite.derivation.costs import measure_costs
 from darts_lite.space.cells.architecture import Architecture
 from darts_lite.space.cells.search_space import SearchSpace
-from darts_lite.space.cost_tables import CostTable
+from darts_lite.space.cost_tables import CostTable, Images
 from darts_lite.space.protocol import Space
 
 parsed_digits = functools.cache(mnist_data)
@@ -38,7 +38,7 @@ SMALL = SearchSpace(
 
 def cost_table(space: Space, cost: str, in_channels: int = 1, side: int = 13) -> CostTable:
     """The costs of a space's architectures for ten classes."""
-    costs = measure_costs(space, cost, in_channels, 10, side)
+    costs = measure_costs(space, cost, Images(in_channels, 10, side))
     assert isinstance(costs, CostTable)
     return costs
 

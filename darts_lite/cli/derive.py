@@ -115,7 +115,7 @@ def derive_architecture(
             "derivation": chosen.describe(),
         }
         found = derive(search.space, search.shares(), found_by, chosen)
-    return found.with_skeleton(**(chosen.skeleton or search.derivation.skeleton))
+    return found.in_skeleton(chosen.skeleton or search.derivation.skeleton)
 
 
 def check_replaceable(path: str | Path) -> None:

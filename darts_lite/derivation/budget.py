@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from darts_lite.derivation.costs import kept_costs, measure_costs
+from darts_lite.derivation.costs import load_or_measure_costs, measure_costs
 from darts_lite.derivation.rules import Rule, SkipLimit, Strongest
-from darts_lite.space.cost_tables import Bound, Costs
+from darts_lite.space.cost_tables import Bound, Costs, Images
 from darts_lite.space.groups import Choices
 from darts_lite.space.protocol import AnyArchitecture, Space
 
@@ -46,9 +46,8 @@ class WithinBudget(Rule):
             an answer that is the mean over nine shifts takes nine times as many. None sets no
             limit.
         latency: Largest time for one image, in milliseconds; None sets no limit.
-        latency_table: File with the milliseconds of the operations, see
-            `darts_lite.derivation.costs.kept_costs`; if there is no such file, they are measured on
-            the CPU.
+        latency_table: File with the milliseconds of the operations; if there is no such file, they
+            are measured on the CPU and written.
         image_size, in_channels, num_classes: Of the data; if not given, a search sets them. The
             number of parameters does not depend on the image size.
         channels, cells, reductions, stem: Skeleton of the net that is retrained, where it differs
@@ -118,7 +117,7 @@ class WithinBudget(Rule):
         return self if self.skeleton else replace(self, **other.skeleton)
 
     def retrained_space(self, space: Space) -> Space:
-        return space.with_skeleton(**self.skeleton)
+        return space.in_skeleton(self.skeleton)
 
     def admits(self, space: Space, architecture: AnyArchitecture) -> bool:
         bounds = self._bounds(space)
@@ -138,10 +137,10 @@ class WithinBudget(Rule):
                 f"a budget of {name} needs in_channels, num_classes and image_size of the data, "
                 f"got {self.in_channels}, {self.num_classes}, {size}"
             )
-        known = (space, name, self.in_channels, self.num_classes, size)
+        images = Images(self.in_channels, self.num_classes, size)
         if name == "latency" and self.latency_table is not None:
-            return kept_costs(self.latency_table, *known)
-        return _measure_once(*known)
+            return load_or_measure_costs(self.latency_table, space, name, images)
+        return _measure_once(space, name, images)
 
     def __call__(self, space: Space, shares: Mapping[str, Tensor]) -> Choices:
         choices, least = space.choose_within(shares, self._bounds(space))
@@ -156,11 +155,9 @@ class WithinBudget(Rule):
 
 
 @lru_cache
-def _measure_once(
-    space: Space, name: str, in_channels: int, num_classes: int, image_size: int
-) -> Costs:
+def _measure_once(space: Space, name: str, images: Images) -> Costs:
     # A search derives several times an epoch, always with the same costs.
-    return measure_costs(space, name, in_channels, num_classes, image_size)
+    return measure_costs(space, name, images)
 
 
 DERIVATIONS = (Strongest, SkipLimit, WithinBudget)

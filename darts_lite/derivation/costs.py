@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from darts_lite.networks.kinds import kind_of
-from darts_lite.space.cost_tables import Costs
+from darts_lite.space.cost_tables import Costs, Images
 from darts_lite.space.protocol import Space
 from darts_lite.storage.atomic_files import write_text
 
@@ -61,27 +61,17 @@ COSTS: Mapping[str, Cost] = {
 
 
 def measure_costs(
-    space: Space,
-    cost: str,
-    in_channels: int,
-    num_classes: int,
-    image_size: int,
-    device: torch.device | str = "meta",
+    space: Space, cost: str, images: Images, device: torch.device | str = "meta"
 ) -> Costs:
-    """Measures one of the `COSTS` of all architectures of a space.
-
-    The device ``meta`` counts without computing. Images are square.
-    """
-    return kind_of(space).measure(space, COSTS[cost], in_channels, num_classes, image_size, device)
+    """Measures one of the `COSTS` of all architectures; ``meta`` counts without computing."""
+    return kind_of(space).measure(space, COSTS[cost], images, device)
 
 
-def kept_costs(
+def load_or_measure_costs(
     path: str | Path,
     space: Space,
     cost: str,
-    in_channels: int,
-    num_classes: int,
-    image_size: int,
+    images: Images,
     device: torch.device | str = "cpu",
 ) -> Costs:
     """Reads a table of one of the `COSTS` from a JSON file, or measures and writes it if absent.
@@ -92,13 +82,13 @@ def kept_costs(
     about = {
         "cost": cost,
         "space": json.loads(json.dumps(space.to_dict())),
-        "images": [in_channels, image_size, image_size],
-        "classes": num_classes,
+        "images": [images.channels, images.side, images.side],
+        "classes": images.classes,
     }
     path = Path(path)
     if path.exists():
         return _read_table(path, space, about)
-    costs = measure_costs(space, cost, in_channels, num_classes, image_size, device)
+    costs = measure_costs(space, cost, images, device)
     content = {"format": FORMAT, **about, "device": str(device), **costs.to_dict()}
     write_text(path, json.dumps(content, indent=1) + "\n")
     return costs

@@ -18,7 +18,7 @@ from darts_lite.networks.cells.measuring import measure_cells
 from darts_lite.networks.cells.mixed import MixedCells
 from darts_lite.space.cells.architecture import Architecture
 from darts_lite.space.cells.search_space import SearchSpace
-from darts_lite.space.cost_tables import Costs
+from darts_lite.space.cost_tables import Costs, Images
 from darts_lite.space.protocol import AnyArchitecture, Space, read_file
 from darts_lite.storage.components import build_component
 
@@ -62,8 +62,8 @@ class Kind:
         inherit: Copies what an architecture keeps from what `mix` built into what `build_net`
             built.
         measure: Returns one cost of all architectures of a space. Takes the space, a function that
-            returns the cost of a module for an input, channels, classes and side of the images,
-            and a device; ``meta`` counts without computing.
+            returns the cost of a module for an input, the images, and a device; ``meta`` counts
+            without computing.
         write_code: Yields the classes of what `build_net` built as plain torch code, the last one
             being ``Net``; puts the modules' old and new names into a dict.
     """
@@ -74,7 +74,7 @@ class Kind:
     build_net: Callable[[Any, int, int, bool], nn.Module]
     inherit: Callable[[Any, Any, Any], None]
     measure: Callable[
-        [Any, Callable[[nn.Module, Tensor], float], int, int, int, torch.device | str], Costs
+        [Any, Callable[[nn.Module, Tensor], float], Images, torch.device | str], Costs
     ]
     write_code: Callable[[Any, dict[str, str]], Iterator[str]]
 

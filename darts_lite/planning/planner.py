@@ -32,6 +32,7 @@ from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.exploration.exploration import Exploration
+from darts_lite.space.cost_tables import Images
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.run_record import RunRecord
 from darts_lite.training import memory
@@ -247,10 +248,10 @@ class Planner:
 
 def draw_likely(model: ArchitectureSearch, data: ImageData) -> AnyArchitecture:
     """Draws an architecture of about the cost of one that a search finds; see `QUARTER`."""
-    sizes = data.in_channels, data.num_classes, data.image_size
+    sizes = Images(data.in_channels, data.num_classes, data.image_size)
     rule = model.derivation.with_data(*sizes)
     admits = partial(rule.admits, model.space)
     drawn = random_architectures(model.space, DRAWN, Random(0), admits=admits)
     drawn = drawn or [model.space.first_architecture()]
-    costs = measure_costs(model.space, "multiply_adds", *sizes)
+    costs = measure_costs(model.space, "multiply_adds", sizes)
     return sorted(drawn, key=lambda each: costs.of(each.choices))[int(QUARTER * len(drawn))]

@@ -96,7 +96,8 @@ class Retraining(LightningModule):
         )
         try_optimizer("optimizer", optimizer)
         found = FoundArchitecture.of(architecture)
-        self.architecture = found.architecture.with_skeleton(channels, cells, reductions, stem)
+        skeleton = {"channels": channels, "cells": cells, "reductions": reductions, "stem": stem}
+        self.architecture = found.architecture.in_skeleton(skeleton)
         data = {"in_channels": in_channels, "num_classes": num_classes}
         values = {"architecture": self.architecture.to_dict(), **data, **asdict(self.recipe)}
         self.save_hyperparameters(values, logger=False)

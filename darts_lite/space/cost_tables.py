@@ -12,6 +12,14 @@ from torch import Tensor
 from darts_lite.space.groups import Choices, Group
 
 
+class Images(NamedTuple):
+    """The square images that nets are made for."""
+
+    channels: int
+    classes: int
+    side: int
+
+
 class Costs(ABC):
     """One cost, such as the number of parameters, of the nets of a space."""
 

@@ -64,14 +64,11 @@ class AnyArchitecture(ABC):
         """Returns what was chosen as one line of text."""
 
     @abstractmethod
-    def with_skeleton(
-        self,
-        channels: int | None = None,
-        cells: int | None = None,
-        reductions: Sequence[int] | None = None,
-        stem: str | None = None,
-    ) -> Self:
-        """Returns a copy in another frame; raises ValueError if it cannot have such a one."""
+    def in_skeleton(self, changes: Mapping[str, Any]) -> Self:
+        """Returns a copy with other settings in its `frame`, where they are not None.
+
+        Raises ValueError if it cannot have these: the keys are channels, cells, reductions, stem.
+        """
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
@@ -121,13 +118,7 @@ class Space(ABC):
         """Builds the architecture of these choices."""
 
     @abstractmethod
-    def with_skeleton(
-        self,
-        channels: int | None = None,
-        cells: int | None = None,
-        reductions: Sequence[int] | None = None,
-        stem: str | None = None,
-    ) -> Self:
+    def in_skeleton(self, changes: Mapping[str, Any]) -> Self:
         """Returns the space whose nets have another frame, but the same choices."""
 
     def to_dict(self) -> dict[str, Any]:

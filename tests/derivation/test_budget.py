@@ -16,6 +16,7 @@ from darts_lite.derivation.rules import Strongest, derive
 from darts_lite.networks.net import Net
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.space.cells.search_space import SearchSpace, darts_space, nasbench201_space
+from darts_lite.space.cost_tables import Images
 from darts_lite.space.protocol import AnyArchitecture
 
 budget = partial(WithinBudget, image_size=28, in_channels=1, num_classes=10)
@@ -59,7 +60,8 @@ def test_without_a_limit_a_budget_is_the_usual_rule(space: SearchSpace) -> None:
 @pytest.mark.parametrize("space", SMALL_SPACES, ids=lambda space: space.name)
 def test_a_budget_is_kept_and_nothing_better_fits(space: SearchSpace) -> None:
     tables = {
-        name: measure_costs(space, name, 1, 10, 28) for name in ("parameters", "multiply_adds")
+        name: measure_costs(space, name, Images(1, 10, 28))
+        for name in ("parameters", "multiply_adds")
     }
     every = [space.architecture(point) for point in product(*map(range, space.sizes))]
     costs = {name: [table.of(one.choices) for one in every] for name, table in tables.items()}
@@ -118,10 +120,10 @@ def test_a_budget_can_be_that_of_a_larger_net_than_the_supernet() -> None:
     space = replace(SMALL_SPACES[0], cells=3, reductions=(1,))
     shares = random_shares(space, 0)
     larger: dict[str, Any] = {"channels": 6, "cells": 5, "reductions": (2,), "stem": "conv3x3"}
-    freely = derive(space, shares, {}).with_skeleton(**larger)
+    freely = derive(space, shares, {}).in_skeleton(larger)
     size = sum(p.numel() for p in Net(freely, 1, 10).parameters())
     assert derive(space, shares, {}, budget(size, **larger)).choices == freely.choices
-    tighter = derive(space, shares, {}, budget(size - 1, **larger)).with_skeleton(**larger)
+    tighter = derive(space, shares, {}, budget(size - 1, **larger)).in_skeleton(larger)
     assert sum(p.numel() for p in Net(tighter, 1, 10).parameters()) < size
     with pytest.raises(
         ValueError, match="net to retrain has normal cells, but the search has normal and"

@@ -9,18 +9,18 @@ import torch
 from run_helpers import SMALL
 
 from darts_lite.derivation.budget import WithinBudget
-from darts_lite.derivation.costs import kept_costs, measure_costs
+from darts_lite.derivation.costs import load_or_measure_costs, measure_costs
 from darts_lite.space.cells.search_space import SearchSpace
-from darts_lite.space.cost_tables import CostTable
+from darts_lite.space.cost_tables import CostTable, Images
 
-DATA = (1, 10, 28)
+DATA = Images(1, 10, 28)
 
 
 def test_a_table_comes_back_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "new" / "costs.json"
-    measured = kept_costs(path, SMALL, "multiply_adds", *DATA, device="meta")
-    counted = measure_costs(SMALL, "multiply_adds", *DATA)
-    read = kept_costs(path, SMALL, "multiply_adds", *DATA)
+    measured = load_or_measure_costs(path, SMALL, "multiply_adds", DATA, device="meta")
+    counted = measure_costs(SMALL, "multiply_adds", DATA)
+    read = load_or_measure_costs(path, SMALL, "multiply_adds", DATA)
     assert isinstance(counted, CostTable)
     for table in (measured, read):
         assert isinstance(table, CostTable)
@@ -48,11 +48,11 @@ def test_what_does_not_fit_is_refused_and_left(
     change: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "costs.json"
-    kept_costs(path, SMALL, "parameters", *DATA, device="meta")
+    load_or_measure_costs(path, SMALL, "parameters", DATA, device="meta")
     changed = json.dumps(json.loads(path.read_text()) | change)
     path.write_text(changed)
     with pytest.raises(ValueError, match=message):
-        kept_costs(path, SMALL, "parameters", *DATA)
+        load_or_measure_costs(path, SMALL, "parameters", DATA)
     assert path.read_text() == changed
 
 
@@ -61,7 +61,7 @@ def test_any_other_file_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "costs.json"
     path.write_text(text)
     with pytest.raises(ValueError, match="is not a table of costs"):
-        kept_costs(path, SMALL, "parameters", *DATA)
+        load_or_measure_costs(path, SMALL, "parameters", DATA)
 
 
 def test_a_budget_of_latency_is_kept(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_budget_of_latency_is_kept(tmp_path: Path) -> None:
         ("skip_connect", "conv_1x1", "conv_3x3"), nodes=2, channels=4, cells=2, reductions=()
     )
     path = tmp_path / "latency.json"
-    costs = kept_costs(path, space, "latency", *DATA)
+    costs = load_or_measure_costs(path, space, "latency", DATA)
     assert isinstance(costs, CostTable)
     smallest = costs.rest + sum(
         sum(sorted(rows.min(dim=1).values.tolist())[:2])

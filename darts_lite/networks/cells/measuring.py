@@ -15,32 +15,30 @@ from darts_lite.networks.cells.discrete import build_discrete_cells
 from darts_lite.networks.cells.mixed import MixedCells, MixedOperation
 from darts_lite.space.cells.architecture import Architecture
 from darts_lite.space.cells.search_space import SearchSpace
-from darts_lite.space.cost_tables import CostTable
+from darts_lite.space.cost_tables import CostTable, Images
 from darts_lite.space.operations import find_operation
 
 
 def measure_cells(
     space: SearchSpace,
     cost: Callable[[nn.Module, Tensor], float],
-    in_channels: int,
-    num_classes: int,
-    image_size: int,
+    images: Images,
     device: torch.device | str,
 ) -> CostTable:
     """Measures every operation once per stride and shape of its input.
 
-    The device ``meta`` counts without computing. Images are square. `cost` returns the cost of a
-    module that reads a map ``(1, C, H, W)``.
+    The device ``meta`` counts without computing. `cost` returns the cost of a module that reads a
+    map ``(1, C, H, W)``.
     """
     forked = [torch.device(device)] if torch.device(device).type == "cuda" else []
     # Leaves the random generators untouched, as reading a table from a file does.
     with torch.random.fork_rng(forked):
         with torch.device(device):
             first = cast(Architecture, space.first_architecture())
-            net = build_discrete_cells(first, in_channels, num_classes, False).eval()
-            mixed = MixedCells(space, in_channels, num_classes)
+            net = build_discrete_cells(first, images.channels, images.classes, False).eval()
+            mixed = MixedCells(space, images.channels, images.classes)
             mixed.skeleton.eval()
-            image = torch.zeros(1, in_channels, image_size, image_size)
+            image = torch.zeros(1, images.channels, images.side, images.side)
         known: dict[tuple[str, int, torch.Size], float] = {}
         edges = {
             kind: torch.zeros(group.shape, dtype=torch.float64)

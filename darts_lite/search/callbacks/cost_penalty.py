@@ -8,9 +8,9 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from darts_lite.derivation.costs import COSTS, kept_costs, measure_costs
+from darts_lite.derivation.costs import COSTS, load_or_measure_costs, measure_costs
 from darts_lite.search.architecture_search import ArchitectureSearch
-from darts_lite.space.cost_tables import Costs
+from darts_lite.space.cost_tables import Costs, Images
 
 
 class CostPenalty(Callback):
@@ -25,8 +25,8 @@ class CostPenalty(Callback):
     Args:
         cost: ``parameters``, ``multiply_adds``, or ``latency``: milliseconds for one image,
             measured for every operation on the search's device at its start; needs a `table`.
-        table: File of the operations' costs, see `darts_lite.derivation.costs.kept_costs`, which
-            may come from another device; if there is no such file, it is measured and written.
+        table: File of the operations' costs, which may come from another device; if there is no
+            such file, they are measured and written.
         strength: Weight of the penalty.
         budget: Largest cost without a penalty, in its own unit.
     """
@@ -54,15 +54,13 @@ class CostPenalty(Callback):
             return
         if any(getattr(other, "owner", None) is self for other in pl_module.regularizers):
             return
-        about = (
-            pl_module.hparams["in_channels"],
-            pl_module.hparams["num_classes"],
-            trainer.datamodule.image_size,  # type: ignore[attr-defined]
-            pl_module.device if self.cost == "latency" else "meta",
-        )
+        side = trainer.datamodule.image_size  # type: ignore[attr-defined]
+        known = pl_module.hparams
+        images = Images(known["in_channels"], known["num_classes"], side)
+        about = images, pl_module.device if self.cost == "latency" else "meta"
         table, space = None, pl_module.derivation.retrained_space(pl_module.space)
         if trainer.is_global_zero and self.table is not None:
-            table = kept_costs(self.table, space, self.cost, *about)
+            table = load_or_measure_costs(self.table, space, self.cost, *about)
         elif trainer.is_global_zero:
             table = measure_costs(space, self.cost, *about)
         table = cast(Costs, trainer.strategy.broadcast(table))  # one measurement for all ranks

@@ -123,6 +123,9 @@ class Architecture(AnyArchitecture):
                 return False
         return True
 
+    def in_skeleton(self, changes: Mapping[str, Any]) -> "Architecture":
+        return dataclasses.replace(self, skeleton=self.skeleton.changed(changes))
+
     def with_skeleton(
         self,
         channels: int | None = None,
@@ -134,8 +137,8 @@ class Architecture(AnyArchitecture):
 
         A new number of cells without `reductions` moves these to one and two thirds of the depth.
         """
-        skeleton = self.skeleton.changed(channels, cells, reductions, stem)
-        return dataclasses.replace(self, skeleton=skeleton)
+        given = {"channels": channels, "cells": cells, "reductions": reductions, "stem": stem}
+        return self.in_skeleton(given)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain JSON values, as ``architecture.json`` and checkpoints hold them."""

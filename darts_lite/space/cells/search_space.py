@@ -1,7 +1,7 @@
 """Search spaces of cells: candidates, nodes and skeleton, and the built-in spaces."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from reprlib import repr as short
 from typing import Any
@@ -100,14 +100,8 @@ class SearchSpace(Space):
     def build(self, choices: Choices, found_by: Mapping[str, Any] | None = None) -> Architecture:
         return Architecture(dict(choices), {}, self.skeleton, self.name, dict(found_by or {}))
 
-    def with_skeleton(
-        self,
-        channels: int | None = None,
-        cells: int | None = None,
-        reductions: Sequence[int] | None = None,
-        stem: str | None = None,
-    ) -> "SearchSpace":
-        frame = self.skeleton.changed(channels, cells, reductions, stem)
+    def in_skeleton(self, changes: Mapping[str, Any]) -> "SearchSpace":
+        frame = self.skeleton.changed(changes)
         if frame.kinds != self.skeleton.kinds:
             raise ValueError(
                 f"the net to retrain has {' and '.join(frame.kinds)} cells, but the search has "

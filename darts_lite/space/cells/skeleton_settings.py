@@ -1,7 +1,7 @@
 """The settings of the skeleton, the fixed frame around the cells."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from reprlib import repr as short
 from typing import Any
 
@@ -88,19 +88,12 @@ class SkeletonSettings:
                     f"reductions name cell {short(index)}, but the cells are 0 to {self.cells - 1}"
                 )
 
-    def changed(
-        self,
-        channels: int | None = None,
-        cells: int | None = None,
-        reductions: Sequence[int] | None = None,
-        stem: str | None = None,
-    ) -> "SkeletonSettings":
+    def changed(self, changes: Mapping[str, Any]) -> "SkeletonSettings":
         """Returns a copy with other settings, where they are not None.
 
         A new number of cells without `reductions` moves these to one and two thirds of the depth.
         """
-        changes = {"channels": channels, "cells": cells, "reductions": reductions, "stem": stem}
-        given: dict[str, Any] = {k: v for k, v in changes.items() if v is not None}
+        given = {name: value for name, value in changes.items() if value is not None}
         if given.get("cells", self.cells) != self.cells:
             given.setdefault("reductions", None)
         try:

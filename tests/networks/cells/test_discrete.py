@@ -53,7 +53,7 @@ def test_another_skeleton_cannot_inherit() -> None:
     supernet = trained_like(mnist_space(channels=4))
     architecture = derive(supernet.space, dict(supernet.alphas.items()), {})
     with pytest.raises(ValueError, match="net has channels 8, the supernet 4") as error:
-        Net(architecture.with_skeleton(channels=8), 1, 10).inherit(supernet)
+        Net(architecture.in_skeleton({"channels": 8}), 1, 10).inherit(supernet)
     assert "\n" not in str(error.value)
 
 

@@ -74,7 +74,7 @@ def test_what_counts_is_the_net_that_is_retrained(digits: ImageData) -> None:
         assert isinstance(penalty, ExpectedCost)
         tables.append(penalty.table)
     own, retrained = (table.of(search.derive().choices) for table in tables)
-    wide = search.derive().with_skeleton(channels=8)
+    wide = search.derive().in_skeleton({"channels": 8})
     assert own < retrained == sum(p.numel() for p in Net(wide, 1, 10).parameters())
 
 
