@@ -54,18 +54,15 @@ class Kind:
     Args:
         space: Class of the spaces.
         architecture: Class of the architectures.
-        mix: Builds a supernet from a space, channels and classes of the images,
-            ``partial_channels`` and ``auxiliary_skip``.
-        build_net: Builds a net's modules from an architecture, channels and classes of the images,
-            and whether there is an auxiliary head. They map images to the logits, and in training
-            those of the auxiliary head or None.
-        inherit: Copies what an architecture keeps from what `mix` built into what `build_net`
-            built.
-        measure: Returns one cost of all architectures of a space. Takes the space, a function that
-            returns the cost of a module for an input, the images, and a device; ``meta`` counts
-            without computing.
-        write_code: Yields the classes of what `build_net` built as plain torch code, the last one
-            being ``Net``; puts the modules' old and new names into a dict.
+        mix: Builds a supernet from a space, channels, classes, ``partial_channels`` and
+            ``auxiliary_skip``.
+        build_net: Builds a net from an architecture, channels, classes, and whether it has an
+            auxiliary head; it maps images to its logits and, in training, those of this head.
+        inherit: Copies what an architecture keeps from a mixed net into a discrete one.
+        measure: Returns a cost of all nets of a space, from a function that returns the cost of a
+            module for an input, the images, and a device; ``meta`` counts without computing.
+        write_code: Yields the classes of a net as plain torch code, the last one being ``Net``;
+            puts the modules' old and new names into a dict.
     """
 
     space: type[Space]

@@ -19,11 +19,8 @@ class Supernet(nn.Module):
         in_channels: Channels of the images.
         num_classes: Number of classes.
         executor: Decides how cells are computed; `darts_lite.Folded` is the fast way.
-        partial_channels: A number k above 1 searches on 1/k of the channels only, see
-            `darts_lite.networks.cells.mixed.MixedCells`.
         edge_weights: Whether rows have their own parameters, see `edge_alphas`.
-        auxiliary_skip: Whether each row has a skip connection beside its options, with its own
-            mixing weight, the last of each row (DARTS-, arXiv 2009.01027).
+        partial_channels, auxiliary_skip: See `darts_lite.networks.cells.mixed.MixedCells`.
 
     Attributes:
         alphas: Group -> parameters ``(rows, options)``, drawn as 1e-3 * N(0, 1).

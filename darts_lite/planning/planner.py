@@ -118,16 +118,11 @@ class Planner:
         if epochs in (None, -1) or (in_steps is not None and in_steps < epochs):
             epochs = in_steps
         minutes = self.run.max_minutes
-        return self._make_stage(
-            model,
-            watch,
-            name="search",
-            batch_size=self.data.hparams["search_batch_size"],
+        return replace(
+            self._extrapolate(model, watch, once, None if minutes is None else 60 * minutes),
             epochs=epochs,
             warmup_epochs=min(warmup, epochs),
-            once=once,
             times=self.run.seeds,
-            limit=None if minutes is None else 60 * minutes,
         )
 
     def measure_executors(self, model: LightningModule, trainer: Trainer) -> Executors | None:
@@ -159,45 +154,27 @@ class Planner:
         stages.retrain(trainer, model, self.data, folder)
         stages.test(trainer, model, self.data, folder)
         once = time.monotonic() - began - watch.repeated + watch.test
-        return self._make_stage(
-            model,
-            watch,
-            name="retraining",
-            batch_size=self.data.hparams["batch_size"],
-            epochs=epochs,
-            warmup_epochs=0.0,
-            once=once,
-            times=times,
-            limit=None,
-        )
+        return replace(self._extrapolate(model, watch, once), epochs=epochs, times=times)
 
-    def _make_stage(
-        self,
-        model: Measurable,
-        watch: Stopwatch,
-        *,
-        name: str,
-        batch_size: int,
-        epochs: int,
-        warmup_epochs: float,
-        once: float,
-        times: int,
-        limit: float | None,
+    def _extrapolate(
+        self, model: Measurable, watch: Stopwatch, once: float, limit: float | None = None
     ) -> Stage:
-        """Builds a stage from two measured epochs, with a limit in seconds beside the trainer's."""
+        """Builds a stage of two measured epochs, with a limit in seconds beside the trainer's."""
+        searches = isinstance(model, ArchitectureSearch)
+        size = self.data.hparams["search_batch_size" if searches else "batch_size"]
         limits = [limit, Timer(self.settings["max_time"]).time_remaining()]
         steps, interval = watch.lengths["train"], self.settings["val_check_interval"]
         number = steps / interval if isinstance(interval, int) else 1 / (interval or 1.0)
         return Stage(
-            name=name,
-            batch_size=batch_size,
-            epochs=epochs,
-            warmup_epochs=warmup_epochs,
+            name="search" if searches else "retraining",
+            batch_size=size,
+            epochs=2,
+            warmup_epochs=0.0,
             once=once,
-            times=times,
+            times=1,
             parameters=sum(p.numel() for p in model.parameters()),
-            images=batch_size,
-            largest_batch=batch_size,
+            images=size,
+            largest_batch=size,
             steps=steps,
             step=watch.step(1),
             warmup_step=watch.step(0),

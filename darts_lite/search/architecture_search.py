@@ -10,14 +10,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torchmetrics.classification import MulticlassAccuracy
 
 from darts_lite.data.batches import Batch
 from darts_lite.derivation.budget import DERIVATIONS
 from darts_lite.derivation.rules import Derivation, derive, rule_from
 from darts_lite.distributed.ranks import averaged, own_shard
 from darts_lite.networks.cells.mixed import Executor
-from darts_lite.networks.kinds import SpaceSettings, read_architecture, read_space
+from darts_lite.networks.kinds import SpaceSettings, read_architecture
 from darts_lite.networks.supernet import Supernet
 from darts_lite.search.base import Search, name_algorithm
 from darts_lite.search.bilevel import ArchitectureGradient, FirstOrder, weights_of, without_autocast
@@ -32,7 +31,6 @@ from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.components import build_component, describe_component
 from darts_lite.training.loss_scaling import lower_scale, scaler_of
 from darts_lite.training.optimizers import (
-    check_rates,
     darts_adam,
     darts_sgd,
     falling,
@@ -97,14 +95,12 @@ class ArchitectureSearch(Search):
         auxiliary_skip: float = 0.0,
         cuda_graphs: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(space, num_classes, weights_optimizer, final_learning_rate, gradient_clip)
         if not warmup_epochs >= 0:
             raise ValueError(f"warmup_epochs must be at least 0, got {warmup_epochs}")
-        check_rates(final_learning_rate, gradient_clip)
         if not 0 <= auxiliary_skip < float("inf"):
             raise ValueError(f"auxiliary_skip must be at least 0 and finite, got {auxiliary_skip}")
         try_optimizer("alphas_optimizer", alphas_optimizer)
-        self.space = read_space(space)
         self.relaxation: Relaxation = build_component(relaxation, RELAXATIONS) or Softmax()
         data: dict[str, Any] = {"in_channels": in_channels, "num_classes": num_classes}
         parts: dict[str, Any] = {"partial_channels": partial_channels, "edge_weights": edge_weights}
@@ -121,14 +117,12 @@ class ArchitectureSearch(Search):
             "derivation": self.derivation.describe(),
         }
         self.save_hyperparameters(settings, logger=False)
-        self.automatic_optimization = False
         self.regularizers = regularizers or []
         self.gradient = gradient or FirstOrder()
         self.gradient.check(try_optimizer("weights_optimizer", weights_optimizer))
         self.selected: AnyArchitecture | None = None
-        self.weights_optimizer, self.alphas_optimizer = weights_optimizer, alphas_optimizer
-        self.warmup_epochs, self.final_learning_rate = warmup_epochs, final_learning_rate
-        self.gradient_clip, self.cuda_graphs = gradient_clip, cuda_graphs
+        self.alphas_optimizer, self.warmup_epochs = alphas_optimizer, warmup_epochs
+        self.cuda_graphs = cuda_graphs
         self.supernet = Supernet(self.space, **data, **parts, auxiliary_skip=auxiliary_skip > 0)
         self.execution = Execution(self.supernet, executor, self.relaxation.samples)
         self.mixture = Mixture(self.supernet, self.relaxation, auxiliary_skip)
@@ -136,7 +130,6 @@ class ArchitectureSearch(Search):
         self.register_buffer("architecture_steps", torch.zeros((), dtype=torch.long))
         for name, shares in self.shares().items():
             self.register_buffer(f"initial_shares_{name}", shares)
-        self.accuracy = MulticlassAccuracy(num_classes, average="micro")
 
     def training_step(self, batch: Mapping[str, Batch], batch_index: int) -> None:
         """Takes one architecture step, after the warm-up, and then one weight step."""

@@ -6,15 +6,19 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 from torch.optim import Optimizer
+from torchmetrics.classification import MulticlassAccuracy
 
 from darts_lite.derivation.rules import Rule, Strongest
 from darts_lite.distributed.ranks import average_gradients
+from darts_lite.networks.kinds import SpaceSettings, read_space
 from darts_lite.networks.supernet import Supernet
-from darts_lite.space.protocol import AnyArchitecture, Space
+from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.checkpoints import describe_data
 from darts_lite.storage.components import class_path
+from darts_lite.training.optimizers import check_rates
 
 
 class Search(LightningModule):
@@ -26,10 +30,24 @@ class Search(LightningModule):
     """
 
     paired_batches = True
-    space: Space
     supernet: Supernet
     derivation: Rule = Strongest()
-    gradient_clip: float
+
+    def __init__(
+        self,
+        space: SpaceSettings,
+        num_classes: int,
+        weights_optimizer: OptimizerCallable,
+        final_learning_rate: float,
+        gradient_clip: float,
+    ) -> None:
+        super().__init__()
+        check_rates(final_learning_rate, gradient_clip)
+        self.space = read_space(space)
+        self.automatic_optimization = False
+        self.weights_optimizer, self.final_learning_rate = weights_optimizer, final_learning_rate
+        self.gradient_clip = gradient_clip
+        self.accuracy = MulticlassAccuracy(num_classes, average="micro")
 
     @property
     @abstractmethod

@@ -2,31 +2,9 @@
 
 Both compute the same. Folding saves passes over maps and pays with products of C x C matrices
 (`darts_lite.networks.folded.executor`), so it wins if cells are narrow and loses if they are wide.
-The tables give the literal executor's seconds over the folded one's, for a search step on two cores
-of an Intel Xeon with AVX-512, torch 2.14.1, 2026-11-28 (``python benchmarks/search_step.py --rule``
-measures it), in float32:
-
-=============  =====  ======  ======  ======  ======  =======
-space          C = 8  C = 16  C = 36  C = 64  C = 96  C = 128
-=============  =====  ======  ======  ======  ======  =======
-darts          1.96   1.35    1.45    1.01    0.80    0.75
-NAS-Bench-201  1.50   1.07    1.16    0.87    0.80    0.72
-mnist          1.26   1.09    1.11    1.10    0.87    0.77
-=============  =====  ======  ======  ======  ======  =======
-
-and in bf16-mixed:
-
-=============  =====  ======  ======  ======  ======  =======
-space          C = 8  C = 16  C = 36  C = 64  C = 96  C = 128
-=============  =====  ======  ======  ======  ======  =======
-darts          2.00   1.51    1.48    1.17    0.99    0.85
-NAS-Bench-201  1.59   1.21    1.48    1.19    1.21    1.19
-mnist          1.48   1.12    1.21    1.03    1.01    0.92
-=============  =====  ======  ======  ======  ======  =======
-
-So the rule, which knows device, precision and channels, is wrong by more than 5 % for NAS-Bench-201
-in float32 at C = 64 and in bf16-mixed at C = 128. No GPU has been measured; there folding launches
-a fraction of the kernels.
+The rule knows device, precision and channels. It was measured on a CPU
+(benchmarks/README.md, "Which executor"); on a GPU, folding launches a fraction of the kernels, but
+none has been measured.
 """
 
 import copy

@@ -1,42 +1,12 @@
 """Compares two architectures edge by edge, and tells the differences in words."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from darts_lite.space.groups import Diagram
 from darts_lite.space.protocol import AnyArchitecture
 
 Connection = tuple[int, str]
 """A node, and the name of a state that it reads."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The edges that two diagrams share, and those that they do not.
-
-    Args:
-        same: Edges in both, with the same operations in both.
-        changed: Edges in both: the operations in the first one and in the second one.
-        only: Edges in the first one only, and edges in the second one only.
-    """
-
-    same: Mapping[Connection, list[str]]
-    changed: Mapping[Connection, tuple[list[str], list[str]]]
-    only: tuple[Mapping[Connection, list[str]], Mapping[Connection, list[str]]]
-
-
-def compare_diagrams(first: Diagram, second: Diagram) -> Difference:
-    """Compares diagrams; a node may read a state by several operations."""
-    ours, theirs = _collect_edges(first), _collect_edges(second)
-    shared = [edge for edge in ours if edge in theirs]
-    return Difference(
-        {edge: ours[edge] for edge in shared if ours[edge] == theirs[edge]},
-        {edge: (ours[edge], theirs[edge]) for edge in shared if ours[edge] != theirs[edge]},
-        (
-            {edge: names for edge, names in ours.items() if edge not in theirs},
-            {edge: names for edge, names in theirs.items() if edge not in ours},
-        ),
-    )
 
 
 def _collect_edges(diagram: Diagram) -> dict[Connection, list[str]]:
@@ -63,17 +33,19 @@ def describe_differences(first: AnyArchitecture, second: AnyArchitecture) -> Ite
 
 
 def _describe_diagrams(first: Diagram, second: Diagram) -> Iterator[str]:
-    found = compare_diagrams(first, second)
     a, b = (" and ".join(each.states[state] for state in each.output) for each in (first, second))
     if a != b:
         yield f"{first.title}: the output is of {a} in A, of {b} in B"
-    if not (found.changed or any(found.only)):
+    ours, theirs = _collect_edges(first), _collect_edges(second)
+    if ours == theirs:
         return
-    edges = len(found.same) + len(found.changed) + len(found.only[0])
-    yield f"{first.title}: {len(found.same)} of {edges} edges of A are in B with the same operation"
-    for (node, state), both in found.changed.items():
-        a, b = map(" and ".join, both)
-        yield f"  node {node} reads {state} through {a} in A, {b} in B"
-    for which, only in zip("AB", found.only, strict=True):
-        for (node, state), names in only.items():
-            yield f"  node {node} reads {state} through {' and '.join(names)} in {which} only"
+    same = sum(theirs.get(edge) == names for edge, names in ours.items())
+    yield f"{first.title}: {same} of {len(ours)} edges of A are in B with the same operation"
+    for (node, state), names in ours.items():
+        if (others := theirs.get((node, state), names)) != names:
+            a, b = map(" and ".join, (names, others))
+            yield f"  node {node} reads {state} through {a} in A, {b} in B"
+    for which, edges, known in (("A", ours, theirs), ("B", theirs, ours)):
+        for (node, state), names in edges.items():
+            if (node, state) not in known:
+                yield f"  node {node} reads {state} through {' and '.join(names)} in {which} only"

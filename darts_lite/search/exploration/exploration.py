@@ -11,12 +11,11 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LRScheduler
-from torchmetrics.classification import MulticlassAccuracy
 
 from darts_lite.data.batches import Batch
 from darts_lite.distributed.ranks import averaged
 from darts_lite.networks.cells.sampled import Sampled
-from darts_lite.networks.kinds import SpaceSettings, read_space
+from darts_lite.networks.kinds import SpaceSettings
 from darts_lite.networks.supernet import Supernet
 from darts_lite.search.base import Search
 from darts_lite.search.bilevel import without_autocast
@@ -25,7 +24,6 @@ from darts_lite.search.exploration.strategies import Evolution, Strategy, explor
 from darts_lite.space.groups import Point, random_point
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.training.optimizers import (
-    check_rates,
     darts_sgd,
     falling,
     total_steps,
@@ -65,12 +63,10 @@ class Exploration(Search):
         final_learning_rate: float = 0.04,
         gradient_clip: float = 5.0,
     ) -> None:
-        super().__init__()
+        super().__init__(space, num_classes, weights_optimizer, final_learning_rate, gradient_clip)
         if evaluations < 1:
             raise ValueError(f"evaluations must be at least 1, got {evaluations}")
-        check_rates(final_learning_rate, gradient_clip)
         try_optimizer("weights_optimizer", weights_optimizer)
-        self.space = read_space(space)
         settings = {
             "space": self.space.to_dict(),
             "in_channels": in_channels,
@@ -80,16 +76,11 @@ class Exploration(Search):
             "gradient_clip": gradient_clip,
         }
         self.save_hyperparameters(settings, logger=False)
-        self.automatic_optimization = False
         self.strategy = strategy or Evolution()
         self.evaluator = evaluator or SharedWeights()
         self.evaluations = evaluations
-        self.weights_optimizer = weights_optimizer
-        self.final_learning_rate = final_learning_rate
-        self.gradient_clip = gradient_clip
         self.supernet = Supernet(self.space, in_channels, num_classes, Sampled())
         self.supernet.to(memory_format=torch.channels_last)
-        self.accuracy = MulticlassAccuracy(num_classes, average="micro")
         self.known: dict[Point, float] = {}
         self.random = Random()
         self._restored = False
