@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from darts_lite import Architecture, ArchitectureSearch, SearchSpace
-from darts_lite.space.cells.genotype import state_name
+from darts_lite.space.cells.genotype import name_state
 
 Edge = tuple[str, str, str]  # kind of cell, node, source
 
@@ -37,7 +37,7 @@ def decisions(run: Path) -> dict[Edge, tuple[str, bool]]:
                 choices = dict(zip(space.candidates, row.tolist(), strict=True))
                 choices.pop("none", None)
                 best = max(choices, key=lambda name: choices[name])
-                edge = kind, state_name(state, inputs), state_name(source, inputs)
+                edge = kind, name_state(state, inputs), name_state(source, inputs)
                 found[edge] = best, edge in kept
     return found
 
@@ -48,7 +48,7 @@ def kept_edges(architecture: Architecture) -> Iterator[Edge]:
         inputs = architecture.skeleton.inputs
         for state, edges in enumerate(nodes, inputs):
             for _, source in edges:
-                yield kind, state_name(state, inputs), state_name(source, inputs)
+                yield kind, name_state(state, inputs), name_state(source, inputs)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

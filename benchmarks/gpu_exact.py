@@ -22,7 +22,7 @@ from darts_lite.networks.cells.mixed import Executor, Literal
 from darts_lite.networks.folded.executor import Folded
 from darts_lite.networks.supernet import Supernet
 from darts_lite.search.architecture_search import ArchitectureSearch
-from darts_lite.search.bilevel import SecondOrder, weights_of
+from darts_lite.search.bilevel import SecondOrder, list_weights
 from darts_lite.search.cuda_graphs import Graphed
 from darts_lite.search.supernet_loss import SupernetLoss
 from darts_lite.space.cells.search_space import SearchSpace, darts_space, mnist_space
@@ -80,7 +80,7 @@ def folded_against_literal(space: SearchSpace, device: str) -> Figures:
         parameters = [*alphas, *net.weights()]
         found = torch.autograd.grad(loss, parameters, materialize_grads=True)
         losses.append(loss)
-        gradients.append((together(found[: len(alphas)]), together(found[len(alphas) :])))
+        gradients.append((join_flat(found[: len(alphas)]), join_flat(found[len(alphas) :])))
     (literal_alphas, literal_weights), (folded_alphas, folded_weights) = gradients
     return within(
         ROUNDING,
@@ -103,10 +103,10 @@ def second_order(space: SearchSpace, device: str) -> Tensor:
     alphas = list(net.alphas.values())
 
     def loss(weights: Sequence[Tensor] | None, batch: tuple[Tensor, Tensor]) -> Tensor:
-        return SupernetLoss(net, *batch, shares(net), weights_of(optimizer))(weights)
+        return SupernetLoss(net, *batch, shares(net), list_weights(optimizer))(weights)
 
     training, validation = (partial(loss, batch=batch) for batch in batches)
-    return together(SecondOrder()(training, validation, alphas, optimizer, 1.0))
+    return join_flat(SecondOrder()(training, validation, alphas, optimizer, 1.0))
 
 
 def supernet(
@@ -148,7 +148,7 @@ def graphs_against_eager(graphed: Job, eager: Job, tolerance: float) -> Figures:
         seconds[f"{name}_seconds"] = round(time.monotonic() - start, 1)
         assert isinstance(model, ArchitectureSearch)
         replayed |= isinstance(model._alphas_step, Graphed)
-        found.append(together(model.mixture.parameters()))
+        found.append(join_flat(model.mixture.parameters()))
     if not replayed and graphed.device != "cpu":
         raise ValueError("the search has not used CUDA graphs")
     figures = within(tolerance, alphas=distance(*found))
@@ -206,14 +206,14 @@ def as_before() -> Iterator[None]:
 # ---------------------------------------------------------------------- distances
 
 
-def together(tensors: Sequence[Tensor]) -> Tensor:
+def join_flat(tensors: Sequence[Tensor]) -> Tensor:
     """Returns all values in a row, in float64 on the CPU."""
     return torch.cat([tensor.detach().double().cpu().flatten() for tensor in tensors])
 
 
 def distance(found: Tensor, expected: Tensor) -> float:
     """Returns how far two tensors are apart, relative to the second."""
-    found, expected = together([found]), together([expected])
+    found, expected = join_flat([found]), join_flat([expected])
     return float((found - expected).norm() / expected.norm().clamp_min(1e-12))
 
 

@@ -25,7 +25,7 @@ from darts_lite.distributed.strategy import prepare
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import stages
 from darts_lite.runs.settings import RunSettings
-from darts_lite.runs.trainer_factory import TrainerFactory, listed
+from darts_lite.runs.trainer_factory import TrainerFactory, as_list
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.base import Search
 from darts_lite.storage.run_record import RunRecord
@@ -132,7 +132,7 @@ class Job:
         """
         self.seed()
         model = self.model()
-        own = listed(self.trainer_settings["callbacks"])
+        own = as_list(self.trainer_settings["callbacks"])
         trainer = self.trainers.make(model, callbacks=[*own, *callbacks])
         prepare(trainer, self.data, "fit")
         record = RunRecord(self.trainers.folder)
@@ -173,7 +173,7 @@ def main_job(job: Job) -> Figures:
         "seconds_until_found": round(until_found, 1),
         **{name: told[name] for name in kept},
         "executor": model.execution.name if isinstance(model, ArchitectureSearch) else None,
-        "peak_mib": round(memory.peak(torch.device(job.device)) / 2**20),
+        "peak_mib": round(memory.read_peak_bytes(torch.device(job.device)) / 2**20),
         "data": job.data.data_source,
     }
 

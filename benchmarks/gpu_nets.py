@@ -11,7 +11,7 @@ from gpu_jobs import Job, Jobs
 from gpu_record import Figures, Record
 from torch import Tensor
 
-from darts_lite.cli.export import PLAIN, pixels_of_test
+from darts_lite.cli.export import PLAIN, read_test_pixels
 from darts_lite.export.formats import FORMATS, export
 from darts_lite.export.inference import Answer, load_answer
 from darts_lite.planning.planner import Planner
@@ -55,7 +55,7 @@ def predict(path: Path, device: str) -> Figures:
         ValueError: if they differ.
     """
     net, about = load_answer(path)
-    pixels = pixels_of_test(about, IMAGES)
+    pixels = read_test_pixels(about, IMAGES)
     on_cpu = answers(net, pixels)
     on_device = answers(net.to(device), pixels.to(device)).cpu()
     difference = float((on_device - on_cpu).abs().max())
@@ -76,7 +76,7 @@ def export_one(name: str, path: Path) -> Figures:
     net, about = load_answer(path)
     exported = path.with_suffix(FORMATS[name].ending)
     exported.unlink(missing_ok=True)  # that of the weights is the training's own
-    difference = export(name, net, about, pixels_of_test(about, IMAGES), exported)
+    difference = export(name, net, about, read_test_pixels(about, IMAGES), exported)
     return {"largest_difference": difference, "bytes": exported.stat().st_size}
 
 

@@ -20,7 +20,7 @@ from mnist_nets import train_separable, train_tutorial
 from trials import read
 
 from darts_lite import Architecture, SearchSpace
-from darts_lite.derivation.consensus import random_architectures
+from darts_lite.derivation.consensus import draw_architectures
 from darts_lite.derivation.costs import measure_costs
 from darts_lite.networks.net import Net
 from darts_lite.space.cost_tables import Images
@@ -198,7 +198,7 @@ def random_like(space: SearchSpace, size: float, count: int) -> list[AnyArchitec
         ValueError: if there are fewer.
     """
     costs = measure_costs(space, "parameters", Images(1, 10, 28))
-    drawn = random_architectures(space, DRAWS, Random(0), space.first_architecture())
+    drawn = draw_architectures(space, DRAWS, Random(0), space.first_architecture())
     like = [each for each in drawn if abs(costs.of(each.choices) / size - 1) <= LIKE]
     if len(like) < count:
         raise ValueError(

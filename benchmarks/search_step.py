@@ -40,7 +40,7 @@ from pathlib import Path
 import torch
 from systems import OWN, PEERS, PRECISIONS, Batches, Settings, Step, Worker, digits, refuse
 
-from darts_lite.search.executors import faster
+from darts_lite.search.executors import choose_faster
 from darts_lite.space.cells.search_space import (
     SearchSpace,
     darts_space,
@@ -157,7 +157,7 @@ def measure_rule(settings: Settings, runs: int) -> None:
         measured, _ = run(("folded", "literal"), case, digits(batch, case.size)[0], runs)
         folded, literal = ([step.seconds for step in measured[s]] for s in ("folded", "literal"))
         ratios = [b / a for a, b in zip(folded, literal, strict=True)]
-        taken = faster(case.device, channels, mixed=precision != "32")
+        taken = choose_faster(case.device, channels, mixed=precision != "32")
         ratio = statistics.median(ratios)
         loss = ratio if taken == "literal" else 1 / ratio
         wrong += loss > ALIKE

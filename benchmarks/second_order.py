@@ -27,7 +27,7 @@ from darts_lite.search.bilevel import (
     FirstOrder,
     Loss,
     SecondOrder,
-    weights_of,
+    list_weights,
 )
 from darts_lite.search.supernet_loss import SupernetLoss
 from darts_lite.space.cells.search_space import darts_space
@@ -56,7 +56,7 @@ def measure(seed: int, steps: int, batch: int, size: int) -> dict[str, tuple[flo
     def loss(images: Tensor, labels: Tensor) -> Loss:
         def of_weights(weights: Sequence[Tensor] | None) -> Tensor:
             mixing = {kind: alpha.softmax(dim=-1) for kind, alpha in supernet.alphas.items()}
-            return SupernetLoss(supernet, images, labels, mixing, weights_of(optimizer))(weights)
+            return SupernetLoss(supernet, images, labels, mixing, list_weights(optimizer))(weights)
 
         return of_weights
 

@@ -31,8 +31,8 @@ from darts_lite.networks.folded.executor import Folded
 from darts_lite.networks.supernet import Supernet
 from darts_lite.search.bilevel import frozen, gradients_of
 from darts_lite.search.cuda_graphs import Step as Gradients
-from darts_lite.search.cuda_graphs import graphed
-from darts_lite.search.executors import EXECUTORS, faster
+from darts_lite.search.cuda_graphs import capture_graphs
+from darts_lite.search.executors import EXECUTORS, choose_faster
 from darts_lite.space.cells.search_space import SearchSpace, darts_space
 from darts_lite.training.optimizers import darts_adam, darts_sgd
 
@@ -104,7 +104,7 @@ class OwnSearch:
         self.weights_optimizer = darts_sgd(self.supernet.weights())
         self.gradients: tuple[Gradients, Gradients] = self.alphas_gradients, self.weights_gradients
         if graphs:
-            self.gradients = graphed(self.gradients, self.supernet.buffers, possible=True)
+            self.gradients = capture_graphs(self.gradients, self.supernet.buffers, possible=True)
 
     def architecture_step(self, images: Tensor, labels: Tensor) -> None:
         """One step of the alphas."""
@@ -203,7 +203,7 @@ def build(system: str, settings: Settings) -> Search:
         "compiled": Folded(compiled=True),
         "literal": Literal(),
         "auto": EXECUTORS[
-            faster(settings.device, settings.space.channels, settings.precision != "32")
+            choose_faster(settings.device, settings.space.channels, settings.precision != "32")
         ](),
     }
     return OwnSearch(settings, executors[system], graphs=system == "graphed")

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from darts_lite.storage.atomic_files import short_names
+from darts_lite.storage.atomic_files import shorten_names
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import read_summary
 
@@ -112,7 +112,7 @@ def list_long_settings(runs: Runs, architectures: bool = False) -> list[str]:
 
 
 def _shorten_names(runs: Runs) -> Runs:
-    shortened = short_names([folder for folder, _ in runs])
+    shortened = shorten_names([folder for folder, _ in runs])
     return [(name, summary) for name, (_, summary) in zip(shortened, runs, strict=True)]
 
 

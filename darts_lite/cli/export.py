@@ -12,7 +12,7 @@ from darts_lite.export.formats import FORMATS, About, _not_installed, export
 from darts_lite.export.inference import load_answer
 from darts_lite.export.standalone import SIGNATURE
 from darts_lite.space.operation_code import is_plain
-from darts_lite.storage.atomic_files import made_folder
+from darts_lite.storage.atomic_files import make_folder
 
 PLAIN = ("pt2", "safetensors", "python")
 """Formats that need no other package."""
@@ -31,8 +31,8 @@ def run(options: argparse.Namespace) -> None:
     for name in formats:
         if missing := [module for module in FORMATS[name].needs if find_spec(module) is None]:
             raise ValueError(_not_installed(name, ", ".join(missing)))
-    pixels = pixels_of_test(about, options.images, options.root, options.dataset)
-    folder = made_folder(options.output or Path(options.checkpoint).parent, "--output")
+    pixels = read_test_pixels(about, options.images, options.root, options.dataset)
+    folder = make_folder(options.output or Path(options.checkpoint).parent, "--output")
     paths = {name: folder / f"net{FORMATS[name].ending}" for name in formats}
     for path in paths.values():
         check_replaceable(path)
@@ -56,7 +56,7 @@ def check_replaceable(path: Path) -> None:
         raise ValueError(f"{path} exists and was not exported; choose another --output")
 
 
-def pixels_of_test(
+def read_test_pixels(
     about: About, count: int, root: str | None = None, dataset: str | None = None
 ) -> Tensor:
     """Returns the first images of a net's test set, ``(count, C, H, W)`` in 0..1.

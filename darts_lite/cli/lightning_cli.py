@@ -21,10 +21,10 @@ from darts_lite.cli.predict import print_table
 from darts_lite.data.compatibility import check_alike, check_unseen
 from darts_lite.data.datasets import EMBEDDED
 from darts_lite.data.image_data import ImageData
-from darts_lite.distributed.strategy import prepare, together
+from darts_lite.distributed.strategy import connect_processes, prepare
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.fit import Fit
-from darts_lite.runs.memory_advice import advising
+from darts_lite.runs.memory_advice import advise_on_memory
 from darts_lite.runs.resume import check_same_settings, find_unfinished_run, take_chosen_executor
 from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory
@@ -130,7 +130,7 @@ class DartsCLI(LightningCLI):
     def predict(self, model: LightningModule, datamodule: ImageData, **_: Any) -> None:
         """Prints class and probability of each test image as comma-separated lines."""
         self._prepare(model, datamodule)
-        with advising(self.trainer, model, datamodule):
+        with advise_on_memory(self.trainer, model, datamodule):
             batches = self.trainer.predict(model, datamodule=datamodule) or []
         classes = torch.cat([batch[0] for batch in batches]).tolist()
         probabilities = torch.cat([batch[1] for batch in batches]).tolist()
@@ -171,7 +171,7 @@ class DartsCLI(LightningCLI):
     def _evaluate(
         self, run: Callable[..., Any], model: LightningModule, data: ImageData, verbose: bool
     ) -> None:
-        with together(self.trainer), advising(self.trainer, model, data):
+        with connect_processes(self.trainer), advise_on_memory(self.trainer, model, data):
             trained_on = self._prepare(model, data)
             (metrics,) = run(model, verbose=verbose, datamodule=data)
             print(f"Data: {data.hparams.get('dataset')}, {data.data_source}")

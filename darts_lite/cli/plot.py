@@ -8,7 +8,7 @@ from darts_lite.networks.kinds import read_architecture
 from darts_lite.plots.architectures import draw_architecture, save
 from darts_lite.plots.run_history import StageHistory, read_history
 from darts_lite.plots.runs import animate, draw_costs, draw_curves, draw_film
-from darts_lite.storage.atomic_files import made_folder
+from darts_lite.storage.atomic_files import make_folder
 from darts_lite.storage.run_folder import STAGES, RunFolder
 
 
@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> None:
         if options.what not in (None, ["cost"]):
             raise ValueError("several runs are drawn by their cost only; give one run for the rest")
         figure = draw_costs(find_runs(options.runs))
-        folder = made_folder(options.output or first, "--output")
+        folder = make_folder(options.output or first, "--output")
         path = folder / f"cost.{options.format}"
         save(figure, path)
         print(path)
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> None:
     names = options.what or _list_possible(run_folder)
     if not names:
         raise ValueError(f"{first} has nothing to draw yet; let the run go on first")
-    folder = made_folder(options.output or first, "--output")
+    folder = make_folder(options.output or first, "--output")
     for name in names:
         ending = "gif" if name == "animation" else options.format
         path = folder / f"{name}.{ending}"

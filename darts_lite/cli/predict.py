@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from darts_lite.data.foreground import ImageStyle, prepare_image
-from darts_lite.data.image_files import files_in
+from darts_lite.data.image_files import list_files
 from darts_lite.export.inference import Answer, load_answer
 
 BATCH = 256
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError("--json needs --images; without them predict prints the test set's lines")
     net, about = load_answer(options.ckpt_path, options.imports)
     named = set(map(Path, options.images))
-    answers = predict_images(net, about, list(files_in(options.images)), named)
+    answers = predict_images(net, about, list(list_files(options.images)), named)
     if options.json:
         print(json.dumps(answers, indent=2))
         return

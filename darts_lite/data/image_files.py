@@ -73,7 +73,7 @@ def is_hidden(file: Path, folder: Path) -> bool:
     return any(part[0] == "." for part in file.relative_to(folder).parts)
 
 
-def files_in(paths: Iterable[str | Path]) -> Iterator[Path]:
+def list_files(paths: Iterable[str | Path]) -> Iterator[Path]:
     """Yields the named files, and all images inside the named folders, sorted by name.
 
     Raises ValueError if there is no such file, or no image in a folder.

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from darts_lite.data.datasets import DATASETS, LoadedImages, Source, find_named, stratified_order
-from darts_lite.data.image_files import crop_middle, files_in, is_grey, open_image, read_pixels
+from darts_lite.data.image_files import crop_middle, is_grey, list_files, open_image, read_pixels
 
 LARGEST_IMAGE = 1024  # largest side of an image, in pixels
 LARGEST_SIDE = 64  # side in pixels to which larger images are reduced if no size is given
@@ -71,7 +71,7 @@ def scan_folder(folder: Path, size: int | None = None) -> Source:
 def _list_images(folder: Path) -> tuple[list[str], list[File]]:
     """Returns the classes and the files of a folder."""
     classes = _list_folders(folder)
-    files = [(path, k) for k, name in enumerate(classes) for path in files_in([folder / name])]
+    files = [(path, k) for k, name in enumerate(classes) for path in list_files([folder / name])]
     if files and all(path.parent.parent != folder for path, _ in files):
         raise ValueError(
             f"{folder} has folders of folders, {', '.join(classes[:3])}, which are not "

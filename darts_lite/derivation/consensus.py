@@ -67,7 +67,7 @@ def agreement_by_chance(
 
     This much of the agreement of searches is luck, because a consensus always resembles its parts.
     """
-    drawn = islice(_draw_architectures(space, random), PATIENCE)
+    drawn = islice(_iterate_architectures(space, random), PATIENCE)
     pool = [*islice(filter(partial(derivation.admits, space), drawn), searches * CHANCE_DRAWS)]
     if not pool:
         raise ValueError("hardly any architecture is within the limits of the rule; loosen them")
@@ -80,7 +80,7 @@ def agreement_by_chance(
     return fmean(agreements)
 
 
-def random_architectures(
+def draw_architectures(
     space: Space,
     count: int,
     random: Random,
@@ -93,7 +93,7 @@ def random_architectures(
     """
     drawn: list[AnyArchitecture] = []
     known = [] if found is None else [found.choices]
-    for architecture in islice(_draw_architectures(space, random), PATIENCE):
+    for architecture in islice(_iterate_architectures(space, random), PATIENCE):
         if len(drawn) == count:
             break
         if architecture.choices not in known and (admits is None or admits(architecture)):
@@ -102,7 +102,7 @@ def random_architectures(
     return drawn
 
 
-def _draw_architectures(space: Space, random: Random) -> Iterator[AnyArchitecture]:
+def _iterate_architectures(space: Space, random: Random) -> Iterator[AnyArchitecture]:
     while True:
         yield space.architecture(random_point(space.sizes, random), {"algorithm": "random"})
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from darts_lite.networks.kinds import kind_of
+from darts_lite.networks.kinds import find_kind
 from darts_lite.space.cost_tables import Costs, Images
 from darts_lite.space.protocol import Space
 from darts_lite.storage.atomic_files import write_text
@@ -64,7 +64,7 @@ def measure_costs(
     space: Space, cost: str, images: Images, device: torch.device | str = "meta"
 ) -> Costs:
     """Measures one of the `COSTS` of all architectures; ``meta`` counts without computing."""
-    return kind_of(space).measure(space, COSTS[cost], images, device)
+    return find_kind(space).measure(space, COSTS[cost], images, device)
 
 
 def load_or_measure_costs(

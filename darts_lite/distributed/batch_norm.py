@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
-from darts_lite.distributed.ranks import averaged, own_shard
+from darts_lite.distributed.ranks import average, own_shard
 
 EPSILON = 1e-5
 """Number added to variances; torch's default, which all norms here have."""
@@ -18,7 +18,7 @@ def normalize_batch(x: Tensor, epsilon: float = EPSILON) -> tuple[Tensor, Tensor
     Returns:
         The map; mean and unbiased variance ``(C,)``, without a graph.
     """
-    count = joint_count(1)
+    count = count_jointly(1)
     if count == 1:
         exact = torch.zeros(2, x.shape[1], dtype=widen(x.dtype), device=x.device)
         mean, variance = exact  # with momentum 1 the running statistics are the batch's
@@ -40,7 +40,7 @@ class JointBatchNorm2d(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalizes ``(B, C, H, W)`` to the same shape."""
-        if not self.training or joint_count(1) == 1:
+        if not self.training or count_jointly(1) == 1:
             return super().forward(x)
         normalized, mean, variance = normalize_batch(x, self.eps)
         if self.running_mean is not None and self.running_var is not None:
@@ -58,7 +58,7 @@ def widen(dtype: torch.dtype) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32)
 
 
-def joint_count(count: int) -> int:
+def count_jointly(count: int) -> int:
     """Returns the number of rows on all ranks whose statistics `join_statistics` joins."""
     return count * own_shard().world_size if torch.is_grad_enabled() else count
 
@@ -70,11 +70,11 @@ def join_statistics(mean: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
     Without gradients no rank waits for others: such a computation is not a training step.
     """
     rank, world_size = own_shard()
-    if joint_count(1) == 1:
+    if count_jointly(1) == 1:
         return mean, spread
     # Each rank fills its own row; averaging rows that are 0 elsewhere gathers all ranks' means.
     rows = [mean if other == rank else torch.zeros_like(mean) for other in range(world_size)]
-    means, spread = averaged(world_size * torch.stack(rows), spread)  # (world_size, ..., C)
+    means, spread = average(world_size * torch.stack(rows), spread)  # (world_size, ..., C)
     mean = means.mean(dim=0)
     # Law of total variance: the mean spread within ranks, plus the spread of the ranks' means.
     apart = means - mean

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 
-def random_states() -> dict[str, Any]:
+def read_random_states() -> dict[str, Any]:
     """Returns the states of the generators of Python, NumPy, torch and the GPU in use."""
     kind, keys, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002
     version, internal, next_gauss = random.getstate()
@@ -20,7 +20,7 @@ def random_states() -> dict[str, Any]:
 
 
 def restore_random_states(states: dict[str, Any]) -> None:
-    """Sets all generators to states that `random_states` returned."""
+    """Sets all generators to states that `read_random_states` returned."""
     version, internal, next_gauss = states["python"]
     random.setstate((version, tuple(internal), next_gauss))
     kind, keys, *rest = states["numpy"]

@@ -37,7 +37,7 @@ def own_shard() -> Shard:
     return Shard(distributed.get_rank(), distributed.get_world_size())
 
 
-def averaged(*tensors: Tensor) -> tuple[Tensor, ...]:
+def average(*tensors: Tensor) -> tuple[Tensor, ...]:
     """Returns the means over all ranks, sent in one message; differentiable as often as needed.
 
     The gradient in a rank's tensor is the gradient of the mean of all ranks' results.
@@ -45,7 +45,7 @@ def averaged(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tensors if own_shard().world_size == 1 else _Averaged.apply(*tensors)
 
 
-def replicated(*tensors: Tensor) -> tuple[Tensor, ...]:
+def replicate(*tensors: Tensor) -> tuple[Tensor, ...]:
     """Returns tensors that are equal on all ranks; their gradients become means over all ranks.
 
     A gradient of any order in one of them is then the gradient of the joint batch's mean loss.
@@ -53,7 +53,7 @@ def replicated(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tensors if own_shard().world_size == 1 else _Replicated.apply(*tensors)
 
 
-def gathered(value: Any) -> list[Any]:
+def gather(value: Any) -> list[Any]:
     """Returns each rank's value in the order of ranks; values are plain data, sent as messages."""
     values = [value] * own_shard().world_size
     if len(values) > 1:
@@ -65,7 +65,7 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replaces the gradients that `Tensor.backward` left in parameters by means over all ranks."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if gradients and own_shard().world_size > 1:
-        for gradient, mean in zip(gradients, averaged(*gradients), strict=True):
+        for gradient, mean in zip(gradients, average(*gradients), strict=True):
             gradient.copy_(mean)
 
 
@@ -82,7 +82,7 @@ class _Averaged(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
-        return averaged(*gradients)
+        return average(*gradients)
 
 
 class _Replicated(torch.autograd.Function):
@@ -92,4 +92,4 @@ class _Replicated(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
-        return averaged(*gradients)
+        return average(*gradients)

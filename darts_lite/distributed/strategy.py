@@ -22,7 +22,7 @@ from torch import distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from darts_lite.distributed.batch_norm import JointBatchNorm2d
-from darts_lite.distributed.random_state import random_states, restore_random_states
+from darts_lite.distributed.random_state import read_random_states, restore_random_states
 
 GRACE = 3.0
 """Seconds for which other processes delay an error, so that the first one reports a common one."""
@@ -45,7 +45,7 @@ class JointBatch(DDPStrategy):
 
     def setup_environment(self) -> None:
         """Connects the processes; random numbers go on as they would in one process."""
-        states = random_states()
+        states = read_random_states()
         super().setup_environment()
         restore_random_states(states)
 
@@ -104,7 +104,7 @@ def check_strategy(trainer: Trainer, asked: Any) -> None:
 
 
 @contextmanager
-def together(trainer: Trainer) -> Iterator[None]:
+def connect_processes(trainer: Trainer) -> Iterator[None]:
     """Starts the other processes of a trainer, if any, and connects them.
 
     They run the program from its beginning and arrive here as well. Only the first process prints,

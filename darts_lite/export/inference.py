@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from darts_lite.data.image_folders import LARGEST_IMAGE
 from darts_lite.networks.net import Net
-from darts_lite.retraining.recipe import mean_of_shifts
+from darts_lite.retraining.recipe import average_over_shifts
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.storage.checkpoints import CHANGED, Checkpoint
 
@@ -43,7 +43,7 @@ class Answer(nn.Module):
         images = (pixels - self.mean) / self.std
         if self.test_shifts == 0:
             return self.net(images).softmax(dim=1)
-        return mean_of_shifts(self.net, images, self.test_shifts).exp()
+        return average_over_shifts(self.net, images, self.test_shifts).exp()
 
 
 def load_answer(path: str | Path, trusted: Collection[str] = ()) -> tuple[Answer, dict[str, Any]]:

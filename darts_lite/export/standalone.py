@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
-from darts_lite.networks.kinds import kind_of
+from darts_lite.networks.kinds import find_kind
 from darts_lite.networks.net import Net
 from darts_lite.space.operation_code import HELPERS, LINE
 
@@ -39,7 +39,7 @@ def generate_code(
         ValueError: if an operation is neither this package's nor torch's.
     """
     renamed: dict[str, str] = {}
-    classes = list(kind_of(net.architecture).write_code(net.skeleton, renamed))
+    classes = list(find_kind(net.architecture).write_code(net.skeleton, renamed))
     used = {type(module) for module in net.modules()}
     helpers = [text for kind, text in HELPERS.items() if kind in used]
     answer = _write_answer(mean, std, test_shifts)

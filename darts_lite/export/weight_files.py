@@ -11,7 +11,7 @@ from safetensors.torch import save
 
 from darts_lite.networks.kinds import read_architecture
 from darts_lite.networks.net import Net
-from darts_lite.storage.atomic_files import written_whole
+from darts_lite.storage.atomic_files import write_whole
 
 FORMAT, VERSION = "darts_lite/net", 1
 TRAINING_ONLY = "skeleton.auxiliary_head."  # prefix of weights that a net needs in training only
@@ -31,7 +31,7 @@ def save_weights(net: Net, path: str | Path, about: Mapping[str, Any]) -> None:
         if not name.startswith(TRAINING_ONLY)
     }
     metadata = {name: json.dumps(value) for name, value in {**known, **about}.items()}
-    with written_whole(path) as file:
+    with write_whole(path) as file:
         file.write(save(tensors, metadata))
 
 

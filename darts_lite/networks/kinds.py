@@ -92,7 +92,7 @@ KINDS = {
 """The kinds by name. Architecture files of others than cells, the first, hold it as ``kind``."""
 
 
-def kind_of(value: Space | AnyArchitecture) -> Kind:
+def find_kind(value: Space | AnyArchitecture) -> Kind:
     """Returns the kind of a space or an architecture."""
     for kind in KINDS.values():
         if isinstance(value, kind.space | kind.architecture):
@@ -112,7 +112,7 @@ def read_space(value: Space | Mapping[str, Any]) -> Space:
     return space
 
 
-def _find_kind(content: Any) -> Kind:
+def _find_named(content: Any) -> Kind:
     name = content.get("kind", "cells") if isinstance(content, Mapping) else "cells"
     if not isinstance(name, str) or name not in KINDS:
         raise ValueError(f"unknown kind {short(name)}; choose from {sorted(KINDS)}")
@@ -129,9 +129,9 @@ def read_architecture(value: AnyArchitecture | Mapping[str, Any] | str | Path) -
     if isinstance(value, AnyArchitecture):
         return value
     if not isinstance(value, str | Path):
-        return _find_kind(value).architecture.from_dict(value)
+        return _find_named(value).architecture.from_dict(value)
     for kind in KINDS.values():
         if isinstance(value, str) and (found := kind.architecture.from_text(value)) is not None:
             return found
     texts = " or ".join(filter(None, (kind.architecture.texts() for kind in KINDS.values())))
-    return read_file(value, lambda held: _find_kind(held).architecture.from_dict(held), texts)
+    return read_file(value, lambda held: _find_named(held).architecture.from_dict(held), texts)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from darts_lite.networks.kinds import kind_of, read_architecture
+from darts_lite.networks.kinds import find_kind, read_architecture
 from darts_lite.networks.supernet import Supernet
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.checkpoints import CHANGED, Checkpoint
@@ -35,7 +35,7 @@ class Net(nn.Module):
         auxiliary: bool = False,
     ) -> None:
         super().__init__()
-        build = kind_of(architecture).build_net
+        build = find_kind(architecture).build_net
         self.skeleton: Any = build(architecture, in_channels, num_classes, auxiliary)
         self.architecture = architecture
         self.num_classes = num_classes
@@ -92,5 +92,5 @@ class Net(nn.Module):
         Raises:
             ValueError: if the net does not come from the supernet's space, or has another frame.
         """
-        inherit = kind_of(self.architecture).inherit
+        inherit = find_kind(self.architecture).inherit
         inherit(self.architecture, self.skeleton, supernet.mixed)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from darts_lite.networks.cells.mixed import Executor
-from darts_lite.networks.kinds import kind_of
+from darts_lite.networks.kinds import find_kind
 from darts_lite.space.protocol import Space
 
 
@@ -46,7 +46,7 @@ class Supernet(nn.Module):
         self.in_channels = in_channels
         self.partial_channels = partial_channels
         self.auxiliary_skip = auxiliary_skip
-        mix = kind_of(space).mix
+        mix = find_kind(space).mix
         self.mixed = mix(space, in_channels, num_classes, partial_channels, auxiliary_skip)
         self.skeleton: Any = self.mixed.skeleton
         self._weights = list(self.skeleton.parameters())  # walking the modules is slow

@@ -20,14 +20,14 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, Timer
 
 from darts_lite.data.image_data import ImageData
-from darts_lite.derivation.consensus import random_architectures
+from darts_lite.derivation.consensus import draw_architectures
 from darts_lite.derivation.costs import measure_costs
 from darts_lite.planning.report import Executors, Plan, Stage
 from darts_lite.planning.stopwatch import Stopwatch
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import stages
-from darts_lite.runs.memory_advice import step_of
-from darts_lite.runs.reporting import device_name
+from darts_lite.runs.memory_advice import make_step
+from darts_lite.runs.reporting import describe_device
 from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory
 from darts_lite.search.architecture_search import ArchitectureSearch
@@ -84,7 +84,9 @@ class Planner:
                 "of several processes takes about as long for its share of the images"
             )
         device = first.strategy.root_device
-        free = memory.available(device) + (memory.peak(device) if device.type == "cpu" else 0)
+        free = memory.read_free_bytes(device) + (
+            memory.read_peak_bytes(device) if device.type == "cpu" else 0
+        )
         parts: list[tuple[Stage, Measurable, Trainer]] = []
         if isinstance(model, ArchitectureSearch):
             parts.append((self.measure_search(model, first), model, first))
@@ -99,11 +101,11 @@ class Planner:
             limit = self.settings["max_epochs"]
             epochs = model.max_epochs if limit in (None, -1) else limit
             parts.append((self.measure_retraining(model, first, epochs, 1), model, first))
-        peak = memory.peak(device)
+        peak = memory.read_peak_bytes(device)
         measured = tuple(self._add_largest_batch(*part) for part in parts)
         executors = self.measure_executors(model, first)  # last: the other one may raise the peak
         precision = str(first.precision)
-        return Plan(device_name(first), start, measured, peak, free, precision, executors)
+        return Plan(describe_device(first), start, measured, peak, free, precision, executors)
 
     def measure_search(self, model: ArchitectureSearch, trainer: Trainer) -> Stage:
         """Measures two short epochs of a search, the first one in the warm-up if there is one."""
@@ -132,7 +134,7 @@ class Planner:
             return None
         if not (model.execution.has_choice and model.execution.literal_fits(device, self.data)):
             return None
-        step, taken = step_of(trainer, model, self.data), model.execution.executor
+        step, taken = make_step(trainer, model, self.data), model.execution.executor
         seconds = {name: list[float]() for name in ("folded", "literal")}
         for _, name in itertools.product(range(4), seconds):  # the first round warms up
             model.execution.run_with(name)
@@ -218,8 +220,8 @@ class Planner:
     def _add_largest_batch(self, stage: Stage, model: Measurable, trainer: Trainer) -> Stage:
         sizes = self.data.split_sizes
         most = sizes["weights"] + (0 if stage.name == "search" else sizes["alphas"])
-        step, device = step_of(trainer, model, self.data), trainer.strategy.root_device
-        found = memory.largest_batch(step, stage.batch_size, most, device)
+        step, device = make_step(trainer, model, self.data), trainer.strategy.root_device
+        found = memory.find_largest_batch(step, stage.batch_size, most, device)
         return replace(stage, images=most, largest_batch=found)
 
 
@@ -228,7 +230,7 @@ def draw_likely(model: ArchitectureSearch, data: ImageData) -> AnyArchitecture:
     sizes = Images(data.in_channels, data.num_classes, data.image_size)
     rule = model.derivation.with_data(*sizes)
     admits = partial(rule.admits, model.space)
-    drawn = random_architectures(model.space, DRAWN, Random(0), admits=admits)
+    drawn = draw_architectures(model.space, DRAWN, Random(0), admits=admits)
     drawn = drawn or [model.space.first_architecture()]
     costs = measure_costs(model.space, "multiply_adds", sizes)
     return sorted(drawn, key=lambda each: costs.of(each.choices))[int(QUARTER * len(drawn))]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from darts_lite.plots.layout import Layout, Place, lay_out
 from darts_lite.space.groups import Diagram, Group
 from darts_lite.space.protocol import AnyArchitecture
-from darts_lite.storage.atomic_files import written_whole
+from darts_lite.storage.atomic_files import write_whole
 
 DPI = 160
 WIDTH = 9.0
@@ -157,9 +157,9 @@ def check_ending(path: str | Path) -> None:
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Writes a PNG or SVG file, by the ending of `path`; see `check_ending` and `written_whole`."""
+    """Writes a PNG or SVG file, by the ending of `path`; see `check_ending` and `write_whole`."""
     check_ending(path)
-    with written_whole(path) as file:
+    with write_whole(path) as file:
         figure.savefig(file, format=Path(path).suffix[1:].lower(), facecolor="white")
 
 

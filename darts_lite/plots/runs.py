@@ -16,7 +16,7 @@ from PIL import Image
 
 from darts_lite.plots.architectures import draw_shares, shorten_name
 from darts_lite.plots.run_history import EpochRecord, StageHistory
-from darts_lite.storage.atomic_files import short_names, written_whole
+from darts_lite.storage.atomic_files import shorten_names, write_whole
 
 DPI = 130
 MOST_FRAMES = 6  # largest number of moments side by side in a film strip
@@ -102,7 +102,7 @@ def draw_film(search: StageHistory) -> Figure:
 def animate(search: StageHistory, path: str | Path) -> None:
     """Writes a GIF of the shares: one picture per moment, the groups one below the other.
 
-    Raises ValueError if there are no shares; see also `written_whole`.
+    Raises ValueError if there are no shares; see also `write_whole`.
     """
     pictures = []
     for moment in search.with_shares:
@@ -115,7 +115,7 @@ def animate(search: StageHistory, path: str | Path) -> None:
         raise ValueError(NO_SHARES)
     durations = [MILLISECONDS] * (len(pictures) - 1) + [5 * MILLISECONDS]
     first, *others = [picture.quantize(64) for picture in pictures]
-    with written_whole(path) as file:
+    with write_whole(path) as file:
         first.save(file, "GIF", save_all=True, append_images=others, duration=durations, loop=0)
 
 
@@ -138,7 +138,7 @@ def draw_costs(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
     figure = Figure(figsize=(11 + 1.5 * columns, 3.8), dpi=DPI, layout="constrained")
     panels = figure.subplots(1, len(COSTS), sharey=True)
     # A legend leaves out labels that begin with an underscore, hence the space.
-    names = [f" {name}" if name[0] == "_" else name for name in short_names([*tested])]
+    names = [f" {name}" if name[0] == "_" else name for name in shorten_names([*tested])]
     if len({run.get("dataset") for run in tested.values()}) > 1:
         datasets = [Path(str(run.get("dataset"))).name for run in tested.values()]
         names = [f"{name} ({dataset})" for name, dataset in zip(names, datasets, strict=True)]

@@ -109,7 +109,7 @@ def compute_side(progress: float, smallest: float, side: int) -> int:
     return max(1, round(share * side))
 
 
-def mean_of_shifts(net: Callable[[Tensor], Tensor], images: Tensor, pixels: int) -> Tensor:
+def average_over_shifts(net: Callable[[Tensor], Tensor], images: Tensor, pixels: int) -> Tensor:
     """Computes the logarithms of the mean probabilities over nine shifts, ``(B, classes)``.
 
     Images ``(B, C, H, W)`` move by so many pixels along each axis and along both; their border is

@@ -14,22 +14,22 @@ from torch.optim import Optimizer
 from torchmetrics.classification import MulticlassAccuracy
 
 from darts_lite.data.batches import Batch
-from darts_lite.distributed.ranks import average_gradients, averaged
+from darts_lite.distributed.ranks import average, average_gradients
 from darts_lite.networks.net import Net
 from darts_lite.retraining.from_search import FoundArchitecture
 from darts_lite.retraining.recipe import (
     SCHEDULES,
     Recipe,
+    average_over_shifts,
     compute_side,
     make_exponential_average,
-    mean_of_shifts,
     mix_up,
 )
-from darts_lite.search.bilevel import weights_of
+from darts_lite.search.bilevel import list_weights
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.checkpoints import describe_data
 from darts_lite.storage.components import class_path
-from darts_lite.training.optimizers import darts_sgd, total_steps, try_optimizer
+from darts_lite.training.optimizers import count_steps, darts_sgd, try_optimizer
 
 
 class Retraining(LightningModule):
@@ -113,7 +113,7 @@ class Retraining(LightningModule):
         """Maps normalised images ``(B, C, H, W)`` to the answer's logits ``(B, classes)``."""
         if self.recipe.test_shifts == 0:
             return self.net(images)
-        return mean_of_shifts(self.net, images, self.recipe.test_shifts)
+        return average_over_shifts(self.net, images, self.recipe.test_shifts)
 
     def on_train_start(self) -> None:
         """Sets the drop-path probability if training resumes in the middle of an epoch."""
@@ -122,13 +122,13 @@ class Retraining(LightningModule):
     def on_train_epoch_start(self) -> None:
         """Raises the drop-path probability linearly over the epochs, as DARTS does."""
         steps = self.current_epoch * self.trainer.num_training_batches
-        self.net.set_drop_path(self.recipe.drop_path * steps / total_steps(self.trainer))
+        self.net.set_drop_path(self.recipe.drop_path * steps / count_steps(self.trainer))
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Computes the loss of a batch ``(B, C, H, W)``, ``(B,)``."""
         images, labels = batch
         targets = labels  # classes (B,), or their probabilities (B, classes) after mixing
-        progress = self.global_step / total_steps(self.trainer)
+        progress = self.global_step / count_steps(self.trainer)
         side = compute_side(progress, self.recipe.smallest_side, images.shape[-1])
         if side < images.shape[-1]:
             images = interpolate(images, size=(side, side), mode="bilinear", antialias=True)
@@ -137,7 +137,7 @@ class Retraining(LightningModule):
         logits, auxiliary = self.net.forward_auxiliary(images)
         loss = cross_entropy(logits, targets, label_smoothing=self.recipe.label_smoothing)
         accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
-        joint_loss, accuracy = averaged(loss.detach(), accuracy)
+        joint_loss, accuracy = average(loss.detach(), accuracy)
         self.log("retraining/train_loss", joint_loss, prog_bar=True)
         self.log("retraining/train_accuracy", accuracy, prog_bar=True)
         rate = cast(Optimizer, self.optimizers()).param_groups[0]["lr"]
@@ -175,14 +175,14 @@ class Retraining(LightningModule):
     def configure_optimizers(self) -> Any:
         """Returns the optimizer, and the schedule, which is stepped after every batch."""
         optimizer = self.optimizer(self.net.parameters())
-        schedule = SCHEDULES[self.recipe.schedule](optimizer, total_steps(self.trainer))
+        schedule = SCHEDULES[self.recipe.schedule](optimizer, count_steps(self.trainer))
         scheduler = {"scheduler": schedule, "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def configure_gradient_clipping(self, optimizer: Optimizer, *_: Any, **__: Any) -> None:
         """Clips by the module's `gradient_clip`, not by the trainer's setting."""
         limit = self.recipe.gradient_clip or math.inf
-        norm = torch.nn.utils.clip_grad_norm_(weights_of(optimizer), limit)
+        norm = torch.nn.utils.clip_grad_norm_(list_weights(optimizer), limit)
         self.log("retraining/gradient", norm)
 
     def configure_callbacks(self) -> list[Callback]:

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from darts_lite.data.image_data import ImageData
-from darts_lite.distributed.strategy import prepare, together
+from darts_lite.distributed.strategy import connect_processes, prepare
 from darts_lite.networks.kinds import read_architecture
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import repeats, reporting, stages
@@ -68,7 +68,7 @@ class Fit:
                 "several processes must draw the same random numbers; set seed_everything to a "
                 "number"
             )
-        with together(trainer), stoppable():
+        with connect_processes(trainer), stoppable():
             prepare(trainer, data, "fit")
             self._try_retraining(model, data)
             folder, writes = self._shared_folder(trainer), trainer.is_global_zero

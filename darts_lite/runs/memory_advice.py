@@ -15,11 +15,11 @@ from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.failure_point import FailurePoint
 from darts_lite.search.architecture_search import ArchitectureSearch
-from darts_lite.training.memory import about_memory, return_freed_memory
+from darts_lite.training.memory import is_about_memory, return_freed_memory
 
 
 @contextmanager
-def advising(trainer: Trainer, model: LightningModule, data: ImageData) -> Iterator[None]:
+def advise_on_memory(trainer: Trainer, model: LightningModule, data: ImageData) -> Iterator[None]:
     """Turns an error about memory into a ValueError with a batch size that fits.
 
     Tries smaller batches with the same net after the training has failed, and discards the
@@ -28,7 +28,7 @@ def advising(trainer: Trainer, model: LightningModule, data: ImageData) -> Itera
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not about_memory(error):
+        if not is_about_memory(error):
             raise
         evaluating = FailurePoint.of(trainer).was_evaluating
         # The frames hold the tensors that filled the memory.
@@ -51,7 +51,7 @@ def find_largest_fit(size: int, attempt: Callable[[int], None]) -> int | None:
             with ThreadPoolExecutor(1) as fresh:
                 fresh.submit(attempt, size).result()
         except (RuntimeError, MemoryError) as error:
-            if not about_memory(error):
+            if not is_about_memory(error):
                 raise
             traceback.clear_frames(error.__traceback__)
         else:
@@ -70,7 +70,7 @@ def _advise(trainer: Trainer, model: LightningModule, data: ImageData, evaluatin
     alone = trainer.world_size == 1
     if not (alone and isinstance(model, ArchitectureSearch | Retraining)):
         return f"{start}to a smaller number, for example half of it"
-    step = step_of(trainer, model, data, evaluating)
+    step = make_step(trainer, model, data, evaluating)
     # A quarter more stands for what else a step holds, such as images before augmentation.
     found = find_largest_fit(size, lambda size: step(size + size // 4))
     if found is None:
@@ -78,7 +78,7 @@ def _advise(trainer: Trainer, model: LightningModule, data: ImageData, evaluatin
     return f"{start}to {found}, which was tried and fits"
 
 
-def step_of(
+def make_step(
     trainer: Trainer,
     model: ArchitectureSearch | Retraining,
     data: ImageData,

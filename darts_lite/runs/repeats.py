@@ -12,7 +12,7 @@ from lightning.pytorch import Trainer, seed_everything
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation import consensus
-from darts_lite.derivation.consensus import random_architectures
+from darts_lite.derivation.consensus import draw_architectures
 from darts_lite.plots.architectures import draw_architecture
 from darts_lite.plots.architectures import save as save_figure
 from darts_lite.retraining.retraining import Retraining
@@ -177,7 +177,7 @@ def draw_rivals(
     """
     rule = model.derivation.with_data(data.in_channels, data.num_classes, data.image_size)
     admits = partial(rule.admits, model.space)
-    drawn = random_architectures(model.space, count, Random(int(seed or 0)), found, admits)
+    drawn = draw_architectures(model.space, count, Random(int(seed or 0)), found, admits)
     if not drawn:
         raise ValueError(
             "no other architecture is within the limits of the search's derivation; leave out "

@@ -34,7 +34,7 @@ def describe_start(
         "train_images": sizes["weights"] + sizes["alphas"],
         "validation_images": sizes["validation"],
         "test_images": sizes["test"],
-        "device": device_name(trainer),
+        "device": describe_device(trainer),
         "precision": str(trainer.precision),
         "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
     }
@@ -126,7 +126,7 @@ def shorten_settings(settings: Any) -> Any:
     return {key: shorten_settings(value) for key, value in inside.items()}
 
 
-def device_name(trainer: Trainer) -> str:
+def describe_device(trainer: Trainer) -> str:
     """Returns the type of a trainer's device, and its name or its number of threads."""
     device = trainer.strategy.root_device
     if device.type == "cuda":

@@ -12,12 +12,12 @@ from tensorboard.backend.event_processing.event_file_loader import LegacyEventFi
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from darts_lite.search.executors import AUTO, EXECUTORS
-from darts_lite.storage.atomic_files import remove_parts, written_whole
+from darts_lite.storage.atomic_files import remove_parts, write_whole
 from darts_lite.storage.checkpoints import Checkpoint, flatten
 from darts_lite.storage.components import with_public_paths
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import RunRecord, read_summary
-from darts_lite.training.checkpointing import saved_state
+from darts_lite.training.checkpointing import read_saved_state
 
 SAVED: Mapping[str, Any] = {
     "random": dict,
@@ -128,7 +128,7 @@ def read_newest_checkpoint(path: Path) -> Checkpoint | None:
     for candidate in existing:
         try:
             checkpoint = Checkpoint.read(candidate)
-            check_state(candidate, saved_state(checkpoint.content))
+            check_state(candidate, read_saved_state(checkpoint.content))
         except ValueError as error:
             print(f"Warning: {error}")
         else:
@@ -162,7 +162,7 @@ def drop_after(checkpoint: Checkpoint, since: float = math.inf) -> None:
         since: Time of the checkpoint in seconds since 1970, if its content has none.
     """
     content = checkpoint.content
-    time, step = saved_state(content).get("time", since), int(content["global_step"])
+    time, step = read_saved_state(content).get("time", since), int(content["global_step"])
     forget_events(checkpoint.path.parent.parent, time, step)
 
 
@@ -179,7 +179,7 @@ def forget_events(directory: Path, after: float, step: int) -> None:
     kept = [e for e in events if e.wall_time <= after or e.step < step and e.HasField("summary")]
     if len(kept) == len(events):
         return
-    with written_whole(files[0]) as whole:
+    with write_whole(files[0]) as whole:
         writer = RecordWriter(whole)
         for event in kept:
             writer.write(event.SerializeToString())

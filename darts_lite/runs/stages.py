@@ -16,17 +16,17 @@ from darts_lite.plots.architectures import save as save_figure
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.failure_point import FailurePoint
 from darts_lite.runs.callbacks.test_report import TestReport
-from darts_lite.runs.memory_advice import advising
+from darts_lite.runs.memory_advice import advise_on_memory
 from darts_lite.runs.resume import drop_after, find_resume_point, read_newest_checkpoint
 from darts_lite.search.base import Search
 from darts_lite.space.protocol import AnyArchitecture
-from darts_lite.storage.atomic_files import written_whole
+from darts_lite.storage.atomic_files import write_whole
 from darts_lite.storage.checkpoints import LOADING_ERRORS, Checkpoint, describe_data, explain_misfit
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import RunRecord
-from darts_lite.training.callbacks import callback_of
-from darts_lite.training.checkpointing import StageCheckpoint, saved_state
-from darts_lite.training.memory import about_memory
+from darts_lite.training.callbacks import find_callback
+from darts_lite.training.checkpointing import StageCheckpoint, read_saved_state
+from darts_lite.training.memory import is_about_memory
 from darts_lite.training.nonfinite import NonFiniteGuard, NotFinite
 
 
@@ -50,13 +50,13 @@ def search(
     """
     folder = record.folder
     found = Checkpoint.read(begin_at) if begin_at else find_resume_point("search", record)
-    if found is not None and (results := saved_state(found.content).get("results")):
+    if found is not None and (results := read_saved_state(found.content).get("results")):
         found.restore(model)
         model.know_images(data)  # otherwise done by fit, which does not run
         architecture, last = model.derive(), folder.checkpoint("search")
         write_architecture(architecture, trainer, folder)
         if trainer.is_global_zero and not last.exists():
-            with written_whole(last) as file:
+            with write_whole(last) as file:
                 file.write(found.path.read_bytes())
         trainer.strategy.barrier()
         return architecture, dict(results)
@@ -81,7 +81,7 @@ def search(
         )
     for doubt in model.doubts():
         print(doubt)
-    if (saving := callback_of(trainer, StageCheckpoint)) is not None:
+    if (saving := find_callback(trainer, StageCheckpoint)) is not None:
         saving.end(trainer, results)
     else:
         trainer.save_checkpoint(folder.checkpoint("search"))
@@ -132,9 +132,9 @@ def retrain(
 
 def test(trainer: Trainer, model: Retraining, data: ImageData, folder: RunFolder) -> dict[str, Any]:
     """Evaluates ``net.ckpt`` once on the test set."""
-    with advising(trainer, model, data):
+    with advise_on_memory(trainer, model, data):
         trainer.test(model, datamodule=data, ckpt_path=folder.net, verbose=False, weights_only=True)
-    report = callback_of(trainer, TestReport)
+    report = find_callback(trainer, TestReport)
     if report is not None and report.answers and trainer.is_global_zero:
         save_figure(report.draw(), folder.worst)
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
@@ -193,7 +193,7 @@ def train(
         ValueError: if there is too little memory, or the checkpoint does not fit.
     """
     start = time.monotonic()
-    with advising(trainer, model, data):
+    with advise_on_memory(trainer, model, data):
         while True:
             try:
                 trainer.fit(model, datamodule=data, ckpt_path=resume_from, weights_only=True)
@@ -202,10 +202,10 @@ def train(
                 resume_from = _roll_back(trainer, error)
             except LOADING_ERRORS as error:
                 began = FailurePoint.of(trainer).has_trained
-                if resume_from is None or began or about_memory(error):
+                if resume_from is None or began or is_about_memory(error):
                     raise
                 raise ValueError(explain_misfit(resume_from, error)) from error
-    finite, saving = callback_of(trainer, NonFiniteGuard), callback_of(trainer, StageCheckpoint)
+    finite, saving = find_callback(trainer, NonFiniteGuard), find_callback(trainer, StageCheckpoint)
     rollbacks = 0 if finite is None else finite.lowered
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     if saving is None:
@@ -215,7 +215,7 @@ def train(
 
 def _roll_back(trainer: Trainer, error: NotFinite) -> Path:
     """Returns the last good checkpoint, and halves the learning rates from there on."""
-    finite, saving = callback_of(trainer, NonFiniteGuard), callback_of(trainer, StageCheckpoint)
+    finite, saving = find_callback(trainer, NonFiniteGuard), find_callback(trainer, StageCheckpoint)
     if finite is None or saving is None or finite.lowered >= finite.rollbacks:
         used = 0 if finite is None else finite.lowered
         raise NotFinite(error.what, error.checkpoint, used) from error

@@ -88,13 +88,13 @@ class TrainerFactory:
             check_training(model, settings)
         refuse_unsupported(settings)
         chosen = choose_precision(settings["accelerator"], settings["precision"])
-        plugins = [*listed(settings["plugins"]), *chosen.get("plugins", ()), AtomicCheckpointIO()]
+        plugins = [*as_list(settings["plugins"]), *chosen.get("plugins", ()), AtomicCheckpointIO()]
         settings |= chosen | {"plugins": plugins, "logger": self._choose_loggers(part)}
         if self.verb != "fit":
             settings["enable_checkpointing"] = False
         folder = RunFolder(Path((part or self.logger).log_dir))
         settings["callbacks"] = [
-            *select_callbacks(listed(settings["callbacks"]), model),
+            *select_callbacks(as_list(settings["callbacks"]), model),
             *self._make_callbacks(model, settings, folder),
         ]
         if not sys.stdout.isatty():
@@ -118,7 +118,7 @@ class TrainerFactory:
         configured = self.settings["logger"]
         if self.verb != "fit" or configured is False:
             return False
-        others = listed(configured) if part is None and configured is not True else []
+        others = as_list(configured) if part is None and configured is not True else []
         return [part or self.logger, *others]
 
     def _make_callbacks(
@@ -148,7 +148,7 @@ class TrainerFactory:
         return callbacks
 
 
-def listed(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     """Returns the values of a setting, which may be None, one value or a list, as a list."""
     if value is None:
         return []

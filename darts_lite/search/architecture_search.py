@@ -14,13 +14,18 @@ from torch.optim.lr_scheduler import LRScheduler
 from darts_lite.data.batches import Batch
 from darts_lite.derivation.budget import DERIVATIONS
 from darts_lite.derivation.rules import Derivation, derive, rule_from
-from darts_lite.distributed.ranks import averaged, own_shard
+from darts_lite.distributed.ranks import average, own_shard
 from darts_lite.networks.cells.mixed import Executor
 from darts_lite.networks.kinds import SpaceSettings, read_architecture
 from darts_lite.networks.supernet import Supernet
 from darts_lite.search.base import Search, name_algorithm
-from darts_lite.search.bilevel import ArchitectureGradient, FirstOrder, weights_of, without_autocast
-from darts_lite.search.cuda_graphs import Step, graphed
+from darts_lite.search.bilevel import (
+    ArchitectureGradient,
+    FirstOrder,
+    list_weights,
+    without_autocast,
+)
+from darts_lite.search.cuda_graphs import Step, capture_graphs
 from darts_lite.search.diagnostics import diagnose
 from darts_lite.search.executors import Execution
 from darts_lite.search.mixing_weights import Mixture
@@ -29,12 +34,12 @@ from darts_lite.search.relaxations import RELAXATIONS, Relaxation, Softmax
 from darts_lite.search.supernet_loss import SupernetLoss
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.components import build_component, describe_component
-from darts_lite.training.loss_scaling import lower_scale, scaler_of
+from darts_lite.training.loss_scaling import find_scaler, lower_scale
 from darts_lite.training.optimizers import (
+    count_steps,
     darts_adam,
     darts_sgd,
-    falling,
-    total_steps,
+    make_cosine,
     try_optimizer,
 )
 
@@ -181,14 +186,14 @@ class ArchitectureSearch(Search):
 
         One draw of mixing weights serves all passes of the gradient.
         """
-        scaler = scaler_of(self.trainer)
+        scaler = find_scaler(self.trainer)
         scale = 1.0 if scaler is None else scaler.get_scale()
         optimizer = self._optimizer(0)
         # The gradient in the mixing weights, (rows, options) of each group, comes first.
         drawn = self.mixture.sample(self.progress)
         mixing = {name: weights.detach().requires_grad_() for name, weights in drawn.items()}
         training, validation = (
-            SupernetLoss(self.supernet, *batch, mixing, weights_of(optimizer))
+            SupernetLoss(self.supernet, *batch, mixing, list_weights(optimizer))
             for batch in ((training_images, training_labels), (images, labels))
         )
         of_mixing = self.gradient(training, validation, list(mixing.values()), optimizer, scale)
@@ -219,9 +224,11 @@ class ArchitectureSearch(Search):
         self.selected = None  # an earlier search may have selected another architecture
         steps: tuple[Step, Step] = self.alphas_gradients, self.weights_gradients
         if self.cuda_graphs:
-            possible = scaler_of(self.trainer) is None and self.mixture.deterministic
+            possible = find_scaler(self.trainer) is None and self.mixture.deterministic
             possible &= self.device.type == "cuda" and isinstance(self.gradient, FirstOrder)
-            steps = graphed(steps, self.supernet.buffers, possible and own_shard().world_size == 1)
+            steps = capture_graphs(
+                steps, self.supernet.buffers, possible and own_shard().world_size == 1
+            )
         self._alphas_step, self._weights_step = steps
 
     def configure_optimizers(self) -> tuple[list[Any], list[Any]]:
@@ -229,8 +236,8 @@ class ArchitectureSearch(Search):
         weights = self.weights_optimizer(self.supernet.weights())
         self.gradient.check(weights)
         alphas = self.alphas_optimizer(self.mixture.parameters())
-        steps = total_steps(self.trainer)
-        return [weights, alphas], [falling(weights, steps, self.final_learning_rate)]
+        steps = count_steps(self.trainer)
+        return [weights, alphas], [make_cosine(weights, steps, self.final_learning_rate)]
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         images, labels = batch
@@ -249,7 +256,7 @@ class ArchitectureSearch(Search):
         """Share of the search that is done, 0 to 1; 1 outside of a search."""
         if self.trainer.state.fn != "fit":
             return 1.0
-        return min(1.0, self.global_step / total_steps(self.trainer))
+        return min(1.0, self.global_step / count_steps(self.trainer))
 
     def shares(self) -> dict[str, Tensor]:
         """Returns what ranks candidates, without a graph: group -> ``(rows, options)``."""
@@ -325,7 +332,7 @@ class ArchitectureSearch(Search):
 
     def _log_batch(self, split: str, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
         accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
-        loss, accuracy = averaged(loss, accuracy)
+        loss, accuracy = average(loss, accuracy)
         rate = self._optimizer(0 if split == "weights" else 1).param_groups[0]["lr"]
         shown = {f"search/{split}_loss": loss, f"search/{split}_accuracy": accuracy}
         self.log_dict(shown, prog_bar=split == "weights")

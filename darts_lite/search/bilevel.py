@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 Loss = Callable[[Sequence[Tensor] | None], Tensor]
-"""A scalar at other weights, in the order of `weights_of`, or at the present ones (None)."""
+"""A scalar at other weights, in the order of `list_weights`, or at the present ones (None)."""
 
 
 class ArchitectureGradient(Protocol):
@@ -58,7 +58,7 @@ class FirstOrder:
         optimizer: Optimizer,
         scale: float = 1.0,
     ) -> list[Tensor]:
-        with frozen(weights_of(optimizer)):
+        with frozen(list_weights(optimizer)):
             return gradients_of(validation_loss(None), alphas, scale)
 
     def check(self, optimizer: Optimizer) -> None:
@@ -96,7 +96,7 @@ class SecondOrder:
         scale: float = 1.0,
     ) -> list[Tensor]:
         # g = dL_train/dw at w; one tensor of the weight's shape per weight, here and below.
-        here = [weight.detach().requires_grad_() for weight in weights_of(optimizer)]
+        here = [weight.detach().requires_grad_() for weight in list_weights(optimizer)]
         exact = self.radius is None
         training = gradients_of(training_loss(here), here, scale, create_graph=exact)
         # w' = w - step(g), and the rate r = -dw'/dg of each weight, a number.
@@ -167,7 +167,7 @@ def central_difference(
     return tuple((above - below) / (2 * epsilon) for above, below in pairs)
 
 
-def weights_of(optimizer: Optimizer) -> list[nn.Parameter]:
+def list_weights(optimizer: Optimizer) -> list[nn.Parameter]:
     """Returns the parameters of an optimizer, group by group, without frozen ones."""
     parameters = chain.from_iterable(group["params"] for group in optimizer.param_groups)
     return [parameter for parameter in parameters if parameter.requires_grad]
@@ -179,7 +179,7 @@ def predict_sgd_step(
     """Computes each weight after SGD's next step, and its move if its gradient changed by -1."""
     weights, rates = [], []
     groups = {weight: group for group in optimizer.param_groups for weight in group["params"]}
-    for weight, gradient in zip(weights_of(optimizer), gradients, strict=True):
+    for weight, gradient in zip(list_weights(optimizer), gradients, strict=True):
         group = groups[weight]
         # All tensors have the weight's shape. Weight decay: d = g + lambda w.
         step = gradient + group["weight_decay"] * weight.detach()

@@ -13,7 +13,7 @@ from torch import Tensor
 Step = Callable[..., tuple[Any, ...]]
 
 
-def graphed(
+def capture_graphs(
     steps: tuple[Step, Step], state: Callable[[], Iterable[Tensor]], possible: bool
 ) -> tuple[Step, Step]:
     """Returns the two steps of a search as graphs; if that is not possible, warns and changes none.

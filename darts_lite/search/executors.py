@@ -19,7 +19,7 @@ from darts_lite.networks.cells.mixed import Executor, Literal
 from darts_lite.networks.cells.sampled import Sampled
 from darts_lite.networks.folded.executor import Folded
 from darts_lite.networks.supernet import Supernet
-from darts_lite.training.memory import MARGIN, available
+from darts_lite.training.memory import MARGIN, read_free_bytes
 
 AUTO = "auto"
 EXECUTORS: Mapping[str, Callable[[], Executor]] = {
@@ -32,7 +32,7 @@ WIDE, WIDE_MIXED = 96, 128
 float32 and in mixed precision."""
 
 
-def faster(device: str, channels: int, mixed: bool = False) -> str:
+def choose_faster(device: str, channels: int, mixed: bool = False) -> str:
     """Returns the faster executor's name; `device` is a type, `channels` those searched first."""
     wide = WIDE_MIXED if mixed else WIDE
     return "literal" if device == "cpu" and channels >= wide else "folded"
@@ -96,7 +96,7 @@ class Execution:
             return
         supernet, device = self.supernet, trainer.strategy.root_device
         channels = supernet.mixed.searched_channels or 0
-        name = faster(device.type, channels, str(trainer.precision).endswith("mixed"))
+        name = choose_faster(device.type, channels, str(trainer.precision).endswith("mixed"))
         if name == "literal" and not self.literal_fits(device, data):
             name = "folded"
         self.run_with(trainer.strategy.broadcast(name))  # ranks may differ in free memory
@@ -109,7 +109,7 @@ class Execution:
             return True
         images = torch.zeros(2, self.supernet.in_channels, side, side)  # norms need two
         bytes_of_one = estimate_literal_bytes(self.supernet, images) / len(images)
-        return data.hparams["search_batch_size"] * bytes_of_one <= MARGIN * available(device)
+        return data.hparams["search_batch_size"] * bytes_of_one <= MARGIN * read_free_bytes(device)
 
     def resume_with(self, name: str) -> None:
         """Takes the executor that the search began with, if it was left to the rule."""

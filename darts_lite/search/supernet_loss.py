@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
-from darts_lite.distributed.ranks import replicated
+from darts_lite.distributed.ranks import replicate
 from darts_lite.networks.supernet import Supernet
 
 
@@ -48,12 +48,12 @@ class SupernetLoss:
 
     def _compute_logits(self, weights: Sequence[Tensor] | None) -> Tensor:
         # Identities whose gradients become means over all ranks; (rows, options) per group.
-        mixing = dict(zip(self.mixing, replicated(*self.mixing.values()), strict=True))
+        mixing = dict(zip(self.mixing, replicate(*self.mixing.values()), strict=True))
         if weights is None:
             return self.supernet(self.images, mixing)
         # Name -> other weight, which takes the place of the supernet's weight of its shape.
         names = {parameter: name for name, parameter in self.supernet.named_parameters()}
-        others = replicated(*weights)
+        others = replicate(*weights)
         state = {names[own]: other for own, other in zip(self.order, others, strict=True)}
         # Copies of the running statistics take the updates of this pass.
         state |= {name: buffer.clone() for name, buffer in self.supernet.named_buffers()}

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 
 @contextmanager
-def written_whole(path: str | Path) -> Iterator[BinaryIO]:
+def write_whole(path: str | Path) -> Iterator[BinaryIO]:
     """Opens a file that appears under its name only when all of it is on the disk.
 
     Until then, and if the block fails or the process dies, an older file of that name stays.
@@ -39,12 +39,12 @@ def written_whole(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Writes a text file as `written_whole` does."""
-    with written_whole(path) as file:
+    """Writes a text file as `write_whole` does."""
+    with write_whole(path) as file:
         file.write(text.encode())
 
 
-def made_folder(path: str | Path, setting: str) -> Path:
+def make_folder(path: str | Path, setting: str) -> Path:
     """Returns a folder to write to, made if absent; an OSError tells which `setting` names it."""
     folder = Path(path)
     try:
@@ -57,7 +57,7 @@ def made_folder(path: str | Path, setting: str) -> Path:
     return folder
 
 
-def short_names(folders: Sequence[str]) -> list[str]:
+def shorten_names(folders: Sequence[str]) -> list[str]:
     """Returns the paths of folders relative to the folder that holds all of them."""
     shared = os.path.commonpath(folders) if len(folders) > 1 else os.path.dirname(folders[0])
     return [os.path.relpath(folder, shared) for folder in folders]

@@ -15,8 +15,8 @@ from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from darts_lite.distributed.random_state import random_states, restore_random_states
-from darts_lite.storage.atomic_files import written_whole
+from darts_lite.distributed.random_state import read_random_states, restore_random_states
+from darts_lite.storage.atomic_files import write_whole
 from darts_lite.training.nonfinite import check_finite
 from darts_lite.training.signals import SIGNALS, Stopped
 
@@ -32,7 +32,7 @@ class AtomicCheckpointIO(CheckpointIO):
         """Writes the file, or raises OSError with a line that says which file is still intact."""
         content = io.BytesIO()
         torch.save(checkpoint, content)
-        with written_whole(path) as file:
+        with write_whole(path) as file:
             file.write(content.getbuffer())
 
     def load_checkpoint(
@@ -94,7 +94,7 @@ class StageCheckpoint(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "random": random_states(),
+            "random": read_random_states(),
             "batches": self._batches,
             "seconds": self.seconds,
             "time": time.time(),
@@ -125,11 +125,11 @@ class StageCheckpoint(Checkpoint):
             if hasattr(signal, name) and current_thread() is main_thread():
                 self._handlers[name] = signal.signal(getattr(signal, name), self._note_signal)
         if self._restored is not None:
-            if (batches := resumable_batches(trainer)) is not None:
+            if (batches := find_resumable_batches(trainer)) is not None:
                 batches.load_state_dict(self._restored["batches"])
             restore_random_states(self._restored["random"])
             self._restored = None
-        elif self.at_start and resumable_batches(trainer) is not None:
+        elif self.at_start and find_resumable_batches(trainer) is not None:
             self._save(trainer)
 
     def on_train_batch_start(self, trainer: Trainer, *_: Any, **__: Any) -> None:
@@ -142,7 +142,7 @@ class StageCheckpoint(Checkpoint):
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any, **__: Any) -> None:
         """Saves if it is due, but not before the validation that ends an epoch."""
-        if trainer.is_last_batch or trainer.should_stop or resumable_batches(trainer) is None:
+        if trainer.is_last_batch or trainer.should_stop or find_resumable_batches(trainer) is None:
             return
         minutes = (time.monotonic() - self._saved) / 60
         self._steps += 1
@@ -172,7 +172,7 @@ class StageCheckpoint(Checkpoint):
         last_good = self.path if self.path.exists() else None
         check_finite(trainer.lightning_module, trainer.global_step, last_good)
         self.metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
-        batches = resumable_batches(trainer)
+        batches = find_resumable_batches(trainer)
         self._batches = {} if batches is None else batches.state_dict()
         self._write(trainer)
         self._saved, self._steps = time.monotonic(), 0
@@ -211,13 +211,13 @@ class StageCheckpoint(Checkpoint):
         self._handlers.clear()
 
 
-def resumable_batches(trainer: Trainer) -> Any:
+def find_resumable_batches(trainer: Trainer) -> Any:
     """Returns the training batches; None if they cannot go on within an epoch, only after it."""
     loader = trainer.train_dataloader
     return loader if hasattr(loader, "load_state_dict") else None
 
 
-def saved_state(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+def read_saved_state(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the state of `StageCheckpoint` in a checkpoint; empty if there is none."""
     state = checkpoint.get("callbacks", {}).get(STATE_KEY)
     return dict(state) if isinstance(state, Mapping) else {}

@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 
-def scaler_of(trainer: Trainer) -> torch.amp.GradScaler | None:
+def find_scaler(trainer: Trainer) -> torch.amp.GradScaler | None:
     """Returns the loss scaler of a training in float16; None in all other precisions."""
     return getattr(trainer.precision_plugin, "scaler", None)
 
@@ -19,7 +19,7 @@ def lower_scale(trainer: Trainer) -> None:
 
     After a skipped step of the weights the scaler lowers it itself.
     """
-    if (scaler := scaler_of(trainer)) is not None:
+    if (scaler := find_scaler(trainer)) is not None:
         scaler.scale(torch.zeros((), device=trainer.strategy.root_device))  # creates the scale
         scaler.update(scaler.get_scale() * scaler.get_backoff_factor())
 
@@ -30,7 +30,7 @@ def can_lower_scale(trainer: Trainer) -> bool:
     Each skipped step, of the weights or the alphas, halves the scale. Below 1 the scale is not
     their cause.
     """
-    scaler = scaler_of(trainer)
+    scaler = find_scaler(trainer)
     return scaler is not None and scaler.get_scale() >= 1
 
 
@@ -57,7 +57,7 @@ class SkippedSteps(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Raises ValueError if an optimizer unscales gradients itself, after they were clipped."""
         for optimizer in trainer.optimizers:
-            if scaler_of(trainer) and getattr(optimizer, "_step_supports_amp_scaling", False):
+            if find_scaler(trainer) and getattr(optimizer, "_step_supports_amp_scaling", False):
                 raise ValueError(
                     f"a fused {type(optimizer).__name__} cannot be clipped in 16-mixed; leave out "
                     "fused, or set trainer.precision to bf16-mixed"
@@ -66,7 +66,7 @@ class SkippedSteps(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any
     ) -> None:
-        if scaler_of(trainer) is not None:
+        if find_scaler(trainer) is not None:
             norms = (m for m in pl_module.modules() if isinstance(m, torch.nn.BatchNorm2d))
             self._before = [(b, b.clone()) for norm in norms for b in norm.buffers()]
 

@@ -28,7 +28,7 @@ HEAP = 2**30  # block size in bytes up to which blocks lie in the heap
 DEFAULT_THRESHOLD = 2**17  # initial value of both thresholds in glibc, in bytes
 
 
-def available(device: torch.device) -> int:
+def read_free_bytes(device: torch.device) -> int:
     """Returns the bytes that a program may still take."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
@@ -39,7 +39,7 @@ def available(device: torch.device) -> int:
     return min(free, limit - used) if limit else free
 
 
-def peak(device: torch.device) -> int:
+def read_peak_bytes(device: torch.device) -> int:
     """Returns the most bytes that this process has held at once on a device."""
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device)
@@ -47,13 +47,13 @@ def peak(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def about_memory(error: BaseException) -> bool:
+def is_about_memory(error: BaseException) -> bool:
     """Returns whether an error says that memory is used up."""
     by_type = isinstance(error, MemoryError | torch.OutOfMemoryError)
     return by_type or any(sign in str(error) for sign in SIGNS)
 
 
-def largest_batch(
+def find_largest_batch(
     attempt: Callable[[int], None], size: int, most: int, device: torch.device
 ) -> int:
     """Returns how many images fit into memory at once.
@@ -66,17 +66,17 @@ def largest_batch(
         size: First size, which is assumed to fit.
         most: Largest size, as there are no more images.
     """
-    free, before, known = available(device), peak(device), 0.0
+    free, before, known = read_free_bytes(device), read_peak_bytes(device), 0.0
     size = min(size, most)
     while size < most:
         trim_memory()  # else a larger batch may lie beside what the last one left
         try:
             attempt(2 * size)
         except (RuntimeError, MemoryError) as error:
-            if not about_memory(error):
+            if not is_about_memory(error):
                 raise
             return size
-        after = peak(device)
+        after = read_peak_bytes(device)
         if device.type == "cpu" and known and after - before > VISIBLE:
             return min(most, int(MARGIN * free / ((after - before) / size)))
         known, before, size = float(after - before > VISIBLE), after, 2 * size

@@ -19,7 +19,7 @@ def darts_adam(parameters: Iterable[Any]) -> Optimizer:
     return torch.optim.Adam(parameters, lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
 
 
-def falling(optimizer: Optimizer, steps: int, final: float) -> LRScheduler:
+def make_cosine(optimizer: Optimizer, steps: int, final: float) -> LRScheduler:
     """Returns a schedule that falls along a cosine over all steps to a share of the first rate."""
     rate = optimizer.param_groups[0]["lr"]
     return CosineAnnealingLR(optimizer, steps, eta_min=final * rate)
@@ -50,7 +50,7 @@ def try_optimizer(name: str, make: Callable[[Iterable[Any]], Optimizer]) -> Opti
     return optimizer
 
 
-def total_steps(trainer: Trainer) -> int:
+def count_steps(trainer: Trainer) -> int:
     """Returns a training's number of optimizer steps; raises ValueError if it has no end."""
     steps = trainer.estimated_stepping_batches
     if steps == float("inf"):

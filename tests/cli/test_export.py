@@ -7,7 +7,7 @@ import pytest
 import torch
 from run_helpers import Finished
 
-from darts_lite.cli.export import pixels_of_test
+from darts_lite.cli.export import read_test_pixels
 from darts_lite.cli.main import main
 from darts_lite.export.formats import FORMATS
 from darts_lite.export.inference import load_answer
@@ -66,4 +66,4 @@ def test_data_of_another_kind_are_refused(finished: Finished) -> None:
     about = load_answer(finished.directory / "net.ckpt")[1]
     about["data"] = {"class_path": "darts_lite.Augmentation", "init_args": {}}
     with pytest.raises(ValueError, match="darts_lite.Augmentation, which is not an ImageData"):
-        pixels_of_test(about, 1)
+        read_test_pixels(about, 1)

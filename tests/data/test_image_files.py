@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from run_helpers import one_line
 
-from darts_lite.data.image_files import files_in, read_pixels
+from darts_lite.data.image_files import list_files, read_pixels
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
@@ -73,8 +73,8 @@ def test_files_and_folders(tmp_path: Path) -> None:
         (tmp_path / name).write_text("no image")
     (tmp_path / "folder.png").mkdir()
     with pytest.warns(UserWarning, match="2 of the files in .* are left out, .*notes.pdf for"):
-        found = [path.name for path in files_in([tmp_path / "b.png", tmp_path])]
+        found = [path.name for path in list_files([tmp_path / "b.png", tmp_path])]
     assert found == ["b.png", "a.PNG", "b.png", "c.jpg"]
     (tmp_path / "sub" / "lost.png").symlink_to(tmp_path / "nowhere.png")
     with pytest.warns(UserWarning, match="1 of the files in .* are left out, .*lost.png for"):
-        assert [*files_in([tmp_path / "sub"])] == [tmp_path / "sub" / "c.jpg"]
+        assert [*list_files([tmp_path / "sub"])] == [tmp_path / "sub" / "c.jpg"]

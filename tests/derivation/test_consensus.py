@@ -11,10 +11,10 @@ from darts_lite.derivation.consensus import (
     agreement,
     agreement_by_chance,
     consensus,
+    draw_architectures,
     mean_agreement,
     percentile,
     percentile_interval,
-    random_architectures,
 )
 from darts_lite.derivation.rules import SkipLimit
 from darts_lite.networks.net import Net
@@ -87,10 +87,10 @@ def test_a_tight_budget_makes_luck_agree() -> None:
 
 
 def test_random_architectures_are_others_and_differ() -> None:
-    drawn = random_architectures(SPACE, 20, Random(0), MIXED)
+    drawn = draw_architectures(SPACE, 20, Random(0), MIXED)
     cells = [each.choices for each in drawn]
     assert len(set(map(str, cells))) == 20 and MIXED.choices not in cells
-    again = random_architectures(SPACE, 20, Random(0), MIXED)
+    again = draw_architectures(SPACE, 20, Random(0), MIXED)
     assert cells == [each.choices for each in again]
     assert all(each.frame == MIXED.frame for each in drawn)
 
@@ -99,10 +99,10 @@ def test_random_architectures_keep_to_a_budget() -> None:
     space = mnist_space()
     found = space.architecture((0,) * len(space.sizes))
     budget = partial(WithinBudget, in_channels=1, num_classes=10)
-    freely = random_architectures(space, 20, Random(0), found)
+    freely = draw_architectures(space, 20, Random(0), found)
     limit = 12_000
     rule = budget(limit)
-    bound = random_architectures(space, 20, Random(0), found, partial(rule.admits, space))
+    bound = draw_architectures(space, 20, Random(0), found, partial(rule.admits, space))
 
     def parameters(architecture: AnyArchitecture) -> int:
         return sum(p.numel() for p in Net(architecture, 1, 10).parameters())
@@ -110,14 +110,14 @@ def test_random_architectures_keep_to_a_budget() -> None:
     assert max(map(parameters, freely)) > limit >= max(map(parameters, bound))
     small = [each for each in freely if parameters(each) <= limit]
     assert small == bound[: len(small)]
-    assert not random_architectures(space, 20, Random(0), found, partial(budget(1).admits, space))
+    assert not draw_architectures(space, 20, Random(0), found, partial(budget(1).admits, space))
 
 
 def test_a_small_space_gives_what_it_has() -> None:
     tiny = SearchSpace(("skip_connect", "conv_1x1"), nodes=1, channels=4, cells=1, reductions=())
     found = tiny.architecture((0, 0, 0))
-    assert len(random_architectures(tiny, 50, Random(0), found)) == 3
-    assert len(random_architectures(tiny, 50, Random(0))) == 4
+    assert len(draw_architectures(tiny, 50, Random(0), found)) == 3
+    assert len(draw_architectures(tiny, 50, Random(0))) == 4
 
 
 def test_percentiles_count_ties_by_half() -> None:

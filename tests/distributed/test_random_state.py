@@ -5,11 +5,11 @@ import random
 import numpy as np
 import torch
 
-from darts_lite.distributed.random_state import random_states, restore_random_states
+from darts_lite.distributed.random_state import read_random_states, restore_random_states
 
 
 def test_random_numbers_go_on() -> None:
-    states = random_states()
+    states = read_random_states()
     first = (random.random(), float(np.random.rand()), torch.rand(3).tolist())  # noqa: NPY002
     restore_random_states(states)
     second = (random.random(), float(np.random.rand()), torch.rand(3).tolist())  # noqa: NPY002

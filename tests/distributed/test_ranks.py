@@ -6,13 +6,13 @@ import torch
 from rank_helpers import on_all_ranks, own, values
 from torch import Tensor
 
-from darts_lite.distributed.ranks import Shard, averaged, own_shard, replicated
+from darts_lite.distributed.ranks import Shard, average, own_shard, replicate
 
 
 def test_one_process_has_all_of_a_batch() -> None:
     assert own_shard() == Shard(0, 1)
     x = torch.ones(3)
-    assert averaged(x)[0] is x and replicated(x)[0] is x
+    assert average(x)[0] is x and replicate(x)[0] is x
 
 
 def test_draws_are_those_of_the_joint_batch() -> None:
@@ -28,8 +28,8 @@ def third_derivative() -> list[Tensor]:
     """Derivatives of the mean over the joint batch of (x w)^4, and of a power of that mean."""
     x = own(values(6))
     weight = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
-    (inside,) = replicated(weight)
-    (mean,) = averaged((x * inside).pow(4).mean())
+    (inside,) = replicate(weight)
+    (mean,) = average((x * inside).pow(4).mean())
     result: list[Tensor] = [mean]
     for _ in range(3):
         (slope,) = torch.autograd.grad(result[-1], weight, create_graph=True)

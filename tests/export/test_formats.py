@@ -6,7 +6,7 @@ import pytest
 import torch
 from run_helpers import Finished
 
-from darts_lite.cli.export import pixels_of_test
+from darts_lite.cli.export import read_test_pixels
 from darts_lite.cli.main import main
 from darts_lite.export.formats import FORMATS, export
 from darts_lite.export.inference import load_answer
@@ -28,7 +28,7 @@ def test_each_file_answers_as_the_net_does(
 
 def test_a_file_that_answers_otherwise_is_not_kept(finished: Finished, tmp_path: Path) -> None:
     net, about = load_answer(finished.directory / "net.ckpt")
-    pixels = pixels_of_test(about, 20)
+    pixels = read_test_pixels(about, 20)
     path = tmp_path / "net.safetensors"
     wrong = {**about, "mean": [0.5]}  # what the file tells, and not what the net does
     path.write_text("the one before")

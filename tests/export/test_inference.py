@@ -11,7 +11,7 @@ from run_helpers import Finished, one_line, quiet_trainer, some_slow
 from darts_lite.data.image_data import ImageData
 from darts_lite.export.inference import Answer, load_answer
 from darts_lite.networks.net import Net
-from darts_lite.retraining.recipe import mean_of_shifts
+from darts_lite.retraining.recipe import average_over_shifts
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.space.cells.architecture import Architecture
 
@@ -29,7 +29,7 @@ def test_it_answers_pixels_as_the_net_answers_normalised_images(
     with torch.no_grad():
         torch.testing.assert_close(answer(pixels), net(normal).softmax(dim=1))
         shifted = Answer(net, about["mean"], about["std"], test_shifts=1).eval()
-        torch.testing.assert_close(shifted(pixels), mean_of_shifts(net, normal, 1).exp())
+        torch.testing.assert_close(shifted(pixels), average_over_shifts(net, normal, 1).exp())
 
 
 def test_it_needs_a_retrained_net_that_tells_its_normalisation(

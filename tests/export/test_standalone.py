@@ -13,7 +13,7 @@ from torch import nn
 
 from darts_lite.export.standalone import generate_code
 from darts_lite.networks.net import Net
-from darts_lite.retraining.recipe import mean_of_shifts
+from darts_lite.retraining.recipe import average_over_shifts
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.space.cells.architecture import ARCHITECTURES, Architecture
 from darts_lite.space.cells.nasbench201 import read_string
@@ -81,7 +81,7 @@ def test_the_file_answers_alone_as_the_net_does(kind: str, tmp_path: Path) -> No
     subprocess.run([sys.executable, "-I", "-c", ALONE, *words], check=True, cwd=tmp_path)
     normal = (images - MEAN[0]) / STD[0]
     with torch.no_grad():
-        expected = net(normal) if not shifts else mean_of_shifts(net, normal, shifts)
+        expected = net(normal) if not shifts else average_over_shifts(net, normal, shifts)
     torch.testing.assert_close(
         torch.load(answers, weights_only=True), expected.softmax(dim=1), atol=1e-6, rtol=1e-5
     )

@@ -14,7 +14,7 @@ from run_helpers import QUICK, SMALL, Finished, files, one_line, some_digits
 from darts_lite.cli.main import main
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.derivation.rules import SkipLimit, Strongest, derive
-from darts_lite.networks.kinds import KINDS, kind_of, read_architecture, read_space
+from darts_lite.networks.kinds import KINDS, find_kind, read_architecture, read_space
 from darts_lite.networks.net import Net
 from darts_lite.networks.supernet import Supernet
 from darts_lite.space.cells.architecture import ARCHITECTURES
@@ -29,10 +29,10 @@ def chain(monkeypatch: pytest.MonkeyPatch) -> ChainSpace:
 
 
 def test_a_kind_is_found_by_spaces_and_architectures(chain: ChainSpace) -> None:
-    assert kind_of(SMALL) is kind_of(SMALL.first_architecture()) is KINDS["cells"]
-    assert kind_of(chain) is kind_of(chain.first_architecture()) is CHAIN
+    assert find_kind(SMALL) is find_kind(SMALL.first_architecture()) is KINDS["cells"]
+    assert find_kind(chain) is find_kind(chain.first_architecture()) is CHAIN
     with pytest.raises(TypeError, match="int is no space"):
-        kind_of(3)  # type: ignore[arg-type]
+        find_kind(3)  # type: ignore[arg-type]
 
 
 def test_files_tell_their_kind(chain: ChainSpace, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from darts_lite.plots.layout import lay_out
 from darts_lite.space.cells.architecture import ARCHITECTURES
-from darts_lite.space.cells.genotype import Cell, state_name
+from darts_lite.space.cells.genotype import Cell, name_state
 from darts_lite.space.groups import Diagram
 
 CELLS: dict[str, Cell] = {
@@ -16,7 +16,7 @@ CELLS: dict[str, Cell] = {
 
 
 def diagram(cell: Cell, output: Iterable[int]) -> Diagram:
-    states = tuple(state_name(state) for state in range(2 + len(cell)))
+    states = tuple(name_state(state) for state in range(2 + len(cell)))
     return Diagram("cell", states, cell, tuple(output), "c_{k}")
 
 

@@ -11,9 +11,9 @@ from darts_lite.data.batches import Batches
 from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.recipe import (
     SCHEDULES,
+    average_over_shifts,
     compute_side,
     make_exponential_average,
-    mean_of_shifts,
     mix_up,
     warm_cosine,
 )
@@ -113,8 +113,10 @@ def test_the_mean_of_shifts_is_that_of_nine_answers(
         for right in (-2, 0, 2):
             rows, columns = ((torch.arange(28) + by).clamp(0, 27) for by in (down, right))
             mean += net(images[:, :, rows][:, :, :, columns]).softmax(dim=1) / 9
-    torch.testing.assert_close(mean_of_shifts(net, images, 2).exp(), mean)
-    torch.testing.assert_close(mean_of_shifts(net, images, 0).exp(), net(images).softmax(dim=1))
+    torch.testing.assert_close(average_over_shifts(net, images, 2).exp(), mean)
+    torch.testing.assert_close(
+        average_over_shifts(net, images, 0).exp(), net(images).softmax(dim=1)
+    )
 
 
 def test_the_average_ramps_up_to_its_decay() -> None:

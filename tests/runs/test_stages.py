@@ -20,7 +20,7 @@ from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.space.cells.architecture import Architecture
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import RunRecord
-from darts_lite.training.callbacks import callback_of
+from darts_lite.training.callbacks import find_callback
 from darts_lite.training.checkpointing import AtomicCheckpointIO, StageCheckpoint
 from darts_lite.training.nonfinite import NonFiniteGuard, NotFinite
 
@@ -144,5 +144,5 @@ def test_a_training_goes_back_only_so_often(digits: ImageData, tmp_path: Path) -
     )
     with pytest.raises(NotFinite, match="is (nan|inf) in step .* run.max_rollbacks, as 2 were"):
         train(run, search, digits, None)
-    finite = callback_of(run, NonFiniteGuard)
+    finite = find_callback(run, NonFiniteGuard)
     assert finite is not None and finite.lowered == 2

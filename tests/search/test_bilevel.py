@@ -20,8 +20,8 @@ from darts_lite.search.bilevel import (
     Loss,
     SecondOrder,
     frozen,
+    list_weights,
     predict_sgd_step,
-    weights_of,
 )
 from darts_lite.search.supernet_loss import SupernetLoss
 from darts_lite.space.cells.search_space import darts_space, nasbench201_space
@@ -114,7 +114,7 @@ def test_second_order_is_the_derivative_through_the_unrolled_step(
 
     def loss(part: slice) -> Loss:
         def of_weights(weights: Sequence[Tensor] | None) -> Tensor:
-            return SupernetLoss(supernet, x[part], y[part], mixing(), weights_of(optimizer))(
+            return SupernetLoss(supernet, x[part], y[part], mixing(), list_weights(optimizer))(
                 weights
             )
 
@@ -178,7 +178,7 @@ def test_a_draw_that_leaves_weights_or_even_everything_out(
     images, labels = some_digits()
     x, y = images[:16].unsqueeze(1).float() / 255, labels[:16].long()
     training, validation = (
-        SupernetLoss(supernet, x[part], y[part], drawn, weights_of(optimizer))
+        SupernetLoss(supernet, x[part], y[part], drawn, list_weights(optimizer))
         for part in (slice(8), slice(8, 16))
     )
     (found,) = gradient(training, validation, [mixing], optimizer, 1.0)

@@ -18,8 +18,8 @@ from darts_lite.search.executors import (
     WIDE,
     WIDE_MIXED,
     Execution,
+    choose_faster,
     estimate_literal_bytes,
-    faster,
     find_name,
 )
 from darts_lite.search.relaxations import GumbelMax
@@ -35,9 +35,9 @@ def supernet_of(space: SearchSpace, partial_channels: int = 1) -> Supernet:
 
 def test_the_rule_depends_on_device_width_and_precision_alone() -> None:
     for mixed, wide in ((False, WIDE), (True, WIDE_MIXED)):
-        taken = [faster("cpu", channels, mixed) for channels in (4, wide - 1, wide)]
+        taken = [choose_faster("cpu", channels, mixed) for channels in (4, wide - 1, wide)]
         assert taken == ["folded", "folded", "literal"]
-        assert faster("cuda", wide, mixed) == "folded"
+        assert choose_faster("cuda", wide, mixed) == "folded"
 
 
 def test_each_name_makes_its_executor() -> None:
@@ -77,7 +77,7 @@ def test_folded_where_the_memory_of_literal_is_not_there(
     images = torch.zeros(2, 1, 28, 28)
     needed = 32 * estimate_literal_bytes(supernet_of(BROAD), images) / 2  # digits come 32 at once
     for free, expected in ((2 * needed, "literal"), (needed, "folded")):
-        monkeypatch.setattr(executors, "available", lambda device, free=free: int(free))
+        monkeypatch.setattr(executors, "read_free_bytes", lambda device, free=free: int(free))
         execution = Execution(supernet_of(BROAD))
         execution.choose(quiet_trainer(), digits)
         assert execution.name == expected

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from darts_lite.storage.atomic_files import made_folder, remove_parts, write_text, written_whole
+from darts_lite.storage.atomic_files import make_folder, remove_parts, write_text, write_whole
 
 
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
 def test_a_failure_in_between_leaves_the_one_before(tmp_path: Path) -> None:
     path = tmp_path / "text"
     write_text(path, "before")
-    with pytest.raises(KeyboardInterrupt), written_whole(path) as file:
+    with pytest.raises(KeyboardInterrupt), write_whole(path) as file:
         file.write(b"half")
         file.flush()
         assert path.read_text() == "before"
@@ -31,7 +31,7 @@ def test_a_failure_in_between_leaves_the_one_before(tmp_path: Path) -> None:
 def test_no_room_is_one_line_that_names_what_is_left(tmp_path: Path) -> None:
     path = tmp_path / "text"
     for kept in (False, True):
-        with pytest.raises(OSError, match="cannot write .*No space") as error, written_whole(path):
+        with pytest.raises(OSError, match="cannot write .*No space") as error, write_whole(path):
             raise OSError(errno.ENOSPC, "No space left on device")
         assert ("the one before is intact" in str(error.value)) == kept
         assert "\n" not in str(error.value)
@@ -54,9 +54,9 @@ def test_a_link_stays_one_and_what_is_no_file_stays_what_it_is(tmp_path: Path) -
 
 
 def test_a_folder_is_made_or_named(tmp_path: Path) -> None:
-    assert made_folder(tmp_path / "a" / "b", "--output").is_dir()
+    assert make_folder(tmp_path / "a" / "b", "--output").is_dir()
     (tmp_path / "file").write_text("")
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(OSError, match="set --output to another") as error:
-            made_folder(place, "--output")
+            make_folder(place, "--output")
         assert "\n" not in str(error.value)

@@ -3,7 +3,7 @@
 from lightning.pytorch.callbacks import Callback
 from run_helpers import quiet_trainer
 
-from darts_lite.training.callbacks import callback_of
+from darts_lite.training.callbacks import find_callback
 
 
 class First(Callback):
@@ -17,6 +17,6 @@ class Second(First):
 def test_the_first_of_a_class_is_found() -> None:
     first, second = First(), Second()
     run = quiet_trainer(callbacks=[first, second])
-    assert callback_of(run, First) is first
-    assert callback_of(run, Second) is second
-    assert callback_of(quiet_trainer(), First) is None
+    assert find_callback(run, First) is first
+    assert find_callback(run, Second) is second
+    assert find_callback(quiet_trainer(), First) is None

@@ -20,8 +20,8 @@ from darts_lite.storage.atomic_files import write_text
 from darts_lite.training.checkpointing import (
     AtomicCheckpointIO,
     StageCheckpoint,
+    read_saved_state,
     rotate,
-    saved_state,
 )
 
 
@@ -123,13 +123,13 @@ def test_the_end_is_kept_beside_the_epochs_before(digits_root: str, tmp_path: Pa
     ]
     assert [loop["epoch_progress"]["current"]["processed"] for loop in steps] == [4, 3, 2]
     assert len([*path.parent.iterdir()]) == 3
-    assert saved_state(torch.load(path, weights_only=True))["results"] == {"kept": True}
+    assert read_saved_state(torch.load(path, weights_only=True))["results"] == {"kept": True}
 
 
 def test_the_state_is_found_in_a_checkpoint(digits_root: str, tmp_path: Path) -> None:
     trained(retraining, digits_root, tmp_path / "a.ckpt", None, {})
-    state = saved_state(torch.load(tmp_path / "a.ckpt", weights_only=True))
+    state = read_saved_state(torch.load(tmp_path / "a.ckpt", weights_only=True))
     assert state["seconds"] > 0
     assert "retraining/validation_accuracy" in state["metrics"]
     assert state["results"] is None
-    assert saved_state({}) == {}
+    assert read_saved_state({}) == {}

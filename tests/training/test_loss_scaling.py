@@ -16,7 +16,7 @@ from darts_lite.runs.precision import choose_precision
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.bilevel import ArchitectureGradient, FirstOrder, SecondOrder
 from darts_lite.training.checkpointing import AtomicCheckpointIO, StageCheckpoint
-from darts_lite.training.loss_scaling import SkippedSteps, scaler_of
+from darts_lite.training.loss_scaling import SkippedSteps, find_scaler
 from darts_lite.training.nonfinite import NonFiniteGuard
 
 
@@ -33,7 +33,7 @@ class Infinity(Callback):
         if self.step <= batch_idx < self.step + self.times:
             images = batch[self.split][0] if isinstance(batch, dict) else batch[0]
             images[0, 0, 14, 14] = torch.inf
-        if (scaler := scaler_of(trainer)) is not None:
+        if (scaler := find_scaler(trainer)) is not None:
             self.scales.append(scaler.get_scale())
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from darts_lite.training import memory
-from darts_lite.training.memory import about_memory
+from darts_lite.training.memory import is_about_memory
 
 
 @pytest.mark.slow
@@ -16,10 +16,10 @@ def test_the_largest_batch_follows_from_what_images_take() -> None:
         torch.ones(size, 2**18)  # a mebibyte each
 
     device = torch.device("cpu")
-    room_for = memory.available(device) / 2**20
-    found = memory.largest_batch(attempt, 16, 10**9, device)
+    room_for = memory.read_free_bytes(device) / 2**20
+    found = memory.find_largest_batch(attempt, 16, 10**9, device)
     assert 0.5 * room_for < found <= room_for
-    assert memory.largest_batch(attempt, 16, 40, device) == 40
+    assert memory.find_largest_batch(attempt, 16, 40, device) == 40
 
 
 def test_too_little_memory_is_seen() -> None:
@@ -27,16 +27,16 @@ def test_too_little_memory_is_seen() -> None:
         if size > 100:
             raise MemoryError
 
-    assert memory.largest_batch(attempt, 16, 10**6, torch.device("cpu")) == 64
+    assert memory.find_largest_batch(attempt, 16, 10**6, torch.device("cpu")) == 64
 
 
 def test_errors_about_memory_are_known() -> None:
     with pytest.raises(RuntimeError) as error:
         torch.empty(2**60, dtype=torch.uint8)
-    assert about_memory(error.value)
-    assert about_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"))
-    assert about_memory(MemoryError())
-    assert not about_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    assert is_about_memory(error.value)
+    assert is_about_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"))
+    assert is_about_memory(MemoryError())
+    assert not is_about_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
 PROGRAM = """

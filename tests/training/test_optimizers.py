@@ -6,7 +6,7 @@ from run_helpers import SMALL, quiet_trainer
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.search.architecture_search import ArchitectureSearch
-from darts_lite.training.optimizers import darts_adam, darts_sgd, total_steps, try_optimizer
+from darts_lite.training.optimizers import count_steps, darts_adam, darts_sgd, try_optimizer
 
 
 def test_the_published_settings() -> None:
@@ -32,7 +32,7 @@ def test_what_makes_no_usable_optimizer_is_refused_at_once() -> None:
 def test_all_steps_of_a_training_are_counted(digits: ImageData) -> None:
     run = quiet_trainer(max_epochs=3, limit_train_batches=2, limit_val_batches=0)
     run.fit(ArchitectureSearch(SMALL), datamodule=digits)
-    assert total_steps(run) == 6
+    assert count_steps(run) == 6
 
 
 def test_a_search_without_end_is_refused(digits: ImageData) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from darts_lite.distributed.batch_norm import EPSILON, joint_count
+from darts_lite.distributed.batch_norm import EPSILON, count_jointly
 from darts_lite.networks.folded.moments import Moments
 
 MOMENTUM = 0.1
@@ -71,7 +71,7 @@ def compute_batch_statistics(
         matrix: P, ``(operations, C, C_in)``.
         norms: One per operation.
     """
-    count = joint_count(moments.rows[0].shape[1])
+    count = count_jointly(moments.rows[0].shape[1])
     mean, scale, variance = _StatisticsBehind.apply(matrix, moments.mean, moments.covariance)
     running.add(norms, mean.detach(), variance * (count / (count - 1)))
     return Statistics(mean, scale)

@@ -8,7 +8,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from darts_lite.training.callbacks import callback_of
+from darts_lite.training.callbacks import find_callback
 
 
 class EpochMeans(Callback):
@@ -51,5 +51,5 @@ class EpochMeans(Callback):
 def collect_metrics(trainer: Trainer) -> dict[str, float]:
     """Returns all metrics of a trainer by name, with the epoch's means if it has any."""
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    epoch = callback_of(trainer, EpochMeans)
+    epoch = find_callback(trainer, EpochMeans)
     return metrics if epoch is None else metrics | dict(epoch.means)

@@ -5,7 +5,7 @@ from typing import Any
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 
-from darts_lite.training.callbacks import callback_of
+from darts_lite.training.callbacks import find_callback
 
 
 class FailurePoint(Callback):
@@ -22,7 +22,7 @@ class FailurePoint(Callback):
     @classmethod
     def of(cls, trainer: Trainer) -> "FailurePoint":
         """Returns the trainer's failure point, or a new one if it has none."""
-        return callback_of(trainer, cls) or cls()
+        return find_callback(trainer, cls) or cls()
 
     def setup(self, trainer: Trainer, *_: Any, **__: Any) -> None:
         """Forgets an earlier training."""

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from torchmetrics.classification import MulticlassCalibrationError, MulticlassConfusionMatrix
 
 from darts_lite.derivation.costs import latency
-from darts_lite.distributed.ranks import gathered
+from darts_lite.distributed.ranks import gather
 from darts_lite.plots.predictions import Answered, draw_answers, draw_confusion, worst
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.architecture_board import tensorboard
@@ -59,7 +59,7 @@ class TestReport(Callback):
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Computes the results of all ranks, and shows them in TensorBoard."""
-        self.answers = worst(sum(gathered(self.answers), []), WORST)
+        self.answers = worst(sum(gather(self.answers), []), WORST)
         counts = self._confusion.compute().cpu()  # (classes, predictions)
         calibration = float(self._calibration.compute())
         pl_module.log("test/calibration_error", calibration, sync_dist=True)

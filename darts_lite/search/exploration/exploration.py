@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LRScheduler
 
 from darts_lite.data.batches import Batch
-from darts_lite.distributed.ranks import averaged
+from darts_lite.distributed.ranks import average
 from darts_lite.networks.cells.sampled import Sampled
 from darts_lite.networks.kinds import SpaceSettings
 from darts_lite.networks.supernet import Supernet
@@ -24,9 +24,9 @@ from darts_lite.search.exploration.strategies import Evolution, Strategy, explor
 from darts_lite.space.groups import Point, random_point
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.training.optimizers import (
+    count_steps,
     darts_sgd,
-    falling,
-    total_steps,
+    make_cosine,
     try_optimizer,
 )
 
@@ -93,7 +93,7 @@ class Exploration(Search):
 
     def on_fit_start(self) -> None:
         """Continues from a checkpoint, or starts with the run's seed."""
-        if self.weights_steps >= (steps := total_steps(self.trainer)):
+        if self.weights_steps >= (steps := count_steps(self.trainer)):
             raise ValueError(
                 f"training shared weights takes {self.weights_steps} steps, and the search has "
                 f"only {steps}; lower the evaluator's weights_epochs, or raise trainer.max_epochs"
@@ -127,7 +127,7 @@ class Exploration(Search):
             self.manual_backward(loss)
         optimizer.step()
         cast(LRScheduler, self.lr_schedulers()).step()
-        (joint_loss,) = averaged(loss.detach())
+        (joint_loss,) = average(loss.detach())
         self.log("search/weights_loss", joint_loss, prog_bar=True)
 
     def _evaluate(self, point: Point) -> float:
@@ -143,9 +143,9 @@ class Exploration(Search):
     def configure_optimizers(self) -> tuple[list[Any], list[Any]]:
         """Returns the optimizer of shared weights, and the cosine of its learning rate."""
         weights = self.weights_optimizer(self.supernet.weights())
-        total_steps(self.trainer)  # which also counts the batches of an epoch
+        count_steps(self.trainer)  # which also counts the batches of an epoch
         steps = max(1, self.weights_steps)
-        return [weights], [falling(weights, steps, self.final_learning_rate)]
+        return [weights], [make_cosine(weights, steps, self.final_learning_rate)]
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Logs the best architecture's accuracy with shared weights, if these are trained."""

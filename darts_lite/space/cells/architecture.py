@@ -12,10 +12,10 @@ from typing import Any
 from darts_lite.space.cells.genotype import (
     PUBLISHED,
     Cell,
+    name_state,
     read_cell,
     read_concat,
     read_genotype,
-    state_name,
     write_genotype,
 )
 from darts_lite.space.cells.nasbench201 import read_string, write_cell
@@ -79,7 +79,7 @@ class Architecture(AnyArchitecture):
             f"reductions: {reductions}, stem: {frame.stem}"
         ]
         for kind, cell in self.cells.items():
-            named = functools.partial(state_name, inputs=frame.inputs)
+            named = functools.partial(name_state, inputs=frame.inputs)
             rows = [
                 (named(state), " + ".join(f"{op}({named(source)})" for op, source in edges))
                 for state, edges in enumerate(cell, frame.inputs)
@@ -99,7 +99,7 @@ class Architecture(AnyArchitecture):
         found = {}
         for kind, cell in self.cells.items():
             states = range(self.skeleton.inputs + len(cell))
-            names = tuple(state_name(state, self.skeleton.inputs) for state in states)
+            names = tuple(name_state(state, self.skeleton.inputs) for state in states)
             found[kind] = Diagram(f"{kind} cell", names, cell, self.concat[kind], "c_{k}")
         return found
 

@@ -21,7 +21,7 @@ MOST_STATES = 1_000
 """Largest ``stop`` of a ``range``, so that expanding it cannot fill the memory."""
 
 
-def state_name(state: int, inputs: int = 2) -> str:
+def name_state(state: int, inputs: int = 2) -> str:
     """Returns the name of a state: ``c_{k-2}``, ``c_{k-1}`` are inputs, ``0``, ``1``, ... nodes."""
     return f"c_{{k-{inputs - state}}}" if state < inputs else str(state - inputs)
 
@@ -32,7 +32,7 @@ def label_edges(edges_per_node: Sequence[int]) -> tuple[str, ...]:
     Edges are ordered by node and then by source.
     """
     return tuple(
-        f"${state_name(source, edges_per_node[0])}$ \N{RIGHTWARDS ARROW} {node}"
+        f"${name_state(source, edges_per_node[0])}$ \N{RIGHTWARDS ARROW} {node}"
         for node, count in enumerate(edges_per_node)
         for source in range(count)
     )

@@ -13,7 +13,7 @@ from darts_lite.runs import stages
 from darts_lite.runs.callbacks.test_report import WORST
 from darts_lite.runs.callbacks.test_report import TestReport as Report  # pytest takes Test*
 from darts_lite.storage.run_folder import RunFolder
-from darts_lite.training.callbacks import callback_of
+from darts_lite.training.callbacks import find_callback
 from darts_lite.training.checkpointing import AtomicCheckpointIO
 
 
@@ -27,7 +27,7 @@ def test_what_is_told_is_what_the_logits_say(model: Retraining, digits: ImageDat
     report = Report()
     digits.hparams["evaluation_batch_size"] = 300  # the last batch is smaller
     run = quiet_trainer(callbacks=[report])
-    assert callback_of(run, Report) is report
+    assert find_callback(run, Report) is report
     (metrics,) = run.test(model, datamodule=digits, verbose=False)
     with torch.no_grad():
         parts = [(model.eval()(x), x, y) for x, y in digits.test_dataloader()]
@@ -71,4 +71,4 @@ def test_a_run_keeps_them(model: Retraining, digits: ImageData, tmp_path: Path) 
     results = stages.test(run, model, digits, RunFolder(tmp_path))
     assert sum(map(sum, results["confusion"])) == 1000
     assert (tmp_path / "worst.png").stat().st_size > 10_000
-    assert callback_of(quiet_trainer(), Report) is None
+    assert find_callback(quiet_trainer(), Report) is None
