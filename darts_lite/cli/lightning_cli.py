@@ -25,13 +25,11 @@ from darts_lite.distributed.strategy import connect_processes, prepare
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.fit import Fit
 from darts_lite.runs.memory_advice import advise_on_memory
-from darts_lite.runs.resume import check_same_settings, find_unfinished_run, take_chosen_executor
+from darts_lite.runs.resume import choose_run
 from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory
-from darts_lite.storage.atomic_files import check_writable
 from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.components import class_path
-from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.user_modules import import_own
 from darts_lite.training.memory import keep_freed_memory
 
@@ -80,7 +78,11 @@ class DartsCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Imports custom modules, and checks the checkpoint before anything is built."""
         import_own(self._get(self.config, "run").imports)
-        self._resumed = self._find_run() if self.subcommand == "fit" else None
+        self._resumed = (
+            choose_run(self.config["fit"], self._format_config)
+            if self.subcommand == "fit"
+            else None
+        )
         path = self._get(self.config, "ckpt_path")
         if path is None:
             self.checkpoint = None
@@ -137,25 +139,6 @@ class DartsCLI(LightningCLI):
         names = datamodule.class_names
         answers = [names[label] if names else label for label in classes]
         print_table(zip(range(len(answers)), answers, probabilities, strict=True))
-
-    def _find_run(self) -> RunFolder | None:
-        """Returns the run to resume, or None to begin a new one."""
-        config = self.config["fit"]
-        last, runs = config.ckpt_path == "last", Path(config.run.folder) / config.run.name
-        check_writable(runs)
-        found = find_unfinished_run(runs) if last or config.run.resume is not None else None
-        if found is None and last:
-            raise ValueError(
-                f"no unfinished run in {runs}; leave --ckpt_path out to begin a new one"
-            )
-        if found is None:
-            return None
-        if isinstance(config.seed_everything, bool):
-            raise ValueError("a run can be resumed only with a number as seed_everything")
-        config.ckpt_path = None
-        take_chosen_executor(found, config)
-        check_same_settings(found, self._format_config())
-        return found
 
     def _prepare(self, model: LightningModule, data: ImageData) -> str | None:
         """Loads weights and images; returns the source of the images of the training, if known."""

@@ -1,6 +1,7 @@
 """The kinds of search spaces: all that a kind gives, in one place.
 
-Nothing else asks which kind a space is of. A new kind is a line in `KINDS`.
+Nothing else asks which kind a space is of. A new kind is a line in `KINDS`; its modules lie in
+``space/<kind>/`` and ``networks/<kind>/``.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,7 @@
-"""Finds an interrupted run, and removes the records that a resumed run will write again."""
+"""Chooses the run and the checkpoint to resume from, and removes what will be written again."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_file_loader import LegacyEventFi
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from darts_lite.search.executors import AUTO, EXECUTORS
-from darts_lite.storage.atomic_files import remove_parts, write_whole
+from darts_lite.storage.atomic_files import check_writable, remove_parts, write_whole
 from darts_lite.storage.checkpoints import Checkpoint, flatten
 from darts_lite.storage.components import with_public_paths
 from darts_lite.storage.run_folder import RunFolder
@@ -37,6 +37,31 @@ CHANGEABLE = (
 )
 """Settings that may change when a run is resumed: they do not affect what it computes."""
 EXECUTOR = "model.init_args.executor"
+
+
+def choose_run(config: Any, format_config: Callable[[], str]) -> RunFolder | None:
+    """Returns the run that `fit` resumes, or None to begin a new one.
+
+    Args:
+        config: The whole configuration; it takes the executor of the run.
+        format_config: Returns it as text, to be compared with that of the run.
+
+    Raises:
+        ValueError: if no run can be resumed, or another configuration made it.
+    """
+    last, runs = config.ckpt_path == "last", Path(config.run.folder) / config.run.name
+    check_writable(runs)
+    found = find_unfinished_run(runs) if last or config.run.resume is not None else None
+    if found is None and last:
+        raise ValueError(f"no unfinished run in {runs}; leave --ckpt_path out to begin a new one")
+    if found is None:
+        return None
+    if isinstance(config.seed_everything, bool):
+        raise ValueError("a run can be resumed only with a number as seed_everything")
+    config.ckpt_path = None
+    take_chosen_executor(found, config)
+    check_same_settings(found, format_config())
+    return found
 
 
 def find_unfinished_run(runs: Path) -> RunFolder | None:
