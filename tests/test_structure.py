@@ -1,6 +1,7 @@
 """The order of the rooms: each folder imports only from those above it."""
 
 import ast
+import tomllib
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -66,6 +67,13 @@ def test_every_folder_has_its_place_and_a_caption() -> None:
     for folder in folders:
         caption = ast.parse((folder / "__init__.py").read_text())
         assert ast.get_docstring(caption) and len(caption.body) == 1, folder
+
+
+def test_every_folder_is_in_the_wheel() -> None:
+    project = tomllib.loads((TESTS.parent / "pyproject.toml").read_text())
+    packages = {name.replace(".", "/") for name in project["tool"]["setuptools"]["packages"]}
+    ours = {"darts_lite", *(f"darts_lite/{floor}" for floor in FLOORS)}
+    assert ours == packages - {"darts_lite/configs", "darts_lite/configs/algorithms"}
 
 
 def test_every_folder_is_told_of() -> None:
