@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from pictures import write_pictures
 from run_helpers import Finished, files, some_slow
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from darts_lite.cli.lightning_cli import main
+from darts_lite.cli.main import main as run_verb
 from darts_lite.data.datasets import EmbeddedDataWarning
+from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.space.cells.architecture import Architecture
 
@@ -400,7 +403,7 @@ def test_the_module_is_a_program() -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("offline")
 def test_the_main_job_without_a_network_and_without_a_data_folder(
-    configs: Path, tmp_path: Path
+    configs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folders = [f"--data.root={tmp_path / 'empty'}", f"--run.folder={tmp_path}"]
     with pytest.warns(EmbeddedDataWarning):
@@ -410,6 +413,15 @@ def test_the_main_job_without_a_network_and_without_a_data_folder(
     assert (summary["train_images"], summary["test_images"]) == (3600, 1000)
     assert summary["test_accuracy"] >= 0.97
     assert summary["params"] <= 60_000
+    with pytest.warns(EmbeddedDataWarning):
+        labels = write_pictures(ImageData(root=str(tmp_path / "empty")), tmp_path / "digits", 200)
+    capsys.readouterr()
+    net = tmp_path / "mnist" / "version_0" / "net.ckpt"
+    words = ["--json", "--images", str(tmp_path / "digits")]
+    run_verb(["predict", f"--ckpt_path={net}", *words])
+    answers = json.loads(capsys.readouterr().out)
+    right = [answer["class"] == label for answer, label in zip(answers, labels, strict=True)]
+    assert sum(right) / len(right) >= 0.97
 
 
 EXECUTORS = {

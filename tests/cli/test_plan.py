@@ -31,7 +31,7 @@ def test_a_plan_of_a_search_and_its_retraining(
     for stage in (search, retraining):
         assert stage["step"] > 0 and stage["largest_batch"] >= stage["batch_size"]
         assert f"{stage['parameters']:,}" in table
-    assert search["steps"] == 18  # of 1,800 images, 100 at once
+    assert search["steps"] == 9  # of 900 images, 100 at once
     assert search["validations"] == 0.5
     assert plan["seconds"] > search["seconds"] > 0 and plan["available"] > plan["peak"] > 10**8
     assert "Advice: " in table

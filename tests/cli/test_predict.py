@@ -95,19 +95,3 @@ def test_json_is_for_images(finished: Finished, capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit):
         main(["predict", f"--ckpt_path={finished.directory}/net.ckpt", "--json"])
     assert "--json needs --images" in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_two_hundred_pictures_of_digits(
-    digits: ImageData, digits_root: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    labels = write_pictures(digits, tmp_path / "digits", 200)
-    main(["fit", "--config", "mnist", f"--data.root={digits_root}", f"--run.folder={tmp_path}"])
-    capsys.readouterr()
-    net = tmp_path / "mnist" / "version_0" / "net.ckpt"
-    main(["predict", f"--ckpt_path={net}", "--json", "--images", str(tmp_path / "digits")])
-    answers = json.loads(capsys.readouterr().out)
-    right = [answer["class"] == label for answer, label in zip(answers, labels, strict=True)]
-    with capsys.disabled():
-        print(f"\n{sum(right)} of {len(right)} pictures are told right")
-    assert sum(right) / len(right) >= 0.97

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from run_helpers import quiet_trainer
+from run_helpers import cost_table, quiet_trainer
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation.budget import WithinBudget
@@ -94,12 +94,15 @@ def test_a_budget_below_everything_is_refused() -> None:
 @pytest.mark.parametrize("space", FAST_AND_SLOW, ids=["custom", "nasbench201"])
 def test_the_best_choice_of_at_least_so_many_parameters(space: SearchSpace) -> None:
     every = [space.architecture(point) for point in product(*map(range, space.sizes))]
+    table = cost_table(space, "parameters")
+    sizes = [table.of(each.choices) for each in every]
     with torch.device("meta"):
-        sizes = [sum(p.numel() for p in Net(each, 1, 10).parameters()) for each in every]
+        for each, size in list(zip(every, sizes, strict=True))[:: len(every) // 20]:
+            assert sum(p.numel() for p in Net(each, 1, 10).parameters()) == size
     low, high = sorted(sizes)[len(sizes) // 2], sorted(sizes)[-len(sizes) // 8]
     for seed in range(3):
         shares = random_shares(space, seed)
-        rule = budget(parameters=high, least_parameters=low)
+        rule = budget(parameters=int(high), least_parameters=int(low))
         found = derive(space, shares, {}, rule)
         inside = [each for each, size in zip(every, sizes, strict=True) if low <= size <= high]
         assert found.choices in [each.choices for each in inside]

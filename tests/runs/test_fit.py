@@ -57,7 +57,7 @@ def test_an_interrupted_run_goes_on_in_its_folder(
     def interrupted(self: Retraining, *batch: Any) -> torch.Tensor:
         nonlocal count
         count += 1
-        if count == 30:  # in the second epoch
+        if count == 20:  # in the second epoch
             signal.raise_signal(signal.SIGTERM)
         return step(self, *batch)
 
