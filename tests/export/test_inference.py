@@ -46,6 +46,18 @@ def test_it_needs_a_retrained_net_that_tells_its_normalisation(
     one_line(caught, "old.ckpt", "normalisation")
 
 
+@pytest.mark.parametrize("named", ["DARTS_V2", "/dev/zero", 3])
+def test_a_nets_architecture_is_never_looked_up(
+    named: object, finished: Finished, tmp_path: Path
+) -> None:
+    content = torch.load(finished.directory / "net.ckpt", weights_only=True)
+    content["model"]["init_args"]["architecture"] = named
+    torch.save(content, tmp_path / "net.ckpt")
+    with pytest.raises(ValueError) as caught:
+        Net.from_run(tmp_path)
+    one_line(caught, "net.ckpt", "or was changed")
+
+
 def test_a_net_comes_back_from_its_run(finished: Finished, digits: ImageData) -> None:
     directory = finished.directory
     kept = Retraining.load_from_checkpoint(directory / "net.ckpt", weights_only=True).eval().net
