@@ -62,7 +62,9 @@ class Net(nn.Module):
         }
         held = settings.get("architecture")
         if not isinstance(held, Mapping) or not weights:  # a checkpoint may not name a file
-            raise ValueError(f"{file} is the checkpoint of a search, or was changed; give the run's net.ckpt")
+            raise ValueError(
+                f"{file} is the checkpoint of a search, or was changed; give the run's net.ckpt"
+            )
         net = cls(read_architecture(held), settings["in_channels"], settings["num_classes"])
         try:
             net.load_state_dict(weights)
