@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from darts_lite.networks.kinds import read_architecture
+from darts_lite.networks.kinds import build_architecture
 from darts_lite.networks.net import Net
 from darts_lite.storage.atomic_files import write_whole
 
@@ -55,7 +55,7 @@ def load_weights(path: str | Path) -> tuple[Net, dict[str, Any]]:
     about = _read_about(path, metadata)
     try:
         with torch.device("meta"):
-            architecture = read_architecture(about["architecture"])
+            architecture = build_architecture(about["architecture"])
             net = Net(architecture, *(about[name] for name in NUMBERS))
         net.load_state_dict(tensors, assign=True)
     except (RuntimeError, ValueError) as error:

@@ -113,11 +113,17 @@ def read_space(value: Space | Mapping[str, Any]) -> Space:
     return space
 
 
-def _find_named(content: Any) -> Kind:
-    name = content.get("kind", "cells") if isinstance(content, Mapping) else "cells"
+def build_architecture(content: Any) -> AnyArchitecture:
+    """Builds an architecture from plain values, as files hold them.
+
+    Raises ValueError for all else: a file may not name another file.
+    """
+    if not isinstance(content, Mapping):
+        raise ValueError(f"expected the content of an architecture, got {short(content)}")
+    name = content.get("kind", "cells")
     if not isinstance(name, str) or name not in KINDS:
         raise ValueError(f"unknown kind {short(name)}; choose from {sorted(KINDS)}")
-    return KINDS[name]
+    return KINDS[name].architecture.from_dict(content)
 
 
 def read_architecture(value: AnyArchitecture | Mapping[str, Any] | str | Path) -> AnyArchitecture:
@@ -130,9 +136,9 @@ def read_architecture(value: AnyArchitecture | Mapping[str, Any] | str | Path) -
     if isinstance(value, AnyArchitecture):
         return value
     if not isinstance(value, str | Path):
-        return _find_named(value).architecture.from_dict(value)
+        return build_architecture(value)
     for kind in KINDS.values():
         if isinstance(value, str) and (found := kind.architecture.from_text(value)) is not None:
             return found
     texts = " or ".join(filter(None, (kind.architecture.texts() for kind in KINDS.values())))
-    return read_file(value, lambda held: _find_named(held).architecture.from_dict(held), texts)
+    return read_file(value, build_architecture, texts)

@@ -1,13 +1,12 @@
 """The discrete network of an architecture: what remains after the search."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from darts_lite.networks.kinds import find_kind, read_architecture
+from darts_lite.networks.kinds import build_architecture, find_kind
 from darts_lite.networks.supernet import Supernet
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.checkpoints import CHANGED, Checkpoint
@@ -60,12 +59,10 @@ class Net(nn.Module):
             for name, value in checkpoint.weights.items()
             if name.startswith("net.") and "auxiliary_head" not in name
         }
-        held = settings.get("architecture")
-        if not isinstance(held, Mapping) or not weights:  # a checkpoint may not name a file
-            raise ValueError(
-                f"{file} is the checkpoint of a search, or was changed; give the run's net.ckpt"
-            )
-        net = cls(read_architecture(held), settings["in_channels"], settings["num_classes"])
+        if "architecture" not in settings or not weights:
+            raise ValueError(f"{file} is the checkpoint of a search; give the run's net.ckpt")
+        architecture = build_architecture(settings["architecture"])
+        net = cls(architecture, settings["in_channels"], settings["num_classes"])
         try:
             net.load_state_dict(weights)
         except RuntimeError as error:

@@ -63,7 +63,11 @@ def read_history(path: Path) -> StageHistory:
             )
             for moment in content["moments"]
         ]
-        return StageHistory(moments, dict(_read_groups(content)))
+        groups = dict(_read_groups(content))
+        shapes = {name: group.shape for name, group in groups.items()}
+        if any({n: s.shape for n, s in m.shares.items()} != shapes for m in moments if m.shares):
+            raise ValueError("its shares do not fit its groups")
+        return StageHistory(moments, groups)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"{path} is not the history of a run ({error}); use the file that the run wrote"

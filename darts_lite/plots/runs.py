@@ -82,7 +82,8 @@ def draw_film(search: StageHistory) -> Figure:
     size = (1.2 + 1.6 * len(frames), 1.4 + 0.22 * sum(rows))
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     grid = len(rows), len(frames)
-    panels = figure.subplots(*grid, squeeze=False, sharex="row", height_ratios=rows)
+    alike = len({group.options for group in search.groups.values()}) == 1
+    panels = figure.subplots(*grid, squeeze=False, sharex=alike, height_ratios=rows)
     darkest = max(float(f.shares[kind].max()) for f in frames for kind in search.groups)
     for row, (name, group) in enumerate(search.groups.items()):
         for column, frame in enumerate(frames):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from darts_lite.networks.kinds import read_architecture
+from darts_lite.networks.kinds import build_architecture, read_architecture
 from darts_lite.networks.supernet import Supernet
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.exploration.exploration import Exploration
@@ -45,8 +45,6 @@ def architecture_in(checkpoint: Checkpoint) -> AnyArchitecture:
     """Returns the architecture that a checkpoint holds; raises ValueError if there is none."""
     held: Any = checkpoint.content.get("architecture") or checkpoint.settings.get("architecture")
     try:
-        if not isinstance(held, Mapping):  # a checkpoint may not name a file
-            raise ValueError("expected an object")
-        return read_architecture(held)
+        return build_architecture(held)
     except ValueError as error:
         raise ValueError(f"{checkpoint.path} holds no architecture: {error}") from error

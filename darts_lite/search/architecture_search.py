@@ -16,7 +16,7 @@ from darts_lite.derivation.budget import DERIVATIONS
 from darts_lite.derivation.rules import Derivation, derive, rule_from
 from darts_lite.distributed.ranks import average, own_shard
 from darts_lite.networks.cells.mixed import Executor
-from darts_lite.networks.kinds import SpaceSettings, read_architecture
+from darts_lite.networks.kinds import SpaceSettings, build_architecture
 from darts_lite.networks.supernet import Supernet
 from darts_lite.search.base import Search, name_algorithm
 from darts_lite.search.bilevel import (
@@ -325,7 +325,7 @@ class ArchitectureSearch(Search):
         """Restores the executor, and an architecture that did not follow from the shares."""
         self.execution.resume_with(str(checkpoint.get("executor")))
         if checkpoint.get("selected"):
-            self.selected = read_architecture(checkpoint["architecture"])
+            self.selected = build_architecture(checkpoint["architecture"])
 
     def _optimizer(self, position: int) -> Optimizer:
         return cast(list[Optimizer], self.optimizers(use_pl_optimizer=False))[position]

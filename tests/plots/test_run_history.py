@@ -30,5 +30,8 @@ def test_a_history_of_an_earlier_version_has_the_groups_of_cells(tmp_path: Path)
         json.dumps({"candidates": ["none", "conv_3x3"], "inputs": 2, "moments": moments})
     )
     groups = read_history(path).groups
+    path.write_text(json.dumps({"candidates": ["conv_3x3"], "moments": moments}))
+    with pytest.raises(ValueError, match="do not fit its groups"):
+        read_history(path)
     space = SearchSpace(("none", "conv_3x3"), nodes=2, kept_edges=None, cells=3)
     assert groups == space.groups

@@ -37,6 +37,9 @@ def test_a_film_shows_the_first_and_the_last_moment(search: StageHistory) -> Non
     figure = draw_film(StageHistory(long, search.groups))
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
     assert len(titles) == 6 and titles[0] == "step 0" and titles[-1] == "step 19"
+    upper, *_, lower = (axes for axes in figure.axes if axes.get_images())
+    labelled = [bool(axes.xaxis.get_tick_params()["labelbottom"]) for axes in (upper, lower)]
+    assert labelled == [False, True]  # both groups have the same options
     shown = figure.axes[5].get_images()[0].get_array()
     assert np.allclose(np.asarray(shown), long[-1].shares["normal"].numpy())
     with pytest.raises(ValueError, match="no shares"):

@@ -263,3 +263,9 @@ def test_all_parts_at_once_move_every_architecture_parameter(
     assert again.relaxation == Concrete(start=2.0, end=0.5)
     assert again.derivation == SkipLimit(1)
     assert again.derive().choices == search.derive().choices
+
+
+@pytest.mark.parametrize("named", ["DARTS_V2", "/dev/zero", None])
+def test_a_selected_architecture_is_never_looked_up(named: object) -> None:
+    with pytest.raises(ValueError, match="expected the content of an architecture"):
+        ArchitectureSearch(SMALL).on_load_checkpoint({"selected": True, "architecture": named})
