@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate
 
-from darts_lite.data.datasets import find_root, find_spec, load, stratified_order
+from darts_lite.data.datasets import find_root, find_spec, load
+from darts_lite.data.splits import stratified_order
 from darts_lite.networks.cells.mixed import Executor, Literal
 from darts_lite.networks.folded.executor import Folded
 from darts_lite.networks.supernet import Supernet

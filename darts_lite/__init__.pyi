@@ -1,6 +1,7 @@
 from .data.augmentation import Augmentation
 from .data.datasets import LoadedImages, Source
 from .data.image_data import ImageData
+from .data.preparation import Preparation
 from .derivation.budget import WithinBudget
 from .derivation.rules import SkipLimit, Strongest, derive
 from .export.inference import Answer, load_answer
@@ -52,6 +53,7 @@ __all__ = [
     "EigenvalueMonitor",
     "OperationFreezing",
     "Perturbation",
+    "Preparation",
     "SkipLimit",
     "Strongest",
     "WithinBudget",

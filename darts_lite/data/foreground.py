@@ -1,13 +1,10 @@
 """Finds what is drawn in a picture and makes it light on black, as large as a net expects it."""
 
-from pathlib import Path
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from darts_lite.data.image_files import FAINT, crop_middle, read_pixels, resize
+from darts_lite.data.image_files import FAINT, crop_middle, resize
 
 PLAIN = 0.75  # smallest share of an image's border in one colour for its background to be plain
 INK = 0.3  # grey value in 0..1 above which a pixel belongs to what is drawn
@@ -15,23 +12,10 @@ MOST_INK = 0.5  # largest share of a picture's pixels that a figure on a backgro
 REFITS = 3  # fits of an uneven background; each leaves out the pixels far from the last fit
 
 
-class ImageStyle(NamedTuple):
-    """Style of the images that a net was trained on.
-
-    ``figure`` is the share of a side, in 0..1, that the foreground takes where images show
-    something light on black; None for other images.
-    """
-
-    channels: int  # 1 or 3
-    size: int  # height and width
-    figure: float | None
-
-
-class PreparedImage(NamedTuple):
-    """An image as a net's input."""
-
-    pixels: Tensor  # (channels, size, size) in 0..1
-    doubt: str | None = None  # why the net's answer may mean nothing
+DIGITS = ("MNIST", "EMNIST", "QMNIST")
+"""Data sets of digits, light on black: so a net that was trained on one expects images."""
+FIGURE = 20 / 28
+"""Share of a side that a digit's longer side takes in MNIST (LeCun et al., 1998)."""
 
 
 def measure_foreground(images: Tensor) -> float | None:
@@ -57,35 +41,37 @@ def _measure_extent(flags: Tensor) -> Tensor:
     return (last - torch.where(flags, places, flags.shape[1]).amin(dim=1) + 1).clamp_min(0)
 
 
-def prepare_image(path: Path, style: ImageStyle) -> PreparedImage:
-    """Reads an image file and makes it a net's input before normalisation.
+def cut_out_figure(pixels: Tensor, size: int, figure: float) -> tuple[Tensor, str | None]:
+    """Makes what is drawn on a plain background light on black, and as large as in other images.
 
-    For a net of grey images it becomes grey; of an image that is not square, the middle is taken.
-    If the net's images show something light on black, and this one shows something on a plain
-    background of any colour, which may be brighter on one side, then what differs from the
-    background becomes light, and as large as in the net's images. An image of the right size that
-    is light on black already stays as it is. Raises ValueError if the file cannot be read.
+    The background may have any colour, and be brighter on one side. An image of the right size that
+    is light on black already stays as it is.
+
+    Args:
+        pixels: Image ``(3, H, W)`` in 0..1.
+        size: Height and width of the result.
+        figure: Share of them that the longer side of the figure takes.
+
+    Returns:
+        The image ``(1, size, size)``, and why it may show nothing of use, or None.
     """
-    pixels = read_pixels(path)  # (3, H, W)
-    if style.channels != 1 or style.figure is None:
-        return PreparedImage(crop_middle(pixels, style.channels, style.size))
     background, plain = _fit_background(pixels)
-    right_size = pixels.shape[1:] == (style.size, style.size)
+    right_size = pixels.shape[1:] == (size, size)
     if right_size and bool((background < FAINT).all()):
-        return _doubt_if_empty(crop_middle(pixels, 1, style.size))
+        return _doubt_if_empty(crop_middle(pixels, 1, size))
     if not plain:
-        return PreparedImage(crop_middle(pixels, 1, style.size), "has no background of one colour")
+        return crop_middle(pixels, 1, size), "has no background of one colour"
     drawn = _measure_distance(pixels, background)  # (1, H, W)
     if (drawn > INK).float().mean() > MOST_INK:
         doubt = "shows more figure than background; cut off what is around it"
-        return PreparedImage(crop_middle(drawn.expand(3, -1, -1), 1, style.size), doubt)
+        return crop_middle(drawn.expand(3, -1, -1), 1, size), doubt
     if not right_size:
-        drawn = _cut_out(drawn, style)
-    return _doubt_if_empty(resize(_pad_to_square(drawn), style.size))
+        drawn = _cut_out(drawn, figure)
+    return _doubt_if_empty(resize(_pad_to_square(drawn), size))
 
 
-def _doubt_if_empty(pixels: Tensor) -> PreparedImage:
-    return PreparedImage(pixels, None if float(pixels.max()) >= INK else "shows nothing")
+def _doubt_if_empty(pixels: Tensor) -> tuple[Tensor, str | None]:
+    return pixels, None if float(pixels.max()) >= INK else "shows nothing"
 
 
 def _fit_background(pixels: Tensor) -> tuple[Tensor, bool]:
@@ -133,17 +119,17 @@ def _measure_distance(pixels: Tensor, background: Tensor) -> Tensor:
     return distance / most if most > FAINT else torch.zeros_like(distance)
 
 
-def _cut_out(pixels: Tensor, style: ImageStyle) -> Tensor:
+def _cut_out(pixels: Tensor, share: float) -> Tensor:
     """Cuts the foreground out of ``(1, H, W)`` and puts it on a black square of the right size.
 
     Its centre of mass lies in the middle, as in MNIST, as far as nothing is cut off.
     """
     rows, columns = ((pixels[0] > INK).any(dim=side).nonzero().flatten() for side in (1, 0))
-    if not len(rows) or not style.figure:
+    if not len(rows) or not share:
         return pixels
     figure = pixels[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     height, width = figure.shape[1:]
-    side = max(height, width, round(max(height, width) / style.figure))
+    side = max(height, width, round(max(height, width) / share))
     mass = figure[0] / figure.sum()
     # Along each axis the offset that brings the centre of mass to side / 2, within the square.
     top, left = (

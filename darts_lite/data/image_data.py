@@ -15,12 +15,15 @@ from torch import Tensor
 
 from darts_lite.data.augmentation import Augmentation
 from darts_lite.data.batches import Batches, PairedBatches
-from darts_lite.data.datasets import LoadedImages, Source, find_root, stratified_order
-from darts_lite.data.foreground import measure_foreground
+from darts_lite.data.datasets import LoadedImages, Source, find_root
+from darts_lite.data.foreground import FIGURE, measure_foreground
 from darts_lite.data.image_folders import find_source, is_folder
+from darts_lite.data.preparation import Preparation, measure_channels, scale_pixels
+from darts_lite.data.splits import compute_split_sizes, hold_out, stratified_order
 from darts_lite.distributed.ranks import WHOLE, Shard
 from darts_lite.storage.components import class_path
 
+MOST_CLASSES = 1000  # largest number of classes: reports hold a matrix of them
 MOST_IMAGES = 10_000_000  # largest number in an epoch, whose order is drawn as a whole
 SAMPLE = 5000  # number of training images on which the foreground is measured
 
@@ -50,7 +53,10 @@ class ImageData(LightningDataModule):
         augmentation: augments the batches of ordinary training
         download_seconds: how long to wait for a network that does not answer
         image_size: height and width to which images in folders are brought; null takes what most
-            of them have; a data set with a name has a fixed size
+            of them have, at most 64; a data set with a name has a fixed size
+        cut_out: whether what is drawn on a plain background is cut out of image files, made light
+            on black and centred, in training and afterwards; null does so only for files that are
+            shown to a net of MNIST, EMNIST or QMNIST
 
     Raises:
         ValueError: if the dataset is unknown, or a number is out of its range.
@@ -72,8 +78,10 @@ class ImageData(LightningDataModule):
         augmentation: Augmentation | None = None,
         download_seconds: float = 15.0,
         image_size: int | None = None,
+        cut_out: bool | None = None,
     ) -> None:
         super().__init__()
+        self._cut_out = cut_out
         self._source = self.source(dataset, image_size)
         settings: dict[str, Any] = {
             "dataset": str(Path(dataset).resolve()) if is_folder(dataset) else dataset,
@@ -90,18 +98,45 @@ class ImageData(LightningDataModule):
             "augmentation": augmentation and augmentation.describe(),
             "download_seconds": download_seconds,
             "image_size": image_size,
+            "cut_out": cut_out,
         }
         _check_settings(settings)
         self.save_hyperparameters(settings, logger=False)
         self.in_channels, self.image_size, self.num_classes = self._source[:3]
+        if not 2 <= self.num_classes <= MOST_CLASSES:
+            raise ValueError(
+                f"the images are of {self.num_classes} classes; it must be 2 to {MOST_CLASSES}"
+            )
         self.search_augmentation, self.augmentation = search_augmentation, augmentation
         self.splits: dict[str, Tensor] = {}
         self._mean = self._std = torch.empty(0)  # (C, 1, 1) each, once the images are known
         self._loaded: LoadedImages | None = None
+        self._trained: Preparation | None = None
 
     def source(self, dataset: str, image_size: int | None) -> Source:
         """Returns what is known of the images before they are read; custom data override this."""
-        return find_source(dataset, image_size)
+        return find_source(dataset, image_size, bool(self._cut_out))
+
+    def prepare_as(self, trained: Preparation) -> None:
+        """Shows images as a trained net saw its own; call it before `setup`.
+
+        Raises ValueError if settings ask for something else, or images cannot be brought to it.
+        """
+        names = {"image_size": trained.size, "cut_out": trained.figure is not None}
+        for name, value in names.items():
+            if self.hparams.get(name) not in (None, value):
+                raise ValueError(
+                    f"data.{name} is {self.hparams[name]}, and the net was trained on images with "
+                    f"{value}; leave it out"
+                )
+        if self._source.load_as is None and trained.size != self.image_size:
+            raise ValueError(
+                f"the net was trained on images of {trained.size} pixels a side, and those of "
+                f"{self.hparams['dataset']} have {self.image_size}; give others as data.dataset"
+            )
+        if self._source.load_as is not None:
+            self.in_channels, self.image_size = trained.channels, trained.size
+        self._trained = trained
 
     def describe(self) -> dict[str, Any]:
         """Returns the class and its arguments as plain values, to build the same data again."""
@@ -120,27 +155,36 @@ class ImageData(LightningDataModule):
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         self._loaded = loaded.to(device)
         self._mean, self._std = (
-            torch.tensor(values, device=device).view(-1, 1, 1) for values in self.normalization
+            torch.tensor(values, device=device).view(-1, 1, 1)
+            for values in (self.preparation.mean, self.preparation.std)
         )
         if not self.splits:
             self.splits = self._split(loaded.train_labels)
 
     @cached_property
-    def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and deviation of each channel, of pixels in 0..1; measured if not published."""
-        if self._source.mean is not None and self._source.std is not None:
-            return self._source.mean, self._source.std
-        return _measure_channels(self._images.train_images)
+    def preparation(self) -> Preparation:
+        """How images become what a net sees; mean and deviation are measured if not published."""
+        if self._trained is not None:
+            return self._trained
+        mean, std = self._source.mean, self._source.std
+        if mean is None or std is None:
+            mean, std = measure_channels(self._images.train_images)
+        shape = self.in_channels, self.image_size
+        return Preparation(*shape, self._images.greys, self._find_figure(), mean, std)
+
+    def _find_figure(self) -> float | None:
+        """Returns the share of a side to which figures in files are brought; None leaves them."""
+        if self._source.load_as is not None:
+            return FIGURE if self._cut_out else None
+        if not (self._source.digits if self._cut_out is None else self._cut_out):
+            return None
+        images = self._images.train_images
+        return measure_foreground(images[:: -(-len(images) // SAMPLE)].cpu())
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
         """Names of the classes in the order of the labels; None where the labels are the names."""
         return self._source.class_names
-
-    @cached_property
-    def figure(self) -> float | None:
-        """Share of a side that the training images' foreground takes; see `measure_foreground`."""
-        return measure_foreground(self._images.train_images[:SAMPLE].cpu())
 
     @property
     def data_source(self) -> str:
@@ -203,14 +247,15 @@ class ImageData(LightningDataModule):
         return self.test_dataloader()
 
     def test_pixels(self, count: int) -> Tensor:
-        """Returns the first images of the test set, ``(count, C, H, W)`` in 0..1."""
-        return self._images.test_images[:count].float().div(255)
+        """Returns images of the test set, of all classes, ``(count, C, H, W)`` in 0..1."""
+        chosen = stratified_order(self._images.test_labels.cpu(), seed=0)[:count].sort().values
+        return scale_pixels(self._images.test_images[chosen.to(self._images.test_images.device)])
 
     def prepare(
         self, images: Tensor, part: Shard = WHOLE, augmentation: Augmentation | None = None
     ) -> Tensor:
-        """Turns uint8 images (B, C, H, W) into the float32 input of a network, same shape."""
-        scaled = images.float().div(255)  # (B, C, H, W)
+        """Turns images in memory (B, C, H, W) into the float32 input of a network, same shape."""
+        scaled = scale_pixels(images)  # (B, C, H, W)
         if augmentation is None:
             return self.normalize(scaled)
         return augmentation(scaled, self.normalize, part)
@@ -226,9 +271,13 @@ class ImageData(LightningDataModule):
         return self._loaded
 
     def _load(self) -> LoadedImages:
+        source, trained = self._source, self._trained
+        if self._loaded is None and trained is not None and source.load_as is not None:
+            self._loaded = source.load_as(trained)
         if self._loaded is None:
-            root = find_root(self.hparams["root"])
-            self._loaded = self._source.load(root, self.hparams["download_seconds"])
+            self._loaded = source.load(
+                find_root(self.hparams["root"]), self.hparams["download_seconds"]
+            )
         return self._loaded
 
     def _split(self, labels: Tensor) -> dict[str, Tensor]:
@@ -236,9 +285,29 @@ class ImageData(LightningDataModule):
         total = self.hparams["train_images"] or len(labels)
         if total > len(labels):
             raise ValueError(f"train_images is {total}, but the training set has {len(labels)}")
-        sizes = _compute_split_sizes(total, self.hparams["validation_fraction"])
-        order = stratified_order(labels.cpu(), self.hparams["seed"])[:total]
-        return dict(zip(sizes, order.split(list(sizes.values())), strict=True))
+        labels = labels.cpu()
+        self._check_classes(labels, "training set")
+        sizes = compute_split_sizes(total, self.hparams["validation_fraction"])
+        order = stratified_order(labels, self.hparams["seed"])[:total]
+        held = hold_out(labels[order], sizes["validation"])
+        validation, rest = order[held], order[~held]
+        if not len(validation):
+            raise ValueError("no image is left for validation; add images to each class")
+        weights, alphas = rest.tensor_split([len(rest) - len(rest) // 2])
+        return {"validation": validation, "weights": weights, "alphas": alphas}
+
+    def _check_classes(self, labels: Tensor, where: str) -> None:
+        """Raises ValueError if a class has no image among those with these labels (N,)."""
+        counts = labels.bincount(minlength=self.num_classes)
+        absent = [self._name(label) for label in (counts == 0).nonzero().flatten().tolist()]
+        if absent:
+            raise ValueError(
+                f"the {where} has no image of {', '.join(absent[:9])}"
+                f"{' ...' if len(absent) > 9 else ''}; add some, or leave the class out"
+            )
+
+    def _name(self, label: int) -> str:
+        return str(label) if self.class_names is None else self.class_names[label]
 
     def _batches(
         self,
@@ -258,18 +327,6 @@ class ImageData(LightningDataModule):
             batches.epoch = lambda: trainer.current_epoch
             batches.part = Shard(trainer.global_rank, trainer.world_size)
         return batches
-
-
-def _measure_channels(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Returns mean and deviation in 0..1 of each channel of uint8 images ``(N, C, H, W)``."""
-    # Sums over the histogram of the 256 values, which need no float copy of the images.
-    planes = images.unbind(1)
-    counts = torch.stack([plane.flatten().bincount(minlength=256) for plane in planes])  # (C, 256)
-    shares = counts.double() / counts.sum(dim=1, keepdim=True)  # (C, 256)
-    values = torch.arange(256, dtype=torch.float64, device=images.device) / 255
-    mean = shares @ values  # (C,)
-    std = (shares @ values.square() - mean.square()).clamp_min(1e-12).sqrt()
-    return tuple(mean.tolist()), tuple(std.tolist())
 
 
 def _check_settings(settings: dict[str, Any]) -> None:
@@ -294,17 +351,4 @@ def _check_settings(settings: dict[str, Any]) -> None:
     if not 0 < seconds < float("inf"):
         raise ValueError(f"download_seconds must be above 0 and finite, got {seconds}")
     if images is not None:
-        _compute_split_sizes(images, fraction)
-
-
-def _compute_split_sizes(total: int, validation_fraction: float) -> dict[str, int]:
-    """Returns each split's share of ``total`` training images; raises ValueError if one is 0."""
-    validation = round(validation_fraction * total)
-    weights = (total - validation + 1) // 2
-    sizes = {"validation": validation, "weights": weights, "alphas": total - validation - weights}
-    if min(sizes.values()) < 1:
-        raise ValueError(
-            f"{total} training images cannot be split into {sizes}; "
-            "use more train_images or another validation_fraction"
-        )
-    return sizes
+        compute_split_sizes(images, fraction)

@@ -1,61 +1,111 @@
 """Reads image files of any kind and finds them in folders; pixels are upright, in 0..1."""
 
-import struct
+import os
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from PIL import Image, ImageOps
-from PIL.Image import DecompressionBombError
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
+FORMATS = (
+    *("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000"),
+    *("PCX", "PNG", "PPM", "QOI", "SGI", "TGA", "TIFF", "WEBP"),
+)
+"""Pillow's names of the formats that are read: pixels alone, and no other program is started."""
 FAINT = 0.1  # difference of two values in 0..1 below which they count as the same
 LARGEST = 2048  # side in pixels above which an image is reduced at once
 DEEP = "IF"  # first letters of Pillow's modes whose grey values have more than eight bits
-RANGES = (1, 255, 1023, 4095, 16383, 65535)
+FULL = {"I": 65535.0, "F": 1.0}
+"""First letter of such a mode -> its white, for nets whose own images have eight bits."""
+WHITES = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)
 """Largest possible values of such images: 1 for shares, and those of 8 to 16 bits."""
-UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, struct.error, DecompressionBombError)
-"""Errors that Pillow raises on damaged files and on files that are not images."""
+
+
+class GreyRange(NamedTuple):
+    """Which grey values of more than eight bits are black and white, alike for a whole data set."""
+
+    black: float = 0.0
+    white: float | None = None
+    """None if the images of the data set have eight bits."""
+
+
+class ReadImage(NamedTuple):
+    """The pixels of a file."""
+
+    pixels: Tensor  # (3, H, W) in 0..1
+    exceeds: bool = False  # whether values lay outside of the range, and were set to its ends
 
 
 def open_image(path: str | Path) -> Image.Image:
     """Opens an image file and reads its header; raises ValueError if it is not an image."""
     try:
-        return Image.open(path)
-    except UNREADABLE as error:
+        return Image.open(path, formats=FORMATS)
+    except Exception as error:  # decoders raise errors of any kind on files that are damaged
         raise ValueError(f"{path} is not a readable image ({error}); leave it out") from None
 
 
 def is_grey(image: Image.Image) -> bool:
     """Returns whether an image has no colours."""
-    return image.mode in ("1", "L", "LA") or image.mode[0] in DEEP
+    return image.mode in ("1", "L", "LA") or is_deep(image)
 
 
-def read_pixels(path: str | Path) -> Tensor:
-    """Reads the pixels of an image file of any mode, upright, ``(3, H, W)`` in 0..1.
+def is_deep(image: Image.Image) -> bool:
+    """Returns whether an image has grey values of more than eight bits."""
+    return image.mode[0] in DEEP
+
+
+def read_image(path: str | Path, greys: GreyRange) -> ReadImage:
+    """Reads the pixels of an image file of any mode, upright.
 
     Transparent pixels become white, or black where everything drawn is white. Values of more than
-    eight bits are divided by the largest value of the smallest bit depth that holds them. Sides
-    above `LARGEST` pixels are reduced. Raises ValueError if the file is damaged.
+    eight bits are scaled by the range of a data set, so that images of one raw value look alike.
+    Sides above `LARGEST` pixels are reduced. Raises ValueError if the file is damaged.
     """
+    mode, image = _decode(path)
+    if mode not in DEEP:
+        return ReadImage(_flatten_alpha(image))
+    values = _read_values(path, image)
+    white = FULL[mode] if greys.white is None else greys.white
+    shares = (values - greys.black) / max(white - greys.black, 1e-30)
+    exceeds = bool(((shares < 0) | (shares > 1)).any())
+    return ReadImage(shares.clamp(0, 1).expand(3, -1, -1), exceeds)
+
+
+def measure_range(paths: Iterable[Path]) -> GreyRange:
+    """Returns the range of a data set's grey images of more than eight bits.
+
+    Black is 0, or the smallest value if that is below; white is the largest value of the smallest
+    bit depth that holds all of them. Without such images the range is that of eight bits.
+    """
+    extremes = [_read_values(path, _decode(path)[1]).aminmax() for path in paths]
+    if not extremes:
+        return GreyRange()
+    low = min(0.0, min(float(each.min) for each in extremes))
+    high = max(float(each.max) for each in extremes)
+    return GreyRange(low, next((white for white in WHITES if high <= white), high))
+
+
+def _decode(path: str | Path) -> tuple[str, Image.Image]:
+    """Returns the first letter of an image's mode, and the image upright, as floats or RGBA."""
     with open_image(path) as image:
         try:
-            deep = image.mode[0] in DEEP
-            upright = ImageOps.exif_transpose(image).convert("F" if deep else "RGBA")
-            small = upright.reduce(-(-max(upright.size) // LARGEST))
-        except UNREADABLE as error:
+            kind = "F" if is_deep(image) else "RGBA"
+            upright = ImageOps.exif_transpose(image).convert(kind)
+            return image.mode[0], upright.reduce(-(-max(upright.size) // LARGEST))
+        except Exception as error:  # see `open_image`
             raise ValueError(f"{path} is damaged ({error}); replace it or leave it out") from None
-    if not deep:
-        return _flatten_alpha(small)
-    values = torch.frombuffer(bytearray(small.tobytes()), dtype=torch.float32)
+
+
+def _read_values(path: str | Path, image: Image.Image) -> Tensor:
+    """Returns the values ``(H, W)`` of an image of floats; ValueError if one is not finite."""
+    values = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.float32)
     if not values.isfinite().all():
         raise ValueError(f"{path} holds NaN or infinite values; replace it or leave it out")
-    # Negative values move up to 0; then the smallest range that holds all values is divided by.
-    values = values - min(0.0, float(values.min()))
-    largest = next((most for most in RANGES if values.max() <= most), float(values.max()))
-    return (values / largest).view(small.height, small.width).expand(3, -1, -1)
+    return values.view(image.height, image.width)
 
 
 def _flatten_alpha(image: Image.Image) -> Tensor:
@@ -68,39 +118,59 @@ def _flatten_alpha(image: Image.Image) -> Tensor:
     return colours * opacity + paper * (1 - opacity)
 
 
-def is_hidden(file: Path, folder: Path) -> bool:
-    """Returns whether the file, or a folder between it and ``folder``, begins with a dot."""
-    return any(part[0] == "." for part in file.relative_to(folder).parts)
-
-
 def list_files(paths: Iterable[str | Path]) -> Iterator[Path]:
     """Yields the named files, and all images inside the named folders, sorted by name.
 
-    Raises ValueError if there is no such file, or no image in a folder.
+    A subfolder that cannot be opened is yielded in place of its images, so that reading it fails
+    as that of any other file. Raises ValueError if there is no such file, or no image in a folder.
     """
-    endings = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    endings = list_endings()
     for path in map(Path, paths):
         if path.is_dir():
-            visible = sorted(file for file in path.rglob("*") if not is_hidden(file, path))
-            inside = {file for file in visible if file.suffix.lower() in endings and file.is_file()}
-            others = [
-                file
-                for file in visible
-                if file not in inside and (file.is_symlink() or not file.is_dir())
-            ]
+            visible, unreadable = _walk(path)
+            inside = [file for file in visible if file.suffix.lower() in endings and _exists(file)]
+            others = sorted(set(visible).difference(inside))
             if others:
                 warnings.warn(
                     f"{len(others)} of the files in {path} are left out, {others[0]} for one: they "
                     "have no image ending, or are links to no file; name them to have them read",
                     stacklevel=2,
                 )
-            if not inside:
+            if not (inside or unreadable):
                 raise ValueError(f"{path} holds no images; name another folder, or files")
-            yield from sorted(inside)
+            yield from sorted([*inside, *unreadable])
         elif path.is_file():
             yield path
         else:
             raise ValueError(f"no image at {path}; name image files or folders of them")
+
+
+def list_endings() -> set[str]:
+    """Returns the endings of image files, as ``.png``."""
+    return {end for end, kind in Image.registered_extensions().items() if kind in FORMATS}
+
+
+def _walk(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Returns what lies in and below a folder, and the folders that cannot be listed.
+
+    Names that begin with a dot are left out, and links to folders are not followed.
+    """
+    found: list[Path] = []
+    unreadable: list[Path] = []
+    walk = os.walk(folder, onerror=lambda error: unreadable.append(Path(error.filename)))
+    for place, folders, files in walk:
+        folders[:] = [name for name in folders if name[0] != "."]
+        paths = [Path(place, name) for name in (*folders, *files) if name[0] != "."]
+        found += [path for path in paths if path.name in files or path.is_symlink()]
+    return found, unreadable
+
+
+def _exists(path: Path) -> bool:
+    """Returns whether a path is a file, or cannot be looked at, so that reading it will fail."""
+    try:
+        return path.is_file()
+    except OSError:
+        return True
 
 
 def crop_middle(pixels: Tensor, channels: int, size: int) -> Tensor:

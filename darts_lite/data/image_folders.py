@@ -7,65 +7,120 @@ The layout is ``<folder>/train/<class>/…`` and ``<folder>/test/<class>/…``; 
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from darts_lite.data.datasets import DATASETS, LoadedImages, Source, find_named, stratified_order
-from darts_lite.data.image_files import crop_middle, is_grey, list_files, open_image, read_pixels
+from darts_lite.data.datasets import DATASETS, LoadedImages, Source, find_named
+from darts_lite.data.foreground import FIGURE
+from darts_lite.data.image_files import (
+    is_deep,
+    is_grey,
+    list_endings,
+    list_files,
+    measure_range,
+    open_image,
+)
+from darts_lite.data.preparation import LARGEST_IMAGE, Preparation
+from darts_lite.data.splits import hold_out, stratified_order
 
-LARGEST_IMAGE = 1024  # largest side of an image, in pixels
 LARGEST_SIDE = 64  # side in pixels to which larger images are reduced if no size is given
 TEST_SHARE = 6  # number of images per test image where there is no folder of test images
 
 File = tuple[Path, int]  # path and class of an image
 
 
-def scan_folder(folder: Path, size: int | None = None) -> Source:
+class Header(NamedTuple):
+    """What is known of an image file before its pixels are read."""
+
+    width: int
+    height: int
+    grey: bool
+    deep: bool  # whether grey values have more than eight bits
+
+
+@dataclass(frozen=True)
+class FolderImages:
+    """The image files of a folder, and how they are prepared unless a net says otherwise."""
+
+    folder: Path
+    train: Sequence[File]
+    test: Sequence[File]
+    deep: Sequence[Path]  # training images of more than eight bits
+    preparation: Preparation
+
+    def load(self, *_: object) -> LoadedImages:
+        """Reads all images."""
+        greys = measure_range(self.deep)
+        return self.load_as(replace(self.preparation, greys=greys))
+
+    def load_as(self, preparation: Preparation) -> LoadedImages:
+        """Reads all images, prepared as those of a trained net."""
+        train, test = (_load_files(files, preparation) for files in (self.train, self.test))
+        return LoadedImages(*train, *test, f"images in {self.folder.name}", preparation.greys)
+
+
+def scan_folder(folder: Path, size: int | None = None, cut_out: bool = False) -> Source:
     """Reads the headers of the images in a folder; their pixels are read when they are loaded.
 
     Images have one channel if all are grey, else three. The middle is cut out of images that are
-    not square.
+    not square. A warning tells what so is lost, and which class has no test images.
 
     Args:
         folder: A folder with the module's layout; ValueError if it has another, or other files.
         size: Height and width to which images are brought; by default the most common shorter
             side, at most `LARGEST_SIDE`.
+        cut_out: Whether to cut out what is drawn, see `darts_lite.data.foreground`; images then
+            have one channel.
     """
-    named = folder / "train"
-    classes, training = _list_images(named if named.is_dir() else folder)
-    if named.is_dir() and (folder / "test").is_dir():
-        test_classes, test = _list_images(folder / "test")
-        if test_classes != classes:
-            raise ValueError(
-                f"{folder / 'test'} has the classes {test_classes}, {named} has "
-                f"{classes}; both need the same folders"
-            )
-        parts = training, test
-    else:
-        parts = _hold_out(training)
-    others = [name for name in _list_folders(folder) if name not in ("train", "test")]
-    if named.is_dir() and others:
-        warnings.warn(
-            f"{folder} also has {', '.join(others)}, which is not read: validation images are a "
-            "part of train, test images are in test",
-            stacklevel=2,
-        )
-    headers = [_read_header(path) for path, _ in training]
-    channels = 1 if all(grey for _, grey in headers) else 3
-    common = Counter(side for side, _ in headers).most_common(1)[0][0]
-    side = min(common, LARGEST_SIDE) if size is None else size
+    classes, train, test = _list_parts(folder)
+    _check_classes(folder, classes, train, test)
+    headers = [_read_header(path) for path, _ in train]
+    sides = Counter(min(header.width, header.height) for header in headers)
+    side = min(sides.most_common(1)[0][0], LARGEST_SIDE) if size is None else size
+    channels = 1 if cut_out or all(header.grey for header in headers) else 3
+    _warn_of_losses(folder, headers, side, asked=size is not None, cut_out=cut_out)
+    deep = [path for (path, _), header in zip(train, headers, strict=True) if header.deep]
+    preparation = Preparation(channels, side, figure=FIGURE if cut_out else None)
+    files = FolderImages(folder, train, test, deep, preparation)
     return Source(
         channels=channels,
         size=side,
         classes=len(classes),
         mean=None,
         std=None,
-        load=partial(_load, parts, channels, side, str(folder)),
+        load=files.load,
         class_names=tuple(classes),
+        load_as=files.load_as,
     )
+
+
+def _list_parts(folder: Path) -> tuple[list[str], list[File], list[File]]:
+    """Returns the classes of a folder, its training images and its test images."""
+    named = folder / "train"
+    if not _has_folders(named):
+        classes, files = _list_images(folder)
+        return classes, *_hold_out(files)
+    classes, train = _list_images(named)
+    others = [name for name in _list_folders(folder) if name not in ("train", "test")]
+    if others:
+        warnings.warn(
+            f"{folder} also has {', '.join(others)}, which is not read: validation images are a "
+            "part of train, test images are in test",
+            stacklevel=2,
+        )
+    if not (folder / "test").is_dir():
+        return classes, *_hold_out(train)
+    test_classes, test = _list_images(folder / "test")
+    if test_classes != classes:
+        raise ValueError(
+            f"{folder / 'test'} has the classes {test_classes}, {named} has {classes}; both need "
+            "the same folders"
+        )
+    return classes, train, test
 
 
 def _list_images(folder: Path) -> tuple[list[str], list[File]]:
@@ -83,41 +138,109 @@ def _list_images(folder: Path) -> tuple[list[str], list[File]]:
             f"{folder} is not a folder of images: it needs one folder per class, at least two, "
             f"and has {', '.join(classes) or 'none'}"
         )
+    endings = list_endings()
+    loose = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in endings)
+    if loose:
+        warnings.warn(
+            f"{len(loose)} images lie in {folder} itself, {loose[0]} for one, and are left out: "
+            "an image belongs into the folder of its class",
+            stacklevel=2,
+        )
     return classes, files
 
 
 def _list_folders(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
+    """Returns the names of the folders in one, sorted; ValueError if one is not text."""
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
+    for name in names:
+        if not name.isprintable():
+            raise ValueError(
+                f"{str(folder / name)!a} has a name that cannot be printed; rename this folder"
+            )
+    return names
+
+
+def _has_folders(folder: Path) -> bool:
+    """Returns whether there is a folder with this path, and folders in it."""
+    return folder.is_dir() and bool(_list_folders(folder))
 
 
 def _hold_out(files: Sequence[File]) -> tuple[list[File], list[File]]:
     """Splits files into training and one test file in `TEST_SHARE`, stratified, always alike."""
-    order = stratified_order(torch.tensor([label for _, label in files]), seed=0).tolist()
-    count = max(1, len(files) // TEST_SHARE)
-    return [files[i] for i in order[count:]], [files[i] for i in order[:count]]
+    labels = torch.tensor([label for _, label in files])
+    order = stratified_order(labels, seed=0)
+    held = hold_out(labels[order], max(1, len(files) // TEST_SHARE))
+    return [files[i] for i in order[~held].tolist()], [files[i] for i in order[held].tolist()]
 
 
-def _read_header(path: Path) -> tuple[int, bool]:
-    """Returns the shorter side in pixels, and whether the image is grey."""
+def _check_classes(
+    folder: Path, classes: Sequence[str], train: Sequence[File], test: Sequence[File]
+) -> None:
+    """Warns of classes without a test image; raises ValueError if there are none at all."""
+    tested = {label for _, label in test}
+    untested = [name for label, name in enumerate(classes) if label not in tested]
+    if not tested:
+        raise ValueError(f"{folder} has too few images for a test; add images to each class")
+    if untested:
+        warnings.warn(
+            f"{folder} has no test image of {', '.join(untested[:9])}"
+            f"{' ...' if len(untested) > 9 else ''}; their accuracy stays unknown",
+            stacklevel=2,
+        )
+
+
+def _read_header(path: Path) -> Header:
     with open_image(path) as image:
-        return min(image.size), is_grey(image)
+        return Header(*image.size, is_grey(image), is_deep(image))
 
 
-def _load(
-    parts: Sequence[Sequence[File]], channels: int, side: int, folder: str, *_: object
-) -> LoadedImages:
-    train, test = (_load_files(files, channels, side) for files in parts)
-    return LoadedImages(*train, *test, f"images in {folder}")
+def _warn_of_losses(
+    folder: Path, headers: Sequence[Header], side: int, asked: bool, cut_out: bool
+) -> None:
+    """Warns if images are reduced to a side that nobody asked for, or lose their borders."""
+    largest = max(min(header.width, header.height) for header in headers)
+    if largest > side and not asked:
+        warnings.warn(
+            f"images in {folder} of up to {largest} pixels a side are reduced to {side}; set "
+            f"data.image_size to {min(largest, LARGEST_IMAGE)} to keep them, or to {side}",
+            stacklevel=2,
+        )
+    oblong = sum(header.width != header.height for header in headers)
+    if oblong and not cut_out:
+        warnings.warn(
+            f"{oblong} of {len(headers)} training images in {folder} are not square: only their "
+            "middle is seen, in training and by the net",
+            stacklevel=2,
+        )
+    deep = sum(header.deep for header in headers)
+    if 0 < deep < len(headers):
+        warnings.warn(
+            f"{deep} of {len(headers)} training images in {folder} have more than eight bits, and "
+            "are brighter or darker than the others by how they are scaled; make all alike",
+            stacklevel=2,
+        )
 
 
-def _load_files(files: Sequence[File], channels: int, side: int) -> tuple[Tensor, Tensor]:
-    """Reads the middles of images as uint8 ``(N, channels, side, side)``, and their labels."""
-    middles = (crop_middle(read_pixels(path), channels, side) for path, _ in files)
-    images = [middle.mul(255).round().to(torch.uint8) for middle in middles]
+def _load_files(files: Sequence[File], preparation: Preparation) -> tuple[Tensor, Tensor]:
+    """Reads images ``(N, channels, side, side)``, and their labels.
+
+    Images are uint8, or float32 in 0..1 if they are of more than eight bits.
+    """
+    deep = preparation.greys.white is not None
+    images, doubts = [], []
+    for path, _ in files:
+        pixels, doubt = preparation.read(path)
+        images.append(pixels if deep else pixels.mul(255).round().to(torch.uint8))
+        if doubt is not None:
+            doubts.append(f"{path} {doubt}")
+    if doubts:
+        warnings.warn(
+            f"{len(doubts)} of {len(files)} images are doubtful, for one {doubts[0]}", stacklevel=2
+        )
     return torch.stack(images), torch.tensor([label for _, label in files])
 
 
-def find_source(dataset: str, image_size: int | None = None) -> Source:
+def find_source(dataset: str, image_size: int | None = None, cut_out: bool = False) -> Source:
     """Returns the data set with this name, or the images in the folder with this path.
 
     Raises ValueError if there is neither, or the size does not fit.
@@ -125,7 +248,7 @@ def find_source(dataset: str, image_size: int | None = None) -> Source:
     if image_size is not None and not 1 <= image_size <= LARGEST_IMAGE:
         raise ValueError(f"image_size must be 1 to {LARGEST_IMAGE} pixels, got {image_size}")
     if is_folder(dataset):
-        return scan_folder(Path(dataset), image_size)
+        return scan_folder(Path(dataset), image_size, cut_out)
     source = find_named(dataset)
     if image_size not in (None, source.size):
         raise ValueError(

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from darts_lite.derivation.costs import load_or_measure_costs, measure_costs
+from darts_lite.derivation.costs import load_or_measure_costs, load_table, measure_costs
 from darts_lite.derivation.rules import Rule, SkipLimit, Strongest
 from darts_lite.space.cost_tables import Bound, Costs, Images
 from darts_lite.space.groups import Choices
@@ -47,7 +47,7 @@ class WithinBudget(Rule):
             limit.
         latency: Largest time for one image, in milliseconds; None sets no limit.
         latency_table: File with the milliseconds of the operations; if there is no such file, they
-            are measured on the CPU and written.
+            are measured on the CPU and written. A search keeps the file's content.
         image_size, in_channels, num_classes: Of the data; if not given, a search sets them. The
             number of parameters does not depend on the image size.
         channels, cells, reductions, stem: Skeleton of the net that is retrained, where it differs
@@ -63,7 +63,7 @@ class WithinBudget(Rule):
     parameters: int | None = None
     multiply_adds: int | None = None
     latency: float | None = None
-    latency_table: str | None = None
+    latency_table: str | dict[str, Any] | None = None
     image_size: int | None = None
     in_channels: int | None = None
     num_classes: int | None = None
@@ -112,6 +112,12 @@ class WithinBudget(Rule):
             num_classes=self.num_classes or num_classes,
             image_size=self.image_size or image_size,
         )
+
+    def with_costs(self, space: Space) -> "WithinBudget":
+        if self.latency is None or not isinstance(self.latency_table, str):
+            return self
+        self._measure(self.retrained_space(space), "latency")  # makes the file
+        return replace(self, latency_table=load_table(self.latency_table))
 
     def in_skeleton_of(self, other: Rule) -> "WithinBudget":
         return self if self.skeleton else replace(self, **other.skeleton)

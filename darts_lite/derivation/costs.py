@@ -68,7 +68,7 @@ def measure_costs(
 
 
 def load_or_measure_costs(
-    path: str | Path,
+    table: str | Path | Mapping[str, Any],
     space: Space,
     cost: str,
     images: Images,
@@ -76,8 +76,10 @@ def load_or_measure_costs(
 ) -> Costs:
     """Reads a table of one of the `COSTS` from a JSON file, or measures and writes it if absent.
 
+    The content of such a file is taken as well, see `load_table`.
+
     Raises:
-        ValueError: if the file is not a table, or is for another space, cost or kind of images.
+        ValueError: if it is not a table, or is for another space, cost or kind of images.
     """
     about = {
         "cost": cost,
@@ -85,22 +87,30 @@ def load_or_measure_costs(
         "images": [images.channels, images.side, images.side],
         "classes": images.classes,
     }
-    path = Path(path)
-    if path.exists():
-        return _read_table(path, space, about)
+    if isinstance(table, Mapping):
+        return _read_costs(table, "the table of costs", space, about)
+    if (path := Path(table)).exists():
+        return _read_costs(load_table(path), str(path), space, about)
     costs = measure_costs(space, cost, images, device)
     content = {"format": FORMAT, **about, "device": str(device), **costs.to_dict()}
     write_text(path, json.dumps(content, indent=1) + "\n")
     return costs
 
 
-def _read_table(path: Path, space: Space, about: Mapping[str, Any]) -> Costs:
+def load_table(path: str | Path) -> dict[str, Any]:
+    """Returns the content of a file of costs; raises ValueError if it is another file."""
     try:
-        content = json.loads(path.read_text())
-    except ValueError:
+        content = json.loads(Path(path).read_text())
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"{path} is not a table of costs; delete it to measure a new one")
+    return content
+
+
+def _read_costs(
+    content: Mapping[str, Any], path: str, space: Space, about: Mapping[str, Any]
+) -> Costs:
     for name, wanted in about.items():
         if content.get(name) != wanted:
             raise ValueError(

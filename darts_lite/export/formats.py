@@ -1,5 +1,6 @@
 """Exports a retrained net to other programs' formats, and tries each file after writing it."""
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -15,10 +16,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from darts_lite.data.preparation import Preparation
 from darts_lite.export.inference import Answer
 from darts_lite.export.standalone import generate_code
 from darts_lite.export.weight_files import load_weights, save_weights
 from darts_lite.storage.atomic_files import write_text
+from darts_lite.storage.places import hide_places
 
 TOLERANCE = 1e-4  # largest difference of a probability between the written file and the net
 BATCH = 100  # number of images per batch in these comparisons
@@ -77,6 +80,17 @@ def export(name: str, net: Answer, about: About, pixels: Tensor, path: Path) -> 
     return difference
 
 
+def describe(net: Answer, about: About) -> dict[str, Any]:
+    """Returns what a file tells about its net, as plain values without a path of this machine."""
+    return {
+        "data": hide_places(about["data"]),
+        "data_source": about["data_source"],
+        "class_names": about["class_names"],
+        "preparation": about["preparation"].to_dict(),
+        "test_shifts": net.test_shifts,
+    }
+
+
 def _not_installed(name: str, what: str) -> str:
     extra = FORMATS[name].extra
     return (
@@ -99,6 +113,22 @@ def _write_onnx(net: Answer, about: About, pixels: Tensor, path: Path) -> None:
         external_data=False,
         verbose=False,
     )
+    onnx = import_module("onnx")
+    model = onnx.load(path)
+    _forget_sources(model)
+    facts = {name: json.dumps(value) for name, value in describe(net, about).items()}
+    onnx.helper.set_model_props(model, facts)
+    onnx.save(model, path)
+
+
+def _forget_sources(message: Any) -> None:
+    """Deletes the stack traces and notes inside of an ONNX model, which name files on this disk."""
+    for field, value in message.ListFields():
+        if field.name in ("metadata_props", "doc_string"):
+            message.ClearField(field.name)
+        elif field.message_type is not None:
+            for part in value if field.is_repeated else [value]:
+                _forget_sources(part)
 
 
 def _answer_onnx(path: Path, pixels: Tensor) -> Tensor:
@@ -107,10 +137,20 @@ def _answer_onnx(path: Path, pixels: Tensor) -> Tensor:
     return torch.cat([torch.from_numpy(answer) for answer in answers])
 
 
+SOURCES = ("stack_trace", "source_fn_stack", "nn_module_stack", "torch_fn", "from_node")
+"""What torch notes about a step of a program, for debugging: it names files on this disk."""
+
+
 def _write_pt2(net: Answer, about: About, pixels: Tensor, path: Path) -> None:
     shapes = {"pixels": {0: torch.export.Dim("batch")}}
     plain = deepcopy(net).to(memory_format=torch.contiguous_format)  # the only one in the file
-    torch.export.save(torch.export.export(plain, (pixels,), dynamic_shapes=shapes), path)
+    program = torch.export.export(plain, (pixels,), dynamic_shapes=shapes)
+    for module in program.graph_module.modules():
+        for node in getattr(module, "graph", torch.fx.Graph()).nodes:
+            for name in SOURCES:
+                node.meta.pop(name, None)
+    facts = {"about.json": json.dumps(describe(net, about))}
+    torch.export.save(program, path, extra_files=facts)
 
 
 def _answer_pt2(path: Path, pixels: Tensor) -> Tensor:
@@ -140,21 +180,23 @@ def _answer_litert(path: Path, pixels: Tensor) -> Tensor:
 
 def _write_safetensors(net: Answer, about: About, pixels: Tensor, path: Path) -> None:
     sizes = {"in_channels": pixels.shape[1], "num_classes": net.net.num_classes}
-    save_weights(net.net, path, {**about, **sizes, "test_shifts": net.test_shifts})
+    save_weights(net.net, path, {**describe(net, about), **sizes})
 
 
 def _answer_safetensors(path: Path, pixels: Tensor) -> Tensor:
     net, about = load_weights(path)
-    loaded = Answer(net, about["mean"], about["std"], about["test_shifts"]).eval()
+    seen = Preparation.from_dict(about["preparation"])
+    loaded = Answer(net, seen.mean, seen.std, about["test_shifts"]).eval()
     with torch.no_grad():
         return torch.cat([loaded(batch) for batch in pixels.split(BATCH)])
 
 
 def _write_python(net: Answer, about: About, pixels: Tensor, path: Path) -> None:
-    name = about["data"]["init_args"].get("dataset", about["data"]["class_path"])
-    title = f"A network that was found for {Path(str(name)).name}, with its weights."
-    values = about["mean"], about["std"], about["image_size"], net.test_shifts
-    write_text(path, generate_code(net.net, title, *values))
+    data = hide_places(about["data"])
+    name = data["init_args"].get("dataset", data["class_path"])
+    title = f"A network that was found for {name}, with its weights."
+    names = about["class_names"]
+    write_text(path, generate_code(net.net, title, about["preparation"], net.test_shifts, names))
 
 
 ANSWER_SCRIPT = """

@@ -1,6 +1,5 @@
 """Turns a retrained net into a function of pixels that returns probabilities."""
 
-import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from reprlib import repr as short
@@ -9,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from darts_lite.data.image_folders import LARGEST_IMAGE
+from darts_lite.data.preparation import read_preparation
 from darts_lite.networks.net import Net
 from darts_lite.retraining.recipe import average_over_shifts
 from darts_lite.retraining.retraining import Retraining
@@ -49,7 +48,8 @@ class Answer(nn.Module):
 def load_answer(path: str | Path, trusted: Collection[str] = ()) -> tuple[Answer, dict[str, Any]]:
     """Loads the net of a checkpoint, and what the checkpoint says about its data.
 
-    The latter are the values of `darts_lite.storage.checkpoints.describe_data`.
+    The latter are ``data``, ``data_source``, ``class_names`` and ``preparation``, a
+    `darts_lite.Preparation`.
 
     Args:
         path: A run's ``net.ckpt``.
@@ -60,43 +60,32 @@ def load_answer(path: str | Path, trusted: Collection[str] = ()) -> tuple[Answer
         ValueError: if it is no checkpoint of a retraining, or its version kept no normalisation.
     """
     checkpoint = Checkpoint.read(path)
-    checkpoint.configuration(trusted)
+    groups = checkpoint.configuration(trusted)
     content = checkpoint.content
     if checkpoint.model != Retraining.__name__:
         raise ValueError(f"{path} is the checkpoint of a search; give the run's net.ckpt")
-    about: dict[str, Any] = {
-        name: content.get(name) for name in ("data", "data_source", "image_size", "mean", "std")
-    }
-    if None in about.values():
+    try:
+        preparation = read_preparation(content)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; {CHANGED}") from None
+    if preparation is None or "data" not in groups:
         raise ValueError(
             f"{path} does not hold the normalisation of its images; retrain with this version"
         )
-    about |= {name: content.get(name) for name in ("class_names", "figure")}
+    about: dict[str, Any] = {"data": groups["data"], "preparation": preparation}
+    about |= {name: content.get(name) for name in CHECKS}
     for name, value in about.items():
-        if not CHECKS[name](value):
+        if name in CHECKS and not CHECKS[name](value):
             raise ValueError(f"{path}: {name} is {short(value)}; {CHANGED}")
     model = checkpoint.build(Retraining)
-    answer = Answer(model.net, about["mean"], about["std"], model.recipe.test_shifts)
+    answer = Answer(model.net, preparation.mean, preparation.std, model.recipe.test_shifts)
     return answer.float().eval(), about
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
-
-
 CHECKS: Mapping[str, Callable[[Any], bool]] = {
-    "data": lambda value: (
-        isinstance(value, Mapping)
-        and isinstance(value.get("class_path"), str)
-        and isinstance(value.get("init_args"), Mapping)
-    ),
     "data_source": lambda value: isinstance(value, str),
-    "image_size": lambda value: type(value) is int and 1 <= value <= LARGEST_IMAGE,
-    "mean": lambda value: isinstance(value, list) and all(map(_is_number, value)),
-    "std": lambda value: isinstance(value, list) and all(_is_number(x) and x > 0 for x in value),
     "class_names": lambda value: (
         value is None or isinstance(value, list) and all(isinstance(name, str) for name in value)
     ),
-    "figure": lambda value: value is None or (_is_number(value) and 0 <= value <= 1),
 }
-"""Checks of the values that `darts_lite.storage.checkpoints.describe_data` keeps, by name."""
+"""Checks of other values that `darts_lite.storage.checkpoints.describe_data` keeps, by name."""

@@ -7,9 +7,11 @@ with custom operations are refused, as their code is not known here.
 import base64
 import io
 from collections.abc import Sequence
+from pprint import pformat
 
 import torch
 
+from darts_lite.data.preparation import Preparation
 from darts_lite.networks.kinds import find_kind
 from darts_lite.networks.net import Net
 from darts_lite.space.operation_code import HELPERS, LINE
@@ -20,10 +22,9 @@ SIGNATURE = "Made by darts_lite, and needs nothing but torch."  # in every such 
 def generate_code(
     net: Net,
     about: str,
-    mean: Sequence[float],
-    std: Sequence[float],
-    image_size: int,
+    preparation: Preparation,
     test_shifts: int = 0,
+    class_names: Sequence[str] | None = None,
 ) -> str:
     """Returns the text of a Python file that holds a net, its weights and its normalisation.
 
@@ -32,8 +33,9 @@ def generate_code(
 
     Args:
         about: First line of the file's docstring.
-        image_size: Side of the training images in pixels.
+        preparation: How images were prepared, which the file tells as ``PREPARATION``.
         test_shifts: Largest shift in pixels; see `darts_lite.Retraining`.
+        class_names: Names in the order of the probabilities; the file's ``CLASSES``.
 
     Raises:
         ValueError: if an operation is neither this package's nor torch's.
@@ -42,16 +44,18 @@ def generate_code(
     classes = list(find_kind(net.architecture).write_code(net.skeleton, renamed))
     used = {type(module) for module in net.modules()}
     helpers = [text for kind, text in HELPERS.items() if kind in used]
-    answer = _write_answer(mean, std, test_shifts)
-    side = f"{image_size:d}"
+    answer = _write_answer(preparation.mean, preparation.std, test_shifts)
+    channels, side = f"{preparation.channels:d}", f"{preparation.size:d}"
     # Part of a docstring: no data set's name may end it and become code.
     about = "".join(x if x.isprintable() and x not in '"\\' else "_" for x in about)
+    names = None if class_names is None else list(class_names)
     head = f'''"""{about}
 
     net = load()
-    probabilities = net(images)  # pixels of 0 to 1, (B, {len(mean)}, {side}, {side})
+    probabilities = net(images)  # pixels of 0 to 1, (B, {channels}, {side}, {side})
 
-{SIGNATURE}
+{SIGNATURE} PREPARATION tells how image files
+become such pixels, and CLASSES the names of the classes, if they have names.
 """
 
 import base64
@@ -60,6 +64,9 @@ import io
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+PREPARATION = {pformat(preparation.to_dict(), width=LINE)}
+CLASSES = {pformat(names, width=LINE)}
 '''
     parts = [head, *helpers, *classes, answer, _write_weights(net, renamed)]
     return "\n\n".join(part.strip("\n") + "\n" for part in parts)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from darts_lite.networks.kinds import build_architecture, find_kind
 from darts_lite.networks.supernet import Supernet
 from darts_lite.space.protocol import AnyArchitecture
-from darts_lite.storage.checkpoints import CHANGED, Checkpoint
+from darts_lite.storage.checkpoints import CHANGED, LOADING_ERRORS, Checkpoint
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.training.drop_path import DropPath
 
@@ -62,10 +62,10 @@ class Net(nn.Module):
         if "architecture" not in settings or not weights:
             raise ValueError(f"{file} is the checkpoint of a search; give the run's net.ckpt")
         architecture = build_architecture(settings["architecture"])
-        net = cls(architecture, settings["in_channels"], settings["num_classes"])
         try:
+            net = cls(architecture, settings["in_channels"], settings["num_classes"])
             net.load_state_dict(weights)
-        except RuntimeError as error:
+        except LOADING_ERRORS as error:
             raise ValueError(f"{file} does not fit its own architecture; {CHANGED}") from error
         return net.to(memory_format=torch.channels_last).eval()
 

@@ -109,6 +109,10 @@ def compute_side(progress: float, smallest: float, side: int) -> int:
     return max(1, round(share * side))
 
 
+SHIFTS = 9
+"""Number of passes of a net over the shifts of an image."""
+
+
 def average_over_shifts(net: Callable[[Tensor], Tensor], images: Tensor, pixels: int) -> Tensor:
     """Computes the logarithms of the mean probabilities over nine shifts, ``(B, classes)``.
 

@@ -27,8 +27,7 @@ from darts_lite.retraining.recipe import (
 )
 from darts_lite.search.bilevel import list_weights
 from darts_lite.space.protocol import AnyArchitecture
-from darts_lite.storage.checkpoints import describe_data
-from darts_lite.storage.components import class_path
+from darts_lite.storage.checkpoints import complete_checkpoint
 from darts_lite.training.optimizers import count_steps, darts_sgd, try_optimizer
 
 
@@ -193,9 +192,7 @@ class Retraining(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the model's and the data's settings, as plain values."""
-        settings = dict(self.hparams)
-        checkpoint["model"] = {"class_path": class_path(Retraining), "init_args": settings}
-        checkpoint |= describe_data(self)
+        complete_checkpoint(checkpoint, self, Retraining, self.hparams)
 
     def _evaluate(self, answer: nn.Module, batch: Batch, prefix: str) -> Tensor:
         images, labels = batch

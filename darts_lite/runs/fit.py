@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
+from darts_lite.data.datasets import find_root
 from darts_lite.data.image_data import ImageData
 from darts_lite.distributed.strategy import connect_processes, prepare
 from darts_lite.networks.kinds import read_architecture
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import repeats, reporting, stages
 from darts_lite.runs.repeats import MakeRetraining, seed_part
-from darts_lite.runs.resume import check_data, claim
+from darts_lite.runs.resume import check_data, claim, tell_image_size
 from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory
 from darts_lite.search.architecture_search import ArchitectureSearch
@@ -23,6 +24,7 @@ from darts_lite.search.base import Search
 from darts_lite.search.executors import AUTO
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.atomic_files import write_text
+from darts_lite.storage.places import remember_place
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import RunRecord
 from darts_lite.training.signals import stoppable
@@ -102,11 +104,15 @@ class Fit:
             settings = self.settings["model"]["init_args"]
             if settings["executor"] in (None, AUTO):
                 settings["executor"] = model.execution.name
+        tell_image_size(self.settings, data)
         if self.text is None:
             print(f"Going on with {record.folder}", flush=True)
             check_data(record.summary, data.checksum, data.data_source)
         elif trainer.is_global_zero:
             write_text(record.folder.config, self.text())
+        if trainer.is_global_zero:
+            root = find_root(data.hparams.get("root"))
+            remember_place(data.checksum, str(data.hparams.get("dataset")), root)
         known = reporting.describe_start(trainer, model, data, record.folder)
         known["seed"] = self._seed
         record.begin(dict.fromkeys(SUMMARY_KEYS) | known)

@@ -16,6 +16,7 @@ from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.base import Search
+from darts_lite.storage.places import hide_places
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import halting
 
@@ -28,9 +29,10 @@ def describe_start(
     """Prints what is about to run, and returns the part of the summary known before training."""
     sizes = dict(data.split_sizes)
     known: dict[str, Any] = {
-        "dataset": data.hparams["dataset"],
+        "dataset": hide_places(data.describe())["init_args"].get("dataset"),
         "data_source": data.data_source,
         "data_checksum": data.checksum,
+        "preparation": data.preparation.to_dict(),
         "train_images": sizes["weights"] + sizes["alphas"],
         "validation_images": sizes["validation"],
         "test_images": sizes["test"],
@@ -39,6 +41,7 @@ def describe_start(
         "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
     }
     print(f"Data:      {known['dataset']}, {known['data_source']}")
+    print(f"Images:    {data.preparation.describe()}")
     print("Splits:    " + ", ".join(f"{count:,} {name}" for name, count in sizes.items()))
     print(f"Device:    {known['device']}, precision {known['precision']}")
     if isinstance(model, ArchitectureSearch):
@@ -62,7 +65,7 @@ def report(folder: RunFolder, summary: Mapping[str, Any]) -> None:
         "architecture": summary["architecture"],
         "parameters": _format(summary["params"], "{:,}"),
         "multiply-adds": _format(summary["macs"], "{:,}"),
-        "test accuracy": _format_percent(summary["test_accuracy"]),
+        "test accuracy": _format_percent(summary["test_accuracy"]) + _describe_part(summary),
         "search": _format(summary["search_seconds"], "{:.0f} s"),
         "retraining": _format(summary["retrain_seconds"], "{:.0f} s"),
     }
@@ -132,6 +135,12 @@ def describe_device(trainer: Trainer) -> str:
     if device.type == "cuda":
         return f"cuda, {torch.cuda.get_device_name(device)}"
     return f"{device.type}, {torch.get_num_threads()} threads"
+
+
+def _describe_part(summary: Mapping[str, Any]) -> str:
+    """Returns how many images were tested, in words, if a limit has left some of them out."""
+    tested, whole = summary.get("test_images"), summary.get("test_images_in_all")
+    return "" if whole in (None, tested) else f" of {tested:,} of {whole:,} test images"
 
 
 def _format_percent(value: float | None) -> str:

@@ -11,6 +11,8 @@ from filelock import FileLock, Timeout
 from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from darts_lite.data.image_data import ImageData
+from darts_lite.data.image_folders import is_folder
 from darts_lite.search.executors import AUTO, EXECUTORS
 from darts_lite.storage.atomic_files import check_writable, remove_parts, write_whole
 from darts_lite.storage.checkpoints import Checkpoint, flatten
@@ -36,7 +38,7 @@ CHANGEABLE = (
     "run.max_rollbacks",
 )
 """Settings that may change when a run is resumed: they do not affect what it computes."""
-EXECUTOR = "model.init_args.executor"
+EXECUTOR, IMAGE_SIZE = "model.init_args.executor", "data.init_args.image_size"
 
 
 def choose_run(config: Any, format_config: Callable[[], str]) -> RunFolder | None:
@@ -59,7 +61,7 @@ def choose_run(config: Any, format_config: Callable[[], str]) -> RunFolder | Non
     if isinstance(config.seed_everything, bool):
         raise ValueError("a run can be resumed only with a number as seed_everything")
     config.ckpt_path = None
-    take_chosen_executor(found, config)
+    take_choices(found, config)
     check_same_settings(found, format_config())
     return found
 
@@ -120,12 +122,20 @@ def read_settings(folder: RunFolder) -> Mapping[str, Any]:
     return with_public_paths(settings)
 
 
-def take_chosen_executor(folder: RunFolder, config: Any) -> None:
-    """Sets the executor that the resumed run has chosen, if the configuration leaves it open."""
+def take_choices(folder: RunFolder, config: Any) -> None:
+    """Sets what the resumed run has chosen, where the configuration leaves it open."""
     then = dict(flatten(read_settings(folder)))
     chosen = then.get(EXECUTOR, AUTO)
     if chosen in (None, *EXECUTORS) and config.get(EXECUTOR, chosen) in (None, AUTO):
         config[EXECUTOR] = chosen
+    if config.get(IMAGE_SIZE, 0) is None:
+        config[IMAGE_SIZE] = then.get(IMAGE_SIZE)
+
+
+def tell_image_size(config: Any, data: ImageData) -> None:
+    """Sets the side of images in folders, if the configuration leaves it open."""
+    if config.get(IMAGE_SIZE, 0) is None and is_folder(str(data.hparams.get("dataset"))):
+        config[IMAGE_SIZE] = data.image_size
 
 
 def check_same_settings(folder: RunFolder, config: str) -> None:

@@ -220,7 +220,12 @@ class ArchitectureSearch(Search):
         self.hparams["derivation"] = self.derivation.describe()
 
     def on_fit_start(self) -> None:
-        """Captures the steps in CUDA graphs, if that is asked for and possible."""
+        """Reads the costs of the rule, and captures the steps in CUDA graphs if it is asked for."""
+        if self.trainer.is_global_zero:
+            self.derivation = self.derivation.with_costs(self.space)
+        self.trainer.strategy.barrier()  # the other ranks read what the first one has measured
+        self.derivation = self.derivation.with_costs(self.space)
+        self.hparams["derivation"] = self.derivation.describe()
         self.selected = None  # an earlier search may have selected another architecture
         steps: tuple[Step, Step] = self.alphas_gradients, self.weights_gradients
         if self.cuda_graphs:

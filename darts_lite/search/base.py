@@ -16,8 +16,7 @@ from darts_lite.distributed.ranks import average_gradients
 from darts_lite.networks.kinds import SpaceSettings, read_space
 from darts_lite.networks.supernet import Supernet
 from darts_lite.space.protocol import AnyArchitecture
-from darts_lite.storage.checkpoints import describe_data
-from darts_lite.storage.components import class_path
+from darts_lite.storage.checkpoints import complete_checkpoint
 from darts_lite.training.optimizers import check_rates
 
 
@@ -91,8 +90,7 @@ class Search(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the model's and the data's settings, as plain values."""
         own = next(kind for kind in type(self).__mro__ if kind.__module__.startswith("darts_lite."))
-        checkpoint["model"] = {"class_path": class_path(own), "init_args": dict(self.hparams)}
-        checkpoint |= describe_data(self)
+        complete_checkpoint(checkpoint, self, own, self.hparams)
 
 
 def name_algorithm(parts: Iterable[Any], settings: Mapping[str, Any]) -> str:

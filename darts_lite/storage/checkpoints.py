@@ -14,11 +14,12 @@ from textwrap import shorten
 from typing import Any, TypeVar
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningDataModule, LightningModule
 from torch import Tensor
 
 import darts_lite
-from darts_lite.storage.components import with_public_paths
+from darts_lite.storage.components import class_path, with_public_paths
+from darts_lite.storage.places import hide_places, recall_place
 from darts_lite.storage.user_modules import import_own, is_own
 
 PACKAGE = "darts_lite."
@@ -38,6 +39,8 @@ KINDS: Mapping[str, type] = {
 
 GROUPS = ("model", "data")
 """Entries that hold class and arguments of the model and the data."""
+FILES = ("architecture", "latency_table")
+"""Arguments that a configuration may give as paths; a checkpoint holds the files' content."""
 MOST_VALUES = 10_000_000
 """Largest number of values in a checkpoint, where a tensor counts as one."""
 LOADING_ERRORS = (RuntimeError, LookupError, TypeError, AttributeError, OverflowError)
@@ -53,18 +56,33 @@ Restored = TypeVar("Restored", bound=LightningModule)
 def describe_data(module: LightningModule) -> dict[str, Any]:
     """Returns what a checkpoint keeps about a module's training data, as plain values.
 
-    ``data``: class and arguments, from which the data can be built again; ``data_source``: source
-    of the images; ``image_size``: their side in pixels; ``mean``, ``std``: of each channel;
-    ``class_names``, or None; ``figure``: see `darts_lite.data.foreground.measure_foreground`. It is
-    empty for a data module without the method ``describe``.
+    ``data``: class and arguments, from which the data can be built again, without the place of
+    files; ``data_source``: source of the images; ``data_checksum``: by which `recall_place` knows
+    their place on this machine; ``preparation``: what was done to images before the net saw them;
+    ``class_names``, or None. It is empty for a data module without the method ``describe``.
     """
     data: Any = getattr(module.trainer, "datamodule", None)
     if not hasattr(data, "describe"):
         return {}
-    mean, std = (list(values) for values in data.normalization)
-    about = {"data_source": data.data_source, "image_size": data.image_size}
-    about |= {"class_names": data.class_names and list(data.class_names), "figure": data.figure}
-    return {"data": data.describe(), **about, "mean": mean, "std": std}
+    return {
+        "data": hide_places(data.describe()),
+        "data_source": data.data_source,
+        "data_checksum": data.checksum,
+        "preparation": data.preparation.to_dict(),
+        "class_names": data.class_names and list(data.class_names),
+    }
+
+
+def complete_checkpoint(
+    content: dict[str, Any], module: LightningModule, kind: type, settings: Mapping[str, Any]
+) -> None:
+    """Adds class and settings of the module, and `describe_data`, to a checkpoint to be written.
+
+    Lightning's own copy of the data's arguments is removed, since it tells where images lie.
+    """
+    content["model"] = {"class_path": class_path(kind), "init_args": dict(settings)}
+    content |= describe_data(module)
+    content.pop(LightningDataModule.CHECKPOINT_HYPER_PARAMS_KEY, None)
 
 
 @dataclass(frozen=True)
@@ -105,8 +123,10 @@ class Checkpoint:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The module's arguments, as plain values."""
-        return dict(self.content["model"]["init_args"])
+        """The module's arguments, as plain values; ValueError if one names a file to open."""
+        settings = dict(self.content["model"]["init_args"])
+        _refuse_files(self.path, settings)
+        return settings
 
     @property
     def weights(self) -> dict[str, Tensor]:
@@ -116,26 +136,35 @@ class Checkpoint:
     def configuration(self, trusted: Collection[str] = ()) -> dict[str, Any]:
         """Returns the groups ``model`` and ``data`` of the configuration.
 
+        The data lie where this user had them last, whatever the file says.
+
         Raises:
-            ValueError: if a class is neither of this package nor of a `trusted` module itself.
+            ValueError: if a class is neither of this package nor of a `trusted` module itself, or a
+                file is named.
         """
         groups = {name: self.content[name] for name in GROUPS if self.content.get(name)}
-        for class_path, arguments in _classes(groups):
-            module = class_path.rpartition(".")[0]
-            if class_path.startswith(PACKAGE):
-                _check_arguments(self.path, class_path, arguments)
+        for named, arguments in _classes(groups):
+            module = named.rpartition(".")[0]
+            if named.startswith(PACKAGE):
+                _check_arguments(self.path, named, arguments)
             elif module not in trusted:
                 raise ValueError(
-                    f"{self.path} names the class {short(class_path)}, which a checkpoint may not "
+                    f"{self.path} names the class {short(named)}, which a checkpoint may not "
                     f"import; if it is yours, add --run.imports=[{module}]"
                 )
             else:
                 import_own([module])
-                if not is_own(class_path):
+                if not is_own(named):
                     raise ValueError(
-                        f"{self.path} names {short(class_path)}, which that module does not define "
+                        f"{self.path} names {short(named)}, which that module does not define "
                         "as a class"
                     )
+        _refuse_files(self.path, groups["model"])
+        if "data" in groups:
+            data = hide_places(groups["data"])
+            known = recall_place(self.content.get("data_checksum"))
+            data["init_args"] |= {n: known[n] for n in known if n in data["init_args"]}
+            groups["data"] = data
         return groups
 
     def restore(self, module: Restored) -> Restored:
@@ -148,8 +177,15 @@ class Checkpoint:
         return module
 
     def build(self, kind: type[Restored], **changes: Any) -> Restored:
-        """Builds the module that wrote the checkpoint; `changes` replace its arguments."""
-        return self.restore(kind(**{**self.settings, **changes}))
+        """Builds the module that wrote the checkpoint; `changes` replace its arguments.
+
+        Raises ValueError if they, or the weights, do not fit.
+        """
+        try:
+            module = kind(**{**self.settings, **changes})
+        except LOADING_ERRORS as error:  # an argument of another type
+            raise ValueError(explain_misfit(self.path, error)) from error
+        return self.restore(module)
 
 
 def explain_misfit(path: Path, error: Exception) -> str:
@@ -166,6 +202,9 @@ def _check_kinds(path: str | Path, content: Any) -> None:
     known = isinstance(model, Mapping) and isinstance(model.get("init_args"), Mapping)
     if not known or "state_dict" not in content:
         raise ValueError(f"{path} was not written by darts_lite; give a run's .ckpt file")
+    data = content.get("data")
+    if data and not (isinstance(data, Mapping) and isinstance(data.get("init_args"), Mapping)):
+        raise ValueError(f"{path}: data is {short(data)}; {CHANGED}")
     for name, kind in KINDS.items():
         if content.get(name) is not None and not isinstance(content[name], kind):
             raise ValueError(f"{path}: {name} is a {type(content[name]).__name__}; {CHANGED}")
@@ -187,6 +226,21 @@ def flatten(value: object, name: str = "") -> Iterator[tuple[str, Any]]:
             yield from flatten(entry, f"{name}[{index}]")
     else:
         yield name, value
+
+
+def _refuse_files(path: Path, value: object) -> None:
+    """Raises a ValueError if one of the arguments `FILES` inside is not the content of its file."""
+    if isinstance(value, Mapping):
+        for name, entry in value.items():
+            if name in FILES and not isinstance(entry, Mapping | None):
+                raise ValueError(
+                    f"{path}: {name} is {short(entry)}, and a checkpoint may not name what is to "
+                    f"be opened; {CHANGED}"
+                )
+            _refuse_files(path, entry)
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            _refuse_files(path, entry)
 
 
 def _check_sums(path: str | Path) -> None:

@@ -87,7 +87,8 @@ def test_a_bad_file_in_a_folder_is_left_out(
     main(words)
     said = capsys.readouterr()
     assert "good.png" in said.out and said.out.count("\n") == 2
-    bad, empty = said.err.splitlines()
+    bad, empty, prepared = said.err.splitlines()
+    assert prepared.startswith("Images were brought to 28 x 28 pixels, grey, figures cut out")
     assert bad.startswith("Warning: ") and "bad.png" in bad and "shows nothing" in empty
 
 

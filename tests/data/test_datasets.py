@@ -25,7 +25,6 @@ from darts_lite.data.datasets import (
     EmbeddedDataWarning,
     find_root,
     load,
-    stratified_order,
 )
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = DATASETS["MNIST"].files
@@ -310,18 +309,3 @@ def test_a_silent_network_leads_to_the_embedded_digits(
     with pytest.warns(EmbeddedDataWarning):
         loaded = load("MNIST", tmp_path, download_seconds=0.5)
     assert len(loaded.train_labels) == 4000 and silent.connections
-
-
-# --- order
-
-
-def test_every_slice_of_the_stratified_order_has_the_proportions_of_the_whole() -> None:
-    labels = torch.tensor([0] * 500 + [1] * 300 + [2] * 200)
-    order = stratified_order(labels, seed=0)
-    assert torch.equal(order.sort().values, torch.arange(1000))
-    for start, stop in ((0, 100), (100, 350), (333, 777)):
-        counts = labels[order[start:stop]].bincount(minlength=3)
-        expected = (stop - start) * torch.tensor([0.5, 0.3, 0.2])
-        assert (counts - expected).abs().max() <= 1.5
-    assert torch.equal(order, stratified_order(labels, seed=0))
-    assert not torch.equal(order, stratified_order(labels, seed=1))

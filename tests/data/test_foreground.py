@@ -10,8 +10,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from darts_lite.data.foreground import ImageStyle, measure_foreground, prepare_image
+from darts_lite.data.foreground import measure_foreground
 from darts_lite.data.image_data import ImageData
+from darts_lite.data.preparation import Preparation
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -23,7 +24,7 @@ def test_a_net_sees_nearly_the_digit_that_was_drawn(
     for number, pixels in enumerate(digits.test_pixels(12)):
         path = tmp_path / f"{number}.{ENDINGS.get(mode, 'png')}"
         picture(pixels[0].mul(255).to(torch.uint8), mode, random).save(path)
-        seen, doubt = prepare_image(path, ImageStyle(1, 28, digits.figure))
+        seen, doubt = digits.preparation.read(path)
         assert doubt is None
         assert seen.shape == (1, 28, 28) and 0 <= seen.min() <= seen.max() <= 1
         near = avg_pool2d(torch.stack([seen, pixels]), 3, stride=1)  # strokes may lie a pixel off
@@ -34,7 +35,7 @@ def test_an_image_of_the_right_kind_is_left_as_it_is(tmp_path: Path) -> None:
     for channels, shape in ((1, (28, 28)), (3, (28, 28, 3))):
         pixels = torch.randint(256, shape, generator=torch.manual_seed(0), dtype=torch.uint8)
         Image.fromarray(pixels.numpy()).save(tmp_path / "noise.png")
-        seen, doubt = prepare_image(tmp_path / "noise.png", ImageStyle(channels, 28, None))
+        seen, doubt = Preparation(channels, 28).read(tmp_path / "noise.png")
         assert doubt is None
         planes = pixels.unsqueeze(0) if channels == 1 else pixels.permute(2, 0, 1)
         torch.testing.assert_close(seen, planes.float() / 255)
@@ -42,14 +43,14 @@ def test_an_image_of_the_right_kind_is_left_as_it_is(tmp_path: Path) -> None:
 
 def test_digits_take_twenty_of_28_pixels(digits: ImageData) -> None:
     digits.setup("fit")
-    assert digits.figure == pytest.approx(20 / 28, abs=0.04)
+    assert digits.preparation.figure == pytest.approx(20 / 28, abs=0.04)
     assert measure_foreground(torch.full((3, 1, 8, 8), 255, dtype=torch.uint8)) is None
     assert measure_foreground(torch.zeros(3, 3, 8, 8, dtype=torch.uint8)) is None
 
 
 def test_an_empty_sheet_is_black(tmp_path: Path) -> None:
     Image.new("RGB", (50, 40), (200, 180, 10)).save(tmp_path / "empty.png")
-    seen, doubt = prepare_image(tmp_path / "empty.png", ImageStyle(1, 28, 0.7))
+    seen, doubt = Preparation(1, 28, figure=0.7).read(tmp_path / "empty.png")
     assert not seen.any() and doubt == "shows nothing"
 
 
@@ -57,7 +58,7 @@ def test_a_dark_digit_of_the_right_kind_stays_dark(tmp_path: Path) -> None:
     image = Image.new("L", (28, 28))
     image.paste(100, (10, 6, 16, 22))
     image.save(tmp_path / "dark.png")
-    pixels = prepare_image(tmp_path / "dark.png", ImageStyle(1, 28, 0.7)).pixels
+    pixels = Preparation(1, 28, figure=0.7).read(tmp_path / "dark.png").pixels
     assert pixels.max() == pytest.approx(100 / 255)
 
 
@@ -65,7 +66,7 @@ def test_a_huge_sheet_is_seen_whole(tmp_path: Path) -> None:
     sheet = Image.new("L", (9000, 9000), 255)
     sheet.paste(0, (3000, 2000, 5000, 7000))
     sheet.save(tmp_path / "sheet.png")
-    seen, doubt = prepare_image(tmp_path / "sheet.png", ImageStyle(1, 28, 20 / 28))
+    seen, doubt = Preparation(1, 28, figure=20 / 28).read(tmp_path / "sheet.png")
     rows = (seen[0] > 0.5).any(dim=1).nonzero()
     assert int(rows[-1] - rows[0]) + 1 == pytest.approx(20, abs=1) and doubt is None
 
@@ -86,17 +87,18 @@ def test_a_page_may_be_lit_from_one_side(darker: float, digits: ImageData, tmp_p
     digits.setup("test")
     for pixels in digits.test_pixels(12):
         path = page(pixels, tmp_path, darker)
-        seen, doubt = prepare_image(path, ImageStyle(1, 28, digits.figure))
+        seen, doubt = digits.preparation.read(path)
         near = avg_pool2d(torch.stack([seen, pixels]), 3, stride=1)
         assert torch.corrcoef(near.flatten(1))[0, 1] > 0.7 and doubt is None
 
 
 def test_what_may_mean_nothing_is_told(digits: ImageData, tmp_path: Path) -> None:
     digits.setup("test")
-    style = ImageStyle(1, 28, digits.figure)
     framed = page(digits.test_pixels(1)[0], tmp_path, frame=3)
-    assert str(prepare_image(framed, style).doubt).startswith("shows more figure than background")
+    assert str(digits.preparation.read(framed).doubt).startswith(
+        "shows more figure than background"
+    )
     noise = torch.randint(256, (60, 60), generator=torch.manual_seed(0), dtype=torch.uint8)
     Image.fromarray(noise.numpy()).save(tmp_path / "noise.png")
-    seen = prepare_image(tmp_path / "noise.png", style)
+    seen = digits.preparation.read(tmp_path / "noise.png")
     assert seen.doubt == "has no background of one colour"

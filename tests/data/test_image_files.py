@@ -9,7 +9,13 @@ import torch
 from PIL import Image
 from run_helpers import one_line
 
-from darts_lite.data.image_files import list_files, read_pixels
+from darts_lite.data.image_files import (
+    GreyRange,
+    list_endings,
+    list_files,
+    measure_range,
+    read_image,
+)
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
@@ -17,17 +23,21 @@ def test_deep_values_count_in_the_bits_that_they_need(bits: int, tmp_path: Path)
     ramp = np.linspace(0, 2**bits - 1, 32).astype("uint16")
     Image.fromarray(np.tile(ramp, (32, 1))).save(tmp_path / "ramp.png")
     shares = torch.linspace(0, 1, 32).expand(3, 32, 32)
-    torch.testing.assert_close(read_pixels(tmp_path / "ramp.png"), shares, atol=0.005, rtol=0)
+    found = read_image(tmp_path / "ramp.png", measure_range([tmp_path / "ramp.png"]))
+    torch.testing.assert_close(found.pixels, shares, atol=0.005, rtol=0)
 
 
 def test_numbers_of_any_range_and_none(tmp_path: Path) -> None:
     values = np.array([[-3.0, 0.0], [1.0, 5.0]], dtype="float32")
     Image.fromarray(values).save(tmp_path / "range.tif")
-    found = read_pixels(tmp_path / "range.tif")[0]
-    torch.testing.assert_close(found, torch.tensor([[0.0, 3 / 255], [4 / 255, 8 / 255]]))
+    path = tmp_path / "range.tif"
+    assert measure_range([path]) == GreyRange(-3.0, 255.0)
+    found, exceeds = read_image(path, GreyRange(-3.0, 5.0))
+    torch.testing.assert_close(found[0], torch.tensor([[0.0, 3 / 8], [4 / 8, 1.0]]))
+    assert not exceeds and read_image(path, GreyRange()).exceeds
     Image.fromarray(values * np.float32("nan")).save(tmp_path / "nan.tif")
     with pytest.raises(ValueError) as caught:
-        read_pixels(tmp_path / "nan.tif")
+        read_image(tmp_path / "nan.tif", GreyRange())
     one_line(caught, "nan.tif", "NaN or infinite")
 
 
@@ -36,13 +46,13 @@ def test_what_is_transparent_is_white_unless_all_is_white(tmp_path: Path) -> Non
         image = Image.new("LA", (8, 8), (ink, 0))
         image.paste((ink, 255), (2, 2, 6, 6))
         image.save(tmp_path / "clear.png")
-        found = read_pixels(tmp_path / "clear.png")
+        found = read_image(tmp_path / "clear.png", GreyRange()).pixels
         assert found[0, 0, 0] == paper and found[0, 4, 4] == ink / 255
 
 
 def test_a_thin_strip_takes_little_memory(tmp_path: Path) -> None:
     Image.new("RGB", (30_000, 2), (200, 10, 10)).save(tmp_path / "strip.png")
-    assert max(read_pixels(tmp_path / "strip.png").shape) <= 2048
+    assert max(read_image(tmp_path / "strip.png", GreyRange()).pixels.shape) <= 2048
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
@@ -59,7 +69,7 @@ def test_damaged_files_of_any_format_are_named(tmp_path: Path) -> None:
                 whole[:start] + dice.randbytes(4) + whole[start + 4 : -dice.randrange(9)]
             )
             try:
-                read_pixels(path)
+                read_image(path, GreyRange())
             except ValueError as error:
                 assert str(path) in str(error) and "\n" not in str(error)
 
@@ -78,3 +88,12 @@ def test_files_and_folders(tmp_path: Path) -> None:
     (tmp_path / "sub" / "lost.png").symlink_to(tmp_path / "nowhere.png")
     with pytest.warns(UserWarning, match="1 of the files in .* are left out, .*lost.png for"):
         assert [*list_files([tmp_path / "sub"])] == [tmp_path / "sub" / "c.jpg"]
+
+
+def test_no_other_program_is_started(tmp_path: Path) -> None:
+    path = tmp_path / "holiday.jpg"
+    path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n")
+    with pytest.raises(ValueError) as caught:
+        read_image(path, GreyRange())
+    one_line(caught, "holiday.jpg is not a readable image")
+    assert not {".eps", ".ps", ".mpg", ".wmf", ".pdf"} & list_endings()

@@ -1,13 +1,20 @@
 """Folders of real digits as PNG files."""
 
+import json
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from PIL import Image
-from run_helpers import some_digits
+from run_helpers import one_line, some_digits
 
 from darts_lite.cli.lightning_cli import main
+from darts_lite.data.datasets import Source
 from darts_lite.data.image_data import ImageData
 from darts_lite.data.image_folders import LARGEST_IMAGE, find_source, is_folder, scan_folder
 
@@ -55,11 +62,13 @@ def test_without_a_test_folder_a_part_is_kept_for_it(tmp_path: Path) -> None:
 
 def test_other_sizes_and_colours(tmp_path: Path) -> None:
     write_images(tmp_path / "colour", 0, 60, mode="RGB", size=(40, 30))
-    source = scan_folder(tmp_path / "colour")
+    with pytest.warns(UserWarning, match="50 of 50 training images in .* are not square"):
+        source = scan_folder(tmp_path / "colour")
     assert source[:3] == (3, 30, 10)
     assert source.load(tmp_path, 1.0).train_images.shape == (50, 3, 30, 30)
-    write_images(tmp_path / "large", 0, 60, size=(100, 200))
-    assert scan_folder(tmp_path / "large").size == 64
+    write_images(tmp_path / "large", 0, 60, size=(100, 100))
+    with pytest.warns(UserWarning, match="up to 100 pixels .* to 64; set data.image_size to 100"):
+        assert scan_folder(tmp_path / "large").size == 64
     assert scan_folder(tmp_path / "large", 20).size == 20
 
 
@@ -68,7 +77,7 @@ def test_normalization_is_measured(tmp_path: Path) -> None:
     data = ImageData(dataset=str(tmp_path))
     data.setup("fit")
     images = data._images.train_images.double() / 255
-    mean, std = data.normalization
+    mean, std = data.preparation.mean, data.preparation.std
     assert mean == pytest.approx(images.mean(dim=(0, 2, 3)).tolist(), rel=1e-6)
     assert std == pytest.approx(images.std(dim=(0, 2, 3), correction=0).tolist(), rel=1e-6)
     shown = data.prepare(data._images.train_images)
@@ -80,7 +89,7 @@ def test_what_is_no_folder_of_images_is_one_line(kind: str, tmp_path: Path) -> N
     folder, size, name = tmp_path / "images", None, None
     folder.mkdir()
     if kind in ("text", "size"):
-        write_images(folder, 0, 20)
+        write_images(folder, 0, 120)
     if kind == "file":
         (folder / "a.png").write_bytes(b"no class")
     if kind == "text":
@@ -162,11 +171,17 @@ def test_a_run_on_ones_own_images_from_anywhere(
     short = ["--data.search_batches_per_epoch=2", "--trainer.max_epochs=1"]
     short += ["--retraining.max_epochs=1", "--run.folder=logs", "--data.least_batches_per_epoch=1"]
     main(["fit", "--config", str(configs / "mnist.yaml"), "--data.dataset=images", *short])
-    net = tmp_path / "logs" / "mnist" / "version_0" / "net.ckpt"
+    run = tmp_path / "logs" / "mnist" / "version_0"
+    assert "Images:    24 x 24 pixels, colour\n" in capsys.readouterr().out
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["preparation"]["size"] == 24 and summary["dataset"] == "images"
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["data"]["init_args"]["image_size"] == 24
+    net = run / "net.ckpt"
     monkeypatch.chdir(tmp_path.parent)
     capsys.readouterr()
     main(["test", "--ckpt_path", str(net)])
-    assert f"images in {tmp_path / 'images'}" in capsys.readouterr().out
+    assert f"Data: {tmp_path / 'images'}, images in images\n" in capsys.readouterr().out
 
 
 def test_a_name_stands_for_a_data_set() -> None:
@@ -179,7 +194,7 @@ def test_a_folder_stands_for_its_images(tmp_path: Path) -> None:
     for name in ("cats", "dogs"):
         (tmp_path / name).mkdir()
         for number in range(6):
-            Image.new("RGB", (30, 20), (40 * number, 0, 0)).save(tmp_path / name / f"{number}.png")
+            Image.new("RGB", (30, 30), (40 * number, 0, 0)).save(tmp_path / name / f"{number}.png")
     source = find_source(str(tmp_path), 24)
     assert source[:3] == (3, 24, 2) and source.class_names == ("cats", "dogs")
     assert is_folder(str(tmp_path))
@@ -195,3 +210,95 @@ def test_a_name_is_taken_before_a_folder(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_size_that_does_not_fit_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match="image_size"):
         find_source("MNIST", size)
+
+
+def write_classes(folder: Path, **counts: int) -> None:
+    """So many real digits in the folder of each class."""
+    images = iter(some_digits()[0])
+    for name, count in counts.items():
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            Image.fromarray(next(images).numpy()).save(folder / name / f"{number}.png")
+
+
+def test_a_class_of_one_image_is_trained_on_and_told(tmp_path: Path) -> None:
+    write_classes(tmp_path, a=60, b=60, rare=1)
+    with pytest.warns(UserWarning, match="has no test image of rare; their accuracy stays unkn"):
+        data = ImageData(dataset=str(tmp_path))
+    data.setup("fit")
+    trained = torch.cat([data.splits["weights"], data.splits["alphas"]])
+    assert 2 in data._images.train_labels[trained]
+
+
+def test_classes_of_one_image_each_are_too_few(tmp_path: Path) -> None:
+    write_classes(tmp_path, **{f"class{number}": 1 for number in range(12)})
+    with pytest.raises(ValueError, match="has too few images for a test; add images to each class"):
+        ImageData(dataset=str(tmp_path))
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    write_classes(tmp_path, bus=12, train=12)
+    source = scan_folder(tmp_path)
+    assert source.class_names == ("bus", "train")
+
+
+def test_an_image_beside_the_classes_is_told(tmp_path: Path) -> None:
+    write_classes(tmp_path, a=12, b=12)
+    Image.new("L", (28, 28)).save(tmp_path / "loose.png")
+    (tmp_path / "licence.txt").write_text("no image")
+    with pytest.warns(UserWarning, match="1 images lie in .* itself, loose.png for one, and are l"):
+        scan_folder(tmp_path)
+
+
+def test_a_name_that_is_no_text_is_refused_at_the_start(tmp_path: Path) -> None:
+    write_classes(tmp_path, a=12, b=12)
+    os.mkdir(os.fsencode(tmp_path) + b"/caf\xe9")
+    with pytest.raises(ValueError) as caught:
+        ImageData(dataset=str(tmp_path))
+    one_line(caught, "udce9' has a name that cannot be printed; rename this folder")
+    str(caught.value).encode()
+
+
+class Many(ImageData):
+    """Images of too many classes."""
+
+    def source(self, dataset: str, image_size: int | None) -> Source:
+        return find_source("MNIST")._replace(classes=10_000)
+
+
+def test_thousands_of_classes_are_refused_at_the_start() -> None:
+    with pytest.raises(ValueError, match="images are of 10000 classes; it must be 2 to 1000"):
+        Many()
+
+
+AS_NOBODY = """
+import os, sys, warnings
+from PIL import Image
+from darts_lite.data.datasets import Source
+from darts_lite.data.image_data import ImageData
+from darts_lite.data.image_files import list_files, read_image, GreyRange
+Image.init()
+if os.geteuid() == 0:
+    os.setuid(65534)  # root may read everything
+files = [*list_files([sys.argv[1] + "/a"])]
+print(len(files), files[0])
+try:
+    ImageData(dataset=sys.argv[1])
+except ValueError as error:
+    print(error)
+"""
+
+
+def test_a_subfolder_without_permission_is_as_a_file_that_cannot_be_read() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_classes(folder, a=12, b=12)
+        (folder / "a" / "0.png").rename(folder / "a" / "10.png.png")
+        (folder / "a" / "00").mkdir()
+        folder.chmod(0o755)
+        (folder / "a" / "00").chmod(0)
+        out = subprocess.check_output([sys.executable, "-c", AS_NOBODY, name], text=True)
+        (folder / "a" / "00").chmod(0o755)
+    first, second = out.splitlines()
+    assert first == f"13 {folder / 'a' / '00'}"
+    assert second.startswith(f"{folder / 'a' / '00'} is not a readable image")

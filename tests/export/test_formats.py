@@ -1,5 +1,6 @@
 """Files for other programs, each asked in its own runtime."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,8 @@ def test_a_file_that_answers_otherwise_is_not_kept(finished: Finished, tmp_path:
     net, about = load_answer(finished.directory / "net.ckpt")
     pixels = read_test_pixels(about, 20)
     path = tmp_path / "net.safetensors"
-    wrong = {**about, "mean": [0.5]}  # what the file tells, and not what the net does
+    other = replace(about["preparation"], mean=(0.5,))
+    wrong = {**about, "preparation": other}  # what the file tells, and not what the net does
     path.write_text("the one before")
     with pytest.raises(ValueError, match=r"does not answer as the net does, and was not kept"):
         export("safetensors", net, wrong, pixels, path)

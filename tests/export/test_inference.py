@@ -21,14 +21,15 @@ def test_it_answers_pixels_as_the_net_answers_normalised_images(
 ) -> None:
     path = finished.directory / "net.ckpt"
     answer, about = load_answer(path)
-    assert (about["image_size"], about["mean"], about["std"]) == (28, [0.1307], [0.3081])
+    seen = about["preparation"]
+    assert (seen.size, seen.mean, seen.std) == (28, (0.1307,), (0.3081,))
     digits.setup("test")
     pixels = digits.test_pixels(50)
     net = Retraining.load_from_checkpoint(path, weights_only=True).eval().net
     normal = digits.normalize(pixels)
     with torch.no_grad():
         torch.testing.assert_close(answer(pixels), net(normal).softmax(dim=1))
-        shifted = Answer(net, about["mean"], about["std"], test_shifts=1).eval()
+        shifted = Answer(net, seen.mean, seen.std, test_shifts=1).eval()
         torch.testing.assert_close(shifted(pixels), average_over_shifts(net, normal, 1).exp())
 
 
@@ -39,7 +40,7 @@ def test_it_needs_a_retrained_net_that_tells_its_normalisation(
         load_answer(finished.directory / "checkpoints" / "last.ckpt")
     one_line(caught, "checkpoint of a search", "net.ckpt")
     content = torch.load(finished.directory / "net.ckpt", weights_only=True)
-    del content["mean"]
+    del content["preparation"]
     torch.save(content, tmp_path / "old.ckpt")
     with pytest.raises(ValueError) as caught:
         load_answer(tmp_path / "old.ckpt")
@@ -55,7 +56,7 @@ def test_a_nets_architecture_is_never_looked_up(
     torch.save(content, tmp_path / "net.ckpt")
     with pytest.raises(ValueError) as caught:
         Net.from_run(tmp_path)
-    one_line(caught, "expected the content of an architecture")
+    one_line(caught, "architecture is", "may not name what is to be opened")
 
 
 def test_a_net_comes_back_from_its_run(finished: Finished, digits: ImageData) -> None:
@@ -105,15 +106,8 @@ def test_what_no_net_comes_back_from(finished: Finished, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("image_size", '"""\nimport pathlib\n"""'),
-        ("image_size", 0),
-        ("image_size", 28.0),
-        ("mean", ["0.1"]),
-        ("mean", 0.1),
-        ("std", [0.0]),
-        ("std", [float("nan")]),
         ("class_names", "0123456789"),
-        ("figure", "large"),
+        ("preparation", 28),
         ("data_source", 1),
         ("data", {"class_path": "darts_lite.ImageData"}),
     ],
@@ -127,3 +121,31 @@ def test_what_a_checkpoint_tells_of_its_data_is_checked(
     with pytest.raises(ValueError) as caught:
         load_answer(tmp_path / "changed.ckpt")
     one_line(caught, f"changed.ckpt: {name} is ", "intact .ckpt")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("size", '"""\nimport pathlib\n"""'),
+        ("size", 0),
+        ("size", 28.0),
+        ("mean", ["0.1"]),
+        ("mean", 0.1),
+        ("mean", [0.1, 0.2]),
+        ("std", [0.0]),
+        ("std", [float("nan")]),
+        ("figure", "large"),
+        ("white", -1.0),
+        ("channels", True),
+    ],
+)
+def test_a_preparation_is_checked(
+    name: str, value: object, finished: Finished, tmp_path: Path
+) -> None:
+    content = torch.load(finished.directory / "net.ckpt", weights_only=True)
+    assert name in content["preparation"]
+    content["preparation"][name] = value
+    torch.save(content, tmp_path / "changed.ckpt")
+    with pytest.raises(ValueError) as caught:
+        load_answer(tmp_path / "changed.ckpt")
+    one_line(caught, "changed.ckpt: ", name, "of its images", "intact .ckpt")

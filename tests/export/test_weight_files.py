@@ -61,7 +61,7 @@ def test_a_retrained_net_computes_the_same_to_the_last_digit(
         said = {name: json.loads(value) for name, value in file.metadata().items()}
     assert said == about
     assert said["architecture"] == model.architecture.to_dict()
-    assert (said["mean"], said["std"], said["image_size"]) == ([0.1307], [0.3081], 28)
+    assert said["preparation"] == data.preparation.to_dict()
     assert said["data"]["init_args"]["dataset"] == "MNIST"
 
 

@@ -21,7 +21,7 @@ from darts_lite.runs.resume import (
     find_unfinished_run,
     forget_events,
     read_newest_checkpoint,
-    take_chosen_executor,
+    take_choices,
 )
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import RunRecord
@@ -61,7 +61,7 @@ def test_what_a_run_chose_is_taken_when_it_goes_on(
     folder.config.write_text(json.dumps(settings))
     config = Namespace()
     config["model.init_args.executor"] = now
-    take_chosen_executor(folder, config)
+    take_choices(folder, config)
     assert config["model.init_args.executor"] == taken
 
 

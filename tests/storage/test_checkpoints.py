@@ -14,7 +14,7 @@ from darts_lite.storage.checkpoints import Checkpoint
 GOOD: dict[str, Any] = {
     "model": {
         "class_path": "darts_lite.Retraining",
-        "init_args": {"architecture": "DARTS_V2", "max_epochs": 3},
+        "init_args": {"architecture": {"cells": {}}, "max_epochs": 3},
     },
     "data": {"class_path": "darts_lite.ImageData", "init_args": {"dataset": "MNIST"}},
     "state_dict": {},

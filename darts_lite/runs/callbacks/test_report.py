@@ -16,6 +16,8 @@ from darts_lite.runs.callbacks.architecture_board import tensorboard
 
 WORST = 100
 """Number of images with the largest losses that are kept."""
+MOST_SHOWN = 100
+"""Largest number of classes whose confusions are kept: their number is that of classes squared."""
 BATCHES = (1, 256)
 """Batch sizes of which latencies are measured, as far as the test has batches of that size."""
 
@@ -63,15 +65,21 @@ class TestReport(Callback):
         counts = self._confusion.compute().cpu()  # (classes, predictions)
         calibration = float(self._calibration.compute())
         pl_module.log("test/calibration_error", calibration, sync_dist=True)
-        shares = counts.diagonal() / counts.sum(dim=1).clamp_min(1)
+        asked = counts.sum(dim=1).tolist()  # images of each class
+        right = counts.diagonal().tolist()
         self.results = {
-            "class_accuracies": [round(share, 4) for share in shares.tolist()],
+            "test_images": sum(asked),
+            "class_accuracies": [
+                round(hits / count, 4) if count else None
+                for hits, count in zip(right, asked, strict=True)
+            ],
             "calibration_error": round(calibration, 5),
-            "confusion": counts.tolist(),
+            "confusion": counts.tolist() if len(counts) <= MOST_SHOWN else None,
             **self._measure_latencies(pl_module),
         }
         if (writer := tensorboard(trainer)) is not None:
-            writer.add_figure("test/confusion", draw_confusion(counts, self._names))
+            if len(counts) <= MOST_SHOWN:
+                writer.add_figure("test/confusion", draw_confusion(counts, self._names))
             writer.add_figure("test/worst", self.draw())
 
     def draw(self) -> Any:

@@ -23,6 +23,17 @@ def model() -> Retraining:
     return Retraining(SMALL.first_architecture())
 
 
+def test_a_part_of_the_test_set_is_told_as_one(model: Retraining, digits: ImageData) -> None:
+    report = Report()
+    digits.hparams["evaluation_batch_size"] = 4  # 0, 1, 2, 3
+    quiet_trainer(callbacks=[report], limit_test_batches=1).test(
+        model, datamodule=digits, verbose=False
+    )
+    assert report.results["test_images"] == 4 and digits.split_sizes["test"] == 1000
+    told = report.results["class_accuracies"]
+    assert None not in told[:4] and told[4:] == [None] * 6
+
+
 def test_what_is_told_is_what_the_logits_say(model: Retraining, digits: ImageData) -> None:
     report = Report()
     digits.hparams["evaluation_batch_size"] = 300  # the last batch is smaller

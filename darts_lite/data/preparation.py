@@ -1,0 +1,193 @@
+"""The one way for an image file to become what a net sees; it travels with the net."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from reprlib import repr as short
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from darts_lite.data.foreground import DIGITS, cut_out_figure
+from darts_lite.data.image_files import GreyRange, crop_middle, read_image
+
+LARGEST_IMAGE = 1024  # largest side of an image, in pixels
+
+
+class PreparedImage(NamedTuple):
+    """An image as a net's input before normalisation."""
+
+    pixels: Tensor  # (channels, size, size) in 0..1
+    doubt: str | None = None  # why the net's answer may mean nothing
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Describes what is done to images before a net sees them, alike in training and afterwards.
+
+    The middle is cut out of an image that is not square.
+
+    Args:
+        channels: Number of channels, 1 or 3 if images are files.
+        size: Height and width in pixels.
+        greys: Range of grey values of more than eight bits. Where it is that of eight bits, pixels
+            are rounded to 255 steps, as a data set in memory holds them.
+        figure: Share of a side, in 0..1, to which what is drawn on a plain background is brought,
+            light on black and centred; None leaves images as they are.
+        mean, std: Of each channel, of pixels in 0..1; empty until they are measured.
+    """
+
+    channels: int
+    size: int
+    greys: GreyRange = GreyRange()
+    figure: float | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    def read(self, path: Path) -> PreparedImage:
+        """Reads an image file as a net's input before normalisation.
+
+        Raises ValueError if the file cannot be read.
+        """
+        pixels, exceeds = read_image(path, self.greys)
+        doubt = "has values outside of those of the net's images" if exceeds else None
+        if self.figure is None:
+            seen = crop_middle(pixels, self.channels, self.size)
+        else:
+            seen, unclear = cut_out_figure(pixels, self.size, self.figure)
+            doubt = unclear or doubt
+        return PreparedImage(round_pixels(seen) if self.greys.white is None else seen, doubt)
+
+    def check_files(self) -> None:
+        """Raises ValueError if no image file has as many channels."""
+        if self.channels not in (1, 3):
+            raise ValueError(f"this net needs {self.channels} channels, an image file has 1 or 3")
+
+    def describe(self) -> str:
+        """Returns in words what images are brought to."""
+        kind = {1: "grey", 3: "colour"}.get(self.channels, f"{self.channels} channels")
+        said = f"{self.size} x {self.size} pixels, {kind}"
+        if self.greys.white is not None:
+            said += f", values {self.greys.black:.9g} to {self.greys.white:.9g}"
+        if self.figure is not None:
+            said += ", figures cut out, centred and made light on black"
+        return said
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain values, as files keep them."""
+        return {
+            "channels": self.channels,
+            "size": self.size,
+            "crop": "middle",
+            "black": self.greys.black,
+            "white": self.greys.white,
+            "figure": self.figure,
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Any) -> "Preparation":
+        """Builds it from what `to_dict` returned; raises ValueError if a value is out of range."""
+        if not isinstance(values, Mapping):
+            raise ValueError(f"preparation is {short(values)}, not a mapping")
+        for name, (check, allowed) in CHECKS.items():
+            if not check(values.get(name)):
+                raise ValueError(
+                    f"{name} of its images is {short(values.get(name))}; it must be {allowed}"
+                )
+        black, white = values["black"], values["white"]
+        if white is not None and not black < white:
+            raise ValueError(f"black of its images is {black} and white {white}; white is more")
+        if not len(values["mean"]) == len(values["std"]) == values["channels"]:
+            raise ValueError("mean and std of its images must have a value for each channel")
+        return cls(
+            values["channels"],
+            values["size"],
+            GreyRange(black, white),
+            values["figure"],
+            tuple(values["mean"]),
+            tuple(values["std"]),
+        )
+
+
+def read_preparation(content: Mapping[str, Any]) -> Preparation | None:
+    """Returns the preparation that a checkpoint or a file of weights holds; None if it has none.
+
+    Earlier versions kept its parts one by one, and cut figures out whatever the data set was; only
+    for digits it is what their nets were trained on.
+
+    Raises:
+        ValueError: if it was changed.
+    """
+    if "preparation" in content:
+        return Preparation.from_dict(content["preparation"])
+    old = {name: content.get(name) for name in ("image_size", "mean", "std")}
+    if None in old.values():
+        return None
+    data = content.get("data")
+    arguments = data.get("init_args") if isinstance(data, Mapping) else None
+    dataset = arguments.get("dataset") if isinstance(arguments, Mapping) else None
+    values = {
+        "channels": len(old["mean"]) if isinstance(old["mean"], list) else None,
+        "size": old["image_size"],
+        "black": 0.0,
+        "white": None,
+        "figure": content.get("figure") if dataset in DIGITS else None,
+        "mean": old["mean"],
+        "std": old["std"],
+    }
+    return Preparation.from_dict(values)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _are_numbers(value: object, above: float = -math.inf) -> bool:
+    return isinstance(value, list) and all(_is_number(each) and each > above for each in value)
+
+
+CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "channels": (lambda value: type(value) is int and value >= 1, "an integer of at least 1"),
+    "size": (
+        lambda value: type(value) is int and 1 <= value <= LARGEST_IMAGE,
+        f"an integer of 1 to {LARGEST_IMAGE}",
+    ),
+    "black": (_is_number, "a number"),
+    "white": (lambda value: value is None or _is_number(value), "a number, or null"),
+    "figure": (
+        lambda value: value is None or _is_number(value) and 0 <= value <= 1,
+        "a number of 0 to 1, or null",
+    ),
+    "mean": (_are_numbers, "a list of numbers"),
+    "std": (lambda value: _are_numbers(value, 0.0), "a list of numbers above 0"),
+}
+"""Values that describe a preparation -> their checks, and what is allowed in words."""
+
+
+def round_pixels(pixels: Tensor) -> Tensor:
+    """Rounds values in 0..1 to those that eight bits hold."""
+    return pixels.mul(255).round().div(255)
+
+
+def scale_pixels(images: Tensor) -> Tensor:
+    """Returns images in memory, uint8 or float32, as float32 in 0..1."""
+    return images.float().div(255) if images.dtype == torch.uint8 else images
+
+
+def measure_channels(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Returns mean and deviation in 0..1 of each channel of images ``(N, C, H, W)``."""
+    if images.dtype != torch.uint8:
+        variance, centre = torch.var_mean(images.double(), dim=(0, 2, 3), correction=0)  # (C,)
+        return tuple(centre.tolist()), tuple(variance.clamp_min(1e-12).sqrt().tolist())
+    # Sums over the histogram of the 256 values, which need no float copy of the images.
+    planes = images.unbind(1)
+    counts = torch.stack([plane.flatten().bincount(minlength=256) for plane in planes])  # (C, 256)
+    shares = counts.double() / counts.sum(dim=1, keepdim=True)  # (C, 256)
+    values = torch.arange(256, dtype=torch.float64, device=images.device) / 255
+    mean = shares @ values  # (C,)
+    std = (shares @ values.square() - mean.square()).clamp_min(1e-12).sqrt()
+    return tuple(mean.tolist()), tuple(std.tolist())
