@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 import torch
-from run_helpers import SMALL
+from run_helpers import SMALL, quiet_trainer
 
+from darts_lite.cli.derive import derive_architecture
+from darts_lite.data.image_data import ImageData
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.derivation.costs import load_or_measure_costs, measure_costs
+from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.space.cells.search_space import SearchSpace
 from darts_lite.space.cost_tables import CostTable, Images
+from darts_lite.storage.checkpoints import Checkpoint
 
 DATA = Images(1, 10, 28)
 
@@ -91,3 +95,17 @@ def test_budgets_that_cannot_be_kept() -> None:
         WithinBudget(latency=1.0)
     with pytest.raises(ValueError, match="two limits at most"):
         WithinBudget(1, 1, 1.0, "table.json")
+
+
+def test_a_search_keeps_its_table_and_not_where_it_lies(digits: ImageData, tmp_path: Path) -> None:
+    table = tmp_path / "latency.json"
+    search = ArchitectureSearch(SMALL, derivation=WithinBudget(None, None, 1e6, str(table)))
+    run = quiet_trainer(max_epochs=1, limit_train_batches=2, limit_val_batches=0)
+    run.fit(search, datamodule=digits)
+    run.save_checkpoint(tmp_path / "last.ckpt")
+    kept = torch.load(tmp_path / "last.ckpt", weights_only=True)["model"]["init_args"]["derivation"]
+    assert kept["init_args"]["latency_table"] == json.loads(table.read_text())
+    found = derive_architecture(Checkpoint.read(tmp_path / "last.ckpt"))
+    table.unlink()
+    assert derive_architecture(Checkpoint.read(tmp_path / "last.ckpt")) == found
+    assert not table.exists() and str(tmp_path) not in json.dumps(found.to_dict())
