@@ -21,7 +21,7 @@ from darts_lite.export.inference import Answer
 from darts_lite.export.standalone import generate_code
 from darts_lite.export.weight_files import load_weights, save_weights
 from darts_lite.storage.atomic_files import write_text
-from darts_lite.storage.places import hide_places
+from darts_lite.storage.data_places import hide_places
 
 TOLERANCE = 1e-4  # largest difference of a probability between the written file and the net
 BATCH = 100  # number of images per batch in these comparisons

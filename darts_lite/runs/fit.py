@@ -24,7 +24,7 @@ from darts_lite.search.base import Search
 from darts_lite.search.executors import AUTO
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.atomic_files import write_text
-from darts_lite.storage.places import remember_place
+from darts_lite.storage.data_places import remember_place
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import RunRecord
 from darts_lite.training.signals import stoppable

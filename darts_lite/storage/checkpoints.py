@@ -19,7 +19,7 @@ from torch import Tensor
 
 import darts_lite
 from darts_lite.storage.components import class_path, with_public_paths
-from darts_lite.storage.places import hide_places, recall_place
+from darts_lite.storage.data_places import hide_places, recall_place
 from darts_lite.storage.user_modules import import_own, is_own
 
 PACKAGE = "darts_lite."

@@ -11,7 +11,7 @@ from run_helpers import SMALL, fast_sgd, quiet_trainer
 from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.space.cells.architecture import Architecture
-from darts_lite.storage.places import hide_places
+from darts_lite.storage.data_places import hide_places
 
 CELL = (
     (("conv_3x3", 0), ("skip_connect", 1)),

@@ -15,7 +15,7 @@ from darts_lite.search.base import Search, name_algorithm
 from darts_lite.search.exploration.evaluators import SharedWeights
 from darts_lite.search.exploration.exploration import Exploration
 from darts_lite.search.relaxations import Softmax
-from darts_lite.storage.places import hide_places
+from darts_lite.storage.data_places import hide_places
 
 CLIP = 0.01
 USUAL = {"partial_channels": 1, "edge_weights": False, "auxiliary_skip": 0.0}

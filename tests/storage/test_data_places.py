@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from darts_lite.storage.places import hide_places, recall_place, remember_place
+from darts_lite.storage.data_places import hide_places, recall_place, remember_place
 
 
 @pytest.fixture(autouse=True)
