@@ -29,6 +29,7 @@ from darts_lite.search.bilevel import list_weights
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.checkpoints import describe_data
 from darts_lite.storage.components import class_path
+from darts_lite.storage.versions import describe_versions
 from darts_lite.training.optimizers import count_steps, darts_sgd, try_optimizer
 
 
@@ -195,7 +196,7 @@ class Retraining(LightningModule):
         """Adds the model's and the data's settings, as plain values."""
         settings = dict(self.hparams)
         checkpoint["model"] = {"class_path": class_path(Retraining), "init_args": settings}
-        checkpoint |= describe_data(self)
+        checkpoint |= describe_data(self) | {"versions": describe_versions()}
 
     def _evaluate(self, answer: nn.Module, batch: Batch, prefix: str) -> Tensor:
         images, labels = batch

@@ -15,7 +15,7 @@ from darts_lite.networks.kinds import read_architecture
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import repeats, reporting, stages
 from darts_lite.runs.repeats import MakeRetraining, seed_part
-from darts_lite.runs.resume import check_data, claim
+from darts_lite.runs.resume import check_architecture, check_data, claim
 from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory
 from darts_lite.search.architecture_search import ArchitectureSearch
@@ -38,6 +38,7 @@ SUMMARY_KEYS = (
     "macs",
 )
 """Keys that every summary has; their values are None until they are known."""
+OUTSIDE = " outside of a stage; checkpoints before it are kept"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Fit:
                 "several processes must draw the same random numbers; set seed_everything to a "
                 "number"
             )
-        with connect_processes(trainer), stoppable():
+        with connect_processes(trainer), stoppable(OUTSIDE):
             prepare(trainer, data, "fit")
             self._try_retraining(model, data)
             folder, writes = self._shared_folder(trainer), trainer.is_global_zero
@@ -105,10 +106,18 @@ class Fit:
         if self.text is None:
             print(f"Going on with {record.folder}", flush=True)
             check_data(record.summary, data.checksum, data.data_source)
+            if isinstance(model, Retraining):
+                check_architecture(record.folder, model.architecture)
         elif trainer.is_global_zero:
             write_text(record.folder.config, self.text())
         known = reporting.describe_start(trainer, model, data, record.folder)
         known["seed"] = self._seed
+        retrains = self.make_retraining is not None
+        for doubt in reporting.doubt_batches(data, model, retrains, trainer.world_size):
+            print(doubt, flush=True)
+        if record.summary:
+            (session,) = known["sessions"]
+            record.summary["sessions"] = reporting.add_session(record.summary, session)
         record.begin(dict.fromkeys(SUMMARY_KEYS) | known)
         if isinstance(model, Retraining):
             record.summary["algorithm"] = model.architecture.found_by.get("algorithm")

@@ -1,7 +1,9 @@
 """Reads checkpoints without executing anything that a file holds."""
 
+import errno
 import inspect
 import pickle
+import stat
 import sys
 import warnings
 import zipfile
@@ -19,6 +21,7 @@ from torch import Tensor
 
 import darts_lite
 from darts_lite.storage.components import with_public_paths
+from darts_lite.storage.places import is_there, reading
 from darts_lite.storage.user_modules import import_own, is_own
 
 PACKAGE = "darts_lite."
@@ -43,8 +46,13 @@ MOST_VALUES = 10_000_000
 LOADING_ERRORS = (RuntimeError, LookupError, TypeError, AttributeError, OverflowError)
 """Errors from loading content that was changed, or is of another module."""
 FORMAT_ERRORS = (pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, EOFError)
-READING_ERRORS = (*LOADING_ERRORS, *FORMAT_ERRORS, OSError, ValueError, AssertionError, MemoryError)
+READING_ERRORS = (*LOADING_ERRORS, *FORMAT_ERRORS, ValueError, AssertionError, MemoryError)
 """Errors that torch's reader raises on damaged files."""
+MISLED = (None, errno.EINVAL)
+"""Numbers of system errors where a damaged file has named a place outside of itself.
+
+All others say nothing of the file: it was not read, and may be intact.
+"""
 CHANGED = "it was changed, or is of another version; give an intact .ckpt file of a run"
 
 Restored = TypeVar("Restored", bound=LightningModule)
@@ -80,9 +88,18 @@ class Checkpoint:
 
         Raises:
             ValueError: if it is damaged, holds code, or was not written by this package.
+            OSError: if it is not there, or cannot be read, and so may be intact.
         """
-        if not Path(path).is_file():
+        path = Path(path)
+        damage = (
+            f"{path} is not a readable checkpoint: it is damaged, of another kind, or holds more "
+            "than plain values; give an intact .ckpt file of a run"
+        )
+        if not is_there(path):
             raise FileNotFoundError(f"no checkpoint at {path}; give the path of a .ckpt file")
+        with reading(path):
+            if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+                raise OSError("it is no file")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # torch on files of other kinds
@@ -90,13 +107,15 @@ class Checkpoint:
                 content = torch.load(path, map_location="cpu", weights_only=True)
                 _check_size(content)
         except READING_ERRORS:
-            raise ValueError(
-                f"{path} is not a readable checkpoint: it is damaged, of another kind, or holds "
-                "more than plain values; give an intact .ckpt file of a run"
-            ) from None
+            raise ValueError(damage) from None
+        except OSError as error:
+            if error.errno in MISLED:
+                raise ValueError(damage) from None
+            with reading(path):
+                raise
         _check_kinds(path, content)
         groups = {name: content[name] for name in GROUPS if content.get(name)}
-        return cls(Path(path), content | with_public_paths(groups))
+        return cls(path, content | with_public_paths(groups))
 
     @property
     def model(self) -> str:
