@@ -95,11 +95,10 @@ class Checkpoint:
             f"{path} is not a readable checkpoint: it is damaged, of another kind, or holds more "
             "than plain values; give an intact .ckpt file of a run"
         )
-        if not is_there(path):
-            raise FileNotFoundError(f"no checkpoint at {path}; give the path of a .ckpt file")
         with reading(path):
-            if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
-                raise OSError("it is no file")
+            regular = is_there(path) and stat.S_ISREG(path.stat().st_mode)
+        if not regular:  # a pipe would be waited for
+            raise FileNotFoundError(f"no checkpoint at {path}; give the path of a .ckpt file")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # torch on files of other kinds

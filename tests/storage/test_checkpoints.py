@@ -39,21 +39,18 @@ def test_missing_data_settings_are_left_out(tmp_path: Path) -> None:
 
 
 def test_no_such_file(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no checkpoint at .*absent.ckpt"):
-        Checkpoint.read(tmp_path / "absent.ckpt")
+    os.mkfifo(tmp_path / "pipe.ckpt")
+    (tmp_path / "folder.ckpt").mkdir()
+    for name in ("absent.ckpt", "pipe.ckpt", "folder.ckpt", "pipe.ckpt/below"):
+        with pytest.raises(FileNotFoundError, match=f"no checkpoint at .*{name}"):
+            Checkpoint.read(tmp_path / name)
 
 
 def test_a_file_that_cannot_be_read_is_not_called_damaged(tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
     path.symlink_to("last.ckpt")  # nobody can open it, not even root
     (tmp_path / "astray.ckpt").symlink_to("absent.ckpt")
-    os.mkfifo(tmp_path / "pipe.ckpt")
-    for name, why in (
-        ("last.ckpt", "Too many levels"),
-        ("astray.ckpt", "No such file"),
-        ("pipe.ckpt", "it is no file"),
-        (".", "it is no file"),
-    ):
+    for name, why in (("last.ckpt", "Too many levels"), ("astray.ckpt", "No such file")):
         with pytest.raises(OSError, match=rf"cannot read .*\({why}") as error:
             Checkpoint.read(tmp_path / name)
         assert "\n" not in str(error.value)

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from darts_lite.storage.run_folder import CONTROLS, SEEDS, STAGES, RunFolder
+from darts_lite.storage.run_folder import (
+    CONTROLS,
+    SEEDS,
+    STAGES,
+    RunFolder,
+    find_last_checkpoint,
+    list_checkpoints,
+)
 
 
 def test_runs_in_and_below_a_folder_are_found_by_their_summary(tmp_path: Path) -> None:
