@@ -140,6 +140,10 @@ class TrainerFactory:
         if stage == "search":
             callbacks += [ArchitectureBoard(), DiscretisationGap()]
             if self.run.max_minutes is not None:
+                if settings.get("max_time") is not None:
+                    raise ValueError(
+                        "run.max_minutes and trainer.max_time both end a search; leave one out"
+                    )
                 callbacks.append(Timer(timedelta(minutes=self.run.max_minutes)))
         if settings["enable_checkpointing"] is not False and not settings["fast_dev_run"]:
             run = self.run

@@ -1,4 +1,4 @@
-"""Finds a trainer's callbacks by their class, and asks its timers."""
+"""Finds a trainer's callbacks by their class, and asks its timer."""
 
 from typing import TypeVar
 
@@ -15,11 +15,9 @@ def find_callback(trainer: Trainer, kind: type[Wanted]) -> Wanted | None:
 
 
 def read_spent_time(trainer: Trainer) -> float | None:
-    """Returns the largest share of a limit in time that is spent, 0 to 1; None without a limit."""
-    shares = []
-    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    for timer in callbacks:
-        if isinstance(timer, Timer) and (left := timer.time_remaining()) is not None:
-            spent = timer.time_elapsed()
-            shares.append(1.0 if left <= 0 else spent / (spent + left))
-    return max(shares, default=None)
+    """Returns the share of a limit in time that is spent, 0 to 1; None without a limit."""
+    timer = find_callback(trainer, Timer)  # Lightning allows one, and makes max_time one
+    if timer is None or (left := timer.time_remaining()) is None:
+        return None
+    spent = timer.time_elapsed()
+    return 1.0 if left <= 0 else spent / (spent + left)
