@@ -223,10 +223,10 @@ class ArchitectureSearch(Search):
     def on_fit_start(self) -> None:
         """Captures the steps in CUDA graphs, if that is asked for and possible."""
         self.selected = None  # an earlier search may have selected another architecture
-        epochs, steps = self.warmup_epochs, count_steps(self.trainer)
-        if epochs * self.trainer.num_training_batches >= steps and self.trainer.is_global_zero:
+        epochs, total = self.warmup_epochs, count_steps(self.trainer)
+        if epochs * self.trainer.num_training_batches >= total and self.trainer.is_global_zero:
             print(
-                f"Warning: model.warmup_epochs is {epochs}, which are all {steps} steps of the "
+                f"Warning: model.warmup_epochs is {epochs}, which are all {total} steps of the "
                 "search; the alphas move after half of them instead",
                 flush=True,
             )

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from tensorboard.compat.proto.event_pb2 import Event
 
 from darts_lite.storage.atomic_files import write_whole

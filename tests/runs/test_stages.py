@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import CSVLogger
 from run_helpers import SMALL, one_line, quiet_trainer
@@ -70,9 +71,10 @@ def ended(digits: ImageData, folder: Path, model: Search) -> tuple[str, int]:
     """The error of a search that ends in its warm-up, and the step that its checkpoint is at."""
     record = RunRecord(RunFolder(folder))
     saving = StageCheckpoint(record.folder.checkpoint("search"))
-    trainer = quiet_trainer(
+    stop = At(4, lambda: setattr(trainer, "should_stop", True))
+    trainer: Trainer = quiet_trainer(
         max_epochs=2,
-        callbacks=[saving, At(4, lambda: setattr(trainer, "should_stop", True))],
+        callbacks=[saving, stop],
         plugins=[AtomicCheckpointIO()],
         enable_checkpointing=True,
     )

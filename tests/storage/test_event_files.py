@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -90,5 +91,6 @@ def test_events_that_cannot_be_read_are_kept(tmp_path: Path) -> None:
 
 def test_sizes_of_a_changed_file_are_none() -> None:
     assert read_sizes({"events.out.tfevents.1": 9}) == {"events.out.tfevents.1": 9}
-    for value in (None, [], "text", {"events.out.tfevents.1": "9"}):
+    changed: list[Any] = [None, [], "text", {"events.out.tfevents.1": "9"}]
+    for value in changed:
         assert read_sizes(value) is None
