@@ -56,11 +56,13 @@ class Run:
         assert stopped.value.code == 128 + 15
 
 
-def result(logs: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor], dict[str, Any]]:
+def result(
+    logs: Path, sessions: int = 1
+) -> tuple[dict[str, Any], dict[str, torch.Tensor], dict[str, Any]]:
     """All that an interruption must not change: figures, tensors, and TensorBoard's."""
     (directory,) = (logs / "moved").iterdir()
     summary = read_summary(RunFolder(directory))
-    assert summary["finished"] and len(summary["sessions"]) == 1
+    assert summary["finished"] and len(summary["sessions"]) == sessions
     names = ("test_loss", "validation_accuracy", "search_validation_accuracy", "architecture")
     tensors = {
         f"{file}/{name}": value
@@ -128,6 +130,21 @@ def test_a_folder_is_the_same_each_time(
     assert {entry.name for entry in tmp_path.iterdir()} == {"mine", "stopped", "moved.yaml"}
     config = tmp_path / "mine" / "runs" / "moved" / "version_0" / "config.yaml"
     assert yaml.safe_load(config.read_text())["run"]["folder"] == folder
+
+
+def test_another_number_of_threads_is_told(
+    digits_root: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, threads = Run(tmp_path, digits_root, "Retraining"), torch.get_num_threads()
+    run.stop(str(tmp_path / "logs"))
+    torch.set_num_threads(threads + 1)
+    try:
+        run.go(str(tmp_path / "logs"))
+    finally:
+        torch.set_num_threads(threads)
+    said = f"(device: cpu, {threads} threads then, cpu, {threads + 1} threads now), so its end may"
+    assert said in capsys.readouterr().out
+    result(tmp_path / "logs", sessions=2)
 
 
 def test_checkpoints_out_of_reach_are_waited_for(
