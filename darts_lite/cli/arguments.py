@@ -22,7 +22,7 @@ def _parse_count(text: str) -> int:
 
 def _expand_path(text: str) -> str:
     try:
-        return expand(text, "its path")
+        return expand(text, "path")
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 

@@ -61,7 +61,9 @@ def add_session(summary: Mapping[str, Any], session: Mapping[str, Any]) -> list[
     Warns of a difference, since other devices and versions round otherwise. In summaries of earlier
     versions the first session stands alone, and not all of it.
     """
-    sessions = summary.get("sessions") or [{n: summary[n] for n in SESSION if n in summary}]
+    sessions = summary.get("sessions")
+    if not isinstance(sessions, list) or not sessions:
+        sessions = [{name: summary[name] for name in SESSION if name in summary}]
     then, now = dict(flatten(sessions[-1])), dict(flatten(session))
     changes = [
         f"{name}: {then.get(name, 'not told')} then, {now.get(name, 'not told')} now"
@@ -69,7 +71,7 @@ def add_session(summary: Mapping[str, Any], session: Mapping[str, Any]) -> list[
         if then.get(name) != now.get(name)
     ]
     if not changes:
-        return list(sessions)
+        return sessions
     print(
         f"Warning: the run goes on elsewhere ({', '.join(changes)}), so its end may differ from "
         "that of an uninterrupted run: it is not the same bit for bit",

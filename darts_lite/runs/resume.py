@@ -39,6 +39,7 @@ ARCHITECTURE, EXECUTOR = "model.init_args.architecture", "model.init_args.execut
 CHANGEABLE = (
     "run.folder",
     "run.name",
+    "trainer.default_root_dir",
     ROOT,
     "run.save_every_steps",
     "run.save_every_minutes",
@@ -172,12 +173,13 @@ def check_same_settings(folder: RunFolder, config: str) -> None:
 
 
 def _has_moved(name: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Returns whether a setting names a place, then and now, whose content is checked later."""
+    """Returns whether a setting names a place whose content is checked later, or of a logger."""
     before, after = str(then.get(name)), str(now.get(name))
     if name == DATASET:
         return before not in DATASETS and is_folder(after)
     inherits = any(settings.get("model.init_args.inherit") for settings in (then, now))
-    return name == ARCHITECTURE and not inherits and os.path.isfile(after)
+    is_file = name == ARCHITECTURE and not inherits and os.path.isfile(after)
+    return is_file or name.startswith("trainer.logger")
 
 
 def read_newest_checkpoint(path: Path) -> Checkpoint | None:

@@ -95,9 +95,11 @@ class Checkpoint:
             f"{path} is not a readable checkpoint: it is damaged, of another kind, or holds more "
             "than plain values; give an intact .ckpt file of a run"
         )
-        with reading(path):
-            regular = is_there(path) and stat.S_ISREG(path.stat().st_mode)
-        if not regular:  # a pipe would be waited for
+        mode = 0
+        if is_there(path):
+            with reading(path):
+                mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):  # a pipe would be waited for
             raise FileNotFoundError(f"no checkpoint at {path}; give the path of a .ckpt file")
         try:
             with warnings.catch_warnings():

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -90,7 +91,10 @@ def test_other_settings_are_named(tmp_path: Path) -> None:
 
 def places(folder: str, root: str, dataset: str) -> str:
     arguments = {"root": root, "dataset": dataset}
-    return json.dumps({"run": {"folder": folder, "name": folder}, "data": {"init_args": arguments}})
+    logger = {"class_path": "CSVLogger", "init_args": {"save_dir": folder}}
+    trainer = {"logger": [logger], "default_root_dir": folder}
+    settings = {"run": {"folder": folder, "name": folder}, "data": {"init_args": arguments}}
+    return json.dumps({"trainer": trainer, **settings})
 
 
 def test_places_may_change_and_data_sets_may_not(tmp_path: Path) -> None:
@@ -262,6 +266,24 @@ def test_only_what_is_made_again_is_dropped(
     before = measure_events(folder.path)
     assert find_resume_point("search", RunRecord(folder)) is not None
     assert (measure_events(folder.path) == before) == kept
+
+
+def test_a_clock_that_was_set_back_takes_nothing_of_a_search_that_ended(tmp_path: Path) -> None:
+    folder, now = run(tmp_path, 0, None), time.time()
+    record = RunRecord(folder)
+    record.begin({})
+
+    def log(tag: str, seconds: float) -> dict[str, Any]:
+        with SummaryWriter(str(folder)) as writer:
+            for step in range(5):
+                writer.add_scalar(tag, step / 2, step, seconds)
+        return {}
+
+    record.stage("search", lambda: log("search/loss", now))
+    searched = measure_events(folder.path)
+    log("retraining/loss", now - 3600)
+    assert find_resume_point("retraining", RunRecord(folder)) is None
+    assert measure_events(folder.path) == searched
 
 
 def test_no_records_are_no_trouble(tmp_path: Path) -> None:
