@@ -1,10 +1,11 @@
 """Short trainings that can be interrupted and go on from their checkpoint."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule, seed_everything
+from lightning.pytorch import LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback
 from run_helpers import SMALL, fast_sgd, quiet_trainer
 
@@ -30,6 +31,19 @@ class At(Callback):
         self.count += 1
         if self.count == self.step:
             self.what()
+
+
+class StopsOnce(Callback):
+    """Stops a run by a signal before a step of a stage; not again where the marker file is."""
+
+    def __init__(self, marker: str, stage: str, step: int, name: str = "SIGTERM") -> None:
+        self.marker, self.stage, self.step, self.name = Path(marker), stage, step, name
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        asked = type(pl_module).__name__ == self.stage and trainer.global_step == self.step
+        if asked and not self.marker.exists():
+            self.marker.touch()
+            signal.raise_signal(getattr(signal, self.name))
 
 
 def search() -> ArchitectureSearch:

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable
 
+from darts_lite.storage.places import expand
 from darts_lite.storage.user_modules import FLAG, names_in
 
 TRAINING = {
@@ -29,6 +30,13 @@ def _parse_shifts(text: str) -> int:
     return int(text)
 
 
+def _expand_path(text: str) -> str:
+    try:
+        return expand(text, "path")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def _add_imports(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         FLAG,
@@ -42,7 +50,9 @@ def _add_imports(parser: argparse.ArgumentParser) -> None:
 
 def _add_derive(parser: argparse.ArgumentParser) -> None:
     _add_imports(parser)
-    parser.add_argument("checkpoint", nargs="?", help="a search's .ckpt file, of any epoch")
+    parser.add_argument(
+        "checkpoint", nargs="?", type=_expand_path, help="a search's .ckpt file, of any epoch"
+    )
     parser.add_argument(
         "--rule",
         help="rule that chooses edges and candidates, as in a configuration: Strongest, "
@@ -50,27 +60,46 @@ def _add_derive(parser: argparse.ArgumentParser) -> None:
         "that of the search",
     )
     parser.add_argument("--parameters", type=_parse_count, help="short for a budget of parameters")
-    parser.add_argument("--output", help="architecture file to write; by default it is printed")
+    parser.add_argument(
+        "--output",
+        type=_expand_path,
+        help="architecture file to write; by default it is printed",
+    )
     parser.add_argument(
         "--compare",
         nargs=2,
+        type=_expand_path,
         metavar=("A", "B"),
         help="tell how two architectures differ: names, files or checkpoints",
     )
-    parser.add_argument("--picture", help="with --compare: .png or .svg file to draw both in")
+    parser.add_argument(
+        "--picture",
+        type=_expand_path,
+        help="with --compare: .png or .svg file to draw both in",
+    )
 
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runs", nargs="+", help="folders of runs, or folders that hold some")
+    parser.add_argument(
+        "runs", nargs="+", type=_expand_path, help="folders of runs, or folders that hold some"
+    )
     parser.add_argument("--architectures", action="store_true", help="show the architectures")
     parser.add_argument("--json", action="store_true", help="print the whole summaries")
     parser.add_argument(
-        "--tensorboard", metavar="FOLDER", help="write the runs for TensorBoard's page HPARAMS"
+        "--tensorboard",
+        type=_expand_path,
+        metavar="FOLDER",
+        help="write the runs for TensorBoard's page HPARAMS",
     )
 
 
 def _add_plot(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runs", nargs="+", help="folder of a run; several are drawn by their cost")
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        type=_expand_path,
+        help="folder of a run; several are drawn by their cost",
+    )
     parser.add_argument(
         "--what",
         nargs="+",
@@ -78,7 +107,12 @@ def _add_plot(parser: argparse.ArgumentParser) -> None:
         help="pictures to draw; by default all that the run has files for",
     )
     parser.add_argument("--format", choices=("png", "svg"), default="png")
-    parser.add_argument("--output", metavar="FOLDER", help="folder to write to, else the run's")
+    parser.add_argument(
+        "--output",
+        type=_expand_path,
+        metavar="FOLDER",
+        help="folder to write to, else the run's",
+    )
 
 
 def _add_plan(parser: argparse.ArgumentParser) -> None:
@@ -87,10 +121,11 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:
     _add_imports(parser)
-    parser.add_argument("--ckpt_path", required=True, help="a run's net.ckpt")
+    parser.add_argument("--ckpt_path", type=_expand_path, required=True, help="a run's net.ckpt")
     parser.add_argument(
         "--images",
         nargs="+",
+        type=_expand_path,
         metavar="PATH",
         help="image files and folders of them, of any size and mode; by default the net's test "
         "set is predicted, and settings of the groups data and trainer may follow",
@@ -102,7 +137,7 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
     _add_imports(parser)
-    parser.add_argument("checkpoint", help="a run's net.ckpt")
+    parser.add_argument("checkpoint", type=_expand_path, help="a run's net.ckpt")
     parser.add_argument(
         "--to",
         nargs="+",
@@ -111,7 +146,10 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         "and litert need the extras onnx and tensorflow; by default the first three",
     )
     parser.add_argument(
-        "--output", metavar="FOLDER", help="folder to write to, else the checkpoint's"
+        "--output",
+        type=_expand_path,
+        metavar="FOLDER",
+        help="folder to write to, else the checkpoint's",
     )
     parser.add_argument(
         "--images",
@@ -126,10 +164,17 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         help="shift over which nine answers are averaged; 0 takes one pass; by default as tested",
     )
     parser.add_argument(
-        "--data.root", dest="root", metavar="FOLDER", help="data folder, if it has moved"
+        "--data.root",
+        dest="root",
+        type=_expand_path,
+        metavar="FOLDER",
+        help="data folder, if it has moved",
     )
     parser.add_argument(
-        "--data.dataset", dest="dataset", help="folder of your own images, if it has moved"
+        "--data.dataset",
+        dest="dataset",
+        type=_expand_path,
+        help="folder of your own images, if it has moved",
     )
 
 

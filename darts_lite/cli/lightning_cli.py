@@ -26,13 +26,18 @@ from darts_lite.distributed.strategy import connect_processes, prepare
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.fit import Fit
 from darts_lite.runs.memory_advice import advise_on_memory
-from darts_lite.runs.resume import choose_run
+from darts_lite.runs.resume import ARCHITECTURE, DATASET, ROOT, choose_run
 from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory
 from darts_lite.storage.checkpoints import CHANGED, Checkpoint
 from darts_lite.storage.components import class_path
+from darts_lite.storage.places import expand
 from darts_lite.storage.user_modules import import_own
 from darts_lite.training.memory import keep_freed_memory
+from darts_lite.training.signals import stoppable
+
+PATHS = ("ckpt_path", ARCHITECTURE, DATASET, ROOT)
+"""Settings that are, or may be, the path of what is read."""
 
 
 class DartsCLI(LightningCLI):
@@ -86,6 +91,7 @@ class DartsCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Imports custom modules, and checks the checkpoint before anything is built."""
         import_own(self._get(self.config, "run").imports)
+        self._expand_paths()
         self._resumed = (
             choose_run(self.config["fit"], self._format_config)
             if self.subcommand == "fit"
@@ -107,6 +113,13 @@ class DartsCLI(LightningCLI):
             raise ValueError(f"{path}: {error}; {CHANGED}") from None
         if self.subcommand == "fit":  # the trainer reads it; kept here, it would fill memory
             self.checkpoint = None
+
+    def _expand_paths(self) -> None:
+        """Expands the paths of the configuration that are read; `RunSettings` does its folder."""
+        config = self.config[self.subcommand]
+        for name in PATHS:
+            if isinstance(text := config.get(name), str):
+                config[name] = expand(text, name)
 
     def instantiate_trainer(self, **overrides: Any) -> Trainer:
         """Returns a trainer for `self.model`."""
@@ -147,7 +160,7 @@ class DartsCLI(LightningCLI):
     def predict(self, model: LightningModule, datamodule: ImageData, **_: Any) -> None:
         """Prints class and probability of each test image as comma-separated lines."""
         self._prepare(model, datamodule)
-        with advise_on_memory(self.trainer, model, datamodule):
+        with stoppable(), advise_on_memory(self.trainer, model, datamodule):
             batches = self.trainer.predict(model, datamodule=datamodule) or []
         classes = torch.cat([batch[0] for batch in batches]).tolist()
         probabilities = torch.cat([batch[1] for batch in batches]).tolist()
@@ -171,7 +184,8 @@ class DartsCLI(LightningCLI):
     def _evaluate(
         self, run: Callable[..., Any], model: LightningModule, data: ImageData, verbose: bool
     ) -> None:
-        with connect_processes(self.trainer), advise_on_memory(self.trainer, model, data):
+        advised = advise_on_memory(self.trainer, model, data)
+        with connect_processes(self.trainer), stoppable(), advised:
             trained_on = self._prepare(model, data)
             (metrics,) = run(model, verbose=verbose, datamodule=data)
             print(f"Data: {data.hparams.get('dataset')}, {data.data_source}")

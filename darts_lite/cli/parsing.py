@@ -20,6 +20,7 @@ from darts_lite.runs.settings import RunSettings
 from darts_lite.space.cells.search_space import SearchSpace
 from darts_lite.storage.checkpoints import CHANGED, Checkpoint, flatten
 from darts_lite.storage.components import with_public_paths
+from darts_lite.storage.places import expand
 from darts_lite.storage.user_modules import makes_class
 
 FROM_DATA = ("in_channels", "num_classes")
@@ -132,7 +133,7 @@ def add_checkpoint_settings(args: Sequence[str]) -> tuple[list[str], Checkpoint 
         if not {"-c", "--config", "-h", "--help"} & {word.split("=")[0] for word in rest}:
             raise ValueError(f"{verb} needs --ckpt_path with the path of a run's .ckpt file")
         return list(args), None
-    checkpoint = Checkpoint.read(path)
+    checkpoint = Checkpoint.read(expand(path, "ckpt_path"))
     groups = checkpoint.configuration(imports if isinstance(imports, list) else [imports])
     if verb != "validate" and checkpoint.model != "Retraining":
         raise ValueError(f"{path} is the checkpoint of a search; {verb} takes the run's net.ckpt")

@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule
@@ -14,8 +13,10 @@ from darts_lite.data.image_data import ImageData
 from darts_lite.planning.planner import Planner
 from darts_lite.planning.report import report
 from darts_lite.runs.repeats import check_repeats
+from darts_lite.runs.settings import RunSettings
 from darts_lite.storage.atomic_files import check_writable
 from darts_lite.training.memory import keep_freed_memory
+from darts_lite.training.signals import stoppable
 
 
 class PlanCLI(DartsCLI):
@@ -25,7 +26,7 @@ class PlanCLI(DartsCLI):
         """Sends all files of the measured stages to a temporary folder."""
         config = self.config["fit"]
         run, trainer, retraining = config["run"], config["trainer"], config["retraining"]
-        check_writable(Path(run["folder"]) / run["name"])
+        check_writable(RunSettings(**run.as_dict()).place)
         if trainer["fast_dev_run"]:
             raise ValueError("plan measures a whole run; leave fast_dev_run out")
         self._folder = tempfile.TemporaryDirectory()
@@ -39,7 +40,7 @@ class PlanCLI(DartsCLI):
         self, model: LightningModule, datamodule: ImageData, ckpt_path: str | None = None, **_: Any
     ) -> None:
         """Measures the stages, and prints the plan."""
-        with self._folder:
+        with self._folder, stoppable():
             run = self._get(self.config_init, "run")
             limit = self.trainer.limit_test_batches
             check_repeats(run, model, self.config["fit"], limit, ckpt_path)

@@ -27,7 +27,7 @@ from darts_lite.planning.stopwatch import Stopwatch
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import stages
 from darts_lite.runs.memory_advice import make_step
-from darts_lite.runs.reporting import describe_device
+from darts_lite.runs.reporting import describe_device, doubt_batches
 from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory
 from darts_lite.search.architecture_search import ArchitectureSearch
@@ -77,6 +77,8 @@ class Planner:
         self.data.prepare_data()
         self.data.setup("fit")
         start += time.monotonic() - began
+        for doubt in doubt_batches(self.data, model, self.make_retraining is not None, 1):
+            print(doubt)
         first = self._make_trainer(model)
         if first.world_size > 1:
             raise ValueError(
@@ -123,7 +125,7 @@ class Planner:
         return replace(
             self._extrapolate(model, watch, once, None if minutes is None else 60 * minutes),
             epochs=epochs,
-            warmup_epochs=min(warmup, epochs),
+            warmup_epochs=warmup if warmup < epochs else epochs / 2,
             times=self.run.seeds,
         )
 

@@ -108,9 +108,6 @@ class Plan:
 
 def advise(plan: Plan) -> str:
     """Returns which setting to change first, if any."""
-    search = next((stage for stage in plan.stages if stage.name == "search"), None)
-    if search is not None and search.warmup_epochs >= search.epochs:
-        return "the alphas never move: lower model.warmup_epochs, or raise trainer.max_epochs"
     slowest = max(plan.stages, key=lambda stage: stage.seconds)
     setting = "data.search_batch_size" if slowest.name == "search" else "data.batch_size"
     if plan.peak > 0.7 * plan.available:

@@ -16,7 +16,7 @@ from darts_lite.networks.kinds import read_architecture
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import repeats, reporting, stages
 from darts_lite.runs.repeats import MakeRetraining, seed_part
-from darts_lite.runs.resume import check_data, claim, tell_image_size
+from darts_lite.runs.resume import check_architecture, check_data, claim, tell_image_size
 from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory
 from darts_lite.search.architecture_search import ArchitectureSearch
@@ -40,6 +40,7 @@ SUMMARY_KEYS = (
     "macs",
 )
 """Keys that every summary has; their values are None until they are known."""
+OUTSIDE = " outside of a stage; checkpoints before it are kept"
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Fit:
                 "several processes must draw the same random numbers; set seed_everything to a "
                 "number"
             )
-        with connect_processes(trainer), stoppable():
+        with connect_processes(trainer), stoppable(OUTSIDE):
             prepare(trainer, data, "fit")
             self._try_retraining(model, data)
             folder, writes = self._shared_folder(trainer), trainer.is_global_zero
@@ -108,6 +109,8 @@ class Fit:
         if self.text is None:
             print(f"Going on with {record.folder}", flush=True)
             check_data(record.summary, data.checksum, data.data_source)
+            if isinstance(model, Retraining):
+                check_architecture(record.folder, model.architecture)
         elif trainer.is_global_zero:
             write_text(record.folder.config, self.text())
         if trainer.is_global_zero:
@@ -115,6 +118,12 @@ class Fit:
             remember_place(data.checksum, str(data.hparams.get("dataset")), root)
         known = reporting.describe_start(trainer, model, data, record.folder)
         known["seed"] = self._seed
+        retrains = self.make_retraining is not None
+        for doubt in reporting.doubt_batches(data, model, retrains, trainer.world_size):
+            print(doubt, flush=True)
+        if record.summary:
+            (session,) = known["sessions"]
+            record.summary["sessions"] = reporting.add_session(record.summary, session)
         record.begin(dict.fromkeys(SUMMARY_KEYS) | known)
         if isinstance(model, Retraining):
             record.summary["algorithm"] = model.architecture.found_by.get("algorithm")

@@ -8,6 +8,7 @@ from random import Random
 from statistics import fmean
 from typing import Any, NamedTuple
 
+from lightning.fabric.utilities.seed import max_seed_value
 from lightning.pytorch import Trainer, seed_everything
 
 from darts_lite.data.image_data import ImageData
@@ -54,6 +55,13 @@ def check_repeats(
             )
     if run.seeds > 1 and (isinstance(seed, bool) or seed is None):
         raise ValueError("run.seeds needs a number to start from; set seed_everything to one")
+    parts = max(run.seeds - 1, run.control_nets if run.control is not None else 0)
+    if not isinstance(seed, bool) and seed is not None and seed + parts > max_seed_value:
+        raise ValueError(
+            f"seed_everything is {seed}, and run.seeds and run.control need {parts} seeds above "
+            f"it, of which {max_seed_value} is the largest; set seed_everything to at most "
+            f"{max_seed_value - parts}"
+        )
     if run.seeds > 1 and ckpt_path is not None:
         raise ValueError("ckpt_path continues one search; set run.seeds to 1")
     if run.control is not None:
@@ -147,6 +155,7 @@ def search_seeds(
         writer.add_figure("trust/consensus", figure)
         for seed, architecture in zip(seeds, found, strict=True):
             writer.add_text("trust/architecture_of_seed", f"    {architecture.genotype()}", seed)
+        writer.flush()  # the end of the stage notes what is written
     accuracies = [part["search_validation_accuracy"] for part in parts]
     return common, {
         "algorithm": model.algorithm,

@@ -1,8 +1,6 @@
 """Reports on a run: on the console, in ``summary.json`` and as TensorBoard's hyperparameters."""
 
-import platform
-from collections.abc import Mapping
-from importlib.metadata import version
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +14,14 @@ from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.base import Search
+from darts_lite.storage.checkpoints import flatten
 from darts_lite.storage.data_places import hide_places
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import halting
+from darts_lite.storage.versions import describe_versions
 
-PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "jsonargparse")
+SESSION = ("device", "processor", "precision", "versions")
+"""What a summary keeps of each session of a run that differs from the one before."""
 
 
 def describe_start(
@@ -37,9 +38,11 @@ def describe_start(
         "validation_images": sizes["validation"],
         "test_images": sizes["test"],
         "device": describe_device(trainer),
+        "processor": torch.backends.cpu.get_cpu_capability(),  # its instructions decide rounding
         "precision": str(trainer.precision),
-        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        "versions": describe_versions(),
     }
+    known["sessions"] = [{name: known[name] for name in SESSION}]
     print(f"Data:      {known['dataset']}, {known['data_source']}")
     print(f"Images:    {data.preparation.describe()}")
     print("Splits:    " + ", ".join(f"{count:,} {name}" for name, count in sizes.items()))
@@ -47,12 +50,65 @@ def describe_start(
     if isinstance(model, ArchitectureSearch):
         known["executor"] = model.execution.name
     if isinstance(model, Search):
-        for line in model.describe(trainer.max_epochs):
+        for line in model.describe():
             print(line)
     if isinstance(model, Retraining):
         print(f"Net:       {sum(p.numel() for p in model.net.parameters()):,} parameters")
     print(f"Run:       {folder}", flush=True)
     return known
+
+
+def add_session(summary: Mapping[str, Any], session: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Returns the sessions of a resumed run, with its present one if it differs from the last.
+
+    Warns of a difference, since other devices and versions round otherwise. In summaries of earlier
+    versions the first session stands alone, and not all of it.
+    """
+    sessions = summary.get("sessions")
+    if not isinstance(sessions, list) or not sessions:
+        sessions = [{name: summary[name] for name in SESSION if name in summary}]
+    then, now = dict(flatten(sessions[-1])), dict(flatten(session))
+    changes = [
+        f"{name}: {then.get(name, 'not told')} then, {now.get(name, 'not told')} now"
+        for name in now | then
+        if then.get(name) != now.get(name)
+    ]
+    if not changes:
+        return sessions
+    print(
+        f"Warning: the run goes on elsewhere ({', '.join(changes)}), so its end may differ from "
+        "that of an uninterrupted run: it is not the same bit for bit",
+        flush=True,
+    )
+    return [*sessions, session]
+
+
+def doubt_batches(
+    data: ImageData, model: LightningModule, retrains: bool, processes: int
+) -> Iterator[str]:
+    """Yields a warning for each stage whose batches want more images than there are.
+
+    Args:
+        model: The module of the first stage.
+        retrains: Whether a retraining follows.
+        processes: Number of processes, which share a batch.
+    """
+    sizes, given = data.split_sizes, data.hparams
+    half, both = min(sizes["weights"], sizes["alphas"]), sizes["weights"] + sizes["alphas"]
+    repeats = given["search_batches_per_epoch"] is not None, given["least_batches_per_epoch"] > 1
+    searches, retrains = isinstance(model, Search), retrains or isinstance(model, Retraining)
+    for stage, is_run, setting, images, repeated in (
+        ("search", searches, "search_batch_size", half, repeats[0]),
+        ("retraining", retrains, "batch_size", both, repeats[1]),
+    ):
+        wanted = given[setting] * processes
+        if is_run and wanted > images:
+            held = f"holds each of them {wanted / images:.1f} times" if repeated else "holds all"
+            yield (
+                f"Warning: a batch of the {stage} is to have {wanted:,} images, and there are only "
+                f"{images:,}, so it {held}; set data.{setting} to at most "
+                f"{max(1, images // processes)}"
+            )
 
 
 def report(folder: RunFolder, summary: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Chooses the run and the checkpoint to resume from, and removes what will be written again."""
 
-import math
+import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,16 +9,20 @@ from typing import Any
 
 import yaml
 from filelock import FileLock, Timeout
-from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
-from tensorboard.summary.writer.record_writer import RecordWriter
 
+from darts_lite.data.datasets import DATASETS
 from darts_lite.data.image_data import ImageData
 from darts_lite.data.image_folders import is_folder
+from darts_lite.networks.kinds import read_architecture
+from darts_lite.runs.settings import RunSettings
 from darts_lite.search.executors import AUTO, EXECUTORS
-from darts_lite.storage.atomic_files import check_writable, remove_parts, write_whole
+from darts_lite.space.protocol import AnyArchitecture
+from darts_lite.storage.atomic_files import check_writable, remove_parts
 from darts_lite.storage.checkpoints import Checkpoint, flatten
 from darts_lite.storage.components import with_public_paths
-from darts_lite.storage.run_folder import RunFolder
+from darts_lite.storage.event_files import forget_events, read_sizes
+from darts_lite.storage.places import is_there, list_entries, reading
+from darts_lite.storage.run_folder import RunFolder, list_checkpoints
 from darts_lite.storage.run_record import RunRecord, read_summary
 from darts_lite.training.checkpointing import read_saved_state
 
@@ -25,20 +30,29 @@ SAVED: Mapping[str, Any] = {
     "random": dict,
     "batches": dict,
     "seconds": float | int,
-    "time": float | int,
     "metrics": dict,
     "results": dict | None,
+    "events": dict | None,
 }
 """Entries of `darts_lite.training.checkpointing.StageCheckpoint.state_dict`, with their types."""
+ROOT, DATASET = "data.init_args.root", "data.init_args.dataset"
+ARCHITECTURE, EXECUTOR = "model.init_args.architecture", "model.init_args.executor"
+IMAGE_SIZE = "data.init_args.image_size"
 CHANGEABLE = (
+    "run.folder",
+    "run.name",
+    "trainer.default_root_dir",
+    ROOT,
     "run.save_every_steps",
     "run.save_every_minutes",
     "run.keep_checkpoints",
     "run.on_nonfinite",
     "run.max_rollbacks",
 )
-"""Settings that may change when a run is resumed: they do not affect what it computes."""
-EXECUTOR, IMAGE_SIZE = "model.init_args.executor", "data.init_args.image_size"
+"""Settings that may change when a run is resumed: they do not affect what it computes.
+
+Of images and architectures, the content decides and not the place; see also `_has_moved`.
+"""
 
 
 def choose_run(config: Any, format_config: Callable[[], str]) -> RunFolder | None:
@@ -51,7 +65,7 @@ def choose_run(config: Any, format_config: Callable[[], str]) -> RunFolder | Non
     Raises:
         ValueError: if no run can be resumed, or another configuration made it.
     """
-    last, runs = config.ckpt_path == "last", Path(config.run.folder) / config.run.name
+    last, runs = config.ckpt_path == "last", RunSettings(**config.run.as_dict()).place
     check_writable(runs)
     found = find_unfinished_run(runs) if last or config.run.resume is not None else None
     if found is None and last:
@@ -68,9 +82,9 @@ def choose_run(config: Any, format_config: Callable[[], str]) -> RunFolder | Non
 
 def find_unfinished_run(runs: Path) -> RunFolder | None:
     """Returns the newest ``version_<n>`` in a folder of runs that has not finished."""
-    named = (path for path in runs.glob("version_*") if path.name.split("_", 1)[1].isdigit())
+    named = (path for path in list_entries(runs) if re.fullmatch("version_[0-9]+", path.name))
     for folder in sorted(map(RunFolder, named), key=lambda each: each.number, reverse=True):
-        if folder.config.is_file() and not read_summary(folder).get("finished"):
+        if is_there(folder.config) and not read_summary(folder).get("finished"):
             return folder
     return None
 
@@ -85,6 +99,10 @@ def claim(folder: RunFolder, new: bool) -> Iterator[None]:
     try:
         folder.path.mkdir(parents=True, exist_ok=not new)
     except FileExistsError:
+        if not folder.path.is_dir():
+            raise ValueError(
+                f"{folder} should become the folder of this run, and is a file; move it elsewhere"
+            ) from None
         raise ValueError(
             f"another run has begun {folder} at this very moment; start this one again"
         ) from None
@@ -110,11 +128,22 @@ def check_data(summary: Mapping[str, Any], checksum: int, source: str) -> None:
         )
 
 
+def check_architecture(folder: RunFolder, architecture: AnyArchitecture) -> None:
+    """Checks that an architecture is the one that a run, which only retrains, began with."""
+    if is_there(folder.architecture) and read_architecture(folder.architecture) != architecture:
+        raise ValueError(
+            f"the run began with another architecture, that of {folder.architecture}; set "
+            "model.architecture to it, or run.resume to null for a new run"
+        )
+
+
 def read_settings(folder: RunFolder) -> Mapping[str, Any]:
     """Returns the settings in a run's ``config.yaml``."""
     path = folder.config
+    with reading(path):
+        content = path.read_bytes()
     try:
-        settings = yaml.safe_load(path.read_text())
+        settings = yaml.safe_load(content.decode())
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged ({error}); set run.resume to null") from error
     if not isinstance(settings, Mapping):
@@ -139,10 +168,11 @@ def tell_image_size(config: Any, data: ImageData) -> None:
 
 
 def check_same_settings(folder: RunFolder, config: str) -> None:
-    """Checks that a configuration is that of the run to resume, but for `CHANGEABLE`."""
+    """Checks that a configuration is that of the run to resume, but for places and `CHANGEABLE`."""
     then = dict(flatten(read_settings(folder)))
     now = dict(flatten(with_public_paths(yaml.safe_load(config))))
-    names = [n for n in sorted(then | now) if then.get(n) != now.get(n) and n not in CHANGEABLE]
+    changed = [name for name in sorted(then | now) if then.get(name) != now.get(name)]
+    names = [name for name in changed if name not in CHANGEABLE and not _has_moved(name, then, now)]
     if names:
         changes = ", ".join(f"{n}: {then.get(n)!r} then, {now.get(n)!r} now" for n in names[:3])
         more = f", and {len(names) - 3} more" if len(names) > 3 else ""
@@ -152,14 +182,26 @@ def check_same_settings(folder: RunFolder, config: str) -> None:
         )
 
 
+def _has_moved(name: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Returns whether a setting names a place whose content is checked later, or of a logger."""
+    before, after = str(then.get(name)), str(now.get(name))
+    if name == DATASET:
+        return before not in DATASETS and is_folder(after)
+    inherits = any(settings.get("model.init_args.inherit") for settings in (then, now))
+    is_file = name == ARCHITECTURE and not inherits and os.path.isfile(after)
+    return is_file or name.startswith("trainer.logger")
+
+
 def read_newest_checkpoint(path: Path) -> Checkpoint | None:
     """Returns a stage's newest checkpoint that is intact; None if there is none.
 
-    The newest one has the path `path`; older ones have a number behind its stem.
+    Args:
+        path: That of the newest one; see `list_checkpoints`.
+
+    Raises:
+        OSError: if one cannot be read: it may be intact, and would be written over.
     """
-    older = path.parent.glob(f"{path.stem}-[0-9]*{path.suffix}")
-    by_number = sorted(older, key=lambda one: (len(one.name), one.name))  # -2 before -10
-    existing = [candidate for candidate in (path, *by_number) if candidate.is_file()]
+    existing = list_checkpoints(path)
     for candidate in existing:
         try:
             checkpoint = Checkpoint.read(candidate)
@@ -184,39 +226,20 @@ def find_resume_point(stage: str, record: RunRecord) -> Checkpoint | None:
     """Returns the checkpoint from which to resume a stage, and drops the events after it."""
     found = read_newest_checkpoint(record.folder.checkpoint(stage))
     if record.writes and found is not None:
-        drop_after(found, record.since)
-    elif record.writes:
-        forget_events(record.folder.path, record.since, -1)
+        drop_after(found)
+    elif record.writes and record.events is not None:
+        forget_events(record.folder.path, record.events, -1)
     return found
 
 
-def drop_after(checkpoint: Checkpoint, since: float = math.inf) -> None:
+def drop_after(checkpoint: Checkpoint) -> None:
     """Drops TensorBoard's events of steps that a run will repeat from a checkpoint on.
 
-    Args:
-        since: Time of the checkpoint in seconds since 1970, if its content has none.
+    All stay behind the end of a stage, and behind checkpoints of earlier versions, which do not
+    tell what had been written.
     """
-    content = checkpoint.content
-    time, step = read_saved_state(content).get("time", since), int(content["global_step"])
-    forget_events(checkpoint.path.parent.parent, time, step)
-
-
-def forget_events(directory: Path, after: float, step: int) -> None:
-    """Drops TensorBoard's events of steps that a run will repeat.
-
-    Args:
-        after: Time in seconds since 1970; events up to then stay.
-        step: Events with values of steps before this one, counted from 0, stay as well.
-    """
-    files = sorted(directory.glob("events.out.tfevents.*"))
-    events = [event for file in files for event in LegacyEventFileLoader(str(file)).Load()]
-    events.sort(key=lambda event: event.wall_time)  # names end in numbers: 10 comes before 9
-    kept = [e for e in events if e.wall_time <= after or e.step < step and e.HasField("summary")]
-    if len(kept) == len(events):
-        return
-    with write_whole(files[0]) as whole:
-        writer = RecordWriter(whole)
-        for event in kept:
-            writer.write(event.SerializeToString())
-    for file in files[1:]:
-        file.unlink()
+    state = read_saved_state(checkpoint.content)
+    known = read_sizes(state.get("events"))
+    if known is not None and not state["results"]:
+        folder = checkpoint.path.parent.parent
+        forget_events(folder, known, int(checkpoint.content["global_step"]))

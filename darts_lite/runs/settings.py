@@ -5,6 +5,8 @@ from pathlib import Path
 from reprlib import repr as short
 from typing import Literal
 
+from darts_lite.storage.places import ADDRESS, expand
+
 LARGEST = 1_000_000
 """Largest number of minutes, searches, nets, steps or checkpoints that a setting allows."""
 
@@ -15,7 +17,7 @@ class RunSettings:
 
     Args:
         name: Runs are written to ``<folder>/<name>/version_<n>``.
-        folder: Folder of all runs.
+        folder: Folder of all runs; ``~`` and ``$VARIABLES`` in it are expanded.
         max_minutes: Time after which a search ends early; its architecture is retrained all the
             same. Each of several searches may take this long.
         imports: Modules to import first, which define custom operations.
@@ -34,7 +36,8 @@ class RunSettings:
         max_rollbacks: Number of times that a stage may go back before it stops all the same.
 
     Raises:
-        ValueError: if a number is out of range, or the name is not a path inside the folder.
+        ValueError: if a number is out of range, the folder cannot be expanded, or the name is not
+            a path inside it.
     """
 
     name: str = "search"
@@ -52,10 +55,12 @@ class RunSettings:
     max_rollbacks: int = 3
 
     def __post_init__(self) -> None:
-        if not self.folder or not _is_name(self.name):
+        self.folder = expand(self.folder, "run.folder")
+        # TensorBoard's logger would expand what is left.
+        if not self.folder or "$" in self.folder or not _is_name(self.name):
             raise ValueError(
-                "run.folder must be a path, and run.name the name of a folder in it; got "
-                f"{short(self.folder)} and {short(self.name)}"
+                "run.folder must be a path, and run.name the name of a folder in it, without ~ and "
+                f"$; got {short(self.folder)} and {short(self.name)}"
             )
         for name in ("max_minutes", "save_every_minutes"):
             value = getattr(self, name)
@@ -69,9 +74,16 @@ class RunSettings:
                     f"run.{name} must be at least 1 and at most {LARGEST}, got {value}"
                 )
 
+    @property
+    def place(self) -> Path:
+        """The folder that holds all runs of this name."""
+        return Path(self.folder) / self.name
+
 
 def _is_name(text: str) -> bool:
-    """Returns whether a text is short, printable, and a relative path without ``..``."""
+    """Returns whether a text is short, plain, and a relative path without ``..``."""
     if len(text) > 200 or not text.isprintable():
+        return False
+    if "$" in text or text.startswith("~") or ADDRESS.search(text):
         return False
     return not Path(text).is_absolute() and ".." not in Path(text).parts

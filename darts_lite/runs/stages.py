@@ -63,6 +63,7 @@ def search(
     start = _path_of(found)
     del found  # frees its tensors before training
     seconds, metrics, rollbacks = train(trainer, model, data, start)
+    check_chosen(trainer, model, folder)
     architecture = model.derive()
     write_architecture(architecture, trainer, folder)
     results = {
@@ -86,6 +87,21 @@ def search(
     else:
         trainer.save_checkpoint(folder.checkpoint("search"))
     return architecture, results
+
+
+def check_chosen(trainer: Trainer, model: Search, folder: RunFolder) -> None:
+    """Raises a ValueError for a search that ended too early to choose; what it trained is kept."""
+    if model.has_chosen:
+        return
+    kept = ""
+    if (saving := find_callback(trainer, StageCheckpoint)) is not None:
+        saving.save(trainer)
+        kept = f"; what was trained is kept: {folder.checkpoint('search')}"
+    raise ValueError(
+        f"the search ended after {trainer.global_step} steps of weights and before anything told "
+        "architectures apart, so a random one would be retrained; for a new run raise "
+        f"run.max_minutes or the trainer's limits, or lower the warm-up{kept}"
+    )
 
 
 def _path_of(checkpoint: Checkpoint | None) -> Path | None:

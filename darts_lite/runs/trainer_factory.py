@@ -1,6 +1,7 @@
 """Makes the trainer of each stage of a run."""
 
 import copy
+import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -58,9 +59,7 @@ class TrainerFactory:
     @cached_property
     def logger(self) -> TensorBoardLogger:
         """The logger of the run, which determines the run's folder."""
-        return TensorBoardLogger(
-            self.run.folder, self.run.name, self.version, default_hp_metric=False
-        )
+        return make_logger(self.run.folder, self.run.name, self.version)
 
     @property
     def folder(self) -> RunFolder:
@@ -69,7 +68,7 @@ class TrainerFactory:
 
     def make_part_logger(self, group: str, name: str) -> TensorBoardLogger:
         """Returns a logger that writes to ``<group>/<name>/`` inside the run's folder."""
-        return TensorBoardLogger(self.folder.path, group, version=name, default_hp_metric=False)
+        return make_logger(self.folder.path, group, name)
 
     def make(
         self, model: LightningModule, part: TensorBoardLogger | None = None, **overrides: Any
@@ -140,12 +139,22 @@ class TrainerFactory:
         if stage == "search":
             callbacks += [ArchitectureBoard(), DiscretisationGap()]
             if self.run.max_minutes is not None:
+                if settings.get("max_time") is not None:
+                    raise ValueError(
+                        "run.max_minutes and trainer.max_time both end a search; leave one out"
+                    )
                 callbacks.append(Timer(timedelta(minutes=self.run.max_minutes)))
         if settings["enable_checkpointing"] is not False and not settings["fast_dev_run"]:
             run = self.run
             interval = (run.save_every_steps, run.save_every_minutes, run.keep_checkpoints)
             callbacks.append(StageCheckpoint(path, *interval, at_start=rolls_back))
         return callbacks
+
+
+def make_logger(folder: str | Path, name: str, version: int | str | None) -> TensorBoardLogger:
+    """Returns a logger whose files have names of their own, also where a clock was set back."""
+    suffix = f".{secrets.token_hex(4)}"
+    return TensorBoardLogger(folder, name, version, default_hp_metric=False, filename_suffix=suffix)
 
 
 def as_list(value: Any) -> list[Any]:

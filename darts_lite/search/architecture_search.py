@@ -61,7 +61,8 @@ class ArchitectureSearch(Search):
         alphas_optimizer: Makes the optimizer of the alphas.
         derivation: Decides which edges and candidates to keep: `Strongest` if not given,
             `SkipLimit` or `WithinBudget`.
-        warmup_epochs: Number of epochs at the start, or part of one, that train only the weights.
+        warmup_epochs: Number of epochs at the start, or part of one, that train only the weights;
+            see `is_warming_up` for short searches.
         final_learning_rate: End of the cosine of the weights' learning rate, as a share of it.
         gradient_clip: Largest norm of the weights' gradient.
         executor: Computes the mixed cells: ``auto`` takes the faster one by a fixed rule
@@ -138,7 +139,7 @@ class ArchitectureSearch(Search):
 
     def training_step(self, batch: Mapping[str, Batch], batch_index: int) -> None:
         """Takes one architecture step, after the warm-up, and then one weight step."""
-        if self.global_step >= self.warmup_epochs * self.trainer.num_training_batches:
+        if not self.is_warming_up(self.warmup_epochs * self.trainer.num_training_batches):
             self.update_alphas(*batch["alphas"], *batch["weights"])
         self.update_weights(*batch["weights"])
 
@@ -227,6 +228,13 @@ class ArchitectureSearch(Search):
         self.derivation = self.derivation.with_costs(self.space)
         self.hparams["derivation"] = self.derivation.describe()
         self.selected = None  # an earlier search may have selected another architecture
+        epochs, total = self.warmup_epochs, count_steps(self.trainer)
+        if epochs * self.trainer.num_training_batches >= total and self.trainer.is_global_zero:
+            print(
+                f"Warning: model.warmup_epochs is {epochs}, which are all {total} steps of the "
+                "search; the alphas move after half of them instead",
+                flush=True,
+            )
         steps: tuple[Step, Step] = self.alphas_gradients, self.weights_gradients
         if self.cuda_graphs:
             possible = find_scaler(self.trainer) is None and self.mixture.deterministic
@@ -288,17 +296,16 @@ class ArchitectureSearch(Search):
         """Returns the shares, or one path if something else has selected the architecture."""
         return self.shares() if self.selected is None else super().votes()
 
-    def describe(self, epochs: int | None) -> Iterator[str]:
+    @property
+    def has_chosen(self) -> bool:
+        return self.selected is not None or int(self.architecture_steps) > 0
+
+    def describe(self) -> Iterator[str]:
         weights = sum(p.numel() for p in self.supernet.weights())
         alphas = sum(a.numel() for a in self.mixture.parameters())
         yield f"Supernet:  {weights:,} parameters and {alphas:,} alphas, space {self.space.name}"
         if self.execution.has_choice:
             yield f"Executor:  {self.execution.name}"
-        if epochs is not None and 0 <= epochs <= self.warmup_epochs:
-            yield (
-                f"Warning: model.warmup_epochs is {self.warmup_epochs} and trainer.max_epochs "
-                f"{epochs}, so the alphas are never moved; change one of them"
-            )
 
     def doubts(self) -> Iterator[str]:
         planned = int(self.trainer.estimated_stepping_batches)

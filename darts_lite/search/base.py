@@ -17,7 +17,8 @@ from darts_lite.networks.kinds import SpaceSettings, read_space
 from darts_lite.networks.supernet import Supernet
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.checkpoints import complete_checkpoint
-from darts_lite.training.optimizers import check_rates
+from darts_lite.training.callbacks import read_spent_time
+from darts_lite.training.optimizers import check_rates, count_steps
 
 
 class Search(LightningModule):
@@ -61,9 +62,14 @@ class Search(LightningModule):
     def results(self) -> dict[str, Any]:
         """Returns the search's entries in the summary of a run."""
 
+    @property
     @abstractmethod
-    def describe(self, epochs: int | None) -> Iterator[str]:
-        """Yields what a run prints at its start; `epochs` is None or -1 if it has another limit."""
+    def has_chosen(self) -> bool:
+        """Whether anything has told architectures apart yet; if not, `derive` gives any one."""
+
+    @abstractmethod
+    def describe(self) -> Iterator[str]:
+        """Yields what a run prints at its start."""
 
     def doubts(self) -> Iterator[str]:
         """Yields reasons to doubt the architecture, once the search has ended."""
@@ -72,6 +78,20 @@ class Search(LightningModule):
     def votes(self) -> dict[str, Tensor]:
         """Returns the search's votes in a consensus: group -> ``(rows, options)``."""
         return self.space.path(self.derive())
+
+    def is_warming_up(self, steps: float) -> bool:
+        """Returns whether the training is in its first `steps`, which choose no architecture.
+
+        If these would be all steps, they are half of them. A limit in time shortens them: they end
+        with their share of it, or with half of it where that is more.
+        """
+        total = count_steps(self.trainer)
+        steps = steps if steps < total else total // 2
+        if self.global_step >= steps:
+            return False
+        if (spent := read_spent_time(self.trainer)) is None:
+            return True
+        return not self.trainer.strategy.broadcast(spent >= max(steps / total, 0.5))
 
     def know_images(self, data: Any) -> None:
         """Tells the rule of derivation the images' size, if the data module has an `image_size`."""

@@ -1,7 +1,9 @@
 """Reads checkpoints without executing anything that a file holds."""
 
+import errno
 import inspect
 import pickle
+import stat
 import sys
 import warnings
 import zipfile
@@ -20,7 +22,9 @@ from torch import Tensor
 import darts_lite
 from darts_lite.storage.components import class_path, with_public_paths
 from darts_lite.storage.data_places import hide_places, recall_place
+from darts_lite.storage.places import is_there, reading
 from darts_lite.storage.user_modules import import_own, is_own
+from darts_lite.storage.versions import describe_versions
 
 PACKAGE = "darts_lite."
 KINDS: Mapping[str, type] = {
@@ -46,8 +50,13 @@ MOST_VALUES = 10_000_000
 LOADING_ERRORS = (RuntimeError, LookupError, TypeError, AttributeError, OverflowError)
 """Errors from loading content that was changed, or is of another module."""
 FORMAT_ERRORS = (pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, EOFError)
-READING_ERRORS = (*LOADING_ERRORS, *FORMAT_ERRORS, OSError, ValueError, AssertionError, MemoryError)
+READING_ERRORS = (*LOADING_ERRORS, *FORMAT_ERRORS, ValueError, AssertionError, MemoryError)
 """Errors that torch's reader raises on damaged files."""
+MISLED = (None, errno.EINVAL)
+"""Numbers of system errors where a damaged file has named a place outside of itself.
+
+All others say nothing of the file: it was not read, and may be intact.
+"""
 CHANGED = "it was changed, or is of another version; give an intact .ckpt file of a run"
 
 Restored = TypeVar("Restored", bound=LightningModule)
@@ -76,12 +85,12 @@ def describe_data(module: LightningModule) -> dict[str, Any]:
 def complete_checkpoint(
     content: dict[str, Any], module: LightningModule, kind: type, settings: Mapping[str, Any]
 ) -> None:
-    """Adds class and settings of the module, and `describe_data`, to a checkpoint to be written.
+    """Adds class, settings, data and versions of the module to a checkpoint that is written.
 
     Lightning's own copy of the data's arguments is removed, since it tells where images lie.
     """
     content["model"] = {"class_path": class_path(kind), "init_args": dict(settings)}
-    content |= describe_data(module)
+    content |= describe_data(module) | {"versions": describe_versions()}
     content.pop(LightningDataModule.CHECKPOINT_HYPER_PARAMS_KEY, None)
 
 
@@ -98,8 +107,18 @@ class Checkpoint:
 
         Raises:
             ValueError: if it is damaged, holds code, or was not written by this package.
+            OSError: if it is not there, or cannot be read, and so may be intact.
         """
-        if not Path(path).is_file():
+        path = Path(path)
+        damage = (
+            f"{path} is not a readable checkpoint: it is damaged, of another kind, or holds more "
+            "than plain values; give an intact .ckpt file of a run"
+        )
+        mode = 0
+        if is_there(path):
+            with reading(path):
+                mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):  # a pipe would be waited for
             raise FileNotFoundError(f"no checkpoint at {path}; give the path of a .ckpt file")
         try:
             with warnings.catch_warnings():
@@ -108,13 +127,15 @@ class Checkpoint:
                 content = torch.load(path, map_location="cpu", weights_only=True)
                 _check_size(content)
         except READING_ERRORS:
-            raise ValueError(
-                f"{path} is not a readable checkpoint: it is damaged, of another kind, or holds "
-                "more than plain values; give an intact .ckpt file of a run"
-            ) from None
+            raise ValueError(damage) from None
+        except OSError as error:
+            if error.errno in MISLED:
+                raise ValueError(damage) from None
+            with reading(path):
+                raise
         _check_kinds(path, content)
         groups = {name: content[name] for name in GROUPS if content.get(name)}
-        return cls(Path(path), content | with_public_paths(groups))
+        return cls(path, content | with_public_paths(groups))
 
     @property
     def model(self) -> str:

@@ -1,8 +1,11 @@
 """Names the files and folders of a run."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from darts_lite.storage.places import list_entries
 
 CHECKPOINTS = {"search": "last.ckpt", "retraining": "retraining-last.ckpt"}
 """Stage -> name of the file with its newest checkpoint."""
@@ -55,3 +58,23 @@ class RunFolder:
     def history(self, stage: str) -> Path:
         """Returns the file of the metrics and shares after each epoch of a stage."""
         return self.path / "history" / f"{stage}.json"
+
+
+def list_checkpoints(path: Path) -> list[Path]:
+    """Returns the checkpoints of a stage that are there, the newest first.
+
+    The newest one has the path `path`; older ones have a number behind its stem.
+    """
+    named = re.compile(rf"{re.escape(path.stem)}(-[0-9]+)?{re.escape(path.suffix)}")
+    found = [entry for entry in list_entries(path.parent) if named.fullmatch(entry.name)]
+    return sorted(found, key=lambda one: (len(one.name), one.name))  # -2 before -10
+
+
+def find_last_checkpoint(directory: Path) -> Path | None:
+    """Returns the checkpoint from which a run, or a part of one, would go on; None without one."""
+    seeds, controls = (list_entries(directory / group) for group in (SEEDS, CONTROLS))
+    for place in reversed([*seeds, directory, *controls]):  # in the order in which they run
+        for stage in reversed(STAGES):
+            if saved := list_checkpoints(RunFolder(place).checkpoint(stage)):
+                return saved[0]
+    return None

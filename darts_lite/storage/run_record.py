@@ -1,14 +1,15 @@
 """Keeps the summary of a run, from which a resumed run knows the finished stages."""
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from darts_lite.storage.atomic_files import write_text
-from darts_lite.storage.run_folder import RunFolder
+from darts_lite.storage.event_files import measure_events, read_sizes
+from darts_lite.storage.places import is_there, reading
+from darts_lite.storage.run_folder import RunFolder, find_last_checkpoint
 
 
 class Halted(OSError):
@@ -26,14 +27,15 @@ class RunRecord:
         self.summary: dict[str, Any] = read_summary(folder)
 
     @property
-    def since(self) -> float:
-        """Time at which the last stage ended, in seconds since 1970; infinite before the first."""
-        return float(self.summary.get("updated", float("inf")))
+    def events(self) -> dict[str, int] | None:
+        """Sizes of the event files when the last stage ended; None in runs of earlier versions."""
+        return read_sizes(self.summary.get("events"))
 
     def begin(self, known: Mapping[str, Any]) -> None:
         """Writes the values that are known before the first stage; earlier results stay."""
-        done, updated = self.summary.get("stages", []), min(self.since, time.time())
-        state = {"stages": done, "finished": False, "updated": updated}
+        state: dict[str, Any] = {"stages": self.summary.get("stages", []), "finished": False}
+        if not self.summary:
+            state["events"] = measure_events(self.folder.path)
         self.summary = {**known, **self.summary, **state}
         self._write()
 
@@ -45,12 +47,13 @@ class RunRecord:
         Raises:
             Halted: if a file cannot be written, for example on a full disk.
         """
-        if name in self.summary["stages"] and all(path.exists() for path in leaves):
+        if name in self.summary["stages"] and all(map(is_there, leaves)):
             return
         with halting(self.folder.path):
             results = run()
             stages = list(dict.fromkeys([*self.summary["stages"], name]))
-            self.summary |= {**results, "stages": stages, "updated": time.time()}
+            events = measure_events(self.folder.path)
+            self.summary |= {**results, "stages": stages, "events": events}
             self._write()
 
     def finish(self) -> None:
@@ -75,19 +78,26 @@ def halting(directory: Path) -> Iterator[None]:
         failure = error if isinstance(error, OSError) else error.__cause__
         if not isinstance(failure, OSError):
             raise
-        saved = directory.glob("**/checkpoints/*last*.ckpt")
-        newest = max(saved, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
+        newest = find_last_checkpoint(directory)
         start = "from the start, as nothing is saved"
         if newest is not None:
-            told = f"intact: {newest}" in str(failure)
+            told = str(newest) in str(failure)
             start = "from it" if told else f"from {newest}, which is intact"
         raise Halted(f"{failure}; once fixed, --run.resume auto goes on {start}") from error
 
 
 def read_summary(folder: RunFolder) -> dict[str, Any]:
-    """Returns the summary of a run; an empty one if no summary can be read."""
+    """Returns the summary of a run; an empty one if there is none, or it is damaged.
+
+    Raises:
+        OSError: if it is there and cannot be read.
+    """
+    if not is_there(folder.summary):
+        return {}
+    with reading(folder.summary):
+        content = folder.summary.read_bytes()
     try:
-        summary = json.loads(folder.summary.read_text())
-    except (OSError, ValueError):
+        summary = json.loads(content)
+    except ValueError:
         return {}
     return summary if isinstance(summary, dict) else {}

@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from threading import current_thread, main_thread
 from types import FrameType
 from typing import Any
 
@@ -14,11 +13,19 @@ import torch
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.loggers import TensorBoardLogger
 
 from darts_lite.distributed.random_state import read_random_states, restore_random_states
 from darts_lite.storage.atomic_files import write_whole
+from darts_lite.storage.event_files import measure_events
 from darts_lite.training.nonfinite import check_finite
-from darts_lite.training.signals import SIGNALS, Stopped
+from darts_lite.training.signals import (
+    SIGNALS,
+    Stopped,
+    drop_unread_output,
+    handle_signals,
+    stop_now,
+)
 
 STATE_KEY = "Saving"  # key of `StageCheckpoint`'s state: the class's name in earlier versions
 
@@ -76,6 +83,7 @@ class StageCheckpoint(Checkpoint):
         self.metrics: dict[str, float] = {}
         self._seconds, self._begun, self._saved = 0.0, time.monotonic(), time.monotonic()
         self._batches: dict[str, Any] = {}
+        self._events: dict[str, int] = {}  # what TensorBoard had written
         self._steps = 0  # steps since the last checkpoint
         self.results: Mapping[str, Any] | None = None
         self._restored: dict[str, Any] | None = None
@@ -97,7 +105,7 @@ class StageCheckpoint(Checkpoint):
             "random": read_random_states(),
             "batches": self._batches,
             "seconds": self.seconds,
-            "time": time.time(),
+            "events": self._events,
             "metrics": self.metrics,
             "results": self.results and dict(self.results),
         }
@@ -121,21 +129,20 @@ class StageCheckpoint(Checkpoint):
         """
         self._begun = self._saved = time.monotonic()
         # Not earlier: Lightning puts the handlers back that it found before this.
-        for name in SIGNALS:
-            if hasattr(signal, name) and current_thread() is main_thread():
-                self._handlers[name] = signal.signal(getattr(signal, name), self._note_signal)
+        self._handlers = handle_signals(self._note_signal)
         if self._restored is not None:
             if (batches := find_resumable_batches(trainer)) is not None:
                 batches.load_state_dict(self._restored["batches"])
             restore_random_states(self._restored["random"])
             self._restored = None
         elif self.at_start and find_resumable_batches(trainer) is not None:
-            self._save(trainer)
+            self.save(trainer)
 
     def on_train_batch_start(self, trainer: Trainer, *_: Any, **__: Any) -> None:
         """Stops if a signal has asked for it; now the step before is logged too."""
         if (name := self._saved_for) is not None:
             self._saved_for = None
+            drop_unread_output()
             print(f"Stopped by {name} after step {trainer.global_step}: {self.path}", flush=True)
             # With several processes, the exit status of the first one counts for all.
             raise Stopped(name) if trainer.is_global_zero else SystemExit(0)
@@ -164,11 +171,12 @@ class StageCheckpoint(Checkpoint):
             wishes = torch.tensor([due, asked], device=trainer.strategy.root_device)
             due, asked = trainer.strategy.reduce(wishes, reduce_op="max").tolist()
         if due or asked:
-            self._save(trainer)
+            self.save(trainer)
         if asked:
             self._saved_for, self._signal = SIGNALS[asked - 1], None
 
-    def _save(self, trainer: Trainer) -> None:
+    def save(self, trainer: Trainer) -> None:
+        """Saves the present state as the newest checkpoint."""
         last_good = self.path if self.path.exists() else None
         check_finite(trainer.lightning_module, trainer.global_step, last_good)
         self.metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
@@ -184,13 +192,18 @@ class StageCheckpoint(Checkpoint):
 
     def _write(self, trainer: Trainer) -> None:
         if trainer.is_global_zero:
+            for logger in trainer.loggers:
+                if isinstance(logger, TensorBoardLogger):
+                    logger.experiment.flush()
+            self._events = measure_events(self.path.parent.parent)
             rotate(self.path, self.keep)
         trainer.save_checkpoint(self.path)
 
     def _note_signal(self, number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
-        if self._signal == name == "SIGINT":
-            raise KeyboardInterrupt  # a second Ctrl-C does not wait for the step to end
+        if self._signal == name == "SIGINT":  # a second Ctrl-C does not wait for the step to end
+            stop_now(name, " within a step; checkpoints before it are kept")
+        drop_unread_output()
         self._signal = name
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

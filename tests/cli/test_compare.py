@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -96,6 +97,18 @@ def test_a_damaged_run_is_left_out_with_a_warning(
     with pytest.raises(SystemExit), pytest.warns(UserWarning, match="left out"):
         main(["compare", str(damaged)])
     assert "none of these runs can be read" in capsys.readouterr().err
+
+
+def test_a_run_that_cannot_be_read_is_left_out_with_a_warning(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "summary.json").write_text("{}")
+    (tmp_path / "summary.json").chmod(0)
+    if os.access(tmp_path / "summary.json", os.R_OK):
+        pytest.skip("root may read any file")
+    with pytest.warns(UserWarning, match="cannot read .*summary.json .*; this run is left out"):
+        main(["compare", str(tmp_path), str(finished.directory)])
+    assert f"{100 * finished.summary['test_accuracy']:.2f}" in capsys.readouterr().out
 
 
 def test_a_folder_without_runs_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

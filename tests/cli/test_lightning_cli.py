@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -20,6 +21,7 @@ from darts_lite.data.datasets import EmbeddedDataWarning
 from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.space.cells.architecture import Architecture
+from darts_lite.storage.versions import describe_versions
 
 
 def test_a_run_leaves_the_promised_files(finished: Finished) -> None:
@@ -63,6 +65,11 @@ def test_the_summary_has_the_promised_keys(finished: Finished) -> None:
     assert torch.__version__.startswith(summary["versions"]["torch"])
     for key in ("median_top2_margin", "drift", "entropy", "skip_share", "device"):
         assert key in summary
+    (session,) = summary["sessions"]
+    assert session["versions"] == summary["versions"] == describe_versions()
+    for name in ("net.ckpt", "checkpoints/last.ckpt"):
+        content = torch.load(finished.directory / name, weights_only=True)
+        assert content["versions"] == describe_versions()
 
 
 def test_tensorboard_keeps_the_stages_apart(finished: Finished) -> None:
@@ -213,6 +220,48 @@ def test_a_time_limit_still_derives_and_retrains(
     assert summary["test_accuracy"] is not None
 
 
+def test_a_limit_in_time_that_leaves_no_architecture_step_retrains_nothing(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limit = ["--run.max_minutes=1e-9", "--model.warmup_epochs=1", f"--run.folder={tmp_path}"]
+    newest = tmp_path / "quick" / "version_0" / "checkpoints" / "last.ckpt"
+    for resume in ([], ["--run.resume=auto"]):
+        with pytest.raises(SystemExit) as stopped:
+            main(["fit", "--config", str(finished.config), *finished.data, *limit, *resume])
+        assert stopped.value.code == 2
+        error = capsys.readouterr().err
+        assert "so a random one would be retrained" in error and str(newest) in error
+        assert error.count("\n") == 1 and newest.exists()
+    assert not (newest.parents[1] / "architecture.json").exists()
+
+
+def test_an_interrupt_ends_a_test_with_a_line(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def asked(self: Retraining, *batch: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Retraining, "test_step", asked)
+    with pytest.raises(SystemExit) as stopped:
+        main(["test", "--ckpt_path", str(finished.directory / "net.ckpt")])
+    assert stopped.value.code == 130 and "Stopped by SIGINT\n" in capsys.readouterr().out
+
+
+def test_paths_are_expanded_wherever_they_are_read(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(finished.directory))
+    monkeypatch.setenv("DIGITS", finished.data[1])
+    main(["test", "--ckpt_path", "~/net.ckpt", "--data.root=$DIGITS"])
+    metrics = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert metrics["test/accuracy"] == finished.summary["test_accuracy"]
+    run_verb(["derive", "~/checkpoints/last.ckpt"])
+    assert finished.summary["architecture"] in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        run_verb(["derive", "$NO_SUCH_VARIABLE/last.ckpt"])
+    assert "the variable NO_SUCH_VARIABLE" in capsys.readouterr().err
+
+
 def test_loggers_and_callbacks_of_ones_own_in_double_precision(
     finished: Finished, tmp_path: Path
 ) -> None:
@@ -352,6 +401,18 @@ def test_a_relaxation_of_ones_own(
         (["--run.seeds=0"], "run.seeds must be at least 1"),
         (["--run.seeds=2", "--retraining.inherit=true"], "retraining.inherit to false"),
         (["--run.seeds=2", "--seed_everything=false"], "seed_everything"),
+        (["--run.seeds=2", "--seed_everything=4294967295"], "to at most 4294967294"),
+        (["--run.control=random", "--seed_everything=4294967291"], "to at most 4294967290"),
+        (["--seed_everything=4294967296"], "4294967296 is not in bounds"),
+        (["--run.folder=$NO_SUCH_VARIABLE/logs"], "the variable NO_SUCH_VARIABLE"),
+        (["--run.folder=s3://bucket/logs"], "run.folder: 's3://bucket/logs' is an address"),
+        (["--run.folder=file:///tmp/logs", "--run.resume=auto"], "is an address"),
+        (["--run.folder=~no_such_user/logs"], "no user has the folder"),
+        (["--run.name=$HOME"], "the name of a folder in it"),
+        (["--data.root=$NO_SUCH_VARIABLE"], "the variable NO_SUCH_VARIABLE"),
+        (["--data.dataset=~no_such_user/images"], "no user has the folder"),
+        (["--ckpt_path=$NO_SUCH_VARIABLE/a.ckpt"], "the variable NO_SUCH_VARIABLE"),
+        (["--run.max_minutes=1", "--trainer.max_time=00:01:00:00"], "leave one out"),
         (["--run.control=best"], "random"),
         (["--run.control=random", "--retraining=null"], "retraining must not be null"),
         (["--run.control=random", "--run.control_nets=1000000"], "the space has only"),

@@ -49,9 +49,11 @@ def test_a_plan_with_an_executor_of_ones_own(
     finished: Finished, capsys: pytest.CaptureFixture[str]
 ) -> None:
     own = ["--model.executor", f"{__name__}.Own", "--retraining", "null"]
+    own += ["--data.search_batch_size", "1000"]
     main(["plan", "--config", str(finished.config), *finished.data, *own])
     out = capsys.readouterr().out
     assert "Executor: Own, which was asked for" in out
+    assert "Warning: a batch of the search is to have 1,000 images, and there are only 900" in out
     assert json.loads(out.splitlines()[-1])["executors"]["taken"] == "Own"
 
 

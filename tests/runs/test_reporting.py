@@ -7,7 +7,14 @@ import pytest
 from run_helpers import SMALL, quiet_trainer
 
 from darts_lite.data.image_data import ImageData
-from darts_lite.runs.reporting import describe_start, report, shorten_settings
+from darts_lite.retraining.retraining import Retraining
+from darts_lite.runs.reporting import (
+    add_session,
+    describe_start,
+    doubt_batches,
+    report,
+    shorten_settings,
+)
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.storage.run_folder import RunFolder
 
@@ -42,20 +49,97 @@ def test_the_report_shows_the_figures_and_the_files(
     assert out.splitlines()[-1].startswith("Files in ")
 
 
-@pytest.mark.parametrize(("warmup", "warned"), [(0.5, False), (1.0, True), (1.5, True)])
-def test_a_search_that_never_moves_its_alphas_says_so(
-    warmup: float,
-    warned: bool,
-    digits: ImageData,
-    tmp_path: Path,
+FIRST: dict[str, Any] = {
+    "device": "cpu, 2 threads",
+    "processor": "AVX2",
+    "precision": "32-true",
+    "versions": {"torch": "2.14.1", "darts_lite": "1.0"},
+}
+
+
+def test_a_run_tells_all_its_sessions_and_warns_of_a_difference(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    digits.setup("fit")
-    search = ArchitectureSearch(SMALL, warmup_epochs=warmup)
-    describe_start(quiet_trainer(max_epochs=1), search, digits, RunFolder(tmp_path))
+    summary = {"sessions": [FIRST]}
+    assert add_session(summary, dict(FIRST)) == [FIRST]
+    assert capsys.readouterr().out == ""
+    second = FIRST | {
+        "device": "cpu, 1 threads",
+        "versions": {"torch": "2.15", "darts_lite": "1.0"},
+    }
+    assert add_session(summary, second) == [FIRST, second]
     said = capsys.readouterr().out
-    assert ("the alphas are never moved" in said) == warned
-    assert "warmup_epochs" in said or not warned
+    assert said.startswith(
+        "Warning: the run goes on elsewhere (device: cpu, 2 threads then, cpu, 1 "
+    )
+    assert "versions.torch: 2.14.1 then, 2.15 now" in said and "not the same bit for bit" in said
+    assert said.count("\n") == 1 and "darts_lite" not in said
+    assert add_session({"sessions": [FIRST, second]}, FIRST) == [FIRST, second, FIRST]
+
+
+def test_a_run_of_an_earlier_version_tells_what_it_knows(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = {"device": "cpu, 2 threads", "precision": "32-true", "versions": {"torch": "2.14.1"}}
+    assert add_session({**before, "seed": 3}, FIRST) == [before, FIRST]
+    assert "versions.darts_lite: not told then, 1.0 now" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("settings", "processes", "said"),
+    [
+        ({"search_batch_size": 90, "batch_size": 180}, 1, []),
+        (
+            {"search_batch_size": 91, "batch_size": 181},
+            1,
+            [
+                "a batch of the search is to have 91 images, and there are only 90, so it holds "
+                "all; set data.search_batch_size to at most 90",
+                "a batch of the retraining is to have 181 images, and there are only 180, so it "
+                "holds all; set data.batch_size to at most 180",
+            ],
+        ),
+        (
+            {
+                "search_batch_size": 225,
+                "batch_size": 9000,
+                "search_batches_per_epoch": 3,
+                "least_batches_per_epoch": 2,
+            },
+            1,
+            ["so it holds each of them 2.5 times", "so it holds each of them 50.0 times"],
+        ),
+        (
+            {"search_batch_size": 60, "search_batches_per_epoch": 3, "batch_size": 180},
+            2,
+            ["120 images, and there are only 90", "360 images, and there are only 180"],
+        ),
+    ],
+)
+def test_batches_larger_than_the_data_are_told(
+    settings: dict[str, int], processes: int, said: list[str], digits_root: str
+) -> None:
+    data = ImageData(root=digits_root, train_images=200, **settings)  # type: ignore[arg-type]
+    data.setup("fit")
+    search = ArchitectureSearch(SMALL)
+    doubts = list(doubt_batches(data, search, True, processes))
+    assert len(doubts) == len(said)
+    for doubt, words in zip(doubts, said, strict=True):
+        assert doubt.startswith("Warning: ") and words in doubt
+    assert list(doubt_batches(data, search, False, processes)) == doubts[:1]
+    net = Retraining(search.derive())
+    assert list(doubt_batches(data, net, False, processes)) == doubts[1:]
+
+
+def test_what_is_known_before_training_tells_the_session(
+    digits: ImageData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digits.setup("fit")
+    search = ArchitectureSearch(SMALL)
+    known = describe_start(quiet_trainer(max_epochs=1), search, digits, RunFolder(tmp_path))
+    (session,) = known["sessions"]
+    assert session["versions"]["darts_lite"] and session["device"] == known["device"]
+    assert "Supernet:  " in capsys.readouterr().out
 
 
 def test_columns_of_settings_leave_out_the_levels_of_classes() -> None:

@@ -6,23 +6,27 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 import torch
 from jsonargparse import Namespace
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from run_helpers import SMALL, one_line
 from torch.utils.tensorboard import SummaryWriter
 
 from darts_lite.runs.resume import (
+    check_architecture,
     check_data,
     check_same_settings,
     claim,
     find_resume_point,
     find_unfinished_run,
-    forget_events,
     read_newest_checkpoint,
     take_choices,
 )
+from darts_lite.space.groups import random_point
+from darts_lite.storage.event_files import measure_events
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import RunRecord
 
@@ -83,6 +87,52 @@ def test_other_settings_are_named(tmp_path: Path) -> None:
         check_same_settings(folder, "run: {name: a, resume: null}\nseed_everything: 2\n")
     with pytest.raises(ValueError, match="and 1 more"):
         check_same_settings(folder, "{a: {b: 1, c: 2}, d: 3, run: {name: a}, seed_everything: 2}")
+
+
+def places(folder: str, root: str, dataset: str) -> str:
+    arguments = {"root": root, "dataset": dataset}
+    logger = {"class_path": "CSVLogger", "init_args": {"save_dir": folder}}
+    trainer = {"logger": [logger], "default_root_dir": folder}
+    settings = {"run": {"folder": folder, "name": folder}, "data": {"init_args": arguments}}
+    return json.dumps({"trainer": trainer, **settings})
+
+
+def test_places_may_change_and_data_sets_may_not(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    folder = run(tmp_path, 0, False)
+    folder.config.write_text(places("a", "b", "/mnt/images"))
+    check_same_settings(folder, places("c", "d", str(images)))
+    for then, now in (
+        ("/mnt/images", "MNIST"),
+        ("MNIST", str(images)),
+        ("/mnt/images", str(tmp_path / "none")),
+    ):
+        folder.config.write_text(places("a", "b", then))
+        with pytest.raises(ValueError, match=r"other settings \(data.init_args.dataset: "):
+            check_same_settings(folder, places("c", "d", now))
+
+
+def retrained(architecture: Any, inherit: bool) -> str:
+    arguments = {"architecture": architecture, "inherit": inherit}
+    return json.dumps({"model": {"init_args": arguments}})
+
+
+def test_an_architecture_may_move_and_not_change(tmp_path: Path) -> None:
+    folder, elsewhere = run(tmp_path, 0, False), tmp_path / "elsewhere.json"
+    first = SMALL.first_architecture()
+    first.save(elsewhere)
+    check_architecture(folder, first)  # nothing was trained yet
+    first.save(folder.architecture)
+    folder.config.write_text(retrained("before.json", False))
+    check_same_settings(folder, retrained(str(elsewhere), False))
+    check_architecture(folder, first)
+    for now in (retrained(str(elsewhere), True), retrained("DARTS_V1", False)):
+        with pytest.raises(ValueError, match="cannot go on with other settings"):
+            check_same_settings(folder, now)
+    with pytest.raises(ValueError, match="began with another architecture") as refused:
+        check_architecture(folder, SMALL.architecture(random_point(SMALL.sizes, Random(1))))
+    one_line(refused, folder.architecture)
 
 
 def test_how_often_to_save_may_change(tmp_path: Path) -> None:
@@ -146,61 +196,95 @@ def test_a_broken_checkpoint_gives_way_to_the_one_before(
     assert found is not None and found.path == path
 
 
-def steps_of(directory: Path, tag: str) -> list[int]:
-    events = EventAccumulator(str(directory)).Reload()
-    return [one.step for one in events.Scalars(tag)] if tag in events.Tags()["scalars"] else []
+def unreadable(path: Path) -> Path:
+    """Makes a path that nobody can open, not even root, as where a network disk does not answer."""
+    if path.exists():
+        path.rename(path.with_name("away"))
+    path.symlink_to(path.name)
+    return path
 
 
-def write(directory: Path, tag: str, steps: range) -> None:
-    with SummaryWriter(str(directory)) as writer:
-        for step in steps:
-            writer.add_scalar(tag, step / 2, step)
+def test_what_cannot_be_read_ends_the_resume_and_damage_does_not(tmp_path: Path) -> None:
+    folder = run(tmp_path, 3, False)
+    newest = folder.checkpoint("search")
+    newest.parent.mkdir()
+    torch.save(CHECKPOINT, newest)
+    torch.save(CHECKPOINT, newest.with_stem("last-1"))
+    for path, look in (
+        (newest, lambda: read_newest_checkpoint(newest)),
+        (folder.summary, lambda: find_unfinished_run(tmp_path)),
+        (folder.config, lambda: check_same_settings(folder, "{}")),
+        (newest.parent, lambda: read_newest_checkpoint(newest)),
+        (folder.path, lambda: find_unfinished_run(tmp_path)),
+    ):
+        unreadable(path)
+        with pytest.raises(OSError, match=r"cannot read .*\(Too many levels") as ended:
+            look()
+        one_line(ended, path.name)
+        assert path.is_symlink()
+        path.unlink()
+        (path.with_name("away")).rename(path)
+    assert find_unfinished_run(tmp_path) == folder
+    newest.write_bytes(b"half")
+    found = read_newest_checkpoint(newest)
+    assert found is not None and found.path.stem == "last-1"
 
 
-def test_what_will_be_made_again_is_forgotten(tmp_path: Path) -> None:
-    write(tmp_path, "search/loss", range(10))
-    time.sleep(0.01)
-    ended = time.time()
-    time.sleep(0.01)
-    write(tmp_path, "retraining/loss", range(4))
-    saved = time.time()
-    time.sleep(0.01)
-    write(tmp_path, "retraining/loss", range(4, 9))
-    forget_events(tmp_path, saved, 5)  # the event of the last step before it came just after it
-    assert steps_of(tmp_path, "search/loss") == list(range(10))
-    assert steps_of(tmp_path, "retraining/loss") == list(range(5))
-    write(tmp_path, "retraining/loss", range(5, 9))
-    assert steps_of(tmp_path, "retraining/loss") == list(range(9))
-    forget_events(tmp_path, ended, -1)
-    assert steps_of(tmp_path, "search/loss") == list(range(10))
-    assert steps_of(tmp_path, "retraining/loss") == []
+def test_a_file_in_the_place_of_a_run_is_named(tmp_path: Path) -> None:
+    run(tmp_path, 8, False)
+    (tmp_path / "version_9").write_text("")
+    found = find_unfinished_run(tmp_path)
+    assert found is not None and found.number == 8
+    with pytest.raises(ValueError, match="version_9 should become .* and is a file") as refused:
+        claim(RunFolder(tmp_path / "version_9"), new=True).__enter__()
+    one_line(refused)
 
 
-def test_events_keep_their_order_whatever_the_names_of_their_files(tmp_path: Path) -> None:
-    for number in (9, 10):
-        (tmp_path / "new").mkdir()
-        write(tmp_path / "new", "loss", range(number, number + 1))
-        (file,) = (tmp_path / "new").iterdir()
-        file.rename(tmp_path / f"events.out.tfevents.1.host.1.{number}")
-        (tmp_path / "new").rmdir()
-    now = time.time()
-    time.sleep(0.01)
-    write(tmp_path, "later", range(20, 21))
-    forget_events(tmp_path, now, 0)
-    assert steps_of(tmp_path, "loss") == [9, 10] and steps_of(tmp_path, "later") == []
+def stopped(folder: RunFolder, state: dict[str, Any]) -> None:
+    """Writes a checkpoint after step 2 of a search, and events of the steps around it."""
+    known = {"random": {}, "batches": {}, "seconds": 1.0, "metrics": {}, "results": None, **state}
+    folder.checkpoint("search").parent.mkdir()
+    torch.save({**CHECKPOINT, "callbacks": {"Saving": known}}, folder.checkpoint("search"))
+    with SummaryWriter(str(folder)) as writer:
+        for step in range(5):
+            writer.add_scalar("search/loss", step / 2, step)
 
 
-def test_a_torn_end_is_left_out(tmp_path: Path) -> None:
-    write(tmp_path, "loss", range(10))
-    (file,) = tmp_path.iterdir()
-    file.write_bytes(file.read_bytes()[:-9])
-    time.sleep(0.01)
-    now = time.time()
-    write(tmp_path, "loss", range(9, 12))
-    forget_events(tmp_path, now, -1)
-    assert steps_of(tmp_path, "loss") == list(range(9))
+@pytest.mark.parametrize(
+    ("state", "kept"),
+    [
+        ({"events": {}}, False),
+        ({"events": {}, "results": {"algorithm": "DARTS"}}, True),  # nothing is made again
+        ({"time": 0.0}, True),  # of an earlier version
+    ],
+)
+def test_only_what_is_made_again_is_dropped(
+    state: dict[str, Any], kept: bool, tmp_path: Path
+) -> None:
+    folder = run(tmp_path, 0, False)
+    stopped(folder, state)
+    before = measure_events(folder.path)
+    assert find_resume_point("search", RunRecord(folder)) is not None
+    assert (measure_events(folder.path) == before) == kept
+
+
+def test_a_clock_that_was_set_back_takes_nothing_of_a_search_that_ended(tmp_path: Path) -> None:
+    folder, now = run(tmp_path, 0, None), time.time()
+    record = RunRecord(folder)
+    record.begin({})
+
+    def log(tag: str, seconds: float) -> dict[str, Any]:
+        with SummaryWriter(str(folder)) as writer:
+            for step in range(5):
+                writer.add_scalar(tag, step / 2, step, seconds)
+        return {}
+
+    record.stage("search", lambda: log("search/loss", now))
+    searched = measure_events(folder.path)
+    log("retraining/loss", now - 3600)
+    assert find_resume_point("retraining", RunRecord(folder)) is None
+    assert measure_events(folder.path) == searched
 
 
 def test_no_records_are_no_trouble(tmp_path: Path) -> None:
-    forget_events(tmp_path, 0.0, -1)
     assert find_resume_point("search", RunRecord(RunFolder(tmp_path))) is None

@@ -1,5 +1,7 @@
 """The group `run` of a configuration."""
 
+from dataclasses import replace
+
 import pytest
 
 from darts_lite.runs.settings import RunSettings
@@ -21,8 +23,34 @@ def test_numbers_out_of_range_are_refused(setting: str) -> None:
         RunSettings(**{setting: 0})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["../x", "/tmp/x", "a\nb", "a\0b", "x" * 300])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../x", "/tmp/x", "a\nb", "a\0b", "x" * 300),
+        *("$HOME", "a$", "${HOME}/b", "~", "~/x", "~root", "s3://bucket", "file:/tmp", "data:x"),
+    ],
+)
 def test_a_name_stays_in_its_folder(name: str) -> None:
     assert RunSettings(name="a/b").name == "a/b"
     with pytest.raises(ValueError, match="the name of a folder"):
         RunSettings(name=name)
+
+
+def test_the_folder_is_expanded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCRATCH", "/big")
+    monkeypatch.setenv("HOME", "/mine")
+    for folder, path in (
+        ("logs", "logs"),
+        ("$SCRATCH/runs", "/big/runs"),
+        ("~/runs", "/mine/runs"),
+    ):
+        run = RunSettings(folder=folder)
+        assert run.folder == path and replace(run, seeds=2).folder == path
+        assert str(run.place) == f"{path}/search"
+
+
+@pytest.mark.parametrize("folder", ["", "a$", "$$", "$NOWHERE", "~no_such_user", "s3://bucket"])
+def test_what_is_no_folder_is_refused(folder: str) -> None:
+    with pytest.raises(ValueError, match="^run.folder") as refused:
+        RunSettings(folder=folder)
+    assert "\n" not in str(refused.value)

@@ -1,14 +1,17 @@
 """The stages of a run."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import CSVLogger
-from run_helpers import SMALL, quiet_trainer
+from run_helpers import SMALL, one_line, quiet_trainer
 from torch import nn
+from training_helpers import At
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation.budget import WithinBudget
@@ -17,7 +20,11 @@ from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import stages
 from darts_lite.runs.stages import multiply_adds, train
 from darts_lite.search.architecture_search import ArchitectureSearch
+from darts_lite.search.base import Search
+from darts_lite.search.exploration.evaluators import SharedWeights
+from darts_lite.search.exploration.exploration import Exploration
 from darts_lite.space.cells.architecture import Architecture
+from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import RunRecord
 from darts_lite.training.callbacks import find_callback
@@ -58,6 +65,40 @@ def test_a_search_that_has_ended_is_derived_again_within_its_budget(
     assert stages.search(quiet_trainer(), search(), digits, elsewhere, last) == (found, results)
     left = [folder / "architecture.json" for folder in (tmp_path, tmp_path / "again")]
     assert Architecture.load(left[0]) == Architecture.load(left[1])
+
+
+def ended(digits: ImageData, folder: Path, model: Search) -> tuple[str, int]:
+    """The error of a search that ends in its warm-up, and the step that its checkpoint is at."""
+    record = RunRecord(RunFolder(folder))
+    saving = StageCheckpoint(record.folder.checkpoint("search"))
+    stop = At(4, lambda: setattr(trainer, "should_stop", True))
+    trainer: Trainer = quiet_trainer(
+        max_epochs=2,
+        callbacks=[saving, stop],
+        plugins=[AtomicCheckpointIO()],
+        enable_checkpointing=True,
+    )
+    with pytest.raises(ValueError) as refused:
+        stages.search(trainer, model, digits, record)
+    one_line(refused, "told architectures apart", saving.path)
+    assert not record.folder.architecture.exists()
+    return str(refused.value), Checkpoint.read(saving.path).content["global_step"]
+
+
+def by_gradients() -> Search:
+    return ArchitectureSearch(SMALL, warmup_epochs=1.0)
+
+
+def by_evaluations() -> Search:
+    return Exploration(SMALL, evaluator=SharedWeights(weights_epochs=1.0, batches=1))
+
+
+@pytest.mark.parametrize("make", [by_gradients, by_evaluations])
+def test_a_search_that_chose_nothing_hands_nothing_on_and_keeps_its_weights(
+    make: Callable[[], Search], digits: ImageData, tmp_path: Path
+) -> None:
+    said, step = ended(digits, tmp_path, make())
+    assert step == 4 and "ended after 4 steps" in said
 
 
 def test_an_auxiliary_head_is_no_part_of_what_is_handed_on(

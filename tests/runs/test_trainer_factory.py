@@ -58,6 +58,11 @@ def test_a_search_and_a_retraining_get_what_is_theirs(tmp_path: Path) -> None:
     assert callbacks[StageCheckpoint].path.name == "retraining-last.ckpt"
 
 
+def test_a_search_has_one_limit_in_time(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="run.max_minutes and trainer.max_time both end"):
+        made(tmp_path, ArchitectureSearch(SPACE), max_time={"hours": 1})
+
+
 def test_a_part_of_a_run_writes_to_its_own_folder(tmp_path: Path) -> None:
     trainer, callbacks = made(tmp_path, ArchitectureSearch(SPACE), "3")
     part = tmp_path / "search" / "version_0" / "parts" / "3"

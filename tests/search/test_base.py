@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import Timer
 from run_helpers import SMALL, fast_sgd, quiet_trainer
 from torch import nn
 
@@ -14,6 +16,7 @@ from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.base import Search, name_algorithm
 from darts_lite.search.exploration.evaluators import SharedWeights
 from darts_lite.search.exploration.exploration import Exploration
+from darts_lite.search.exploration.strategies import RandomSearch
 from darts_lite.search.relaxations import Softmax
 from darts_lite.storage.data_places import hide_places
 
@@ -110,3 +113,65 @@ def test_what_is_unusual_in_a_search_is_named() -> None:
     assert name_algorithm(("DARTS",), unusual) == (
         "DARTS, partial_channels 4, edge_weights True, auxiliary_skip"
     )
+
+
+@pytest.mark.parametrize(
+    ("epochs", "warmup", "first"),
+    [(2, 0.0, 0), (2, 0.5, 4), (2, 1.0, 8), (2, 1.5, 12), (2, 2.0, 8), (1, 9.0, 4)],
+)
+def test_a_warmup_leaves_steps_for_the_alphas(
+    epochs: int,
+    warmup: float,
+    first: int,
+    digits: ImageData,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd, warmup_epochs=warmup)
+    run = quiet_trainer(max_epochs=epochs, limit_train_batches=8, limit_val_batches=0)
+    run.fit(search, datamodule=digits)
+    assert int(search.architecture_steps) == 8 * epochs - first
+    assert search.has_chosen
+    assert ("the alphas move after half of them" in capsys.readouterr().out) == (warmup >= epochs)
+
+
+@pytest.mark.parametrize("limit", [{"max_steps": 6}, {"max_steps": 1}, {"fast_dev_run": True}])
+def test_a_limit_of_steps_leaves_some_too(limit: dict[str, Any], digits: ImageData) -> None:
+    search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd, warmup_epochs=1.0)
+    quiet_trainer(**limit, limit_val_batches=0).fit(search, datamodule=digits)
+    assert search.has_chosen
+
+
+class Spent(Timer):
+    """A limit in time of which some is spent at the start, as on a slow machine."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__({"seconds": 1000})
+        self.load_state_dict({"time_elapsed": {"train": seconds}})
+
+
+@pytest.mark.parametrize(
+    ("make", "spent", "chosen"),
+    [
+        (lambda: ArchitectureSearch(SMALL, warmup_epochs=1.0), 0.0, 8),
+        (lambda: ArchitectureSearch(SMALL, warmup_epochs=1.0), 500.0, 16),
+        (lambda: ArchitectureSearch(SMALL, warmup_epochs=1.5), 500.0, 4),
+        (lambda: ArchitectureSearch(SMALL, warmup_epochs=1.5), 750.0, 16),
+        (lambda: exploring(1.0), 0.0, 8),
+        (lambda: exploring(1.0), 500.0, 16),
+    ],
+)
+def test_a_limit_in_time_shortens_the_warmup(
+    make: Callable[[], Any], spent: float, chosen: int, digits: ImageData
+) -> None:
+    search = make()
+    run = quiet_trainer(
+        max_epochs=2, limit_train_batches=8, limit_val_batches=0, callbacks=[Spent(spent)]
+    )
+    run.fit(search, datamodule=digits)
+    steps = len(search.known) if isinstance(search, Exploration) else search.architecture_steps
+    assert int(steps) == chosen
+
+
+def exploring(weights_epochs: float) -> Search:
+    evaluator = SharedWeights(weights_epochs=weights_epochs, batches=1)
+    return Exploration(SMALL, strategy=RandomSearch(), evaluator=evaluator)

@@ -1,6 +1,8 @@
 """Reading checkpoints without trusting them."""
 
+import os
 import pickle
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +39,33 @@ def test_missing_data_settings_are_left_out(tmp_path: Path) -> None:
 
 
 def test_no_such_file(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no checkpoint at .*absent.ckpt"):
-        Checkpoint.read(tmp_path / "absent.ckpt")
+    os.mkfifo(tmp_path / "pipe.ckpt")
+    (tmp_path / "folder.ckpt").mkdir()
+    for name in ("absent.ckpt", "pipe.ckpt", "folder.ckpt", "pipe.ckpt/below"):
+        with pytest.raises(FileNotFoundError, match=f"no checkpoint at .*{name}"):
+            Checkpoint.read(tmp_path / name)
+
+
+def test_a_file_that_cannot_be_read_is_not_called_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    path.symlink_to("last.ckpt")  # nobody can open it, not even root
+    (tmp_path / "astray.ckpt").symlink_to("absent.ckpt")
+    for name, why in (("last.ckpt", "Too many levels"), ("astray.ckpt", "No such file")):
+        with pytest.raises(OSError, match=rf"cannot read .*\({why}") as error:
+            Checkpoint.read(tmp_path / name)
+        assert "\n" not in str(error.value)
+
+
+def test_a_system_that_opens_nothing_more_says_nothing_of_the_file(tmp_path: Path) -> None:
+    path = saved(tmp_path, GOOD)
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limit[1]))
+    try:
+        with pytest.raises(OSError, match="cannot read .*Too many open files"):
+            Checkpoint.read(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+    assert Checkpoint.read(path).model == "Retraining"
 
 
 @pytest.mark.parametrize("length", [0, 1, 100, -1, -100])

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from darts_lite.storage.run_folder import CONTROLS, SEEDS, STAGES, RunFolder
+from darts_lite.storage.run_folder import (
+    CONTROLS,
+    SEEDS,
+    STAGES,
+    RunFolder,
+    find_last_checkpoint,
+    list_checkpoints,
+)
 
 
 def test_runs_in_and_below_a_folder_are_found_by_their_summary(tmp_path: Path) -> None:
@@ -31,3 +38,22 @@ def test_no_two_files_share_a_name(tmp_path: Path) -> None:
     assert run.history("retraining") == tmp_path / "history" / "retraining.json"
     with pytest.raises(KeyError):
         run.checkpoint("test")
+
+
+def test_checkpoints_are_listed_the_newest_first(tmp_path: Path) -> None:
+    path = RunFolder(tmp_path).checkpoint("search")
+    assert list_checkpoints(path) == []
+    path.parent.mkdir()
+    for name in (
+        "last-10.ckpt",
+        "last-2.ckpt",
+        "retraining-last.ckpt",
+        "last-x.ckpt",
+        ".last.ckpt",
+    ):
+        (path.parent / name).write_bytes(b"")
+    (path.parent / "last.ckpt").symlink_to("nothing")
+    names = [one.name for one in list_checkpoints(path)]
+    assert names == ["last.ckpt", "last-2.ckpt", "last-10.ckpt"]
+    newest = path.with_stem("retraining-last")
+    assert list_checkpoints(newest) == [newest] and find_last_checkpoint(tmp_path) == newest

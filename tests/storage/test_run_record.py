@@ -1,13 +1,13 @@
 """What is known of a run."""
 
 import json
-import time
+import os
 from pathlib import Path
 
 import pytest
 
 from darts_lite.storage.run_folder import RunFolder
-from darts_lite.storage.run_record import RunRecord, read_summary
+from darts_lite.storage.run_record import Halted, RunRecord, halting, read_summary
 
 
 def test_a_stage_that_was_done_is_not_done_again(tmp_path: Path) -> None:
@@ -21,12 +21,12 @@ def test_a_stage_that_was_done_is_not_done_again(tmp_path: Path) -> None:
     assert not read_summary(RunFolder(tmp_path))["finished"]
     again.finish()
     summary = json.loads((tmp_path / "summary.json").read_text())
-    assert summary.pop("updated") <= time.time()
     assert summary == {
         "seed": 3,
         "test_accuracy": 0.5,
         "device": "cpu",
         "alphas": 40,
+        "events": {},
         "stages": ["search", "test"],
         "finished": True,
     }
@@ -58,14 +58,54 @@ def test_a_stage_that_fails_is_not_done(tmp_path: Path) -> None:
     assert (tmp_path / "summary.json").read_text() == before
 
 
-def test_when_the_last_stage_ended(tmp_path: Path) -> None:
+def test_what_had_been_written_when_the_last_stage_ended(tmp_path: Path) -> None:
     record = RunRecord(RunFolder(tmp_path))
-    assert record.since == float("inf")
+    assert record.events is None
     record.begin({})
-    first = record.since
-    assert first <= time.time()
+    assert record.events == {}
+
+    def search() -> dict[str, int]:
+        (tmp_path / "events.out.tfevents.1").write_bytes(b"first")
+        return {}
+
+    record.stage("search", search)
+    (tmp_path / "events.out.tfevents.1").write_bytes(b"first, second")
     record.begin({})
-    assert record.since == first
+    assert record.events == {"events.out.tfevents.1": 5}
+
+
+def test_a_run_of_an_earlier_version_knows_of_no_events(tmp_path: Path) -> None:
+    (tmp_path / "summary.json").write_text('{"stages": ["search"], "updated": 1.0}')
+    record = RunRecord(RunFolder(tmp_path))
+    record.begin({})
+    assert record.events is None and record.summary["stages"] == ["search"]
+    record.stage("retraining", dict)
+    assert record.events == {}
+
+
+def test_an_error_tells_where_a_run_goes_on_whatever_the_clock_says(tmp_path: Path) -> None:
+    order = [
+        "seeds/3/checkpoints/last.ckpt",
+        "seeds/4/checkpoints/last.ckpt",
+        "checkpoints/last.ckpt",
+        "checkpoints/retraining-last-1.ckpt",
+        "checkpoints/retraining-last.ckpt",
+        "controls/0/checkpoints/retraining-last.ckpt",
+    ]
+    with pytest.raises(Halted, match="goes on from the start"), halting(tmp_path):
+        raise OSError("full")
+    for age, name in enumerate(order):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+        os.utime(path, (1e9 - age, 1e9 - age))
+        with (
+            pytest.raises(Halted, match=f"goes on from {path}, which is intact"),
+            halting(tmp_path),
+        ):
+            raise OSError("full")
+    with pytest.raises(Halted, match="goes on from it"), halting(tmp_path):
+        raise OSError(f"cannot read {path}")
 
 
 def test_no_summary_or_a_torn_one(tmp_path: Path) -> None:
@@ -73,3 +113,18 @@ def test_no_summary_or_a_torn_one(tmp_path: Path) -> None:
     for text in ("", "{", "[]", "\x00"):
         (tmp_path / "summary.json").write_text(text)
         assert read_summary(RunFolder(tmp_path)) == {}
+
+
+def test_a_summary_that_cannot_be_read_is_no_missing_one(tmp_path: Path) -> None:
+    (tmp_path / "summary.json").symlink_to("summary.json")
+    with pytest.raises(OSError, match=r"cannot read .*summary.json \(Too many levels"):
+        read_summary(RunFolder(tmp_path))
+
+
+def test_a_stage_whose_file_cannot_be_read_is_not_done_again(tmp_path: Path) -> None:
+    record, file = RunRecord(RunFolder(tmp_path)), tmp_path / "net.ckpt"
+    record.begin({})
+    record.stage("retraining", lambda: {"size": file.write_bytes(b"net")}, leaves=[file])
+    file.unlink()
+    file.symlink_to("net.ckpt")
+    record.stage("retraining", lambda: {"size": 1 / 0}, leaves=[file])

@@ -1,17 +1,26 @@
 """Signals save and stop a run, and are handled afterwards as before."""
 
+import os
+import pty
+import select
 import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from run_helpers import quiet_trainer
+import yaml
+from run_helpers import QUICK, quiet_trainer
 from training_helpers import At, retraining, search, trained
 
 from darts_lite.data.image_data import ImageData
+from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.training.checkpointing import StageCheckpoint
-from darts_lite.training.signals import SIGNALS, Stopped
+from darts_lite.training.signals import SIGNALS, Stopped, stoppable
 
 
 def test_signals_are_afterwards_handled_as_before(digits: ImageData, tmp_path: Path) -> None:
@@ -23,7 +32,15 @@ def test_signals_are_afterwards_handled_as_before(digits: ImageData, tmp_path: P
     assert [signal.getsignal(number) for number in numbers] == before
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """SIGHUP is not ignored, as where the tests themselves run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("name", SIGNALS)
 def test_a_signal_saves_and_stops(
     name: str, digits_root: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -39,11 +56,66 @@ def test_a_signal_saves_and_stops(
     assert all(torch.equal(value, again[key]) for key, value in whole.items())
 
 
-def test_a_second_interrupt_does_not_wait(digits_root: str, tmp_path: Path) -> None:
+def test_a_second_interrupt_does_not_wait(
+    digits_root: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def twice() -> None:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises((KeyboardInterrupt, SystemExit)) as stopped:
-        trained(retraining, digits_root, tmp_path / "b.ckpt", At(3, twice), {})
-    assert not isinstance(stopped.value, Stopped)
+    with pytest.raises(Stopped) as stopped:
+        trained(retraining, digits_root, tmp_path / "b.ckpt", At(4, twice), {})
+    assert stopped.value.code == 130
+    said = "Stopped by SIGINT within a step; checkpoints before it are kept\n"
+    assert capsys.readouterr().out.endswith(said)
+    assert torch.load(tmp_path / "b.ckpt", weights_only=True)["global_step"] == 2
+
+
+def test_an_ignored_hangup_stays_ignored(digits_root: str, tmp_path: Path) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    asked = At(3, lambda: signal.raise_signal(signal.SIGHUP))
+    with stoppable():
+        trained(retraining, digits_root, tmp_path / "b.ckpt", asked, {})
+    assert asked.count > 3 and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+def test_output_that_nobody_reads_goes_nowhere() -> None:
+    ends = os.pipe(), os.pipe()
+    code = (
+        "import os, sys; from darts_lite.training.signals import drop_unread_output, stop_now\n"
+        "sys.stdin.readline(); drop_unread_output(); print('lost', flush=True)\n"
+        "print('told', file=sys.stderr, flush=True); stop_now('SIGHUP', '')"
+    )
+    (reading, writing), (told, telling) = ends
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=writing, stderr=telling
+    )
+    for end in (reading, writing, telling):
+        os.close(end)
+    process.communicate(b"go\n")
+    assert process.returncode == 128 + signal.SIGHUP
+    with os.fdopen(told) as told_file:
+        assert told_file.read() == "told\n"
+
+
+@pytest.mark.slow
+def test_a_closed_terminal_stops_a_run_with_its_checkpoint(
+    digits_root: str, tmp_path: Path
+) -> None:
+    config = QUICK | {"run": {"name": "quick", "folder": str(tmp_path), "save_every_steps": 1}}
+    config["trainer"] = QUICK["trainer"] | {"max_epochs": 100}
+    (tmp_path / "quick.yaml").write_text(yaml.safe_dump(config))
+    words = ["fit", "--config", str(tmp_path / "quick.yaml"), "--data.root", digits_root]
+    newest = tmp_path / "quick" / "version_0" / "checkpoints" / "last.ckpt"
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(sys.executable, [sys.executable, "-m", "darts_lite", *words])
+    while not newest.exists():
+        select.select([terminal], [], [], 0.1)
+        with suppress(BlockingIOError):
+            os.read(terminal, 10_000)
+    os.close(terminal)  # its session gets SIGHUP, and its output is an error from now on
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGHUP
+    assert Checkpoint.read(newest).content["global_step"] > 0
+    assert not list(newest.parent.glob(".*.part"))

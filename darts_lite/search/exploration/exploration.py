@@ -106,7 +106,7 @@ class Exploration(Search):
 
     def training_step(self, batch: Mapping[str, Batch], batch_index: int) -> None:
         """Trains one random path, or evaluates one architecture."""
-        if self.global_step < self.weights_steps:
+        if self.is_warming_up(self.weights_steps):
             self._train_path(*batch["weights"])
             return
         _, value = next(self._explored, (None, None))
@@ -173,7 +173,11 @@ class Exploration(Search):
     def algorithm(self) -> str:
         return f"{type(self.strategy).__name__}, {type(self.evaluator).__name__}"
 
-    def describe(self, epochs: int | None) -> Iterator[str]:
+    @property
+    def has_chosen(self) -> bool:
+        return bool(self.known)
+
+    def describe(self) -> Iterator[str]:
         yield f"Space:     {self.space.name}, {math.prod(self.space.sizes):,} architectures"
 
     def doubts(self) -> Iterator[str]:

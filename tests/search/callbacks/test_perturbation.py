@@ -1,6 +1,7 @@
 """Selection by perturbation, on real digits."""
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,8 @@ def trained(digits: ImageData) -> ArchitectureSearch:
     seed_everything(0, verbose=False)
     space = planted_space()
     space = dataclasses.replace(space, candidates=space.candidates[:2], nodes=1)
-    search = ArchitectureSearch(space, weights_optimizer=fast_sgd, warmup_epochs=2)
+    rates = {"weights_optimizer": fast_sgd, "alphas_optimizer": partial(torch.optim.SGD, lr=0.0)}
+    search = ArchitectureSearch(space, **rates)  # type: ignore[arg-type]
     quiet_trainer(max_epochs=2, limit_val_batches=0).fit(search, datamodule=digits)
     return search
 

@@ -1,0 +1,18 @@
+"""Tells the versions that made a file."""
+
+import functools
+import platform
+from importlib import metadata
+
+PACKAGES = ("darts_lite", "torch", "torchvision", "lightning", "torchmetrics", "jsonargparse")
+
+
+@functools.cache
+def _read_versions() -> tuple[tuple[str, str], ...]:
+    known = [(name, metadata.version(name)) for name in PACKAGES]
+    return (("python", platform.python_version()), *known)
+
+
+def describe_versions() -> dict[str, str]:
+    """Returns the versions of Python, of this package and of those that it computes with."""
+    return dict(_read_versions())

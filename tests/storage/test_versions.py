@@ -1,0 +1,18 @@
+"""Versions that made a file."""
+
+import platform
+
+import lightning
+import torch
+
+from darts_lite.storage.versions import describe_versions
+
+
+def test_versions_are_those_that_compute() -> None:
+    versions = describe_versions()
+    assert versions["python"] == platform.python_version()
+    assert torch.__version__.startswith(versions["torch"])
+    assert versions["lightning"] == lightning.__version__
+    assert versions["darts_lite"]
+    versions.clear()  # a caller's own
+    assert describe_versions()
