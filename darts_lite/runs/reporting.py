@@ -11,6 +11,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
@@ -77,7 +78,7 @@ def report(folder: RunFolder, summary: Mapping[str, Any]) -> None:
             f"{summary['control_percentile']:.0f} % (95 % interval: {low:.0f} to {high:.0f} %)"
         )
     for name, value in rows.items():
-        table.add_row(name, value)
+        table.add_row(name, Text(value))  # a path may look like markup
     Console().print(table)
     files = sorted(path.name + "/" * path.is_dir() for path in folder.path.glob("[!.]*"))
     print(f"Files in {folder}: {', '.join(files)}")

@@ -1,6 +1,7 @@
 """Makes the trainer of each stage of a run."""
 
 import copy
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -169,11 +170,13 @@ def check_training(model: LightningModule, settings: Mapping[str, Any]) -> None:
 
 
 def make_trainer(settings: Mapping[str, Any]) -> Trainer:
-    """Returns a trainer; raises a ValueError for a setting whose type Lightning does not expect."""
+    """Returns a trainer; ValueError if Lightning cannot use a setting, or what a cluster set."""
     try:
         return Trainer(**settings)
-    except (TypeError, OverflowError) as error:
-        raise ValueError(f"trainer: {error}") from error
+    except (TypeError, OverflowError, ValueError, RuntimeError) as error:
+        names = [name for name in sorted(os.environ) if name.startswith("SLURM_NTASKS")]
+        cluster = f"; {' and '.join(names)} is set in the environment" if names else ""
+        raise ValueError(f"trainer: {error}{cluster}") from error
 
 
 def select_callbacks(callbacks: Sequence[Callback], model: LightningModule) -> list[Callback]:

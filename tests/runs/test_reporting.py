@@ -42,6 +42,15 @@ def test_the_report_shows_the_figures_and_the_files(
     assert out.splitlines()[-1].startswith("Files in ")
 
 
+def test_text_that_looks_like_markup_is_shown_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looks = {"dataset": "/a[/b]c", "data_source": "[red]d", "architecture": "[bold]e[/]"}
+    report(RunFolder(tmp_path), SUMMARY | looks)
+    out = capsys.readouterr().out
+    assert "/a[/b]c, [red]d" in out and "[bold]e[/]" in out
+
+
 @pytest.mark.parametrize(("warmup", "warned"), [(0.5, False), (1.0, True), (1.5, True)])
 def test_a_search_that_never_moves_its_alphas_says_so(
     warmup: float,
