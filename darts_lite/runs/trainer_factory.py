@@ -36,6 +36,7 @@ from darts_lite.storage.run_folder import RunFolder
 from darts_lite.training.checkpointing import AtomicCheckpointIO, StageCheckpoint
 from darts_lite.training.loss_scaling import SkippedSteps
 from darts_lite.training.nonfinite import NonFiniteGuard
+from darts_lite.training.trainer_settings import refuse_unsupported
 
 NEED_ALPHAS = (CostPenalty, EigenvalueMonitor, OperationFreezing, Perturbation)
 """Callbacks that need a search with alphas."""
@@ -195,25 +196,3 @@ def serves(callback: Callback, model: LightningModule) -> bool:
     """Returns False for a callback that monitors a metric of another stage."""
     others = ("retraining/",) if isinstance(model, Search) else ("search/", "alphas/", "derived/")
     return not str(getattr(callback, "monitor", None)).startswith(others)
-
-
-def refuse_unsupported(settings: Mapping[str, Any]) -> None:
-    """Refuses trainer settings that do not work with two optimizers."""
-    if settings["gradient_clip_val"] is not None:
-        raise ValueError(
-            "trainer.gradient_clip_val is not used here; set model.gradient_clip and "
-            "retraining.gradient_clip instead"
-        )
-    if settings["sync_batchnorm"]:
-        raise ValueError(
-            "trainer.sync_batchnorm is not used here: the norms of several processes share their "
-            "statistics without it; leave it out"
-        )
-    if settings["accumulate_grad_batches"] != 1:
-        raise ValueError(
-            "trainer.accumulate_grad_batches must stay 1; set data.search_batch_size and "
-            "data.batch_size instead"
-        )
-    for name in ("val_check_interval", "check_val_every_n_epoch"):
-        if settings.get(name) == 0:
-            raise ValueError(f"trainer.{name} must be above 0 or null, got 0")
