@@ -104,7 +104,7 @@ def log_hyperparameters(
         if isinstance(logger, TensorBoardLogger):
             with halting(Path(logger.log_dir)):
                 logger.log_hyperparams(seed | shorten_settings(settings), metrics)
-                logger.save()
+                logger.finalize("success")  # ends the thread that writes its file
 
 
 def shorten_settings(settings: Any) -> Any:
