@@ -22,7 +22,7 @@ def name_own(prefix: str) -> str:
 def remove_left(place: Path, prefix: str) -> None:
     """Deletes the files and folders with a name of `name_own` whose process has ended."""
     owner = re.compile(re.escape(f"{prefix}{platform.node()}-") + r"(\d+)\.")
-    for left in os.listdir(place):
+    for left in os.listdir(place) if os.access(place, os.R_OK) else ():
         found = owner.match(left)
         if found is None or _is_running(int(found[1])):
             continue
