@@ -32,6 +32,7 @@ UNKNOWN = re.compile(
 """Messages of the parser about an unknown option, with its name."""
 UNKNOWN_CLASS = re.compile(r"Expected a dot import path string: (\w+)")
 """Messages of the parser about a class that it does not find, with its name."""
+TUPLES = re.compile(r"\s*\{\s*['\"]\w+['\"]\s*:\s*\[\s*\(")
 SHORT_NAME = re.compile(r"(?<![\w.])[A-Za-z]\w*(?![\w.])")
 PARTS = (
     "space",
@@ -204,7 +205,12 @@ _load_yaml = get_loader("yaml")
 
 
 def load_yaml(text: str) -> Any:
-    """Returns the value of a YAML text, with the public names of classes in place of others."""
+    """Returns the value of a YAML text, with the public names of classes in place of others.
+
+    Cells as Python prints them, with tuples, stay text: YAML would take their parts for words.
+    """
+    if TUPLES.match(text):
+        return text
     return with_full_names(with_public_paths(_load_yaml(text)))
 
 

@@ -71,6 +71,11 @@ def test_names_in_a_file_may_be_short() -> None:
     assert parts["regularizers"] == ["darts_lite.BetaDecay", {"class_path": "darts_lite.ZeroOne"}]
 
 
+def test_cells_as_python_prints_them_stay_text() -> None:
+    text = "{'normal': [('sep_conv_3x3', 0), ('skip_connect', 1)]}"
+    assert load_yaml(text) == text
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [
