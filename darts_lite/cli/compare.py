@@ -67,13 +67,18 @@ def find_runs(places: Sequence[str]) -> dict[str, Summary]:
     """
     found: dict[str, Summary] = {}
     for place in dict.fromkeys(map(os.path.abspath, places)):
-        read = {str(folder): read_summary(folder) for folder in RunFolder.below(Path(place))}
-        whole = {name: summary for name, summary in read.items() if summary}
-        for name in sorted(read.keys() - whole.keys()):
-            damaged = RunFolder(Path(name)).summary
-            warnings.warn(f"{damaged} is damaged; this run is left out", stacklevel=2)
-        found |= whole
-        if not read:
+        folders = RunFolder.below(Path(place))
+        for folder in folders:
+            problem = f"{folder.summary} is damaged"
+            try:
+                summary = read_summary(folder)
+            except ValueError as error:
+                summary, problem = {}, str(error)
+            if summary:
+                found[str(folder)] = summary
+            else:
+                warnings.warn(f"{problem}; this run is left out", stacklevel=2)
+        if not folders:
             raise ValueError(
                 f"no run in {place}; give folders of runs, which hold a summary.json, or of several"
             )

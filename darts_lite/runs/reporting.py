@@ -55,6 +55,10 @@ def describe_start(
 
 def report(folder: RunFolder, summary: Mapping[str, Any]) -> None:
     """Prints the table of results and the files of the run."""
+
+    def has(*names: str) -> bool:
+        return all(summary.get(name) is not None for name in names)
+
     table = Table(title="Result")
     table.add_column("what")
     table.add_column("value", overflow="fold")
@@ -67,12 +71,12 @@ def report(folder: RunFolder, summary: Mapping[str, Any]) -> None:
         "search": _format(summary["search_seconds"], "{:.0f} s"),
         "retraining": _format(summary["retrain_seconds"], "{:.0f} s"),
     }
-    if "agreement" in summary:
+    if has("agreement", "agreement_by_chance", "seeds"):
         by_chance = _format_percent(summary["agreement_by_chance"])
         rows[f"agreement of {len(summary['seeds'])} searches"] = (
             f"{_format_percent(summary['agreement'])} ({by_chance} by chance)"
         )
-    if "control_percentile" in summary:
+    if has("control_percentile", "control_interval", "control_test_accuracies"):
         low, high = summary["control_interval"]
         rows[f"beats, of {len(summary['control_test_accuracies'])} random nets"] = (
             f"{summary['control_percentile']:.0f} % (95 % interval: {low:.0f} to {high:.0f} %)"
