@@ -102,11 +102,12 @@ def check_strategy(trainer: Trainer, asked: Any) -> None:
                 f"torchrun has started {started} processes, but trainer.devices times "
                 f"trainer.num_nodes is {trainer.world_size}; make both the same"
             )
-    if trainer.world_size == 1 and rank_zero_only.rank:  # Lightning would keep no record
+    rank = getattr(rank_zero_only, "rank", 0)
+    if trainer.world_size == 1 and rank:  # Lightning would keep no record
         raise ValueError(
-            f"the environment calls this process number {rank_zero_only.rank} of several (RANK, "
-            "LOCAL_RANK or SLURM_PROCID), but trainer.devices times trainer.num_nodes is 1; unset "
-            "these variables, or set trainer.devices"
+            f"the environment calls this process number {rank} of several (RANK, LOCAL_RANK or "
+            "SLURM_PROCID), but trainer.devices times trainer.num_nodes is 1; unset these "
+            "variables, or set trainer.devices"
         )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from lightning.pytorch import Trainer
 
+MOST_PROCESSES = 10_000  # devices of a node, and nodes
 READ = (
     "gradient_clip_val",
     "accumulate_grad_batches",
@@ -39,6 +40,9 @@ def refuse_unsupported(settings: Mapping[str, Any]) -> None:
             "trainer.accumulate_grad_batches must stay 1; set data.search_batch_size and "
             "data.batch_size instead"
         )
+    for name in ("devices", "num_nodes"):
+        if isinstance(count := settings.get(name), int) and count > MOST_PROCESSES:
+            raise ValueError(f"trainer.{name} must be at most {MOST_PROCESSES}, got {count}")
     for name in ("val_check_interval", "check_val_every_n_epoch"):
         if settings.get(name) == 0:
             raise ValueError(f"trainer.{name} must be above 0 or null, got 0")

@@ -10,6 +10,7 @@ from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.exploration.exploration import Exploration
+from darts_lite.training.trainer_settings import refuse_unsupported
 
 
 def make(kind: type) -> LightningModule:
@@ -33,6 +34,15 @@ def test_what_a_training_would_ignore_is_refused(
     with pytest.raises(ValueError) as error:
         trainer.fit(model, datamodule=digits)
     one_line(error, *setting, told)
+
+
+@pytest.mark.parametrize("name", ["devices", "num_nodes"])
+def test_more_processes_than_any_machine_has_are_refused(name: str) -> None:
+    usual = {"gradient_clip_val": None, "sync_batchnorm": False, "accumulate_grad_batches": 1}
+    refuse_unsupported({**usual, name: 64})
+    with pytest.raises(ValueError) as error:
+        refuse_unsupported({**usual, name: 10**18})
+    one_line(error, f"trainer.{name} must be at most")
 
 
 def test_a_test_clips_nothing(digits: ImageData) -> None:

@@ -177,12 +177,13 @@ def _read_nni(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _list_fields(tree: ast.expr) -> dict[str, Any]:
+    fields: list[tuple[Any, ast.expr]]
     match tree:
         case ast.Call(func=ast.Name(id="Genotype"), args=[], keywords=keywords):
             fields = [(keyword.arg, keyword.value) for keyword in keywords]
         case ast.Dict(keys=keys, values=values):
-            names = [key.value if isinstance(key, ast.Constant) else None for key in keys]
-            fields = list(zip(names, values, strict=True))
+            keys_given = [key.value if isinstance(key, ast.Constant) else None for key in keys]
+            fields = list(zip(keys_given, values, strict=True))
         case _:
             raise ValueError("expected Genotype(normal=[...], normal_concat=[...], ...)")
     names = [name for name, _ in fields]
