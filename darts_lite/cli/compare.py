@@ -73,7 +73,7 @@ def find_runs(places: Sequence[str]) -> dict[str, Summary]:
             summary: Summary = {}
             try:
                 summary = read_summary(folder)
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 problem = str(error)
             if summary:
                 found[str(folder)] = summary

@@ -18,6 +18,7 @@ HARMLESS_WARNINGS = (
     r"You're using the WeightAveraging callback, but",
     r"The dirpath has changed",  # a resumed run writes to its own folder
     r"Detected call of `lr_scheduler.step\(\)` before",  # float16 skips the first steps
+    r"Glyph \d+ .* missing from font",  # a name in letters that matplotlib's font lacks
     r"Checkpoint directory .* exists and is not empty",  # both stages write there
 )
 """Patterns for the start of Lightning's and torch's warnings that need no action here."""

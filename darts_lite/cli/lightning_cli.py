@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from darts_lite.cli.parsing import (
     FROM_DATA,
     OneLineParser,
     add_checkpoint_settings,
+    list_kept,
     prepare_parsing,
+    spell_out,
 )
 from darts_lite.cli.predict import print_table
 from darts_lite.data.compatibility import check_alike, check_unseen
@@ -83,7 +86,10 @@ class DartsCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses `args`, without Lightning's warning about other arguments in ``sys.argv``."""
-        self.config = parser.parse_args(args)
+        words = spell_out(args)
+        self.config = parser.parse_args(words)
+        for told in list_kept(words, self.config[self.config["subcommand"]].as_dict()):
+            warnings.warn(told, stacklevel=2)
 
     def _parse_ckpt_path(self) -> None:
         """Does nothing, as Lightning would let a checkpoint's settings override the user's."""

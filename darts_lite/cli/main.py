@@ -76,13 +76,26 @@ def _run(args: Sequence[str] | None) -> None:
             given = expand_presets(given)
         except ValueError as error:
             front.error(str(error))
-        import_module(f"darts_lite.cli.{PASSED_ON.get(verb, 'lightning_cli')}").main(given)
+        _load(PASSED_ON.get(verb, "lightning_cli"), front).main(given)
         return
     options = front.parse_args(given)
-    module = import_module(f"darts_lite.cli.{options.verb}")
+    module = _load(options.verb, front)
 
     def run() -> None:
         import_own(getattr(options, "imports", ()))
         module.run(options)
 
-    import_module("darts_lite.cli.errors").guard(run)
+    _load("errors", front).guard(run)
+
+
+def _load(name: str, front: argparse.ArgumentParser) -> Any:
+    """Imports a module of this folder; libraries read environment variables when they load."""
+    try:
+        return import_module(f"darts_lite.cli.{name}")
+    except (ValueError, RuntimeError) as error:
+        if "DARTS_LITE_DEBUG" in os.environ:
+            raise
+        return front.error(
+            f"a library cannot be loaded ({error}); correct the environment variable that it read, "
+            "as RANK, LOCAL_RANK, SLURM_PROCID or MPLBACKEND"
+        )

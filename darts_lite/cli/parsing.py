@@ -4,7 +4,8 @@ import argparse
 import difflib
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from reprlib import repr as short
 from typing import Any, NoReturn
 
@@ -15,7 +16,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 import darts_lite
 from darts_lite.cli.errors import stop
-from darts_lite.cli.presets import names
+from darts_lite.cli.presets import FLAGS, is_text, names
 from darts_lite.runs.settings import RunSettings
 from darts_lite.space.cells.search_space import SearchSpace
 from darts_lite.storage.checkpoints import CHANGED, Checkpoint, flatten
@@ -30,6 +31,22 @@ UNKNOWN = re.compile(
     r"|unrecognized arguments: --([\w.]+)"
 )
 """Messages of the parser about an unknown option, with its name."""
+UNKNOWN_CLASS = re.compile(r"Expected a dot import path string: (\w+)")
+"""Messages of the parser about a class that it does not find, with its name."""
+TUPLES = re.compile(r"\s*\{\s*['\"]\w+['\"]\s*:\s*\[\s*\(")
+SHORT_NAME = re.compile(r"(?<![\w.])[A-Za-z]\w*(?![\w.])")
+PARTS = (
+    "space",
+    "relaxation",
+    "gradient",
+    "derivation",
+    "executor",
+    "regularizers",
+    "strategy",
+    "evaluator",
+    "class_path",
+)
+"""Settings that take a class."""
 GROUPS = ("trainer", "model", "data", "run")
 """Groups that every configuration has."""
 
@@ -39,7 +56,7 @@ class OneLineParser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Prints what is wrong on standard error and exits with status 2."""
-        stop(message + suggest_option(message))
+        stop(f"{message}{suggest_option(message)}\n{suggest_class(message)}")
 
     def parse_args(self, *args: Any, **kwargs: Any) -> Namespace:  # type: ignore[override]
         """Parses as the base class does, and checks the values with `check_values`."""
@@ -80,6 +97,101 @@ def suggest_option(message: str) -> str:
     return f";{meant} --print_config=comments lists all settings"
 
 
+def suggest_class(message: str) -> str:
+    """Returns advice if a message is about the name of a class, else an empty text."""
+    if "'linked_targets'" in message:  # the parser's own words for what it cannot do
+        return (
+            "(a function makes a space in a file only, not as an argument: model: {init_args: "
+            "{space: darts_lite.mnist_space}})"
+        )
+    if (found := UNKNOWN_CLASS.search(message)) is None:
+        return ""
+    near = difflib.get_close_matches(found[1], darts_lite.__all__, n=1, cutoff=0.7)
+    meant = f"did you mean darts_lite.{near[0]}? " if near else ""
+    return f"({meant}a class of your own is named with its module, as my_parts.{found[1]})"
+
+
+def spell_out(args: Sequence[str]) -> list[str]:
+    """Returns arguments in which this package's classes have their full names, as in `load_yaml`.
+
+    The parser finds a short name only where all classes that fit have a common base.
+    """
+    found, flag = [], ""
+    for word in args:
+        name, equals, value = word.partition("=")
+        if equals and _is_part(name):
+            word = f"{name}={SHORT_NAME.sub(_name_in_full, value)}"
+        elif _is_part(flag):
+            word = SHORT_NAME.sub(_name_in_full, word)
+        flag = word
+        found.append(word)
+    return found
+
+
+def with_full_names(value: Any, is_part: bool = False) -> Any:
+    """Returns plain values in which this package's classes have their full names."""
+    if isinstance(value, Mapping):
+        return {key: with_full_names(entry, _is_part(f"--{key}")) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [with_full_names(entry, is_part) for entry in value]
+    return SHORT_NAME.sub(_name_in_full, value) if is_part and isinstance(value, str) else value
+
+
+def _is_part(flag: str) -> bool:
+    return flag.startswith("--") and flag.rstrip("+").rpartition(".")[2].lstrip("-") in PARTS
+
+
+def _name_in_full(name: re.Match[str]) -> str:
+    return f"darts_lite.{name[0]}" if name[0] in darts_lite.__all__ else name[0]
+
+
+def list_kept(args: Sequence[str], config: Any) -> Iterator[str]:
+    """Tells of each class that has replaced another one which of its arguments it keeps.
+
+    A model, its data and its retraining keep theirs on purpose, as overlays replace them.
+    """
+    classes: dict[str, str] = {}
+    given: dict[str, dict[str, Any]] = {}  # what was set for a class, by the name of its setting
+    replaced: dict[str, tuple[str, dict[str, Any]]] = {}
+    for settings in _read_sources(args):
+        flat = {name.replace(".init_args", ""): value for name, value in flatten(settings)}
+        for name, value in flat.items():
+            part = name.removesuffix(".class_path")
+            if "." not in part or (part == name and name not in classes):
+                continue
+            kind = str(value).rpartition(".")[2]
+            if classes.setdefault(part, kind) != kind:
+                replaced[part] = (classes[part], given.pop(part, {}))
+            classes[part] = kind
+        for name, value in flat.items():
+            part, _, setting = name.rpartition(".")
+            given.setdefault(part, {})[setting] = value
+            replaced.get(part, ("", {}))[1].pop(setting, None)
+    final = {name.replace(".init_args", ""): value for name, value in flatten(config)}
+    for part, (kind, before) in replaced.items():
+        kept = {n: v for n, v in before.items() if final.get(f"{part}.{n}", final) == v}
+        if kept and classes[part] != kind:
+            told = ", ".join(f"{name} {value}" for name, value in kept.items())
+            yield f"{part} is {classes[part]} now, and keeps of {kind}: {told}; set what it needs"
+
+
+def _read_sources(args: Sequence[str]) -> Iterator[Any]:
+    """Yields what each configuration and each argument sets, in their order."""
+    words = iter(args)
+    for word in words:
+        flag, equals, value = word.partition("=")
+        if not flag.startswith("-"):
+            continue
+        value = value if equals else next(words, "")
+        if flag in FLAGS:
+            yield load_yaml(value if is_text(value) else Path(value).read_text(encoding="utf-8"))
+            continue
+        try:
+            yield {flag.lstrip("-"): load_yaml(value)}
+        except (yaml.YAMLError, RecursionError, ValueError):
+            yield {flag.lstrip("-"): value}  # a text
+
+
 def prepare_parsing() -> None:
     """Sets jsonargparse up; spaces may be of subclasses of `SearchSpace`, or made by functions."""
     set_parsing_settings(
@@ -94,8 +206,13 @@ _load_yaml = get_loader("yaml")
 
 
 def load_yaml(text: str) -> Any:
-    """Returns the value of a YAML text, with the public names of classes in place of old ones."""
-    return with_public_paths(_load_yaml(text))
+    """Returns the value of a YAML text, with the public names of classes in place of others.
+
+    Cells as Python prints them, with tuples, stay text: YAML would take their parts for words.
+    """
+    if TUPLES.match(text):
+        return text
+    return with_full_names(with_public_paths(_load_yaml(text)))
 
 
 def check_values(config: Any) -> None:

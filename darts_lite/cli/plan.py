@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule
@@ -15,22 +16,30 @@ from darts_lite.planning.report import report
 from darts_lite.runs.repeats import check_repeats
 from darts_lite.runs.settings import RunSettings
 from darts_lite.storage.atomic_files import check_writable
+from darts_lite.storage.leftovers import work_in_folder
 from darts_lite.training.memory import keep_freed_memory
 from darts_lite.training.signals import stoppable
 
 
 class PlanCLI(DartsCLI):
-    """Parses the arguments of `fit`, and measures its stages instead of running them."""
+    """Parses the arguments of `fit`, and measures its stages instead of running them.
+
+    Args:
+        folder: Takes all files of the measured stages.
+    """
+
+    def __init__(self, args: Sequence[str], folder: Path) -> None:
+        self._folder = folder
+        super().__init__(args)
 
     def before_instantiate_classes(self) -> None:
-        """Sends all files of the measured stages to a temporary folder."""
+        """Sends all files of the measured stages to the folder."""
         config = self.config["fit"]
         run, trainer, retraining = config["run"], config["trainer"], config["retraining"]
         check_writable(RunSettings(**run.as_dict()).place)
         if trainer["fast_dev_run"]:
             raise ValueError("plan measures a whole run; leave fast_dev_run out")
-        self._folder = tempfile.TemporaryDirectory()
-        run["folder"], run["resume"], config["ckpt_path"] = self._folder.name, None, None
+        run["folder"], run["resume"], config["ckpt_path"] = str(self._folder), None, None
         trainer["logger"] = None  # other loggers may write outside of the folder
         if retraining is not None:  # no search has trained weights to inherit
             retraining["init_args"]["inherit"] = False
@@ -40,7 +49,7 @@ class PlanCLI(DartsCLI):
         self, model: LightningModule, datamodule: ImageData, ckpt_path: str | None = None, **_: Any
     ) -> None:
         """Measures the stages, and prints the plan."""
-        with self._folder, stoppable():
+        with stoppable():
             run = self._get(self.config_init, "run")
             limit = self.trainer.limit_test_batches
             check_repeats(run, model, self.config["fit"], limit, ckpt_path)
@@ -57,4 +66,9 @@ class PlanCLI(DartsCLI):
 def main(arguments: Sequence[str]) -> None:
     """Plans `fit` with the arguments behind the verb."""
     keep_freed_memory()
-    guard(lambda: PlanCLI(["fit", *arguments[1:]]))
+
+    def plan() -> None:
+        with work_in_folder(Path(tempfile.gettempdir()), "darts_lite-plan-") as folder:
+            PlanCLI(["fit", *arguments[1:]], folder)
+
+    guard(plan)

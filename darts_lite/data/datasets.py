@@ -112,8 +112,20 @@ def find_named(name: str) -> Source:
 
 
 def find_root(root: str | None) -> Path:
-    """Returns the data folder: ``root``, else the variable DARTS_LITE_DATA, else ``data``."""
-    return Path(root or os.environ.get("DARTS_LITE_DATA") or "data").expanduser()
+    """Returns the data folder: ``root``, else the variable DARTS_LITE_DATA, else ``data``.
+
+    A leading ``~`` and variables such as ``$HOME`` are expanded; ValueError if they stand for
+    nothing.
+    """
+    given = root or os.environ.get("DARTS_LITE_DATA") or "data"
+    text = os.path.expanduser(os.path.expandvars(given))
+    if text.startswith("~") or ("$" in text and not Path(text).exists()):
+        setting = "data.root" if root else "the variable DARTS_LITE_DATA"
+        raise ValueError(
+            f"{setting} is {given!r}, which names a user or a variable that is not there; give "
+            "the path itself"
+        )
+    return Path(text)
 
 
 def find_spec(name: str) -> DataSpec:

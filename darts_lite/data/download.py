@@ -2,7 +2,6 @@
 
 import queue
 import socket
-import tempfile
 import threading
 import time
 import urllib.request
@@ -11,6 +10,8 @@ from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+
+from darts_lite.storage.leftovers import work_in_folder
 
 
 def fetch(torchvision: Callable[..., Any], root: Path) -> None:
@@ -40,9 +41,9 @@ def download(
     try:
         root.mkdir(parents=True, exist_ok=True)
         # An interrupted download must not leave half a data set, which would fail the next run.
-        with tempfile.TemporaryDirectory(dir=root, prefix="download-") as folder:
-            fetch(source, Path(folder))
-            for path in [path for path in Path(folder).rglob("*") if path.is_file()]:
+        with work_in_folder(root, "download-") as folder:
+            fetch(source, folder)
+            for path in [path for path in folder.rglob("*") if path.is_file()]:
                 target = root / path.relative_to(folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 path.replace(target)

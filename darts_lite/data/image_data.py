@@ -25,6 +25,7 @@ from darts_lite.storage.components import class_path
 
 MOST_CLASSES = 1000  # largest number of classes: reports hold a matrix of them
 MOST_IMAGES = 10_000_000  # largest number in an epoch, whose order is drawn as a whole
+LONGEST_WAIT = 86_400  # seconds for an answer of the network
 SAMPLE = 5000  # number of training images on which the foreground is measured
 
 
@@ -348,7 +349,9 @@ def _check_settings(settings: dict[str, Any]) -> None:
         raise ValueError(f"validation_fraction must lie in (0, 1), got {fraction}")
     if not 0 <= seed < 2**63:
         raise ValueError(f"the data seed must be at least 0 and below 2**63, got {seed}")
-    if not 0 < seconds < float("inf"):
-        raise ValueError(f"download_seconds must be above 0 and finite, got {seconds}")
+    if not 0 < seconds <= LONGEST_WAIT:
+        raise ValueError(
+            f"download_seconds must be above 0 and at most {LONGEST_WAIT}, got {seconds}"
+        )
     if images is not None:
         compute_split_sizes(images, fraction)

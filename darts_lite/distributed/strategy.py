@@ -18,6 +18,7 @@ from lightning.pytorch.overrides.distributed import _sync_module_states
 from lightning.pytorch.plugins.environments import TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from torch import distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -85,8 +86,8 @@ def check_strategy(trainer: Trainer, asked: Any) -> None:
     """Checks the trainer's strategy, `asked` for by name or as an object.
 
     Raises:
-        ValueError: if the strategy is neither one device nor `JointBatch`, or torchrun started
-            another number of processes than the trainer expects.
+        ValueError: if the strategy is neither one device nor `JointBatch`, or other processes were
+            started than the trainer expects.
     """
     if not isinstance(trainer.strategy, SingleDeviceStrategy | JointBatch):
         name = asked if isinstance(asked, str) else type(asked).__name__
@@ -101,6 +102,13 @@ def check_strategy(trainer: Trainer, asked: Any) -> None:
                 f"torchrun has started {started} processes, but trainer.devices times "
                 f"trainer.num_nodes is {trainer.world_size}; make both the same"
             )
+    rank = getattr(rank_zero_only, "rank", 0)
+    if trainer.world_size == 1 and rank:  # Lightning would keep no record
+        raise ValueError(
+            f"the environment calls this process number {rank} of several (RANK, LOCAL_RANK or "
+            "SLURM_PROCID), but trainer.devices times trainer.num_nodes is 1; unset these "
+            "variables, or set trainer.devices"
+        )
 
 
 @contextmanager

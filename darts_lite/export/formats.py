@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from copy import deepcopy
@@ -22,6 +21,7 @@ from darts_lite.export.standalone import generate_code
 from darts_lite.export.weight_files import load_weights, save_weights
 from darts_lite.storage.atomic_files import write_text
 from darts_lite.storage.data_places import hide_places
+from darts_lite.storage.leftovers import work_in_folder
 
 TOLERANCE = 1e-4  # largest difference of a probability between the written file and the net
 BATCH = 100  # number of images per batch in these comparisons
@@ -32,8 +32,8 @@ About = Mapping[str, Any]
 class Format(NamedTuple):
     """A kind of file.
 
-    ``write`` takes the net, facts about it, example images and the path; ``answer`` runs the file
-    in its own runtime: pixels ``(N, C, H, W)`` -> ``(N, classes)``.
+    ``write`` takes the net, facts about it, example images and the path, in a folder that is thrown
+    away; ``answer`` runs the file in its own runtime: pixels ``(N, C, H, W)`` -> ``(N, classes)``.
     """
 
     ending: str
@@ -59,8 +59,8 @@ def export(name: str, net: Answer, about: About, pixels: Tensor, path: Path) -> 
     kind = FORMATS[name]
     with torch.no_grad():
         expected = torch.cat([net(batch) for batch in pixels.split(BATCH)])
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
-        tried = Path(folder) / path.name
+    with work_in_folder(path.parent, ".export-") as folder:
+        tried = folder / path.name
         try:
             # Two images, as tracing would take a batch of one for a constant.
             kind.write(net, about, pixels[:1].expand(2, -1, -1, -1).clone(), tried)
@@ -210,15 +210,14 @@ with torch.no_grad():
 
 
 def _answer_python(path: Path, pixels: Tensor) -> Tensor:
-    with tempfile.TemporaryDirectory() as folder:
-        given, answers = Path(folder) / "pixels.pt", Path(folder) / "answers.pt"
-        torch.save(pixels.clone(), given)
-        words = [str(path.resolve()), str(given), str(answers)]
-        command = [sys.executable, "-I", "-c", ANSWER_SCRIPT, *words]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise ValueError(f"{path} cannot be run: {done.stderr.strip().splitlines()[-1]}")
-        return torch.as_tensor(torch.load(answers, weights_only=True))
+    given, answers = path.with_name("pixels.pt"), path.with_name("answers.pt")
+    torch.save(pixels.clone(), given)
+    words = [str(file.resolve()) for file in (path, given, answers)]
+    command = [sys.executable, "-I", "-c", ANSWER_SCRIPT, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ValueError(f"{path} cannot be run: {done.stderr.strip().splitlines()[-1]}")
+    return torch.as_tensor(torch.load(answers, weights_only=True))
 
 
 FORMATS: Mapping[str, Format] = {

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def advise(plan: Plan) -> str:
 
 def report(plan: Plan) -> None:
     """Prints a plan as a table, a line of advice, and JSON."""
-    table = Table(title=f"Plan for {plan.device}, measured by running a little of it")
+    table = Table(title=Text(f"Plan for {plan.device}, measured by running a little of it"))
     for column in ("", *(stage.name for stage in plan.stages)):
         table.add_column(column, justify="left" if column == "" else "right")
     rows = {

@@ -10,6 +10,7 @@ from torch import Tensor
 DPI = 130
 ROW = 10  # number of images side by side
 MOST_NAMED = 20  # largest number of classes whose names and counts a confusion matrix shows
+CHARACTER, CAPTION = 0.14, 1.9  # width in inches of a wide character, and of the title
 LONGEST_NAME, LONGEST_ABOVE = 20, 11  # characters of a class in the matrix, and above an image
 
 
@@ -30,22 +31,23 @@ def draw_confusion(counts: Tensor, names: Sequence[str] | None = None) -> Figure
     classes = len(counts)
     wrong = counts.float().clone().fill_diagonal_(0)
     shown = min(classes, MOST_NAMED)
-    figure = Figure(figsize=(1.3 + 0.42 * shown, 1.1 + 0.36 * shown), dpi=DPI)
+    labels = [_name_class(label, names, LONGEST_NAME) for label in range(classes)]
+    room = CHARACTER * max(map(len, labels)) if classes <= MOST_NAMED else CHARACTER
+    size = (1.0 + room + max(0.42 * shown, CAPTION), 1.0 + room + 0.36 * shown)
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     axes = figure.subplots()
     axes.imshow(wrong.numpy(), cmap="Reds", vmin=0, vmax=max(1.0, float(wrong.max())) * 1.4)
     if classes <= MOST_NAMED:
         for row, column in counts.nonzero().tolist():
             count = str(int(counts[row, column]))
             axes.text(column, row, count, size=7, ha="center", va="center")
-        ticks = [_name_class(label, names, LONGEST_NAME) for label in range(classes)]
         rotation = 0 if names is None else 90
-        axes.set_xticks(range(classes), ticks, rotation=rotation, parse_math=False)
-        axes.set_yticks(range(classes), ticks, parse_math=False)
+        axes.set_xticks(range(classes), labels, rotation=rotation, parse_math=False)
+        axes.set_yticks(range(classes), labels, parse_math=False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("class")
     right = int(counts.diagonal().sum())
     axes.set_title(f"{right:,} of {int(counts.sum()):,} are right", size=10, loc="left")
-    figure.tight_layout()
     return figure
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 import torch
@@ -12,6 +13,9 @@ from torch import Tensor
 
 from darts_lite.space.cells.genotype import label_edges
 from darts_lite.space.groups import Group
+
+WRONG = (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError)
+"""Errors of values that are not those of a history."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def read_history(path: Path) -> StageHistory:
         content = json.loads(path.read_text(encoding="utf-8"))
         moments = [
             EpochRecord(
-                int(moment["step"]),
+                _read_step(moment["step"]),
                 {str(name): float(value) for name, value in moment["metrics"].items()},
                 {
                     str(kind): torch.tensor(values, dtype=torch.float32)
@@ -68,15 +72,23 @@ def read_history(path: Path) -> StageHistory:
         if any({n: s.shape for n, s in m.shares.items()} != shapes for m in moments if m.shares):
             raise ValueError("its shares do not fit its groups")
         return StageHistory(moments, groups)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except WRONG as error:
         raise ValueError(
             f"{path} is not the history of a run ({error}); use the file that the run wrote"
         ) from error
 
 
+def _read_step(value: Any) -> int:
+    if not isinstance(value, int) or not 0 <= value < 2**63:
+        raise ValueError(f"a step must be a whole number, got {short(value)}")
+    return value
+
+
 def _read_groups(content: Mapping[str, Any]) -> Iterator[tuple[str, Group]]:
     for name, about in content.get("groups", {}).items():
         rows, options, sets = (tuple(about[part]) for part in ("rows", "options", "sets"))
+        if not all(isinstance(label, str) for label in (*rows, *options)) or sum(sets) != len(rows):
+            raise ValueError(f"the rows, options or sets of the group {short(name)} do not fit")
         yield name, Group(str(about["title"]), rows, options, sets)
     if "candidates" in content:  # files of earlier versions, which know only cells
         options, inputs = tuple(content["candidates"]), int(content.get("inputs", 2))

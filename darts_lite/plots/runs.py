@@ -66,7 +66,8 @@ def _plot_curves(axes: Axes, moments: Sequence[EpochRecord], names: Iterable[str
             line.set(fillstyle="none", markersize=5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
-    axes.legend()
+    if axes.lines:
+        axes.legend()
 
 
 def draw_film(search: StageHistory) -> Figure:
@@ -78,12 +79,15 @@ def draw_film(search: StageHistory) -> Figure:
         raise ValueError(NO_SHARES)
     chosen = np.unique(np.linspace(0, len(moments) - 1, MOST_FRAMES).round().astype(int))
     frames = [moments[i] for i in chosen]
-    rows = [len(group.rows) for group in search.groups.values()]
-    size = (1.2 + 1.6 * len(frames), 1.4 + 0.22 * sum(rows))
+    groups = search.groups.values()
+    heights = [max(0.22 * len(group.rows), 0.1 * len(group.title)) for group in groups]  # inches
+    alike = len({group.options for group in groups}) == 1
+    longest = max(len(shorten_name(option)) for group in groups for option in group.options)
+    below = 0.1 * longest * (1 if alike else len(groups))  # room for names of options
+    size = (1.2 + 1.6 * len(frames), 0.6 + below + sum(heights))
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
-    grid = len(rows), len(frames)
-    alike = len({group.options for group in search.groups.values()}) == 1
-    panels = figure.subplots(*grid, squeeze=False, sharex=alike, height_ratios=rows)
+    grid = len(groups), len(frames)
+    panels = figure.subplots(*grid, squeeze=False, sharex=alike, height_ratios=heights)
     darkest = max(float(f.shares[kind].max()) for f in frames for kind in search.groups)
     for row, (name, group) in enumerate(search.groups.items()):
         for column, frame in enumerate(frames):
@@ -136,13 +140,14 @@ def draw_costs(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
     if not tested:
         raise ValueError("none of these runs has a test accuracy; let one finish first")
     columns = -(-len(tested) // LEGEND_ROWS)
-    figure = Figure(figsize=(11 + 1.5 * columns, 3.8), dpi=DPI, layout="constrained")
-    panels = figure.subplots(1, len(COSTS), sharey=True)
     # A legend leaves out labels that begin with an underscore, hence the space.
     names = [f" {name}" if name[0] == "_" else name for name in shorten_names([*tested])]
     if len({run.get("dataset") for run in tested.values()}) > 1:
         datasets = [Path(str(run.get("dataset"))).name for run in tested.values()]
         names = [f"{name} ({dataset})" for name, dataset in zip(names, datasets, strict=True)]
+    width = 11 + columns * (0.6 + 0.1 * max(map(len, names)))  # with room for the legend
+    figure = Figure(figsize=(width, 3.8), dpi=DPI, layout="constrained")
+    panels = figure.subplots(1, len(COSTS), sharey=True)
     for panel, (key, title) in zip(panels, COSTS.items(), strict=True):
         costs = [run[key] for run in tested.values() if run.get(key) is not None]
         for number, (name, run) in enumerate(zip(names, tested.values(), strict=True)):

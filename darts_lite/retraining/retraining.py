@@ -29,6 +29,7 @@ from darts_lite.search.bilevel import list_weights
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.checkpoints import complete_checkpoint
 from darts_lite.training.optimizers import count_steps, darts_sgd, try_optimizer
+from darts_lite.training.trainer_settings import check_trainer
 
 
 class Retraining(LightningModule):
@@ -185,7 +186,8 @@ class Retraining(LightningModule):
         self.log("retraining/gradient", norm)
 
     def configure_callbacks(self) -> list[Callback]:
-        """Returns the callback that averages the weights, if that is asked for."""
+        """Checks the trainer; returns the callback that averages the weights, if it is wanted."""
+        check_trainer(self.trainer)
         if self.recipe.ema_decay == 0:
             return []
         return [WeightAveraging(multi_avg_fn=make_exponential_average(self.recipe.ema_decay))]

@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
@@ -113,6 +114,10 @@ def doubt_batches(
 
 def report(folder: RunFolder, summary: Mapping[str, Any]) -> None:
     """Prints the table of results and the files of the run."""
+
+    def has(*names: str) -> bool:
+        return all(summary.get(name) is not None for name in names)
+
     table = Table(title="Result")
     table.add_column("what")
     table.add_column("value", overflow="fold")
@@ -125,18 +130,18 @@ def report(folder: RunFolder, summary: Mapping[str, Any]) -> None:
         "search": _format(summary["search_seconds"], "{:.0f} s"),
         "retraining": _format(summary["retrain_seconds"], "{:.0f} s"),
     }
-    if "agreement" in summary:
+    if has("agreement", "agreement_by_chance", "seeds"):
         by_chance = _format_percent(summary["agreement_by_chance"])
         rows[f"agreement of {len(summary['seeds'])} searches"] = (
             f"{_format_percent(summary['agreement'])} ({by_chance} by chance)"
         )
-    if "control_percentile" in summary:
+    if has("control_percentile", "control_interval", "control_test_accuracies"):
         low, high = summary["control_interval"]
         rows[f"beats, of {len(summary['control_test_accuracies'])} random nets"] = (
             f"{summary['control_percentile']:.0f} % (95 % interval: {low:.0f} to {high:.0f} %)"
         )
     for name, value in rows.items():
-        table.add_row(name, value)
+        table.add_row(name, Text(value))  # a path may look like markup
     Console().print(table)
     files = sorted(path.name + "/" * path.is_dir() for path in folder.path.glob("[!.]*"))
     print(f"Files in {folder}: {', '.join(files)}")
@@ -162,7 +167,7 @@ def log_hyperparameters(
         if isinstance(logger, TensorBoardLogger):
             with halting(Path(logger.log_dir)):
                 logger.log_hyperparams(seed | shorten_settings(settings), metrics)
-                logger.save()
+                logger.finalize("success")  # ends the thread that writes its file
 
 
 def shorten_settings(settings: Any) -> Any:

@@ -1,6 +1,7 @@
 """Makes the trainer of each stage of a run."""
 
 import copy
+import os
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
@@ -36,6 +37,7 @@ from darts_lite.storage.run_folder import RunFolder
 from darts_lite.training.checkpointing import AtomicCheckpointIO, StageCheckpoint
 from darts_lite.training.loss_scaling import SkippedSteps
 from darts_lite.training.nonfinite import NonFiniteGuard
+from darts_lite.training.trainer_settings import refuse_unsupported
 
 NEED_ALPHAS = (CostPenalty, EigenvalueMonitor, OperationFreezing, Perturbation)
 """Callbacks that need a search with alphas."""
@@ -178,11 +180,13 @@ def check_training(model: LightningModule, settings: Mapping[str, Any]) -> None:
 
 
 def make_trainer(settings: Mapping[str, Any]) -> Trainer:
-    """Returns a trainer; raises a ValueError for a setting whose type Lightning does not expect."""
+    """Returns a trainer; ValueError if Lightning cannot use a setting, or what a cluster set."""
     try:
         return Trainer(**settings)
-    except (TypeError, OverflowError) as error:
-        raise ValueError(f"trainer: {error}") from error
+    except (TypeError, OverflowError, ValueError, RuntimeError) as error:
+        names = [name for name in sorted(os.environ) if name.startswith("SLURM_NTASKS")]
+        cluster = f"; {' and '.join(names)} is set in the environment" if names else ""
+        raise ValueError(f"trainer: {error}{cluster}") from error
 
 
 def select_callbacks(callbacks: Sequence[Callback], model: LightningModule) -> list[Callback]:
@@ -201,25 +205,3 @@ def serves(callback: Callback, model: LightningModule) -> bool:
     """Returns False for a callback that monitors a metric of another stage."""
     others = ("retraining/",) if isinstance(model, Search) else ("search/", "alphas/", "derived/")
     return not str(getattr(callback, "monitor", None)).startswith(others)
-
-
-def refuse_unsupported(settings: Mapping[str, Any]) -> None:
-    """Refuses trainer settings that do not work with two optimizers."""
-    if settings["gradient_clip_val"] is not None:
-        raise ValueError(
-            "trainer.gradient_clip_val is not used here; set model.gradient_clip and "
-            "retraining.gradient_clip instead"
-        )
-    if settings["sync_batchnorm"]:
-        raise ValueError(
-            "trainer.sync_batchnorm is not used here: the norms of several processes share their "
-            "statistics without it; leave it out"
-        )
-    if settings["accumulate_grad_batches"] != 1:
-        raise ValueError(
-            "trainer.accumulate_grad_batches must stay 1; set data.search_batch_size and "
-            "data.batch_size instead"
-        )
-    for name in ("val_check_interval", "check_val_every_n_epoch"):
-        if settings.get(name) == 0:
-            raise ValueError(f"trainer.{name} must be above 0 or null, got 0")

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 from torch.optim import Optimizer
@@ -19,6 +20,7 @@ from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.checkpoints import complete_checkpoint
 from darts_lite.training.callbacks import read_spent_time
 from darts_lite.training.optimizers import check_rates, count_steps
+from darts_lite.training.trainer_settings import check_trainer
 
 
 class Search(LightningModule):
@@ -97,6 +99,11 @@ class Search(LightningModule):
         """Tells the rule of derivation the images' size, if the data module has an `image_size`."""
         if (size := getattr(data, "image_size", None)) is not None:
             self.derivation = self.derivation.with_data(image_size=size)
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Checks the trainer before Lightning does, in other words; there are no callbacks."""
+        check_trainer(self.trainer)
+        return []
 
     def on_after_backward(self) -> None:
         """Averages the gradients over all ranks, if there are several."""

@@ -208,9 +208,11 @@ def find_operation(name: str) -> Operation:
     module, _, attribute = name.rpartition(".")
     operation = getattr(sys.modules.get(module), attribute, None)
     if not (isinstance(operation, type) and issubclass(operation, nn.Module)):
+        kind = "class" if isinstance(operation, type) else type(operation).__name__
+        found = "" if operation is None else f", which is a {kind}"
         raise ValueError(
-            f"unknown operation {name!r}; choose from {sorted(OPERATIONS)}, or name a subclass of "
-            "torch.nn.Module, module.Name, whose module is imported (run.imports)"
+            f"unknown operation {name!r}{found}; choose from {sorted(OPERATIONS)}, or name a "
+            "subclass of torch.nn.Module, module.Name, whose module is imported (run.imports)"
         )
     return operation
 

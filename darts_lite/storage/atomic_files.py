@@ -6,6 +6,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from darts_lite.storage.leftovers import name_own, remove_left
+
 
 @contextmanager
 def write_whole(path: str | Path) -> Iterator[BinaryIO]:
@@ -21,9 +23,11 @@ def write_whole(path: str | Path) -> Iterator[BinaryIO]:
         path = path.parent / path.readlink()
     if path.exists() and not path.is_file():
         raise OSError(f"cannot write {path}, which is not a file; choose another name")
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    begun = f".{path.name}."
+    beside = path.with_name(f"{name_own(begun)}part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_left(path.parent, begun)
         with beside.open("wb") as file:
             yield file
             file.flush()

@@ -4,12 +4,24 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 from darts_lite.storage.atomic_files import write_text
 from darts_lite.storage.event_files import measure_events, read_sizes
 from darts_lite.storage.places import is_there, reading
 from darts_lite.storage.run_folder import RunFolder, find_last_checkpoint
+
+NUMBERS = (
+    "params",
+    "macs",
+    "updated",
+    "agreement",
+    "agreement_by_chance",
+    "control_percentile",
+    "milliseconds_per_image_in_batches_of_1",
+)
+TEXTS = ("algorithm", "architecture", "data_source", "dataset", "device", "executor", "precision")
 
 
 class Halted(OSError):
@@ -91,6 +103,7 @@ def read_summary(folder: RunFolder) -> dict[str, Any]:
 
     Raises:
         OSError: if it is there and cannot be read.
+        ValueError: if it has values that no run writes.
     """
     if not is_there(folder.summary):
         return {}
@@ -98,6 +111,38 @@ def read_summary(folder: RunFolder) -> dict[str, Any]:
         content = folder.summary.read_bytes()
     try:
         summary = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    return summary if isinstance(summary, dict) else {}
+    if not isinstance(summary, dict):
+        return {}
+    for name, value in summary.items():
+        if value is not None and not _is_possible(name, value):
+            raise ValueError(
+                f"{folder.summary} has been changed: {name} is {short(value)}; restore the value "
+                "that the run wrote"
+            )
+    return summary
+
+
+def _is_possible(name: str, value: Any) -> bool:
+    """Returns whether a run may write a value under this name; names of others are free."""
+    if name in NUMBERS or name.endswith(("_seconds", "_accuracy", "_images")):
+        return _is_number(value)
+    if name in LISTS:
+        return isinstance(value, list) and all(map(LISTS[name], value))
+    if name == "control_interval":
+        return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
+    return isinstance(value, str if name in TEXTS else bool if name == "finished" else object)
+
+
+def _is_number(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and not abs(value) >= 2**63
+
+
+LISTS: Mapping[str, Callable[[Any], bool]] = {
+    "stages": lambda value: isinstance(value, str),
+    "seeds": _is_number,
+    "control_test_accuracies": _is_number,
+}
+"""Entries of a summary that are lists, with what their values must be."""

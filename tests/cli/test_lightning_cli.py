@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -141,9 +142,10 @@ def test_the_saved_configuration_repeats_the_run(finished: Finished) -> None:
         assert (again / name).read_text() == (finished.directory / name).read_text()
 
 
-def test_an_architecture_file_is_retrained_alone(
+def test_an_architecture_file_is_retrained_alone_and_leaves_no_thread(
     finished: Finished, configs: Path, tmp_path: Path
 ) -> None:
+    threads = threading.enumerate()
     main(
         [
             "fit",
@@ -163,6 +165,7 @@ def test_an_architecture_file_is_retrained_alone(
     assert summary["retrain_epochs"] == 1
     assert summary["params"] == finished.summary["params"]
     assert {"net.ckpt", "architecture.json", "config.yaml"} <= files(directory)
+    assert set(threading.enumerate()) <= set(threads)
 
 
 def test_a_search_checkpoint_is_retrained_with_its_weights(

@@ -1,5 +1,6 @@
 """The front door."""
 
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -43,6 +44,15 @@ def test_mistakes_are_one_line(words: list[str], capsys: pytest.CaptureFixture[s
     assert stopped.value.code == 2
     said = capsys.readouterr().err
     assert said.startswith("error: ") and said.count("\n") == 1 and "--help" in said
+
+
+def test_an_environment_that_a_library_cannot_read_is_told() -> None:
+    words = [sys.executable, "-m", "darts_lite", "compare", "."]
+    environment = os.environ | {"LOCAL_RANK": "first"}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment)
+    assert done.returncode == 2 and done.stdout == ""
+    assert "'first'" in done.stderr and "LOCAL_RANK" in done.stderr
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
 
 
 def test_a_preset_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:

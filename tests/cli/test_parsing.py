@@ -8,7 +8,14 @@ import torch
 import yaml
 
 from darts_lite.cli.lightning_cli import main
-from darts_lite.cli.parsing import add_checkpoint_settings, suggest_option
+from darts_lite.cli.parsing import (
+    add_checkpoint_settings,
+    list_kept,
+    load_yaml,
+    spell_out,
+    suggest_option,
+)
+from darts_lite.cli.presets import folder
 
 
 @pytest.mark.parametrize(
@@ -28,6 +35,92 @@ from darts_lite.cli.parsing import add_checkpoint_settings, suggest_option
 def test_the_nearest_option_is_told(message: str, advice: str) -> None:
     suggested = suggest_option(message)
     assert suggested.startswith(advice) and bool(suggested) == bool(advice)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--model.derivation", "Strongest"], ["--model.derivation", "darts_lite.Strongest"]),
+        (["--model.relaxation=Concrete"], ["--model.relaxation=darts_lite.Concrete"]),
+        (["--model.regularizers+=[ZeroOne]"], ["--model.regularizers+=[darts_lite.ZeroOne]"]),
+        (
+            ["--model.derivation={class_path: SkipLimit, init_args: {limit: 1}}"],
+            ["--model.derivation={class_path: darts_lite.SkipLimit, init_args: {limit: 1}}"],
+        ),
+        (["--model.executor", "sampled"], ["--model.executor", "sampled"]),
+        (["--model.relaxation", "mine.Softmax"], ["--model.relaxation", "mine.Softmax"]),
+        (["--run.name", "Softmax"], ["--run.name", "Softmax"]),
+    ],
+)
+def test_names_of_classes_may_be_short(words: list[str], expected: list[str]) -> None:
+    assert spell_out(words) == expected
+
+
+def test_names_in_a_file_may_be_short() -> None:
+    text = """
+    run: {name: Softmax}
+    model:
+      class_path: ArchitectureSearch
+      init_args: {relaxation: Softmax, regularizers: [BetaDecay, {class_path: ZeroOne}]}
+    """
+    content = load_yaml(text)
+    assert content["run"]["name"] == "Softmax"
+    assert content["model"]["class_path"] == "darts_lite.ArchitectureSearch"
+    parts = content["model"]["init_args"]
+    assert parts["relaxation"] == "darts_lite.Softmax"
+    assert parts["regularizers"] == ["darts_lite.BetaDecay", {"class_path": "darts_lite.ZeroOne"}]
+
+
+def test_cells_as_python_prints_them_stay_text() -> None:
+    text = "{'normal': [('sep_conv_3x3', 0), ('skip_connect', 1)]}"
+    assert load_yaml(text) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("Strongst", "did you mean darts_lite.Strongest? a class of your own"),
+        ("Mine", "named with its module, as my_parts.Mine"),
+    ],
+)
+def test_a_class_that_is_not_found(
+    name: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", str(folder() / "mnist.yaml"), "--model.derivation", name])
+    error = capsys.readouterr().err
+    assert told in error and error.count("\n") == 1
+
+
+SGD = "model.weights_optimizer is AdamW now, and keeps of SGD: "
+
+
+@pytest.mark.parametrize(
+    ("words", "final", "told"),
+    [
+        (["torch.optim.AdamW"], {"lr": 0.2, "weight_decay": 3e-4}, "lr 0.2, weight_decay 0.0003"),
+        (["AdamW", "--model.weights_optimizer.lr=1"], {"lr": 1, "weight_decay": 3e-4}, "weight_d"),
+        (["AdamW", "--model.init_args.weights_optimizer.lr", "1"], {"lr": 1}, None),
+        (["SGD"], {"lr": 0.2, "weight_decay": 3e-4, "momentum": 0.9}, None),
+    ],
+)
+def test_what_a_class_keeps_of_another_is_told(
+    words: list[str], final: dict[str, float], told: str | None
+) -> None:
+    args = ["fit", "--config", str(folder() / "mnist.yaml"), "--model.weights_optimizer", *words]
+    optimizer = {"class_path": words[0], "init_args": final}
+    config = {"model": {"init_args": {"weights_optimizer": optimizer}}}
+    lines = list(list_kept(args, config))
+    assert len(lines) == (told is not None)
+    assert told is None or lines[0].startswith(SGD + told)
+
+
+def test_a_class_of_an_overlay_that_sets_its_own_values_keeps_none() -> None:
+    sgd = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1, "weight_decay": 0}}
+    overlay = {"retraining": {"init_args": {"optimizer": sgd}}}
+    args = ["fit", "-c", str(folder() / "mnist.yaml"), f"--config={yaml.safe_dump(overlay)}"]
+    assert not list(list_kept(args, overlay))
+    assert not list(list_kept([*args, "--model=darts_lite.Exploration"], overlay))
 
 
 def test_a_checkpoints_settings_come_first(tmp_path: Path) -> None:

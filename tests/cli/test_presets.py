@@ -22,6 +22,22 @@ def test_a_name_stands_for_a_path(configs: Path) -> None:
     assert expand_presets(given) == ["fit", f"--config={mnist}", "-c", gdas, "--run.name", "mnist"]
 
 
+def test_an_overlay_has_a_short_name_but_not_the_first_place(configs: Path, tmp_path: Path) -> None:
+    gdas = str(configs / "algorithms" / "gdas.yaml")
+    assert expand_presets(["fit", "--config", "mnist", "--config", "gdas"])[4] == gdas
+    assert expand_presets(["fit", "--model=mine.Search", "--config=gdas"])[2] == f"--config={gdas}"
+    own = tmp_path / "own.yaml"
+    own.write_text("model: {init_args: {warmup_epochs: 1}}")
+    for first in ("gdas", "algorithms/spos", gdas, str(own)):
+        for others in ([], ["--config", "mnist"]):
+            with pytest.raises(ValueError) as caught:
+                expand_presets(["fit", "--config", first, *others])
+            one_line(caught, Path(first).stem, "is an overlay", "give that first, as in --config")
+    own.write_text("run: {name: mine}")
+    assert expand_presets(["fit", "--config", str(own), "--config", "mnist"])
+    assert expand_presets(["test", "--ckpt_path", "net.ckpt", "--config", gdas])
+
+
 def test_files_and_settings_stay_as_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

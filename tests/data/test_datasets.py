@@ -119,6 +119,23 @@ def test_the_order_of_roots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DARTS_LITE_DATA", "/elsewhere")
     assert find_root(None) == Path("/elsewhere")
     assert find_root("~/mine") == Path.home() / "mine"
+    assert find_root("$DARTS_LITE_DATA/mine") == Path("/elsewhere/mine")
+
+
+@pytest.mark.parametrize("folder", ["~no_such_user/x", "$NO_SUCH_VARIABLE/x", "/a/${NOT_THERE}"])
+def test_a_root_of_nobody_is_told(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError) as error:
+        find_root(folder)
+    one_line(error, "data.root", folder)
+    monkeypatch.setenv("DARTS_LITE_DATA", folder)
+    with pytest.raises(ValueError) as error:
+        find_root(None)
+    one_line(error, "the variable DARTS_LITE_DATA", folder)
+
+
+def test_a_dollar_in_a_name_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "a$b").mkdir()
+    assert find_root(str(tmp_path / "a$b")) == tmp_path / "a$b"
 
 
 def test_specs_are_complete() -> None:

@@ -1,6 +1,7 @@
 """ImageData: splits, batches, and what a checkpoint keeps of them."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -268,6 +269,7 @@ def test_settings_survive_a_checkpoint(root: str, tmp_path: Path) -> None:
         ("validation_fraction", 1.0),
         ("seed", -1),
         ("download_seconds", 0.0),
+        ("download_seconds", 1e300),
         ("download_seconds", float("inf")),
         ("train_images", 0),
         ("train_images", 3),
@@ -275,7 +277,7 @@ def test_settings_survive_a_checkpoint(root: str, tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_setting_is_one_line(name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=str(value)) as error:
+    with pytest.raises(ValueError, match=re.escape(str(value))) as error:
         ImageData(**{name: value})
     assert name in str(error.value) and "\n" not in str(error.value)
 

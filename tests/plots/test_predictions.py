@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 from run_helpers import some_digits
 
@@ -46,6 +47,16 @@ def test_many_classes_are_drawn_without_numbers_and_no_larger() -> None:
     figure = draw_confusion(torch.eye(1000))
     assert not figure.axes[0].texts
     assert figure.get_size_inches().max() < 12
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3, 20])
+@pytest.mark.parametrize("name", ["W" * 30, "a"])
+def test_there_is_room_for_every_name(classes: int, name: str, tmp_path: Path) -> None:
+    figure = draw_confusion(torch.eye(classes), [name] * classes)
+    figure.savefig(tmp_path / "confusion.png")  # matplotlib warns where it finds no room
+    axes = figure.axes[0].get_window_extent()
+    labels = figure.axes[0].get_yticklabels()
+    assert axes.width > 30 and min(label.get_window_extent().x0 for label in labels) > 0
 
 
 NAMES = ["n02085620-chihuahua_dogs", "golden_retriever", "$1_to_$5", "over_$5"]

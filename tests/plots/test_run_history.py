@@ -22,6 +22,42 @@ def test_no_history_is_no_mistake_and_a_changed_one_is(tmp_path: Path) -> None:
         one_line(caught, "search.json", "history")
 
 
+GROUP = {"title": "cell", "rows": ["a", "b"], "options": ["x", "y"], "sets": [2]}
+MOMENT = {"step": 1, "metrics": {"loss": 0.5}, "shares": {"cell": [[0.5, 0.5], [0.5, 0.5]]}}
+
+
+@pytest.mark.parametrize(
+    ("part", "changed"),
+    [
+        ("step", 10**400),
+        ("step", float("inf")),
+        ("step", -1),
+        ("step", [1]),
+        ("metrics", {"loss": 10**400}),
+        ("metrics", {"loss": [1]}),
+        ("metrics", 5),
+        ("shares", {"cell": [[0.5], [0.5, 0.5]]}),
+        ("shares", {"cell": [[10**400, 0.5], [0.5, 0.5]]}),
+        ("shares", {"other": [[0.5, 0.5], [0.5, 0.5]]}),
+        ("options", ["x", 3]),
+        ("options", ["x"]),
+        ("rows", ["a", None]),
+        ("sets", [1]),
+        ("sets", ["2"]),
+        ("sets", 2),
+    ],
+)
+def test_a_value_that_no_run_writes_is_told(part: str, changed: Any, tmp_path: Path) -> None:
+    path = tmp_path / "search.json"
+    path.write_text(json.dumps({"groups": {"cell": GROUP}, "moments": [MOMENT]}))
+    assert read_history(path).groups["cell"].rows == ("a", "b")
+    group, moment = GROUP | {part: changed}, MOMENT | {part: changed}
+    path.write_text(json.dumps({"groups": {"cell": group}, "moments": [moment]}))
+    with pytest.raises(ValueError) as caught:
+        read_history(path)
+    one_line(caught, "search.json is not the history of a run")
+
+
 def test_a_history_of_an_earlier_version_has_the_groups_of_cells(tmp_path: Path) -> None:
     path = tmp_path / "search.json"
     shares = {kind: [[0.5, 0.5]] * 5 for kind in ("normal", "reduce")}

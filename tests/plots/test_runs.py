@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from run_helpers import Finished
 
 from darts_lite.plots.run_history import EpochRecord, StageHistory, read_history
 from darts_lite.plots.runs import animate, draw_costs, draw_curves, draw_film
+from darts_lite.space.groups import Group
 
 
 @pytest.fixture
@@ -44,6 +46,28 @@ def test_a_film_shows_the_first_and_the_last_moment(search: StageHistory) -> Non
     assert np.allclose(np.asarray(shown), long[-1].shares["normal"].numpy())
     with pytest.raises(ValueError, match="no shares"):
         draw_film(StageHistory([EpochRecord(0, {}, {})]))
+
+
+@pytest.mark.parametrize(("rows", "groups"), [(1, 1), (1, 6), (14, 2)])
+def test_a_film_has_room_for_every_name(rows: int, groups: int, tmp_path: Path) -> None:
+    names = tuple(f"r{row}" for row in range(rows))
+    known = {
+        f"g{i}": Group("a long title of a group", names, (f"{'W' * 25}{i}", "b"), (rows,))
+        for i in range(groups)
+    }
+    record = EpochRecord(0, {}, {name: torch.full((rows, 2), 0.5) for name in known})
+    draw_film(StageHistory([record], known)).savefig(tmp_path / "film.png")
+
+
+def test_an_epoch_without_figures_is_drawn(tmp_path: Path) -> None:
+    record = EpochRecord(0, {}, {})
+    draw_curves({"search": [record, record]}).savefig(tmp_path / "curves.png")
+
+
+def test_a_legend_has_room(finished: Finished, tmp_path: Path) -> None:
+    runs = {f"/logs/{'W' * 60}/{number}": finished.summary for number in range(2)}
+    runs["/logs/other/1"] = finished.summary
+    draw_costs(runs).savefig(tmp_path / "cost.png")
 
 
 def test_an_animation_has_a_picture_per_moment(search: StageHistory, tmp_path: Path) -> None:

@@ -1,12 +1,9 @@
-"""Precision by device, and settings that are refused."""
-
-from typing import Any
+"""Precision by device."""
 
 import pytest
 import torch
 
 from darts_lite.runs.precision import PRECISIONS, choose_device, choose_precision, computes
-from darts_lite.runs.trainer_factory import refuse_unsupported
 
 
 def test_precision_follows_the_device() -> None:
@@ -46,24 +43,3 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are() -> None:
         with pytest.raises(ValueError, match=f"accelerator: {name} .* choose auto") as error:
             choose_precision(name, None)
         assert " or cpu" in str(error.value) and "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("setting", "instead"),
-    [
-        ({"gradient_clip_val": 1.0}, "model.gradient_clip"),
-        ({"accumulate_grad_batches": 4}, "data.search_batch_size"),
-        ({"sync_batchnorm": True}, "without it"),
-    ],
-)
-def test_what_two_optimizers_cannot_follow_is_refused(
-    setting: dict[str, Any], instead: str
-) -> None:
-    settings = {
-        "gradient_clip_val": None,
-        "accumulate_grad_batches": 1,
-        "sync_batchnorm": False,
-    }
-    refuse_unsupported(settings)
-    with pytest.raises(ValueError, match=instead):
-        refuse_unsupported(settings | setting)

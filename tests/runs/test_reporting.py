@@ -49,6 +49,23 @@ def test_the_report_shows_the_figures_and_the_files(
     assert out.splitlines()[-1].startswith("Files in ")
 
 
+def test_a_part_of_a_comparison_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report(RunFolder(tmp_path), SUMMARY | {"agreement": 0.5, "control_percentile": 80.0})
+    out = capsys.readouterr().out
+    assert "99.51 %" in out and "agreement" not in out and "random nets" not in out
+
+
+def test_text_that_looks_like_markup_is_shown_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looks = {"dataset": "/a[/b]c", "data_source": "[red]d", "architecture": "[bold]e[/]"}
+    report(RunFolder(tmp_path), SUMMARY | looks)
+    out = capsys.readouterr().out
+    assert "/a[/b]c, [red]d" in out and "[bold]e[/]" in out
+
+
 FIRST: dict[str, Any] = {
     "device": "cpu, 2 threads",
     "processor": "AVX2",

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from lightning.pytorch.callbacks import Callback, EarlyStopping, Timer
 from lightning.pytorch.plugins import TorchSyncBatchNorm
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from run_helpers import one_line
 
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.architecture_board import ArchitectureBoard
@@ -74,6 +76,23 @@ def test_no_logger_is_none_in_the_parts_too(tmp_path: Path) -> None:
     for part in (None, "3"):
         trainer, _ = made(tmp_path, ArchitectureSearch(SPACE), part, logger=False)
         assert trainer.logger is None
+
+
+@pytest.mark.parametrize("tasks", ["2", "two"])
+def test_what_a_cluster_has_set_is_named(
+    tasks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_NTASKS", tasks)
+    with pytest.raises(ValueError) as error:
+        made(tmp_path, ArchitectureSearch(SPACE))
+    one_line(error, "trainer: ", tasks, "SLURM_NTASKS is set in the environment")
+
+
+def test_one_process_is_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rank_zero_only, "rank", 1)  # as Lightning reads LOCAL_RANK
+    with pytest.raises(ValueError) as error:
+        made(tmp_path, ArchitectureSearch(SPACE))
+    one_line(error, "number 1 of several (RANK, LOCAL_RANK or SLURM_PROCID)", "unset")
 
 
 def test_trainers_share_no_callbacks(tmp_path: Path) -> None:

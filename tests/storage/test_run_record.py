@@ -3,8 +3,10 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from run_helpers import one_line
 
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import Halted, RunRecord, halting, read_summary
@@ -106,6 +108,35 @@ def test_an_error_tells_where_a_run_goes_on_whatever_the_clock_says(tmp_path: Pa
             raise OSError("full")
     with pytest.raises(Halted, match="goes on from it"), halting(tmp_path):
         raise OSError(f"cannot read {path}")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("stages", 5),
+        ("stages", [["search"]]),
+        ("updated", "today"),
+        ("updated", 10**400),
+        ("finished", "yes"),
+        ("test_accuracy", [0.9]),
+        ("params", float("inf")),
+        ("search_seconds", True),
+        ("dataset", 3),
+        ("architecture", ["Genotype"]),
+        ("seeds", 3),
+        ("control_interval", [1.0]),
+        ("control_test_accuracies", [0.9, "0.8"]),
+    ],
+)
+def test_a_summary_that_was_changed_is_told(name: str, value: Any, tmp_path: Path) -> None:
+    possible = {"test_accuracy": None, "stages": ["search"], "seeds": [1, 2], "own": [1, {}]}
+    path = tmp_path / "summary.json"
+    path.write_text(json.dumps(possible))
+    assert read_summary(RunFolder(tmp_path)) == possible
+    path.write_text(json.dumps({**possible, name: value}))
+    with pytest.raises(ValueError) as caught:
+        RunRecord(RunFolder(tmp_path))
+    one_line(caught, "summary.json has been changed", name, "restore the value")
 
 
 def test_no_summary_or_a_torn_one(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from darts_lite.networks.cells.mixed import MixedCells, concatenate, module_key,
 from darts_lite.networks.cells.skeleton import SKELETONS, CellPlan, build_cell_inputs
 from darts_lite.space.cells.architecture import Architecture
 from darts_lite.space.cells.search_space import SearchSpace
-from darts_lite.space.operations import apply_after_relu, begins_with_relu, find_operation
+from darts_lite.space.custom_operations import build_operation
+from darts_lite.space.operations import apply_after_relu, begins_with_relu
 from darts_lite.training.drop_path import DropPath
 
 
@@ -39,7 +40,8 @@ class DiscreteNode(nn.Module):
         super().__init__()
         self.kept = tuple(edges)
         self.operations = nn.ModuleList(
-            find_operation(name)(plan.channels, plan.stride(source), True) for name, source in edges
+            build_operation(name, plan.channels, plan.stride(source), True)
+            for name, source in edges
         )
         self.drop_path = DropPath()
         adding = [place for place, (name, _) in enumerate(edges) if name != "none"]

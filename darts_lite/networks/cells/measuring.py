@@ -16,7 +16,7 @@ from darts_lite.networks.cells.mixed import MixedCells, MixedOperation
 from darts_lite.space.cells.architecture import Architecture
 from darts_lite.space.cells.search_space import SearchSpace
 from darts_lite.space.cost_tables import CostTable, Images
-from darts_lite.space.operations import find_operation
+from darts_lite.space.custom_operations import build_operation
 
 
 def measure_cells(
@@ -50,7 +50,8 @@ def measure_cells(
                 place = (name, edge.stride, x.shape)
                 if place not in known:
                     with torch.device(device):
-                        known[place] = cost(find_operation(name)(x.shape[1], edge.stride, True), x)
+                        operation = build_operation(name, x.shape[1], edge.stride, True)
+                        known[place] = cost(operation, x)
                 row[position] += known[place]
 
         # One pass through the supernet shows each edge's stride and the shape of its input.

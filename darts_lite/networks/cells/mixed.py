@@ -10,7 +10,8 @@ from torch.nn.functional import channel_shuffle, max_pool2d
 
 from darts_lite.networks.cells.skeleton import SKELETONS, CellPlan, build_cell_inputs
 from darts_lite.space.cells.search_space import SearchSpace
-from darts_lite.space.operations import find_operation, layout_of
+from darts_lite.space.custom_operations import build_operation
+from darts_lite.space.operations import layout_of
 
 AUXILIARY = "auxiliary_skip"
 """Key of the module of a skip connection beside the candidates."""
@@ -31,14 +32,14 @@ class MixedOperation(nn.Module):
         self.stride = stride
         self.candidates = nn.ModuleDict(
             {
-                module_key(name): find_operation(name)(channels, stride, False)
+                module_key(name): build_operation(name, channels, stride, False)
                 for name in candidates
                 if name != "none"  # adds zeros; its weight still counts in the softmax
             }
         )
         self.positions = [i for i, name in enumerate(candidates) if name != "none"]
         if auxiliary:
-            self.candidates[AUXILIARY] = find_operation("skip_connect")(channels, stride, False)
+            self.candidates[AUXILIARY] = build_operation("skip_connect", channels, stride, False)
             self.positions.append(len(candidates))
 
     def forward(self, x: Tensor, row: Tensor) -> Tensor:

@@ -12,13 +12,16 @@ from typing import Any
 from darts_lite.space.cells.genotype import (
     PUBLISHED,
     Cell,
+    describes_cells,
+    is_genotype,
     name_state,
     read_cell,
     read_concat,
+    read_fields,
     read_genotype,
     write_genotype,
 )
-from darts_lite.space.cells.nasbench201 import read_string, write_cell
+from darts_lite.space.cells.nasbench201 import STRING, read_string, write_cell
 from darts_lite.space.cells.skeleton_settings import SkeletonSettings
 from darts_lite.space.groups import Choices, Diagram
 from darts_lite.space.protocol import AnyArchitecture
@@ -164,7 +167,12 @@ class Architecture(AnyArchitecture):
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> "Architecture":
-        """Builds an architecture from what `to_dict` returns, and checks every value."""
+        """Builds an architecture from what `to_dict` returns, and checks every value.
+
+        Cells of other programs, without a format, get the skeleton of `from_genotype`.
+        """
+        if isinstance(value, Mapping) and "format" not in value and describes_cells(value):
+            return cls._from_cells(*read_fields(value))
         if not isinstance(value, Mapping) or value.get("format") != FORMAT:
             raise ValueError(f"expected an object with 'format': {FORMAT!r}, got {short(value)}")
         version = value.get("version")
@@ -198,7 +206,16 @@ class Architecture(AnyArchitecture):
         If no skeleton is given, it is DARTS' for CIFAR-10, without reductions if the text has no
         reducing cell. See `darts_lite.space.cells.genotype.read_genotype` for the form of the text.
         """
-        cells, concat = read_genotype(text)
+        return cls._from_cells(*read_genotype(text), skeleton, space)
+
+    @classmethod
+    def _from_cells(
+        cls,
+        cells: dict[str, Any],
+        concat: dict[str, Any],
+        skeleton: SkeletonSettings | None = None,
+        space: str = "custom",
+    ) -> "Architecture":
         if skeleton is None and "reduce" not in cells:
             skeleton = dataclasses.replace(PUBLISHED_SKELETON, reductions=())
         return cls(cells, concat, skeleton or PUBLISHED_SKELETON, space)
@@ -212,13 +229,16 @@ class Architecture(AnyArchitecture):
     @classmethod
     def from_text(cls, text: str) -> "Architecture | None":
         """Returns a published architecture by name, or reads a text of cells; None for others."""
-        if "Genotype(" in text:
+        if is_genotype(text):
             return cls.from_genotype(text)
-        return cls.from_cell(text) if text.startswith("|") else ARCHITECTURES.get(text)
+        if text in ARCHITECTURES:
+            return ARCHITECTURES[text]
+        strings = [text] if text.startswith("|") else STRING.findall(text)
+        return cls.from_cell(strings[0]) if len(strings) == 1 else None
 
     @classmethod
     def texts(cls) -> str:
-        return f"a Genotype(...) text or one of {sorted(ARCHITECTURES)}"
+        return f"a Genotype(...) text, or one of {sorted(ARCHITECTURES)}"
 
     @classmethod
     def of(cls, value: "Architecture | Mapping[str, Any] | str | Path") -> "Architecture":

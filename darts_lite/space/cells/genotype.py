@@ -15,6 +15,12 @@ Edge = tuple[str, int]
 Cell = tuple[tuple[Edge, ...], ...]
 
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
+UNUSED = ("connectN", "connects")  # fields of D-X-Y/AutoDL-Projects that are None for such cells
+NNI = ("normal/op_", "normal/input_", "reduce/op_", "reduce/input_")
+NNI_NAME = re.compile(r"(normal|reduce)/(op|input)_(\d{1,3})_(\d{1,3})")
+LOGGED = re.compile(r"[^=(){}'\";]*(=\s*)?(?<![\w.])")
+"""What a log and an assignment put before a genotype."""
+MARKS = ("Genotype(", "{")  # beginnings of a genotype
 LONGEST = 20_000
 """Largest number of characters of a text; published cells take about 600."""
 MOST_STATES = 1_000
@@ -73,7 +79,7 @@ def _read_edge(value: Any, earlier: range, where: str) -> Edge:
     if not is_operation_name(name):
         raise ValueError(
             f"{where}: unknown operation {short(name)}; choose from {sorted(OPERATIONS)}, or "
-            "name your own module class as module.Name"
+            "write a class for it, built by channels, stride and affine, and name it as module.Name"
         )
     return name, read_integer(source, earlier, where, "source")
 
@@ -99,11 +105,16 @@ def write_genotype(cells: Mapping[str, Cell], concat: Mapping[str, Sequence[int]
     return f"Genotype({', '.join(fields)})"
 
 
+def is_genotype(text: str) -> bool:
+    """Returns whether `read_genotype` is to read a text."""
+    return "Genotype(" in text or re.search(r"\{\s*['\"]", text) is not None
+
+
 def read_genotype(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Reads the literals in ``Genotype(normal=..., normal_concat=..., ...)``; else ValueError.
 
-    The text may begin with ``NAME =``. A cell is a flat list with two edges per node (quark0/darts)
-    or has one list of edges per node (khanrc/pt.darts).
+    The text may also be a dictionary of the same fields, and may begin with ``NAME =`` and with
+    what a log writes before a message. See `read_fields` for the cells.
 
     Returns:
         ``cells`` (kind -> nodes -> edges) and ``concat`` (kind -> states), which the caller checks.
@@ -114,28 +125,71 @@ def read_genotype(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
             "give one Genotype(...) only"
         )
     try:
-        call = ast.parse(re.sub(r"^\w+\s*=\s*", "", text.strip()), mode="eval").body
-        fields = _read_fields(call)
-        cells = {name: _group_edges(name, fields[name]) for name in FIELDS[::2] if name in fields}
+        begin = min(f"{text}{mark}".find(mark) for mark in MARKS)
+        if LOGGED.fullmatch(text[:begin]):
+            text = text[begin:]
+        return read_fields(_list_fields(ast.parse(text.strip(), mode="eval").body))
     except SyntaxError as error:
-        raise ValueError(f"genotype {short(text)}: {error.msg}, line {error.lineno}") from error
+        raise ValueError(
+            f"genotype {short(text)}: {error.msg}, line {error.lineno}; give one Genotype(...) only"
+        ) from error
     except (RecursionError, MemoryError) as error:
         raise ValueError(f"genotype {short(text)}: nested too deeply") from error
     except ValueError as error:
         raise ValueError(f"genotype {short(text)}: {error}") from error
+
+
+def read_fields(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the cells and the outputs that plain values describe; see `read_genotype`.
+
+    A cell is a flat list with two edges per node (quark0/darts) or has one list of edges per node
+    (khanrc/pt.darts). An edge may have a weight, which is left out (D-X-Y/AutoDL-Projects). NNI has
+    ``normal/op_2_0`` and ``normal/input_2_0`` for the first edge of the first node.
+    """
+    if any(str(name).startswith(NNI) for name in fields):
+        fields = _read_nni(fields)
+    fields = {n: v for n, v in fields.items() if n not in UNUSED or v is not None}
+    if not fields or not set(fields) <= set(FIELDS):
+        raise ValueError(f"expected some of {list(FIELDS)}, got {short(list(fields))}")
+    cells = {name: _group_edges(name, fields[name]) for name in FIELDS[::2] if name in fields}
     concat = {n.removesuffix("_concat"): fields[n] for n in FIELDS[1::2] if n in fields}
     return cells, concat
 
 
-def _read_fields(call: ast.expr) -> dict[str, Any]:
-    match call:
+def describes_cells(value: Mapping[str, Any]) -> bool:
+    """Returns whether plain values have the keys that `read_fields` reads."""
+    return any(name in FIELDS or str(name).startswith(NNI) for name in value)
+
+
+def _read_nni(fields: Mapping[str, Any]) -> dict[str, Any]:
+    cells: dict[str, dict[int, dict[int, list[Any]]]] = {}
+    for name, value in fields.items():
+        if (found := NNI_NAME.fullmatch(str(name))) is None:
+            raise ValueError(f"expected names like {NNI[0]}2_0, got {short(name)}")
+        kind, what, node, place = found[1], found[2], int(found[3]), int(found[4])
+        edge = cells.setdefault(kind, {}).setdefault(node, {}).setdefault(place, [None, None])
+        one = value[0] if isinstance(value, list) and len(value) == 1 else value
+        edge[("op", "input").index(what)] = one
+    return {
+        kind: [[edge for _, edge in sorted(edges.items())] for _, edges in sorted(nodes.items())]
+        for kind, nodes in cells.items()
+    }
+
+
+def _list_fields(tree: ast.expr) -> dict[str, Any]:
+    fields: list[tuple[Any, ast.expr]]
+    match tree:
         case ast.Call(func=ast.Name(id="Genotype"), args=[], keywords=keywords):
-            names = [keyword.arg for keyword in keywords]
+            fields = [(keyword.arg, keyword.value) for keyword in keywords]
+        case ast.Dict(keys=keys, values=values):
+            keys_given = [key.value if isinstance(key, ast.Constant) else None for key in keys]
+            fields = list(zip(keys_given, values, strict=True))
         case _:
             raise ValueError("expected Genotype(normal=[...], normal_concat=[...], ...)")
-    if not set(names) <= set(FIELDS) or len(set(names)) < len(names):
-        raise ValueError(f"expected each of {list(FIELDS)} at most once, got {names}")
-    return {str(each.arg): _read_literal(str(each.arg), each.value) for each in keywords}
+    names = [name for name, _ in fields]
+    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise ValueError(f"expected each of {list(FIELDS)} at most once, got {short(names)}")
+    return {str(name): _read_literal(str(name), value) for name, value in fields}
 
 
 def _read_literal(name: str, value: ast.expr) -> Any:
@@ -157,16 +211,25 @@ def _read_literal(name: str, value: ast.expr) -> Any:
 
 def _group_edges(name: str, cell: Any) -> Any:
     """Groups a flat list into two edges per node; returns anything else unchanged."""
-    items = cell if isinstance(cell, list | tuple) else []
+    items = [_without_weight(item) for item in cell] if isinstance(cell, list | tuple) else []
     firsts = [item[0] for item in items if isinstance(item, list | tuple) and item]
     if not any(isinstance(first, str) for first in firsts):
-        return cell
+        nested = all(isinstance(item, list | tuple) for item in items)
+        return [[*map(_without_weight, item)] for item in items] if items and nested else cell
     if len(cell) % 2:
         raise ValueError(
             f"{name} lists {len(cell)} edges, but a flat list has two for each node; "
             "nest them, one list per node, if nodes differ"
         )
-    return list(zip(cell[::2], cell[1::2], strict=True))
+    return list(zip(items[::2], items[1::2], strict=True))
+
+
+def _without_weight(edge: Any) -> Any:
+    """Returns ``(operation, source)`` of an edge that has a weight too, else what is given."""
+    match edge:
+        case [str(), int(), int() | float()]:
+            return edge[:2]
+    return edge
 
 
 PUBLISHED: Mapping[str, tuple[str, str]] = {

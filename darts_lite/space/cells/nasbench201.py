@@ -6,6 +6,7 @@ A cell has four states; every pair of them carries one of five operations (arXiv
 """
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from darts_lite.space.operations import is_operation_name
 
 PUBLISHED_NAMES = {"conv_1x1": "nor_conv_1x1", "conv_3x3": "nor_conv_3x3"}
 """Name in this package -> name in the benchmark, for operations whose names differ."""
+STRING = re.compile(r"\|[\w.]+~0\|(?:\+(?:\|[\w.]+~\d)+\|)+")
+"""A string inside of what a log writes around it."""
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 DATASETS = ("cifar10", "cifar100", "imagenet16")
 COLUMNS = (

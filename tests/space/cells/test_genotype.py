@@ -1,5 +1,6 @@
 """Genotype texts: all their spellings are read, and nothing in them is executed."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ V2_TEXT = (
     "('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0), "
     "('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=[2, 3, 4, 5])"
 )
+REDUCE = {"reduce": [["sep_conv_3x3", 0], ["max_pool_3x3", 1]]}
 NESTED_TEXT = """
     DARTS = Genotype(
         reduce=[[('max_pool_3x3', 0), ('max_pool_3x3', 1)], [('skip_connect', 2)]],
@@ -51,6 +53,88 @@ def test_the_spellings_of_a_genotype() -> None:
     assert "reduce=[[('max_pool_3x3', 0), ('max_pool_3x3', 1)], [('skip" in nested.genotype()
     only_normal = Architecture.of("Genotype(normal=[('conv_1x1', 0), ('none', 1)])")
     assert only_normal.skeleton.kinds == ("normal",) and only_normal.concat == {"normal": (2,)}
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "2019-01-01 10:00:00,000 genotype = ",
+        "03/12 10:00:01 PM genotype = ",
+        "[2024-05-06 07:08:09][INFO] epoch 49 | genotype: ",
+        "08/09 10:11:12 AM ",
+        "best =\n",
+    ],
+)
+def test_what_a_log_writes_before_a_genotype_is_left_out(before: str) -> None:
+    assert Architecture.of(f"{before}{V2_TEXT}\n") == Architecture.of(V2_TEXT)
+    assert Architecture.of(f"{before}{SHORT_DICTIONARY}") == Architecture.of(SHORT_TEXT)
+
+
+SHORT_TEXT = (
+    "Genotype(normal=[('sep_conv_3x3', 0), ('max_pool_3x3', 1)], normal_concat=[2], "
+    "reduce=[('sep_conv_3x3', 0), ('max_pool_3x3', 1)], reduce_concat=[2])"
+)
+SHORT_DICTIONARY = (
+    "{'normal': [(('sep_conv_3x3', 0, 0.31), ('max_pool_3x3', 1, 1))], 'normal_concat': [2], "
+    "'reduce': [('sep_conv_3x3', 0, 0.2), ('max_pool_3x3', 1, 0.1),], 'reduce_concat': range(2, 3),"
+    " 'connectN': None, 'connects': None}"
+)
+NNI_VALUES = {
+    f"{kind}/{what}_2_{place}": value
+    for kind in ("normal", "reduce")
+    for place, edge in enumerate([("sep_conv_3x3", [0]), ("max_pool_3x3", 1)])
+    for what, value in zip(("op", "input"), edge, strict=True)
+}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        SHORT_DICTIONARY,
+        SHORT_TEXT.replace("('sep_conv_3x3', 0)", "('sep_conv_3x3', 0, 0.1234)"),
+        json.dumps(NNI_VALUES, indent=2),
+        json.dumps({"normal": [["sep_conv_3x3", 0], ["max_pool_3x3", 1]]} | REDUCE),
+    ],
+)
+def test_dictionaries_and_weights_of_other_programs(given: str, tmp_path: Path) -> None:
+    expected = Architecture.of(SHORT_TEXT)
+    assert Architecture.of(given) == expected
+    if given.startswith('{"'):  # JSON, which may stand in a file
+        (tmp_path / "found.json").write_text(given)
+        assert Architecture.of(tmp_path / "found.json") == expected
+        assert Architecture.of(json.loads(given)) == expected
+
+
+def test_a_string_of_nasbench201_in_a_log() -> None:
+    string = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|"
+    line = f"[2021-01-02 03:04:05] best : Structure(4 nodes with {string})"
+    assert Architecture.of(line) == Architecture.of(string)
+
+
+@pytest.mark.parametrize("name", ["sep_conv_7x7", "conv_7x1_1x7", "dua_sepc_3x3"])
+def test_an_operation_that_is_unknown_here_is_told(name: str) -> None:
+    told = refusal(SHORT_TEXT.replace("max_pool_3x3", name))
+    assert f"cells.normal[0][1]: unknown operation '{name}'; choose from" in told
+    assert "write a class for it, built by channels, stride and affine, and name it" in told
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "{'normal': {'sep_conv_3x3': 0.3, 'max_pool_3x3': 0.7}}",
+        "{'normal': [[0.1, 0.2], [0.3, 0.4]]}",
+        "{'alphas_normal': [[0.1]]}",
+        "{'normal': [('sep_conv_3x3', 0, 'heavy'), ('sep_conv_3x3', 1, 0.5)]}",
+        "{'normal': [('sep_conv_3x3', 0)], **{}}",
+        "{'normal/op_2_0': 'sep_conv_3x3'}",
+        "{'normal/op_x': 'sep_conv_3x3'}",
+        "genotype = {'normal': [('sep_conv_3x3', 0), ('sep_conv_3x3', 1)]} or print(1)",
+        f"{SHORT_TEXT}\n{SHORT_TEXT}",
+        "|a~0|+|b~0|c~1| |a~0|+|b~0|c~1|",
+    ],
+)
+def test_what_is_no_genotype_is_told_in_a_line(given: str) -> None:
+    refusal(given)
 
 
 @pytest.mark.parametrize(
