@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import inspect
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,6 +32,7 @@ UNKNOWN = re.compile(
     r"|unrecognized arguments: --([\w.]+)"
 )
 """Messages of the parser about an unknown option, with its name."""
+LARGEST = 3.4e38  # largest number in 32 bits, in which networks compute
 UNKNOWN_CLASS = re.compile(r"Expected a dot import path string: (\w+)")
 """Messages of the parser about a class that it does not find, with its name."""
 TUPLES = re.compile(r"\s*\{\s*['\"]\w+['\"]\s*:\s*\[\s*\(")
@@ -107,6 +109,8 @@ def suggest_class(message: str) -> str:
     if (found := UNKNOWN_CLASS.search(message)) is None:
         return ""
     near = difflib.get_close_matches(found[1], darts_lite.__all__, n=1, cutoff=0.7)
+    if not near and not found[1][0].isupper():  # a word where a number is wanted, for example
+        return ""
     meant = f"did you mean darts_lite.{near[0]}? " if near else ""
     return f"({meant}a class of your own is named with its module, as my_parts.{found[1]})"
 
@@ -228,6 +232,8 @@ def check_values(config: Any) -> None:
             raise ValueError(f"{name} has more than 64 bits: {short(value)}")
         if isinstance(value, float) and value != value:
             raise ValueError(f"{name} is not a number (nan)")
+        if isinstance(value, float) and LARGEST < abs(value) < math.inf:
+            raise ValueError(f"{name} must be at most {LARGEST:g}, or .inf; got {value:g}")
         if name.endswith("class_path") and not makes_class(str(value)):
             raise ValueError(f"{name}: the function {value} must be declared to return a class")
 

@@ -432,6 +432,10 @@ def test_a_relaxation_of_ones_own(
         (["--model.warmup_epochs=-1"], "warmup_epochs"),
         (["--retraining.drop_path=1.5"], "drop_path"),
         (["--retraining.schedule=linear"], "one_cycle"),
+        (
+            ["--model.auxiliary_skip=1e300"],
+            "model.init_args.auxiliary_skip must be at most 3.4e+38",
+        ),
         (["--model.no_such_setting=1"], "no_such_setting"),
         (["--no_such_group=1"], "no_such_group"),
     ],
