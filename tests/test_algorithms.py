@@ -73,6 +73,7 @@ def test_an_overlay_searches_real_digits(
     assert source.startswith("# ") and "arXiv" in path.read_text()
 
 
+@pytest.mark.slow
 def test_overlays_stack(digits_root: str, tmp_path: Path) -> None:
     stacked = ["pc_darts", "oles", "eigenvalue", "skip_limit"]
     arguments = [word for name in stacked for word in ("--config", str(FOLDER / f"{name}.yaml"))]

@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from run_helpers import some_digits
+from PIL import Image
+from run_helpers import some_digits, some_slow
 
 from darts_lite.cli.main import main
 
@@ -19,8 +20,6 @@ PLACE = re.compile(rb"(?<![\w./:])/(?:home|root|tmp|usr|opt|var|work|mnt|Users)/
 
 
 def write_folder(folder: Path) -> None:
-    from PIL import Image
-
     images, labels = some_digits()
     for number in range(300):
         path = folder / f"digit {int(labels[number])}" / f"{number}.png"
@@ -37,17 +36,20 @@ def contents(path: Path) -> Iterator[bytes]:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-def test_no_path_and_no_name_of_a_machine(tmp_path: Path, configs: Path) -> None:
+@pytest.mark.parametrize("formats", some_slow([["python"]], [FORMATS]), ids=len)
+def test_no_path_and_no_name_of_a_machine(
+    formats: list[str], tmp_path: Path, configs: Path
+) -> None:
     write_folder(tmp_path / "photos")
     short = ["--trainer.max_epochs=2", "--data.search_batches_per_epoch=2"]
     short += ["--retraining.max_epochs=1", "--data.least_batches_per_epoch=1"]
     short += [f"--data.root={tmp_path}", f"--run.folder={tmp_path / 'logs'}"]
     main(["fit", f"--config={configs / 'mnist.yaml'}", f"--data.dataset={tmp_path}/photos", *short])
     run = tmp_path / "logs" / "mnist" / "version_0"
-    main(["export", str(run / "net.ckpt"), "--to", *FORMATS])
+    main(["export", str(run / "net.ckpt"), "--to", *formats])
     files = [run / "summary.json", run / "net.ckpt", run / "checkpoints" / "last.ckpt"]
     files += sorted(run.glob("net.*"))
-    assert len(files) >= 3 + 1 + len(FORMATS)
+    assert len(files) >= 3 + 1 + len(formats)
     personal = [str(tmp_path), str(Path.home()) + "/", str(Path(__file__).parents[1])]
     personal += [name for name in [socket.gethostname()] if len(name) > 6]
     for path in files:

@@ -18,14 +18,13 @@ from darts_lite.data.batches import Batches, PairedBatches
 from darts_lite.data.datasets import LoadedImages, Source, find_root
 from darts_lite.data.foreground import FIGURE, measure_foreground
 from darts_lite.data.image_folders import find_source, is_folder
+from darts_lite.data.limits import check_settings
 from darts_lite.data.preparation import Preparation, measure_channels, scale_pixels
 from darts_lite.data.splits import compute_split_sizes, hold_out, stratified_order
 from darts_lite.distributed.ranks import WHOLE, Shard
 from darts_lite.storage.components import class_path
 
 MOST_CLASSES = 1000  # largest number of classes: reports hold a matrix of them
-MOST_IMAGES = 10_000_000  # largest number in an epoch, whose order is drawn as a whole
-LONGEST_WAIT = 86_400  # seconds for an answer of the network
 SAMPLE = 5000  # number of training images on which the foreground is measured
 
 
@@ -101,7 +100,7 @@ class ImageData(LightningDataModule):
             "image_size": image_size,
             "cut_out": cut_out,
         }
-        _check_settings(settings)
+        check_settings(settings)
         self.save_hyperparameters(settings, logger=False)
         self.in_channels, self.image_size, self.num_classes = self._source[:3]
         if not 2 <= self.num_classes <= MOST_CLASSES:
@@ -328,30 +327,3 @@ class ImageData(LightningDataModule):
             batches.epoch = lambda: trainer.current_epoch
             batches.part = Shard(trainer.global_rank, trainer.world_size)
         return batches
-
-
-def _check_settings(settings: dict[str, Any]) -> None:
-    """Raises ValueError if one of `ImageData`'s numbers is out of its range."""
-    batches = ("search_batches_per_epoch", "least_batches_per_epoch")
-    sizes = ("search_batch_size", "batch_size", "evaluation_batch_size")
-    for name in (*batches, *sizes):
-        if settings[name] is not None and settings[name] < 1:
-            raise ValueError(f"{name} must be at least 1, got {settings[name]}")
-    for count, size in zip(batches, sizes, strict=False):  # the evaluation takes one pass
-        if (settings[count] or 1) * settings[size] > MOST_IMAGES:
-            raise ValueError(
-                f"{count} times {size} must be at most {MOST_IMAGES} images, got "
-                f"{settings[count]} times {settings[size]}"
-            )
-    fraction, seed = settings["validation_fraction"], settings["seed"]
-    seconds, images = settings["download_seconds"], settings["train_images"]
-    if not 0 < fraction < 1:
-        raise ValueError(f"validation_fraction must lie in (0, 1), got {fraction}")
-    if not 0 <= seed < 2**63:
-        raise ValueError(f"the data seed must be at least 0 and below 2**63, got {seed}")
-    if not 0 < seconds <= LONGEST_WAIT:
-        raise ValueError(
-            f"download_seconds must be above 0 and at most {LONGEST_WAIT}, got {seconds}"
-        )
-    if images is not None:
-        compute_split_sizes(images, fraction)

@@ -222,10 +222,7 @@ class ArchitectureSearch(Search):
 
     def on_fit_start(self) -> None:
         """Reads the costs of the rule, and captures the steps in CUDA graphs if it is asked for."""
-        if self.trainer.is_global_zero:
-            self.derivation = self.derivation.with_costs(self.space)
-        self.trainer.strategy.barrier()  # the other ranks read what the first one has measured
-        self.derivation = self.derivation.with_costs(self.space)
+        self.read_costs()
         self.hparams["derivation"] = self.derivation.describe()
         self.selected = None  # an earlier search may have selected another architecture
         epochs, total = self.warmup_epochs, count_steps(self.trainer)

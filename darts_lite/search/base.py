@@ -81,6 +81,13 @@ class Search(LightningModule):
         """Returns the search's votes in a consensus: group -> ``(rows, options)``."""
         return self.space.path(self.derive())
 
+    def read_costs(self) -> None:
+        """Puts costs that the rule of derivation reads from a file into it."""
+        if self.trainer.is_global_zero:
+            self.derivation = self.derivation.with_costs(self.space)
+        self.trainer.strategy.barrier()  # the other ranks read what the first one has measured
+        self.derivation = self.derivation.with_costs(self.space)
+
     def is_warming_up(self, steps: float) -> bool:
         """Returns whether the training is in its first `steps`, which choose no architecture.
 

@@ -29,6 +29,7 @@ def test_a_long_message_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(capsys.readouterr().err) < LONGEST + 20
 
 
+@pytest.mark.slow
 def test_a_reader_may_go_before_the_end(finished: Finished) -> None:
     command = f"{sys.executable} -m darts_lite predict --ckpt_path {finished.directory}/net.ckpt"
     done = subprocess.run(

@@ -265,6 +265,7 @@ def test_paths_are_expanded_wherever_they_are_read(
     assert "the variable NO_SUCH_VARIABLE" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_loggers_and_callbacks_of_ones_own_in_double_precision(
     finished: Finished, tmp_path: Path
 ) -> None:
@@ -524,6 +525,7 @@ def test_the_executor_is_chosen_by_name(
     assert EXECUTORS[executor] in str(chosen).lower() and chosen != "auto"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is nothing to warn of")
 def test_a_warning_is_one_line(finished: Finished, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "darts_lite", *search_with("auto", finished, tmp_path)]

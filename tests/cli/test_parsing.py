@@ -127,7 +127,7 @@ def test_a_checkpoints_settings_come_first(tmp_path: Path) -> None:
     groups: dict[str, Any] = {
         "model": {
             "class_path": "darts_lite.Retraining",
-            "init_args": {"architecture": "DARTS_V2", "max_epochs": 2},
+            "init_args": {"architecture": {"cells": {}}, "max_epochs": 2},
         },
         "data": {"class_path": "darts_lite.ImageData", "init_args": {"dataset": "MNIST"}},
     }

@@ -57,6 +57,7 @@ def test_a_plan_with_an_executor_of_ones_own(
     assert json.loads(out.splitlines()[-1])["executors"]["taken"] == "Own"
 
 
+@pytest.mark.slow
 def test_a_plan_of_a_retraining_alone(
     finished: Finished, capsys: pytest.CaptureFixture[str]
 ) -> None:

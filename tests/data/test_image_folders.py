@@ -289,6 +289,7 @@ except ValueError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_subfolder_without_permission_is_as_a_file_that_cannot_be_read() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

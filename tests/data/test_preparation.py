@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from run_helpers import one_line, quiet_trainer
+from run_helpers import one_line, quiet_trainer, some_slow
 
 from darts_lite.cli.main import main
 from darts_lite.data.image_data import ImageData
@@ -80,11 +80,14 @@ with torch.no_grad():
 """
 
 
-@pytest.mark.parametrize("bits", [8, 16])
-@pytest.mark.parametrize("task", TASKS)
+SHOWN = [(task, bits) for task in TASKS for bits in (8, 16)]
+
+
+@pytest.mark.parametrize("shown", some_slow(SHOWN[:1] + SHOWN[-1:], SHOWN[1:-1]), ids=str)
 def test_training_test_predict_and_exports_see_the_same(
-    task: str, bits: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    shown: tuple[str, int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    task, bits = shown
     folder = write_task(tmp_path / task, TASKS[task], bits)
     net = tmp_path / "net.ckpt"
     data = ImageData(dataset=str(folder), batch_size=16, image_size=20)
@@ -96,13 +99,13 @@ def test_training_test_predict_and_exports_see_the_same(
     data = ImageData(dataset=str(folder))
     data.prepare_as(about["preparation"])
     data.setup("test")
-    (shown, labels), *others = data.test_dataloader()
+    (inputs, labels), *others = data.test_dataloader()
     assert not others
     files = sorted_tests(folder)
     seen = torch.stack([about["preparation"].read(file).pixels for file in files])
-    assert torch.equal(data.normalize(seen), shown)
+    assert torch.equal(data.normalize(seen), inputs)
     with torch.no_grad():
-        expected = answer.net(shown).softmax(dim=1)
+        expected = answer.net(inputs).softmax(dim=1)
     assert (expected.argmax(dim=1) == labels).float().mean() > 0.9
 
     # The verbs and files, image by image.

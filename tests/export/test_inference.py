@@ -71,6 +71,7 @@ def test_a_net_comes_back_from_its_run(finished: Finished, digits: ImageData) ->
             assert torch.equal(net(normal), kept(normal))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reader", some_slow(["load_answer"], ["Net.from_run"]))
 def test_a_fresh_interpreter_needs_no_other_import(reader: str, finished: Finished) -> None:
     path = finished.directory / "net.ckpt"

@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 from chain_kind import CHAIN, Chain, ChainSpace
-from run_helpers import QUICK, SMALL, Finished, files, one_line, some_digits
+from run_helpers import QUICK, SMALL, Finished, files, one_line, some_digits, some_slow
 
 from darts_lite.cli.main import main
 from darts_lite.derivation.budget import WithinBudget
@@ -127,7 +127,7 @@ CALLBACKS = (
 )
 
 
-@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize("search", some_slow([*SEARCHES][:1], [*SEARCHES][1:]))
 def test_a_run_of_another_kind(
     search: str,
     chain: ChainSpace,

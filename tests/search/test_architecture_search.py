@@ -24,6 +24,7 @@ from darts_lite.search.relaxations import Concrete
 from darts_lite.space.cells.search_space import darts_space
 
 
+@pytest.mark.slow
 def test_alphas_move_and_accuracy_beats_chance_by_far(digits: ImageData) -> None:
     seed_everything(0, verbose=False)
     search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd, warmup_epochs=0.5)
@@ -173,7 +174,8 @@ def test_bad_settings_get_one_line(settings: dict[str, Any], message: str) -> No
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("partial", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("partial", [1, 2])
 def test_both_executors_find_the_same_with_the_same_seed(partial: int, digits_root: str) -> None:
     space = darts_space(channels=4, cells=3, nodes=2)
     digits = ImageData(root=digits_root, search_batch_size=8)

@@ -109,6 +109,7 @@ def test_other_precisions_stop_at_an_infinity_with_finite_alphas(
     assert finite(ArchitectureSearch.load_from_checkpoint(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clip", some_slow([5.0], [0.0]))
 def test_a_retraining_keeps_its_averages_finite(
     clip: float, digits: ImageData, tmp_path: Path

@@ -28,6 +28,7 @@ def searched(digits: ImageData, *penalties: CostPenalty) -> float:
     return cost_table(SMALL, "parameters").of(search.derive().choices)
 
 
+@pytest.mark.slow
 def test_a_strong_penalty_finds_a_smaller_net(digits: ImageData) -> None:
     free = searched(digits)
     cheap = searched(digits, CostPenalty("parameters", strength=50.0))

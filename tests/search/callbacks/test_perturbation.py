@@ -46,6 +46,7 @@ def test_perturbation_finds_what_the_supernet_lives_by(
     assert by_share.count(USEFUL) < len(names)
 
 
+@pytest.mark.slow
 def test_as_a_callback_it_decides_what_a_search_hands_on(digits: ImageData, tmp_path: Path) -> None:
     search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd)
     run = quiet_trainer(

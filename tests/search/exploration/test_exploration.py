@@ -61,6 +61,7 @@ def from_scratch(precision: Any, digits: ImageData) -> list[float]:
     return list(search.known.values())
 
 
+@pytest.mark.slow
 def test_from_scratch_trains_each_architecture_in_any_precision(digits: ImageData) -> None:
     values = from_scratch("32-true", digits)
     assert len(values) == 2 and max(values) > 0.3
