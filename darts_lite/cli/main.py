@@ -8,12 +8,13 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import Any
 
 from darts_lite.cli.arguments import OWN, PASSED_ON, TRAINING
 from darts_lite.cli.presets import expand_presets
 from darts_lite.storage.user_modules import import_own
+from darts_lite.storage.versions import find_version
 
 
 class _OneLineParser(argparse.ArgumentParser):
@@ -35,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
         description="Finds a small network architecture by gradient descent, and trains it.",
     )
     made.add_argument(
-        "--version", action="version", version=f"darts_lite {metadata.version('darts_lite')}"
+        "--version", action="version", version=f"darts_lite {find_version('darts_lite')}"
     )
     verbs = made.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, about in TRAINING.items():
