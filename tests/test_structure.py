@@ -57,6 +57,28 @@ def imports(path: Path) -> set[str]:
     return found & known
 
 
+BY_NAME = {
+    "cli.main": "loads the module of a verb",
+    "cli.parsing": "knows the public names",
+    "storage.checkpoints": "looks a class of a file up among the public names",
+    "storage.components": "gives classes their public names",
+}
+"""What knows the package, or loads its modules, by name, and why."""
+
+
+def test_nothing_imports_by_another_way() -> None:
+    for floor in FLOORS:
+        for path in modules(floor):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ImportFrom):
+                    assert node.level == 0, path
+                whole = isinstance(node, ast.ImportFrom) and node.module == "darts_lite"
+                whole |= isinstance(node, ast.Import) and "darts_lite" in ast.unparse(node)
+                called = isinstance(node, ast.Call) and "import_module" in ast.unparse(node.func)
+                whole |= called and "darts_lite" in ast.unparse(node)
+                assert not whole or place(path) in BY_NAME, path
+
+
 def floor_of(module: str) -> str:
     return module.rpartition(".")[0].replace(".", "/")
 

@@ -77,7 +77,7 @@ def scan_folder(folder: Path, size: int | None = None, cut_out: bool = False) ->
             have one channel.
     """
     classes, train, test = _list_parts(folder)
-    _check_classes(folder, classes, train, test)
+    _check_classes(folder, classes, test)
     headers = [_read_header(path) for path, _ in train]
     sides = Counter(min(header.width, header.height) for header in headers)
     side = min(sides.most_common(1)[0][0], LARGEST_SIDE) if size is None else size
@@ -173,9 +173,7 @@ def _hold_out(files: Sequence[File]) -> tuple[list[File], list[File]]:
     return [files[i] for i in order[~held].tolist()], [files[i] for i in order[held].tolist()]
 
 
-def _check_classes(
-    folder: Path, classes: Sequence[str], train: Sequence[File], test: Sequence[File]
-) -> None:
+def _check_classes(folder: Path, classes: Sequence[str], test: Sequence[File]) -> None:
     """Warns of classes without a test image; raises ValueError if there are none at all."""
     tested = {label for _, label in test}
     untested = [name for label, name in enumerate(classes) if label not in tested]

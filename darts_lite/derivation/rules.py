@@ -116,7 +116,7 @@ class SkipLimit(Rule):
 
     Raises:
         ValueError: if the limit is negative, or, when deriving, if no other candidate can replace
-            a skip connection.
+            a skip connection, or the space has some and no normal cell.
     """
 
     limit: int = 2
@@ -127,6 +127,11 @@ class SkipLimit(Rule):
 
     def __call__(self, space: Space, shares: Mapping[str, Tensor]) -> Choices:
         choices, group = Strongest()(space, shares), space.groups.get("normal")
+        if group is None and any("skip_connect" in g.options for g in space.groups.values()):
+            raise ValueError(
+                "SkipLimit limits the skip connections of the normal cell, and this space has no "
+                "such cell; choose another derivation"
+            )
         if group is None or "skip_connect" not in group.options:
             return choices
         remaining = {**shares, "normal": shares["normal"].clone()}

@@ -123,7 +123,11 @@ def build_architecture(content: Any) -> AnyArchitecture:
     name = content.get("kind", "cells")
     if not isinstance(name, str) or name not in KINDS:
         raise ValueError(f"unknown kind {short(name)}; choose from {sorted(KINDS)}")
-    return KINDS[name].architecture.from_dict(content)
+    try:
+        return KINDS[name].architecture.from_dict(content)
+    except (LookupError, TypeError, AttributeError) as error:  # of a kind that checks less
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"the content of an architecture is wrong ({short(reason)})") from error
 
 
 def read_architecture(value: AnyArchitecture | Mapping[str, Any] | str | Path) -> AnyArchitecture:

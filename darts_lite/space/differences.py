@@ -18,12 +18,27 @@ def _collect_edges(diagram: Diagram) -> dict[Connection, list[str]]:
 
 
 def describe_differences(first: AnyArchitecture, second: AnyArchitecture) -> Iterator[str]:
-    """Yields lines that tell how `second`, called B, differs from `first`, called A."""
+    """Yields lines that tell how `second`, called B, differs from `first`, called A.
+
+    What neither the frame nor a diagram shows is told by the choices themselves.
+    """
+    seen = [*_describe_frames(first, second), *_describe_parts(first, second)]
+    yield from seen
+    ours, theirs = first.choices, second.choices
+    for name in dict.fromkeys([*ours, *theirs]) if not seen else ():
+        if name not in first.diagrams and ours.get(name) != theirs.get(name):
+            yield f"{name}: {ours.get(name)} in A, {theirs.get(name)} in B"
+
+
+def _describe_frames(first: AnyArchitecture, second: AnyArchitecture) -> Iterator[str]:
     frames = first.frame, second.frame
     for name in dict.fromkeys(name for frame in frames for name in frame):
         a, b = (frame.get(name) for frame in frames)
         if a != b:
             yield f"skeleton: {name} is {a} in A, {b} in B"
+
+
+def _describe_parts(first: AnyArchitecture, second: AnyArchitecture) -> Iterator[str]:
     ours, theirs = first.diagrams, second.diagrams
     for name, diagram in (ours | theirs).items():
         if name not in ours or name not in theirs:

@@ -1,6 +1,8 @@
 """A kind of space is found by its classes and files, and a second one fits everywhere."""
 
 import json
+from dataclasses import replace
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,18 @@ from run_helpers import QUICK, SMALL, Finished, files, one_line, some_digits, so
 from darts_lite.cli.main import main
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.derivation.rules import SkipLimit, Strongest, derive
-from darts_lite.networks.kinds import KINDS, find_kind, read_architecture, read_space
+from darts_lite.networks.kinds import (
+    KINDS,
+    build_architecture,
+    find_kind,
+    read_architecture,
+    read_space,
+)
 from darts_lite.networks.net import Net
 from darts_lite.networks.supernet import Supernet
 from darts_lite.space.cells.architecture import ARCHITECTURES
 from darts_lite.space.differences import describe_differences
+from darts_lite.space.groups import Group
 
 
 @pytest.fixture
@@ -175,3 +184,38 @@ def test_a_run_of_another_kind(
             "chain_kind",
         ]
     )
+
+
+def test_a_choice_that_no_picture_shows_is_told() -> None:
+    first, second = (Chain((1, kernel), (True, False), 4) for kernel in (3, 5))
+    assert first.diagrams == second.diagrams
+    (line,) = describe_differences(first, second)
+    assert line.startswith("kernel: ") and "in A" in line and "in B" in line
+
+
+def test_a_limit_of_skips_is_refused_where_there_is_no_normal_cell(
+    chain: ChainSpace,
+) -> None:
+    shares = {name: torch.rand(group.shape) for name, group in chain.groups.items()}
+    assert SkipLimit()(chain, shares) == Strongest()(chain, shares)  # it skips nothing
+    with pytest.raises(ValueError) as caught:
+        SkipLimit()(Skipping(), shares)
+    one_line(caught, "this space has no such cell; choose another derivation")
+
+
+class Skipping(ChainSpace):
+    """A chain whose slots may skip."""
+
+    @cached_property
+    def groups(self) -> dict[str, Group]:
+        groups = ChainSpace().groups
+        return {**groups, "gate": replace(groups["gate"], options=("skip_connect", "on"))}
+
+
+@pytest.mark.parametrize("content", [{}, {"kernels": 5}, {"kernels": None, "gates": []}])
+def test_a_damaged_architecture_of_a_kind_is_one_line(
+    content: dict[str, Any], chain: ChainSpace
+) -> None:
+    with pytest.raises(ValueError) as caught:
+        build_architecture({"kind": "chain", **content})
+    one_line(caught, "the content of an architecture is wrong")
