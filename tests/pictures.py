@@ -5,7 +5,6 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -47,7 +46,7 @@ def write_pictures(data: ImageData, folder: Path, count: int) -> list[int]:
     """Test images of a data set as files of all modes; returns their labels."""
     random, labels = Random(0), []
     data.setup("test")
-    pixels = data.test_pixels(count).mul(255).round().to(torch.uint8)[:, 0]
+    pixels = data._images.test_images[:count, 0]
     folder.mkdir()
     for number, (image, mode) in enumerate(zip(pixels, cycle(MODES), strict=False)):
         name = f"{number:03}-{mode.replace(';', '')}.{ENDINGS.get(mode, 'png')}"
