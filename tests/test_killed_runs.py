@@ -32,7 +32,7 @@ CONFIG: dict[str, Any] = QUICK | {
     "data": QUICK["data"]
     | {"search_batch_size": 50, "batch_size": 60, "evaluation_batch_size": 100},
 }
-TARGETS = ["search"] * 8 + ["retraining"] * 8 + ["test"] * 8 + ["writing"] * 6
+TARGETS = ["search"] * 5 + ["retraining"] * 5 + ["test"] * 6 + ["writing"] * 4
 """Where the kills of one test fall."""
 KILLS_PER_RUN = 6
 
