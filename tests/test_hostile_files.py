@@ -168,13 +168,19 @@ NAMED = (
     ("data", "class_path"),
     ("model", "init_args", "architecture"),
     ("model", "init_args", "derivation"),
+    ("model", "init_args", "relaxation"),
+    ("model", "init_args", "space"),
+    ("model", "init_args", "weights_optimizer"),
+    ("data", "init_args", "augmentation"),
     ("class_names",),
 )
 """Places of the values that the command line would open, write or import."""
 COMMANDS = [(name, verb, place) for name in VERBS for verb in VERBS[name] for place in NAMED]
 
 
-@pytest.mark.parametrize("command", some_slow(COMMANDS[::4], COMMANDS[1::2]), ids=str)
+@pytest.mark.parametrize(
+    "command", some_slow(COMMANDS[::5], COMMANDS[1::5] + COMMANDS[2::5]), ids=str
+)
 def test_verbs_refuse_or_leave_it(
     command: tuple[str, list[str], tuple[str, ...]],
     finished: Finished,
@@ -188,7 +194,8 @@ def test_verbs_refuse_or_leave_it(
     whole = torch.load(finished.directory / name, weights_only=True)
     path = tmp_path / "stranger.ckpt"
     given = [str(path)] if word in ("export", "derive") else ["--ckpt_path", str(path)]
-    for value in random.Random(repr(place)).sample(hostile(trap), 4):
+    texts = [str(trap / "fifo"), str(trap / "table.json"), "antigravity.Thing"]
+    for value in [*texts, *random.Random(repr(place)).sample(hostile(trap), 2)]:
         torch.save(changed(whole, place, value), path)
         with nothing_is_touched(trap):
             try:

@@ -8,12 +8,12 @@ import sys
 import warnings
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from reprlib import repr as short
 from textwrap import shorten
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule
@@ -306,6 +306,11 @@ def _check_arguments(path: str | Path, class_path: str, arguments: Any) -> None:
     if not isinstance(arguments, Mapping):
         raise ValueError(f"{path}: settings of {name} are {short(arguments)}; {CHANGED}")
     takes = inspect.signature(named).parameters
+    for key in arguments.keys() & takes.keys():
+        annotation, value = takes[key].annotation, arguments[key]
+        _check_texts(path, f"{name}.{key}", annotation, value)
+        if key == "space" and isinstance(value, Mapping) and "class_path" not in value:
+            _check_arguments(path, f"{PACKAGE}SearchSpace", value)
     unknown = [key for key in arguments if key not in takes]
     if unknown:
         raise ValueError(f"{path} is of another version: {name} takes no {short(unknown)}")
@@ -315,10 +320,35 @@ def _check_arguments(path: str | Path, class_path: str, arguments: Any) -> None:
         raise ValueError(f"{path} is of another version: {name} is {error}") from error
 
 
+def _check_texts(path: str | Path, name: str, annotation: Any, value: Any) -> None:
+    """Raises a ValueError for a text in a value that is no text.
+
+    The parser would take it for the name of a class to import, or for a configuration to open.
+    """
+    if isinstance(value, str) and not _is_text(annotation, value):
+        raise ValueError(f"{path}: {name} is {short(value)}, a text; {CHANGED}")
+    if isinstance(value, list | tuple):
+        for entry in value:
+            _check_texts(path, name, annotation, entry)
+
+
+def _is_text(annotation: Any, value: str) -> bool:
+    """Returns whether a text may be a value, or an entry of one, of an annotated type."""
+    if get_origin(annotation) is Literal:
+        return value in get_args(annotation)
+    if get_origin(annotation) in (dict, Mapping, Callable):
+        return False
+    return annotation is str or any(_is_text(part, value) for part in get_args(annotation))
+
+
 def _classes(value: object) -> Iterator[tuple[str, Any]]:
     """Yields the class paths inside, each with its arguments."""
     if isinstance(value, Mapping):
         if "class_path" in value:
+            if others := [key for key in value if key not in ("class_path", "init_args")]:
+                raise ValueError(
+                    f"beside class_path and init_args stands {short(others[0])}; {CHANGED}"
+                )
             yield str(value["class_path"]), value.get("init_args", {})
         for entry in value.values():
             yield from _classes(entry)

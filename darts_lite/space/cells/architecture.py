@@ -31,6 +31,10 @@ VERSION = 1
 KINDS = ("normal", "reduce")
 
 
+MOST_NODES = 1_000
+"""Largest number of nodes of a cell: more would take minutes to build."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Architecture(AnyArchitecture):
     """The edges that each node of each kind of cell keeps, and the skeleton around the cells.
@@ -61,6 +65,8 @@ class Architecture(AnyArchitecture):
         given = _check_keys(self.cells, "cells", KINDS, required=self.skeleton.kinds)
         inputs = self.skeleton.inputs
         cells = {k: read_cell(given[k], f"cells.{k}", inputs) for k in KINDS if k in given}
+        if (nodes := max(map(len, cells.values()))) > MOST_NODES:
+            raise ValueError(f"cells: a cell has at most {MOST_NODES} nodes, got {nodes}")
         self.skeleton.check_size({kind: sum(map(len, cell)) for kind, cell in cells.items()})
         usual = {kind: self.skeleton.outputs(len(cell)) for kind, cell in cells.items()}
         outputs = {**usual, **_check_keys(self.concat, "concat", tuple(cells))}
