@@ -60,7 +60,7 @@ def imports(path: Path) -> set[str]:
 BY_NAME = {
     "cli.main": "loads the module of a verb",
     "cli.parsing": "knows the public names",
-    "storage.checkpoints": "looks a class of a file up among the public names",
+    "storage.foreign_settings": "looks a class of a file up among the public names",
     "storage.components": "gives classes their public names",
 }
 """What knows the package, or loads its modules, by name, and why."""

@@ -32,8 +32,9 @@ from darts_lite.runs.memory_advice import advise_on_memory
 from darts_lite.runs.resume import ARCHITECTURE, DATASET, ROOT, choose_run
 from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory
-from darts_lite.storage.checkpoints import CHANGED, Checkpoint
+from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.components import class_path
+from darts_lite.storage.foreign_settings import CHANGED
 from darts_lite.storage.places import expand
 from darts_lite.storage.user_modules import import_own
 from darts_lite.training.memory import keep_freed_memory

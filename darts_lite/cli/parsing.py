@@ -20,8 +20,9 @@ from darts_lite.cli.errors import stop
 from darts_lite.cli.presets import FLAGS, is_text, names
 from darts_lite.runs.settings import RunSettings
 from darts_lite.space.cells.search_space import SearchSpace
-from darts_lite.storage.checkpoints import CHANGED, Checkpoint, flatten
+from darts_lite.storage.checkpoints import Checkpoint, flatten
 from darts_lite.storage.components import with_public_paths
+from darts_lite.storage.foreign_settings import CHANGED
 from darts_lite.storage.places import expand
 from darts_lite.storage.user_modules import makes_class
 

@@ -12,7 +12,8 @@ from darts_lite.data.preparation import read_preparation
 from darts_lite.networks.net import Net
 from darts_lite.retraining.recipe import average_over_shifts
 from darts_lite.retraining.retraining import Retraining
-from darts_lite.storage.checkpoints import CHANGED, Checkpoint
+from darts_lite.storage.checkpoints import Checkpoint
+from darts_lite.storage.foreign_settings import CHANGED
 
 
 class Answer(nn.Module):

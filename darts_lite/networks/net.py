@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from darts_lite.networks.kinds import build_architecture, find_kind
 from darts_lite.networks.supernet import Supernet
 from darts_lite.space.protocol import AnyArchitecture
-from darts_lite.storage.checkpoints import CHANGED, LOADING_ERRORS, Checkpoint
+from darts_lite.storage.checkpoints import LOADING_ERRORS, Checkpoint
+from darts_lite.storage.foreign_settings import CHANGED
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.training.drop_path import DropPath
 

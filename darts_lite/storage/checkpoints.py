@@ -1,32 +1,35 @@
 """Reads checkpoints without executing anything that a file holds."""
 
 import errno
-import inspect
 import pickle
 import stat
-import sys
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from reprlib import repr as short
 from textwrap import shorten
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, TypeVar
 
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 from torch import Tensor
 
-import darts_lite
 from darts_lite.storage.components import class_path, with_public_paths
 from darts_lite.storage.data_places import hide_places, recall_place
+from darts_lite.storage.foreign_settings import (
+    CHANGED,
+    PACKAGE,
+    check_arguments,
+    list_classes,
+    refuse_files,
+)
 from darts_lite.storage.places import is_there, reading
 from darts_lite.storage.user_modules import import_own, is_own
 from darts_lite.storage.versions import describe_versions
 
-PACKAGE = "darts_lite."
 KINDS: Mapping[str, type] = {
     "state_dict": Mapping,
     "model": Mapping,
@@ -43,8 +46,6 @@ KINDS: Mapping[str, type] = {
 
 GROUPS = ("model", "data")
 """Entries that hold class and arguments of the model and the data."""
-FILES = ("architecture", "latency_table")
-"""Arguments that a configuration may give as paths; a checkpoint holds the files' content."""
 MOST_VALUES = 10_000_000
 """Largest number of values in a checkpoint, where a tensor counts as one."""
 LOADING_ERRORS = (RuntimeError, LookupError, TypeError, AttributeError, OverflowError)
@@ -57,7 +58,6 @@ MISLED = (None, errno.EINVAL)
 
 All others say nothing of the file: it was not read, and may be intact.
 """
-CHANGED = "it was changed, or is of another version; give an intact .ckpt file of a run"
 
 Restored = TypeVar("Restored", bound=LightningModule)
 
@@ -146,7 +146,7 @@ class Checkpoint:
     def settings(self) -> dict[str, Any]:
         """The module's arguments, as plain values; ValueError if one names a file to open."""
         settings = dict(self.content["model"]["init_args"])
-        _refuse_files(self.path, settings)
+        refuse_files(self.path, settings)
         return settings
 
     @property
@@ -164,10 +164,10 @@ class Checkpoint:
                 file is named.
         """
         groups = {name: self.content[name] for name in GROUPS if self.content.get(name)}
-        for named, arguments in _classes(groups):
+        for named, arguments in list_classes(groups):
             module = named.rpartition(".")[0]
             if named.startswith(PACKAGE):
-                _check_arguments(self.path, named, arguments)
+                check_arguments(self.path, named, arguments)
             elif module not in trusted:
                 raise ValueError(
                     f"{self.path} names the class {short(named)}, which a checkpoint may not "
@@ -180,7 +180,7 @@ class Checkpoint:
                         f"{self.path} names {short(named)}, which that module does not define "
                         "as a class"
                     )
-        _refuse_files(self.path, groups["model"])
+        refuse_files(self.path, groups["model"])
         if "data" in groups:
             data = hide_places(groups["data"])
             known = recall_place(self.content.get("data_checksum"))
@@ -249,21 +249,6 @@ def flatten(value: object, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
-def _refuse_files(path: Path, value: object) -> None:
-    """Raises a ValueError if one of the arguments `FILES` inside is not the content of its file."""
-    if isinstance(value, Mapping):
-        for name, entry in value.items():
-            if name in FILES and not isinstance(entry, Mapping | None):
-                raise ValueError(
-                    f"{path}: {name} is {short(entry)}, and a checkpoint may not name what is to "
-                    f"be opened; {CHANGED}"
-                )
-            _refuse_files(path, entry)
-    elif isinstance(value, list | tuple):
-        for entry in value:
-            _refuse_files(path, entry)
-
-
 def _check_sums(path: str | Path) -> None:
     """Raises an error unless the file's checksums are right; torch does not check them."""
     with zipfile.ZipFile(path) as archive:
@@ -293,65 +278,3 @@ def _check_size(content: Any) -> None:
         return known[id(value)]
 
     count(content)
-
-
-def _check_arguments(path: str | Path, class_path: str, arguments: Any) -> None:
-    """Raises a ValueError unless a class path and its arguments fit a class of this package."""
-    module, _, name = class_path.rpartition(".")
-    # Only public classes may be imported because a file names them; others must be loaded already.
-    place = darts_lite if name in darts_lite.__all__ else sys.modules.get(module)
-    named = getattr(place, name, None)
-    if not isinstance(named, type) or module not in ("darts_lite", named.__module__):
-        raise ValueError(f"{path} names {short(class_path)}, an unknown class; {CHANGED}")
-    if not isinstance(arguments, Mapping):
-        raise ValueError(f"{path}: settings of {name} are {short(arguments)}; {CHANGED}")
-    takes = inspect.signature(named).parameters
-    for key in arguments.keys() & takes.keys():
-        annotation, value = takes[key].annotation, arguments[key]
-        _check_texts(path, f"{name}.{key}", annotation, value)
-        if key == "space" and isinstance(value, Mapping) and "class_path" not in value:
-            _check_arguments(path, f"{PACKAGE}SearchSpace", value)
-    unknown = [key for key in arguments if key not in takes]
-    if unknown:
-        raise ValueError(f"{path} is of another version: {name} takes no {short(unknown)}")
-    try:
-        inspect.signature(named).bind(**arguments)
-    except TypeError as error:
-        raise ValueError(f"{path} is of another version: {name} is {error}") from error
-
-
-def _check_texts(path: str | Path, name: str, annotation: Any, value: Any) -> None:
-    """Raises a ValueError for a text in a value that is no text.
-
-    The parser would take it for the name of a class to import, or for a configuration to open.
-    """
-    if isinstance(value, str) and not _is_text(annotation, value):
-        raise ValueError(f"{path}: {name} is {short(value)}, a text; {CHANGED}")
-    if isinstance(value, list | tuple):
-        for entry in value:
-            _check_texts(path, name, annotation, entry)
-
-
-def _is_text(annotation: Any, value: str) -> bool:
-    """Returns whether a text may be a value, or an entry of one, of an annotated type."""
-    if get_origin(annotation) is Literal:
-        return value in get_args(annotation)
-    if get_origin(annotation) in (dict, Mapping, Callable):
-        return False
-    return annotation is str or any(_is_text(part, value) for part in get_args(annotation))
-
-
-def _classes(value: object) -> Iterator[tuple[str, Any]]:
-    """Yields the class paths inside, each with its arguments."""
-    if isinstance(value, Mapping):
-        if "class_path" in value:
-            if others := [key for key in value if key not in ("class_path", "init_args")]:
-                raise ValueError(
-                    f"beside class_path and init_args stands {short(others[0])}; {CHANGED}"
-                )
-            yield str(value["class_path"]), value.get("init_args", {})
-        for entry in value.values():
-            yield from _classes(entry)
-    elif isinstance(value, list | tuple):
-        for entry in value:
-            yield from _classes(entry)
