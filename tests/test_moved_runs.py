@@ -11,11 +11,9 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from run_helpers import QUICK, some_slow
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from run_helpers import QUICK, Outcome, read_outcome, some_slow
 
 from darts_lite.cli.lightning_cli import main
-from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import read_summary
 
@@ -56,26 +54,13 @@ class Run:
         assert stopped.value.code == 128 + 15
 
 
-def result(
-    logs: Path, sessions: int = 1
-) -> tuple[dict[str, Any], dict[str, torch.Tensor], dict[str, Any]]:
-    """All that an interruption must not change: figures, tensors, and TensorBoard's."""
+def result(logs: Path, sessions: int = 1) -> Outcome:
+    """All that an interruption must not change, whatever the order of TensorBoard's files."""
     (directory,) = (logs / "moved").iterdir()
     summary = read_summary(RunFolder(directory))
     assert summary["finished"] and len(summary["sessions"]) == sessions
-    names = ("test_loss", "validation_accuracy", "search_validation_accuracy", "architecture")
-    tensors = {
-        f"{file}/{name}": value
-        for file in ("checkpoints/last.ckpt", "net.ckpt")
-        for name, value in Checkpoint.read(directory / file).weights.items()
-    }
-    events = EventAccumulator(str(directory)).Reload()
-    scalars = {
-        tag: sorted((event.step, event.value) for event in events.Scalars(tag))
-        for tag in events.Tags()["scalars"]
-        if not tag.endswith("seconds")
-    }
-    return {name: summary[name] for name in names}, tensors, scalars
+    figures, tensors, scalars = read_outcome(directory)
+    return Outcome(figures, tensors, {tag: sorted(values) for tag, values in scalars.items()})
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from darts_lite.storage.places import expand
+from darts_lite.storage.paths import expand
 from darts_lite.storage.user_modules import FLAG, names_in
 
 TRAINING = {

@@ -109,7 +109,7 @@ def derive_architecture(
     if rule is not None:
         known = {name: search.hparams[name] for name in ("in_channels", "num_classes")}
         chosen = rule_from(rule).in_skeleton_of(search.derivation)
-        seen = read_preparation(checkpoint.content)
+        seen = read_preparation(checkpoint)
         chosen = chosen.with_data(**known, image_size=None if seen is None else seen.size)
         found_by = {
             "algorithm": found.found_by.get("algorithm") or search.algorithm,

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> None:
     if net.test_shifts:
         print(
             f"An answer is the mean of {SHIFTS} passes, over images shifted by {net.test_shifts} "
-            "pixels as in the test; --test_shifts 0 exports a single pass"
+            "pixels; --test_shifts 0 exports a single pass"
         )
     if not options.to and "python" not in formats:
         print("net.py is left out: it cannot hold the code of the net's custom operations")

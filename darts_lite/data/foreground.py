@@ -10,8 +10,6 @@ PLAIN = 0.75  # smallest share of an image's border in one colour for its backgr
 INK = 0.3  # grey value in 0..1 above which a pixel belongs to what is drawn
 MOST_INK = 0.5  # largest share of a picture's pixels that a figure on a background may take
 REFITS = 3  # fits of an uneven background; each leaves out the pixels far from the last fit
-
-
 DIGITS = ("MNIST", "EMNIST", "QMNIST")
 """Data sets of digits, light on black: so a net that was trained on one expects images."""
 FIGURE = 20 / 28

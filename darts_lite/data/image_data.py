@@ -286,7 +286,7 @@ class ImageData(LightningDataModule):
         if total > len(labels):
             raise ValueError(f"train_images is {total}, but the training set has {len(labels)}")
         labels = labels.cpu()
-        self._check_classes(labels, "training set")
+        self._check_classes(labels)
         sizes = compute_split_sizes(total, self.hparams["validation_fraction"])
         order = stratified_order(labels, self.hparams["seed"])[:total]
         held = hold_out(labels[order], sizes["validation"])
@@ -296,13 +296,13 @@ class ImageData(LightningDataModule):
         weights, alphas = rest.tensor_split([len(rest) - len(rest) // 2])
         return {"validation": validation, "weights": weights, "alphas": alphas}
 
-    def _check_classes(self, labels: Tensor, where: str) -> None:
-        """Raises ValueError if a class has no image among those with these labels (N,)."""
+    def _check_classes(self, labels: Tensor) -> None:
+        """Raises ValueError if a class has no training image; these have the labels (N,)."""
         counts = labels.bincount(minlength=self.num_classes)
         absent = [self._name(label) for label in (counts == 0).nonzero().flatten().tolist()]
         if absent:
             raise ValueError(
-                f"the {where} has no image of {', '.join(absent[:9])}"
+                f"the training set has no image of {', '.join(absent[:9])}"
                 f"{' ...' if len(absent) > 9 else ''}; add some, or leave the class out"
             )
 

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from darts_lite.data.foreground import DIGITS, cut_out_figure
 from darts_lite.data.image_files import GreyRange, crop_middle, read_image
+from darts_lite.storage.checkpoints import Checkpoint
+from darts_lite.storage.foreign_settings import CHANGED
 
 LARGEST_IMAGE = 1024  # largest side of an image, in pixels
 
@@ -113,24 +115,33 @@ class Preparation:
         )
 
 
-def read_preparation(content: Mapping[str, Any]) -> Preparation | None:
-    """Returns the preparation that a checkpoint or a file of weights holds; None if it has none.
-
-    Earlier versions kept its parts one by one, and cut figures out whatever the data set was; only
-    for digits it is what their nets were trained on.
+def read_preparation(checkpoint: Checkpoint) -> Preparation | None:
+    """Returns the preparation that a checkpoint holds; None if it has none.
 
     Raises:
         ValueError: if it was changed.
     """
-    if "preparation" in content:
-        return Preparation.from_dict(content["preparation"])
+    content = checkpoint.content
+    values = content["preparation"] if "preparation" in content else _collect_parts(content)
+    try:
+        return None if values is None else Preparation.from_dict(values)
+    except ValueError as error:
+        raise ValueError(f"{checkpoint.path}: {error}; {CHANGED}") from None
+
+
+def _collect_parts(content: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Returns the values of a preparation whose parts a checkpoint of earlier versions holds.
+
+    These cut figures out whatever the data set was; only for digits it is what their nets were
+    trained on.
+    """
     old = {name: content.get(name) for name in ("image_size", "mean", "std")}
     if None in old.values():
         return None
     data = content.get("data")
     arguments = data.get("init_args") if isinstance(data, Mapping) else None
     dataset = arguments.get("dataset") if isinstance(arguments, Mapping) else None
-    values = {
+    return {
         "channels": len(old["mean"]) if isinstance(old["mean"], list) else None,
         "size": old["image_size"],
         "black": 0.0,
@@ -139,7 +150,6 @@ def read_preparation(content: Mapping[str, Any]) -> Preparation | None:
         "mean": old["mean"],
         "std": old["std"],
     }
-    return Preparation.from_dict(values)
 
 
 def _is_number(value: object) -> bool:

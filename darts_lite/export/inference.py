@@ -65,10 +65,7 @@ def load_answer(path: str | Path, trusted: Collection[str] = ()) -> tuple[Answer
     content = checkpoint.content
     if checkpoint.model != Retraining.__name__:
         raise ValueError(f"{path} is the checkpoint of a search; give the run's net.ckpt")
-    try:
-        preparation = read_preparation(content)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}; {CHANGED}") from None
+    preparation = read_preparation(checkpoint)
     if preparation is None or "data" not in groups:
         raise ValueError(
             f"{path} does not hold the normalisation of its images; retrain with this version"

@@ -5,7 +5,7 @@ from pathlib import Path
 from reprlib import repr as short
 from typing import Literal
 
-from darts_lite.storage.places import ADDRESS, expand
+from darts_lite.storage.paths import ADDRESS, expand
 
 LARGEST = 1_000_000
 """Largest number of minutes, searches, nets, steps or checkpoints that a setting allows."""

@@ -26,7 +26,7 @@ from darts_lite.storage.foreign_settings import (
     list_classes,
     refuse_files,
 )
-from darts_lite.storage.places import is_there, reading
+from darts_lite.storage.paths import is_there, reading
 from darts_lite.storage.user_modules import import_own, is_own
 from darts_lite.storage.versions import describe_versions
 

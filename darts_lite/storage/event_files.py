@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from tensorboard.compat.proto.event_pb2 import Event
 
 from darts_lite.storage.atomic_files import write_whole
-from darts_lite.storage.places import list_entries, reading
+from darts_lite.storage.paths import list_entries, reading
 
 PREFIX = "events.out.tfevents."
 LENGTH, CHECKSUM = struct.Struct("<Q"), 4

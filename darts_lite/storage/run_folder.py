@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from darts_lite.storage.places import list_entries
+from darts_lite.storage.paths import list_entries
 
 CHECKPOINTS = {"search": "last.ckpt", "retraining": "retraining-last.ckpt"}
 """Stage -> name of the file with its newest checkpoint."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from darts_lite.storage.atomic_files import write_text
 from darts_lite.storage.event_files import measure_events, read_sizes
-from darts_lite.storage.places import is_there, reading
+from darts_lite.storage.paths import is_there, reading
 from darts_lite.storage.run_folder import RunFolder, find_last_checkpoint
 
 NUMBERS = (

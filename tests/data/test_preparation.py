@@ -21,6 +21,7 @@ from darts_lite.export.inference import load_answer
 from darts_lite.export.standalone import generate_code
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.space.cells.architecture import Architecture
+from darts_lite.storage.checkpoints import Checkpoint
 
 Draw = Callable[[np.random.Generator], np.ndarray]
 
@@ -222,7 +223,8 @@ def test_what_earlier_versions_kept_is_read() -> None:
     digits = {"data": {"init_args": {"dataset": "MNIST"}}}
     photos = {"data": {"init_args": {"dataset": "/photos"}}}
     expected = Preparation(1, 28, figure=0.7, mean=(0.1,), std=(0.3,))
-    assert read_preparation(old | digits) == expected
-    found = read_preparation(old | photos)
+    path = Path("net.ckpt")
+    assert read_preparation(Checkpoint(path, old | digits)) == expected
+    found = read_preparation(Checkpoint(path, old | photos))
     assert found is not None and found.figure is None  # its training cut nothing out
-    assert read_preparation({}) is None
+    assert read_preparation(Checkpoint(path, {})) is None

@@ -29,8 +29,6 @@ from darts_lite.space.protocol import AnyArchitecture
 FORMAT = "darts_lite/architecture"
 VERSION = 1
 KINDS = ("normal", "reduce")
-
-
 MOST_NODES = 1_000
 """Largest number of nodes of a cell: more would take minutes to build."""
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from darts_lite.storage.places import expand, is_there, list_entries, reading
+from darts_lite.storage.paths import expand, is_there, list_entries, reading
 
 
 def test_a_path_is_expanded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

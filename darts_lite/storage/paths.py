@@ -16,7 +16,8 @@ ADDRESS = re.compile(r"^[A-Za-z][\w+.-]+:/|^data:|://|::", re.ASCII)
 def expand(text: str, setting: str) -> str:
     """Returns a path with the values of its ``$VARIABLES`` and the folder that ``~`` stands for.
 
-    A path without them is returned as it is. Nothing may expand the result again.
+    A path without them is returned as it is, and so is a name with a ``$`` that stands for nothing
+    and is there. Nothing may expand the result again.
 
     Raises:
         ValueError: if a variable has no value, a user no folder, or the path is an address. The
@@ -26,6 +27,8 @@ def expand(text: str, setting: str) -> str:
     def read(found: re.Match[str]) -> str:
         name = found[1] or found[2]
         if not (value := os.environ.get(name, "")):
+            if os.path.exists(text):
+                return found[0]
             raise ValueError(
                 f"{setting}: the variable {name} in {short(text)} has no value; set it, or write "
                 "the path out"
