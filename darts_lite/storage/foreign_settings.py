@@ -41,11 +41,12 @@ def check_arguments(path: str | Path, class_path: str, arguments: Any) -> None:
     if not isinstance(arguments, Mapping):
         raise ValueError(f"{path}: settings of {name} are {short(arguments)}; {CHANGED}")
     takes = inspect.signature(named).parameters
-    for key in arguments.keys() & takes.keys():
-        annotation, value = takes[key].annotation, arguments[key]
-        _check_texts(path, f"{name}.{key}", annotation, value)
-        if key == "space" and isinstance(value, Mapping) and "class_path" not in value:
-            check_arguments(path, f"{PACKAGE}SearchSpace", value)
+    for key, value in arguments.items():
+        if key in takes:
+            _check_texts(path, f"{name}.{key}", takes[key].annotation, value)
+    space = arguments.get("space")
+    if isinstance(space, Mapping) and "class_path" not in space:
+        check_arguments(path, f"{PACKAGE}SearchSpace", space)
     unknown = [key for key in arguments if key not in takes]
     if unknown:
         raise ValueError(f"{path} is of another version: {name} takes no {short(unknown)}")
