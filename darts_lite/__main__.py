@@ -1,6 +1,6 @@
 """``python -m darts_lite``."""
 
-from darts_lite.cli.main import main
+from darts_lite.cli.main import run_program
 
 if __name__ == "__main__":
-    main()
+    run_program()

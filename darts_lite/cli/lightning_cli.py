@@ -21,14 +21,16 @@ from darts_lite.cli.parsing import (
     spell_out,
 )
 from darts_lite.cli.predict import print_table
-from darts_lite.data.compatibility import check_alike, check_unseen
+from darts_lite.data.compatibility import check_alike, check_unseen, doubt_kin
 from darts_lite.data.datasets import EMBEDDED
 from darts_lite.data.image_data import ImageData
 from darts_lite.data.preparation import Preparation, read_preparation
 from darts_lite.distributed.strategy import connect_processes, prepare
 from darts_lite.retraining.retraining import Retraining
+from darts_lite.runs.callbacks.test_report import TestReport
 from darts_lite.runs.fit import Fit
 from darts_lite.runs.memory_advice import advise_on_memory
+from darts_lite.runs.reporting import describe_part
 from darts_lite.runs.resume import ARCHITECTURE, DATASET, ROOT, choose_run
 from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory
@@ -36,6 +38,7 @@ from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.components import class_path
 from darts_lite.storage.paths import expand
 from darts_lite.storage.user_modules import import_own
+from darts_lite.training.callbacks import find_callback
 from darts_lite.training.memory import keep_freed_memory
 from darts_lite.training.signals import stoppable
 
@@ -180,6 +183,8 @@ class DartsCLI(LightningCLI):
         if self.checkpoint is not None:
             self.checkpoint.restore(model)
         trained_on = content.get("data_source")
+        if doubt := doubt_kin(content, str(data.hparams.get("dataset"))):
+            warnings.warn(doubt, stacklevel=2)
         prepare(self.trainer, data, "test")
         check_unseen(data.data_source, trained_on)
         return trained_on
@@ -193,9 +198,20 @@ class DartsCLI(LightningCLI):
             (metrics,) = run(model, verbose=verbose, datamodule=data)
             print(f"Data: {data.hparams.get('dataset')}, {data.data_source}")
             print(f"Images: {data.preparation.describe()}")
+            if part := self._describe_part(data):
+                print(f"Figures are{part}")
             if trained_on == EMBEDDED != data.data_source:
                 print(f"Warning: the net was trained on {trained_on}; its figures do not compare.")
             print(json.dumps(metrics))
+
+    def _describe_part(self, data: ImageData) -> str:
+        """Returns in words how many images were looked at, if a limit has left some of them out."""
+        if (report := find_callback(self.trainer, TestReport)) is not None:
+            return describe_part(report.results | {"test_images_in_all": data.split_sizes["test"]})
+        each = data.hparams["evaluation_batch_size"] * self.trainer.world_size
+        whole = data.split_sizes["validation"]
+        seen = min(whole, int(sum(self.trainer.num_val_batches)) * each)
+        return "" if seen == whole else f" of {seen:,} of {whole:,} validation images"
 
     def _format_config(self) -> str:
         """Returns the resolved configuration, without the settings that only resume a run."""

@@ -6,6 +6,7 @@ verb is imported when it runs. `darts_lite.cli.lightning_cli` parses the argumen
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -61,7 +62,16 @@ def main(args: Sequence[str] | None = None) -> None:
 def script() -> None:
     """Runs ``darts-lite``, which imports from the current folder as ``python -m`` does."""
     sys.path.insert(0, os.getcwd())
-    main()
+    run_program()
+
+
+def run_program() -> None:
+    """Runs `main` as the only thing that this process does."""
+    try:
+        main()
+    except SystemExit:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would change the status
+        raise
 
 
 def _run(args: Sequence[str] | None) -> None:

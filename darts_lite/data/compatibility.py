@@ -3,7 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from darts_lite.data.datasets import EMBEDDED
+from darts_lite.data.datasets import DATASETS, EMBEDDED
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Returns the first names in words."""
+    return ", ".join(names[:9]) + " ..." * (len(names) > 9)
 
 
 def check_unseen(now: str | None, then: str | None) -> None:
@@ -17,6 +22,15 @@ def check_unseen(now: str | None, then: str | None) -> None:
             "which are among its training images; set DARTS_LITE_DATA or data.root to the folder "
             "that holds MNIST/raw"
         )
+
+
+def doubt_kin(content: Mapping[str, Any], dataset: str) -> str | None:
+    """Returns a warning if a net was trained on another data set with a name."""
+    data = content.get("data")
+    then = data["init_args"].get("dataset") if data else None
+    if then in (None, dataset) or not {then, dataset} <= DATASETS.keys():
+        return None
+    return f"the net was trained on {then}, and these are images of {dataset}"
 
 
 def check_alike(
@@ -36,6 +50,6 @@ def check_alike(
     known_names = content.get("class_names")
     if known_names and names and list(known_names) != list(names):
         raise ValueError(
-            f"the checkpoint has the classes {', '.join(known_names[:9])}, these images have "
-            f"{', '.join(names[:9])}; set data.dataset to images of the same classes"
+            f"the checkpoint has the classes {list_names(known_names)}, these images have "
+            f"{list_names(names)}; set data.dataset to images of the same classes"
         )

@@ -42,8 +42,8 @@ def _measure_extent(flags: Tensor) -> Tensor:
 def cut_out_figure(pixels: Tensor, size: int, figure: float) -> tuple[Tensor, str | None]:
     """Makes what is drawn on a plain background light on black, and as large as in other images.
 
-    The background may have any colour, and be brighter on one side. An image of the right size that
-    is light on black already stays as it is.
+    The background may have any colour, and be brighter on one side. A grey image of the right size
+    that is light on black already stays as it is, and its negative becomes the same.
 
     Args:
         pixels: Image ``(3, H, W)`` in 0..1.
@@ -55,8 +55,10 @@ def cut_out_figure(pixels: Tensor, size: int, figure: float) -> tuple[Tensor, st
     """
     background, plain = _fit_background(pixels)
     right_size = pixels.shape[1:] == (size, size)
-    if right_size and bool((background < FAINT).all()):
-        return _doubt_if_empty(crop_middle(pixels, 1, size))
+    if right_size and bool((pixels == pixels[:1]).all()):  # grey
+        for seen, ground in ((pixels, background), (1 - pixels, 1 - background)):
+            if bool((ground < FAINT).all()):
+                return _doubt_if_empty(crop_middle(seen, 1, size))
     if not plain:
         return crop_middle(pixels, 1, size), "has no background of one colour"
     drawn = _measure_distance(pixels, background)  # (1, H, W)

@@ -3,6 +3,7 @@
 A few tensor operations on that device make each batch; there are no worker processes.
 """
 
+import warnings
 import zlib
 from dataclasses import replace
 from functools import cached_property, partial
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from darts_lite.data.augmentation import Augmentation
 from darts_lite.data.batches import Batches, PairedBatches
+from darts_lite.data.compatibility import list_names
 from darts_lite.data.datasets import LoadedImages, Source, find_root
 from darts_lite.data.foreground import FIGURE, measure_foreground
 from darts_lite.data.image_folders import find_source, is_folder
@@ -294,20 +296,25 @@ class ImageData(LightningDataModule):
         if not len(validation):
             raise ValueError("no image is left for validation; add images to each class")
         weights, alphas = rest.tensor_split([len(rest) - len(rest) // 2])
+        if once := self._name_all(labels[rest].bincount(minlength=self.num_classes) == 1):
+            warnings.warn(
+                f"only one training image is left of {once}: a search learns either weights or "
+                "alphas from it; add images",
+                stacklevel=2,
+            )
         return {"validation": validation, "weights": weights, "alphas": alphas}
 
     def _check_classes(self, labels: Tensor) -> None:
         """Raises ValueError if a class has no training image; these have the labels (N,)."""
-        counts = labels.bincount(minlength=self.num_classes)
-        absent = [self._name(label) for label in (counts == 0).nonzero().flatten().tolist()]
-        if absent:
+        if absent := self._name_all(labels.bincount(minlength=self.num_classes) == 0):
             raise ValueError(
-                f"the training set has no image of {', '.join(absent[:9])}"
-                f"{' ...' if len(absent) > 9 else ''}; add some, or leave the class out"
+                f"the training set has no image of {absent}; add some, or leave the class out"
             )
 
-    def _name(self, label: int) -> str:
-        return str(label) if self.class_names is None else self.class_names[label]
+    def _name_all(self, flags: Tensor) -> str:
+        """Returns the names of the flagged classes in words, from flags ``(classes,)``."""
+        labels = flags.nonzero().flatten().tolist()
+        return list_names([str(k) if (n := self.class_names) is None else n[k] for k in labels])
 
     def _batches(
         self,

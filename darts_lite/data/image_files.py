@@ -16,6 +16,7 @@ FORMATS = (
     *("PCX", "PNG", "PPM", "QOI", "SGI", "TGA", "TIFF", "WEBP"),
 )
 """Pillow's names of the formats that are read: pixels alone, and no other program is started."""
+DARK = 0.01  # share of a net's white below which an image with grey values is nearly black
 FAINT = 0.1  # difference of two values in 0..1 below which they count as the same
 LARGEST = 2048  # side in pixels above which an image is reduced at once
 DEEP = "IF"  # first letters of Pillow's modes whose grey values have more than eight bits
@@ -37,13 +38,15 @@ class ReadImage(NamedTuple):
     """The pixels of a file."""
 
     pixels: Tensor  # (3, H, W) in 0..1
-    exceeds: bool = False  # whether values lay outside of the range, and were set to its ends
+    doubt: str | None = None  # why they may show nothing of use
 
 
 def open_image(path: str | Path) -> Image.Image:
     """Opens an image file and reads its header; raises ValueError if it is not an image."""
     try:
-        return Image.open(path, formats=FORMATS)
+        with warnings.catch_warnings():  # of sizes up to which Pillow reads an image nevertheless
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            return Image.open(path, formats=FORMATS)
     except Exception as error:  # decoders raise errors of any kind on files that are damaged
         raise ValueError(f"{path} is not a readable image ({error}); leave it out") from None
 
@@ -65,14 +68,19 @@ def read_image(path: str | Path, greys: GreyRange) -> ReadImage:
     eight bits are scaled by the range of a data set, so that images of one raw value look alike.
     Sides above `LARGEST` pixels are reduced. Raises ValueError if the file is damaged.
     """
-    mode, image = _decode(path)
+    mode, image, several = _decode(path)
+    doubt = "holds several images, and only the first is seen" if several else None
     if mode not in DEEP:
-        return ReadImage(_flatten_alpha(image))
+        return ReadImage(_flatten_alpha(image), doubt)
     values = _read_values(path, image)
     white = FULL[mode] if greys.white is None else greys.white
     shares = (values - greys.black) / max(white - greys.black, 1e-30)
-    exceeds = bool(((shares < 0) | (shares > 1)).any())
-    return ReadImage(shares.clamp(0, 1).expand(3, -1, -1), exceeds)
+    low, high = shares.aminmax()
+    if low < 0 or high > 1:
+        doubt = "has values outside of those of the net's images"
+    elif 0 < high < DARK:
+        doubt = "is nearly black: its values are far below those of the net's images"
+    return ReadImage(shares.clamp(0, 1).expand(3, -1, -1), doubt)
 
 
 def measure_range(paths: Iterable[Path]) -> GreyRange:
@@ -81,7 +89,7 @@ def measure_range(paths: Iterable[Path]) -> GreyRange:
     Black is 0, or the smallest value if that is below; white is the largest value of the smallest
     bit depth that holds all of them. Without such images the range is that of eight bits.
     """
-    extremes = [_read_values(path, _decode(path)[1]).aminmax() for path in paths]
+    extremes = [_read_values(path, _decode(path).image).aminmax() for path in paths]
     if not extremes:
         return GreyRange()
     low = min(0.0, min(float(each.min) for each in extremes))
@@ -89,13 +97,23 @@ def measure_range(paths: Iterable[Path]) -> GreyRange:
     return GreyRange(low, next((white for white in WHITES if high <= white), high))
 
 
-def _decode(path: str | Path) -> tuple[str, Image.Image]:
-    """Returns the first letter of an image's mode, and the image upright, as floats or RGBA."""
+class _Decoded(NamedTuple):
+    """A file's image."""
+
+    kind: str  # first letter of its mode
+    image: Image.Image  # upright, as floats or RGBA
+    several: bool  # whether others follow in the file
+
+
+def _decode(path: str | Path) -> _Decoded:
     with open_image(path) as image:
         try:
             kind = "F" if is_deep(image) else "RGBA"
             upright = ImageOps.exif_transpose(image).convert(kind)
-            return image.mode[0], upright.reduce(-(-max(upright.size) // LARGEST))
+            # A photograph with its preview is of the format MPO.
+            several = getattr(image, "is_animated", False) and image.format != "MPO"
+            smaller = upright.reduce(-(-max(upright.size) // LARGEST))
+            return _Decoded(image.mode[0], smaller, several)
         except Exception as error:  # see `open_image`
             raise ValueError(f"{path} is damaged ({error}); replace it or leave it out") from None
 
@@ -133,7 +151,7 @@ def list_files(paths: Iterable[str | Path]) -> Iterator[Path]:
             if others:
                 warnings.warn(
                     f"{len(others)} of the files in {path} are left out, {others[0]} for one: they "
-                    "have no image ending, or are links to no file; name them to have them read",
+                    "have no image ending, or are no plain files; name those to be read",
                     stacklevel=2,
                 )
             if not (inside or unreadable):
@@ -142,7 +160,7 @@ def list_files(paths: Iterable[str | Path]) -> Iterator[Path]:
         elif path.is_file():
             yield path
         else:
-            raise ValueError(f"no image at {path}; name image files or folders of them")
+            raise ValueError(f"no image file at {path}; name image files or folders of them")
 
 
 def list_endings() -> set[str]:

@@ -6,7 +6,7 @@ The layout is ``<folder>/train/<class>/…`` and ``<folder>/test/<class>/…``; 
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from darts_lite.data.compatibility import list_names
 from darts_lite.data.datasets import DATASETS, LoadedImages, Source, find_named
 from darts_lite.data.foreground import FIGURE
 from darts_lite.data.image_files import (
@@ -49,25 +50,56 @@ class FolderImages:
     folder: Path
     train: Sequence[File]
     test: Sequence[File]
-    deep: Sequence[Path]  # training images of more than eight bits
+    headers: Sequence[Header]  # of the training images
+    classes: Sequence[str]
     preparation: Preparation
+    size: int | None  # to which images are to be brought; None if nobody asked for one
 
     def load(self, *_: object) -> LoadedImages:
-        """Reads all images."""
-        greys = measure_range(self.deep)
+        """Reads all images; warns if they are reduced to a size that nobody asked for."""
+        largest, side = max(min(each[:2]) for each in self.headers), self.preparation.size
+        if largest > side and self.size is None:
+            warnings.warn(
+                f"images in {self.folder} of up to {largest} pixels a side are reduced to {side}; "
+                f"set data.image_size to {min(largest, LARGEST_IMAGE)} to keep them, or to {side}",
+                stacklevel=2,
+            )
+        known = zip(self.train, self.headers, strict=True)
+        greys = measure_range(path for (path, _), header in known if header.deep)
         return self.load_as(replace(self.preparation, greys=greys))
 
     def load_as(self, preparation: Preparation) -> LoadedImages:
-        """Reads all images, prepared as those of a trained net."""
+        """Reads all images, prepared as those of a trained net; warns of what is lost."""
+        for doubt in self._doubt(cut_out=preparation.figure is not None):
+            warnings.warn(f"{self.folder}: {doubt}", stacklevel=2)
         train, test = (_load_files(files, preparation) for files in (self.train, self.test))
         return LoadedImages(*train, *test, f"images in {self.folder.name}", preparation.greys)
+
+    def _doubt(self, cut_out: bool) -> Iterator[str]:
+        """Yields what is lost of images, and which classes have none in the test."""
+        tested, count = {label for _, label in self.test}, len(self.headers)
+        untested = [name for label, name in enumerate(self.classes) if label not in tested]
+        if untested:
+            yield f"no test image of {list_names(untested)}; their accuracy stays unknown"
+        oblong = sum(header.width != header.height for header in self.headers)
+        if oblong and not cut_out:
+            yield (
+                f"{oblong} of {count} training images are not square: only their middle is seen, "
+                "in training and by the net"
+            )
+        deep = sum(header.deep for header in self.headers)
+        if 0 < deep < count:
+            yield (
+                f"{deep} of {count} training images have more than eight bits, and are brighter or "
+                "darker than the others by how they are scaled; make all alike"
+            )
 
 
 def scan_folder(folder: Path, size: int | None = None, cut_out: bool = False) -> Source:
     """Reads the headers of the images in a folder; their pixels are read when they are loaded.
 
     Images have one channel if all are grey, else three. The middle is cut out of images that are
-    not square. A warning tells what so is lost, and which class has no test images.
+    not square.
 
     Args:
         folder: A folder with the module's layout; ValueError if it has another, or other files.
@@ -77,15 +109,14 @@ def scan_folder(folder: Path, size: int | None = None, cut_out: bool = False) ->
             have one channel.
     """
     classes, train, test = _list_parts(folder)
-    _check_classes(folder, classes, test)
+    if not test:
+        raise ValueError(f"{folder} has too few images for a test; add images to each class")
     headers = [_read_header(path) for path, _ in train]
     sides = Counter(min(header.width, header.height) for header in headers)
     side = min(sides.most_common(1)[0][0], LARGEST_SIDE) if size is None else size
     channels = 1 if cut_out or all(header.grey for header in headers) else 3
-    _warn_of_losses(folder, headers, side, asked=size is not None, cut_out=cut_out)
-    deep = [path for (path, _), header in zip(train, headers, strict=True) if header.deep]
     preparation = Preparation(channels, side, figure=FIGURE if cut_out else None)
-    files = FolderImages(folder, train, test, deep, preparation)
+    files = FolderImages(folder, train, test, headers, classes, preparation, size)
     return Source(
         channels=channels,
         size=side,
@@ -104,6 +135,7 @@ def _list_parts(folder: Path) -> tuple[list[str], list[File], list[File]]:
     if not _has_folders(named):
         classes, files = _list_images(folder)
         return classes, *_hold_out(files)
+    _warn_of_loose_images(folder)
     classes, train = _list_images(named)
     others = [name for name in _list_folders(folder) if name not in ("train", "test")]
     if others:
@@ -138,6 +170,11 @@ def _list_images(folder: Path) -> tuple[list[str], list[File]]:
             f"{folder} is not a folder of images: it needs one folder per class, at least two, "
             f"and has {', '.join(classes) or 'none'}"
         )
+    _warn_of_loose_images(folder)
+    return classes, files
+
+
+def _warn_of_loose_images(folder: Path) -> None:
     endings = list_endings()
     loose = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in endings)
     if loose:
@@ -146,7 +183,6 @@ def _list_images(folder: Path) -> tuple[list[str], list[File]]:
             "an image belongs into the folder of its class",
             stacklevel=2,
         )
-    return classes, files
 
 
 def _list_folders(folder: Path) -> list[str]:
@@ -173,50 +209,9 @@ def _hold_out(files: Sequence[File]) -> tuple[list[File], list[File]]:
     return [files[i] for i in order[~held].tolist()], [files[i] for i in order[held].tolist()]
 
 
-def _check_classes(folder: Path, classes: Sequence[str], test: Sequence[File]) -> None:
-    """Warns of classes without a test image; raises ValueError if there are none at all."""
-    tested = {label for _, label in test}
-    untested = [name for label, name in enumerate(classes) if label not in tested]
-    if not tested:
-        raise ValueError(f"{folder} has too few images for a test; add images to each class")
-    if untested:
-        warnings.warn(
-            f"{folder} has no test image of {', '.join(untested[:9])}"
-            f"{' ...' if len(untested) > 9 else ''}; their accuracy stays unknown",
-            stacklevel=2,
-        )
-
-
 def _read_header(path: Path) -> Header:
     with open_image(path) as image:
         return Header(*image.size, is_grey(image), is_deep(image))
-
-
-def _warn_of_losses(
-    folder: Path, headers: Sequence[Header], side: int, asked: bool, cut_out: bool
-) -> None:
-    """Warns if images are reduced to a side that nobody asked for, or lose their borders."""
-    largest = max(min(header.width, header.height) for header in headers)
-    if largest > side and not asked:
-        warnings.warn(
-            f"images in {folder} of up to {largest} pixels a side are reduced to {side}; set "
-            f"data.image_size to {min(largest, LARGEST_IMAGE)} to keep them, or to {side}",
-            stacklevel=2,
-        )
-    oblong = sum(header.width != header.height for header in headers)
-    if oblong and not cut_out:
-        warnings.warn(
-            f"{oblong} of {len(headers)} training images in {folder} are not square: only their "
-            "middle is seen, in training and by the net",
-            stacklevel=2,
-        )
-    deep = sum(header.deep for header in headers)
-    if 0 < deep < len(headers):
-        warnings.warn(
-            f"{deep} of {len(headers)} training images in {folder} have more than eight bits, and "
-            "are brighter or darker than the others by how they are scaled; make all alike",
-            stacklevel=2,
-        )
 
 
 def _load_files(files: Sequence[File], preparation: Preparation) -> tuple[Tensor, Tensor]:

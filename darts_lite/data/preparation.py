@@ -1,6 +1,5 @@
 """The one way for an image file to become what a net sees; it travels with the net."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from darts_lite.data.image_files import GreyRange, crop_middle, read_image
 from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.foreign_settings import CHANGED
 
+LARGEST = 3.4e38  # largest number in 32 bits
 LARGEST_IMAGE = 1024  # largest side of an image, in pixels
 
 
@@ -53,8 +53,7 @@ class Preparation:
 
         Raises ValueError if the file cannot be read.
         """
-        pixels, exceeds = read_image(path, self.greys)
-        doubt = "has values outside of those of the net's images" if exceeds else None
+        pixels, doubt = read_image(path, self.greys)
         if self.figure is None:
             seen = crop_middle(pixels, self.channels, self.size)
         else:
@@ -153,11 +152,11 @@ def _collect_parts(content: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, int | float) and abs(value) <= LARGEST
 
 
-def _are_numbers(value: object, above: float = -math.inf) -> bool:
-    return isinstance(value, list) and all(_is_number(each) and each > above for each in value)
+def _are_shares(value: object, above: float) -> bool:
+    return isinstance(value, list) and all(_is_number(each) and above < each <= 1 for each in value)
 
 
 CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
@@ -166,14 +165,15 @@ CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: type(value) is int and 1 <= value <= LARGEST_IMAGE,
         f"an integer of 1 to {LARGEST_IMAGE}",
     ),
+    "crop": (lambda value: value in (None, "middle"), "middle"),
     "black": (_is_number, "a number"),
     "white": (lambda value: value is None or _is_number(value), "a number, or null"),
     "figure": (
         lambda value: value is None or _is_number(value) and 0 <= value <= 1,
         "a number of 0 to 1, or null",
     ),
-    "mean": (_are_numbers, "a list of numbers"),
-    "std": (lambda value: _are_numbers(value, 0.0), "a list of numbers above 0"),
+    "mean": (lambda value: _are_shares(value, -1e-9), "a list of numbers of 0 to 1"),
+    "std": (lambda value: _are_shares(value, 0.0), "a list of numbers above 0, at most 1"),
 }
 """Values that describe a preparation -> their checks, and what is allowed in words."""
 

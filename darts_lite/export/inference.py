@@ -76,6 +76,12 @@ def load_answer(path: str | Path, trusted: Collection[str] = ()) -> tuple[Answer
         if name in CHECKS and not CHECKS[name](value):
             raise ValueError(f"{path}: {name} is {short(value)}; {CHANGED}")
     model = checkpoint.build(Retraining)
+    names, classes = about["class_names"], model.net.num_classes
+    if names is not None and not len(names) == len(set(names)) == classes:
+        raise ValueError(
+            f"{path}: class_names has {len(set(names))} different names of {classes} classes; "
+            f"{CHANGED}"
+        )
     answer = Answer(model.net, preparation.mean, preparation.std, model.recipe.test_shifts)
     return answer.float().eval(), about
 

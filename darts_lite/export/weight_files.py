@@ -52,6 +52,9 @@ def load_weights(path: str | Path) -> tuple[Net, dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, RuntimeError) as error:
         raise ValueError(f"{path} is damaged or not a safetensors file ({error})") from None
+    for name, values in tensors.items():
+        if values.is_floating_point() and not values.isfinite().all():
+            raise ValueError(f"{path}: {name} holds NaN or infinite values; give another file")
     about = _read_about(path, metadata)
     try:
         with torch.device("meta"):

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from darts_lite.space.cells.genotype import label_edges
 from darts_lite.space.groups import Group
+from darts_lite.storage.paths import is_there, read_content, reading
 
 WRONG = (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError)
 """Errors of values that are not those of a history."""
@@ -52,10 +53,11 @@ class StageHistory:
 
 def read_history(path: Path) -> StageHistory:
     """Returns the history of a stage; an empty one if there is no such file."""
-    if not path.is_file():
+    if not is_there(path):
         return StageHistory()
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        with reading(path):
+            content = json.loads(read_content(path))
         moments = [
             EpochRecord(
                 _read_step(moment["step"]),

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from darts_lite.data.compatibility import list_names
 from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch
@@ -126,7 +127,7 @@ def report(folder: RunFolder, summary: Mapping[str, Any]) -> None:
         "architecture": summary["architecture"],
         "parameters": _format(summary["params"], "{:,}"),
         "multiply-adds": _format(summary["macs"], "{:,}"),
-        "test accuracy": _format_percent(summary["test_accuracy"]) + _describe_part(summary),
+        "test accuracy": _format_percent(summary["test_accuracy"]) + describe_part(summary),
         "search": _format(summary["search_seconds"], "{:.0f} s"),
         "retraining": _format(summary["retrain_seconds"], "{:.0f} s"),
     }
@@ -198,10 +199,14 @@ def describe_device(trainer: Trainer) -> str:
     return f"{device.type}, {torch.get_num_threads()} threads"
 
 
-def _describe_part(summary: Mapping[str, Any]) -> str:
-    """Returns how many images were tested, in words, if a limit has left some of them out."""
+def describe_part(summary: Mapping[str, Any]) -> str:
+    """Returns in words how many images were tested, if a limit has left some of them out."""
     tested, whole = summary.get("test_images"), summary.get("test_images_in_all")
-    return "" if whole in (None, tested) else f" of {tested:,} of {whole:,} test images"
+    if whole in (None, tested):
+        return ""
+    absent = summary.get("untested_classes") or []
+    none_of = f", none of them of {list_names(absent)}" if absent else ""
+    return f" of {tested:,} of {whole:,} test images{none_of}"
 
 
 def _format_percent(value: float | None) -> str:

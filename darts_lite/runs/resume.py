@@ -21,7 +21,7 @@ from darts_lite.storage.atomic_files import check_writable, remove_parts
 from darts_lite.storage.checkpoints import Checkpoint, flatten
 from darts_lite.storage.components import with_public_paths
 from darts_lite.storage.event_files import forget_events, read_sizes
-from darts_lite.storage.paths import is_there, list_entries, reading
+from darts_lite.storage.paths import is_there, list_entries, read_content, reading
 from darts_lite.storage.run_folder import RunFolder, list_checkpoints
 from darts_lite.storage.run_record import RunRecord, read_summary
 from darts_lite.training.checkpointing import read_saved_state
@@ -141,7 +141,7 @@ def read_settings(folder: RunFolder) -> Mapping[str, Any]:
     """Returns the settings in a run's ``config.yaml``."""
     path = folder.config
     with reading(path):
-        content = path.read_bytes()
+        content = read_content(path)
     try:
         settings = yaml.safe_load(content.decode())
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:

@@ -86,4 +86,5 @@ def _is_name(text: str) -> bool:
         return False
     if "$" in text or text.startswith("~") or ADDRESS.search(text):
         return False
-    return not Path(text).is_absolute() and ".." not in Path(text).parts
+    parts = Path(text).parts
+    return bool(parts) and not Path(text).is_absolute() and ".." not in parts

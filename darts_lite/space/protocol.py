@@ -19,6 +19,7 @@ from darts_lite.space.groups import Choices, Diagram, Group, Kept, Point
 from darts_lite.space.pareto import choose_within
 from darts_lite.storage.atomic_files import write_text
 from darts_lite.storage.components import describe_component
+from darts_lite.storage.paths import read_content
 
 Built = TypeVar("Built")
 
@@ -192,7 +193,7 @@ def read_file(path: str | Path, build: Callable[[Any], Built], texts: str) -> Bu
         ValueError: if it is not UTF-8, not JSON, or not an architecture.
     """
     try:
-        return build(json.loads(Path(path).read_text(encoding="utf-8-sig")))
+        return build(json.loads(read_content(Path(path)).decode("utf-8-sig")))
     except OSError as error:
         raise FileNotFoundError(
             f"cannot read architecture {str(path)!r} ({error.strerror}); give a JSON file"

@@ -232,6 +232,12 @@ def _check_kinds(path: str | Path, content: Any) -> None:
     for name, weights in content["state_dict"].items():
         if not (isinstance(name, str) and isinstance(weights, Tensor)):
             raise ValueError(f"{path}: state_dict: {short(name)} is not a tensor; {CHANGED}")
+        if not weights.is_floating_point() or weights.isfinite().all():
+            continue
+        raise ValueError(
+            f"{path}: state_dict: {name} holds NaN or infinite values; give a checkpoint from "
+            "before they came"
+        )
     for _, count in flatten(content.get("loops")):
         if not isinstance(count, int | None):
             raise ValueError(f"{path}: loops holds {short(count)}, not a number; {CHANGED}")

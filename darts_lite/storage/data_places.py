@@ -12,6 +12,7 @@ from pathlib import Path, PurePath, PureWindowsPath
 from typing import Any
 
 from darts_lite.storage.atomic_files import write_text
+from darts_lite.storage.paths import read_content
 
 PLACES = ("dataset", "root")
 """Settings of data that may be paths."""
@@ -37,7 +38,7 @@ def remember_place(checksum: int, dataset: str, root: Path) -> None:
 def recall_place(checksum: object) -> dict[str, str]:
     """Returns the settings of `PLACES` that this user's images have; empty if they are unknown."""
     try:
-        place = json.loads(_file_of(int(str(checksum))).read_text())
+        place = json.loads(read_content(_file_of(int(str(checksum)))))
     except (OSError, ValueError):
         return {}
     known = isinstance(place, dict) and all(isinstance(place.get(name), str) for name in PLACES)

@@ -1,7 +1,9 @@
 """Expands the paths that users write, and looks at folders without overlooking what is there."""
 
+import errno
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,8 @@ VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([^}]*)\})", re.ASCII)
 """A variable of the environment in a path, with or without braces."""
 ADDRESS = re.compile(r"^[A-Za-z][\w+.-]+:/|^data:|://|::", re.ASCII)
 """What libraries take for a file elsewhere: ``s3://…``, ``file:///…``, ``zip::…``."""
+LARGEST_FILE = 2**28
+"""Largest number of bytes of a file that is read as a whole, as a table or a summary."""
 
 
 def expand(text: str, setting: str) -> str:
@@ -73,6 +77,19 @@ def list_entries(folder: Path) -> list[Path]:
             return sorted(folder.iterdir())
         except (FileNotFoundError, NotADirectoryError):
             return []
+
+
+def read_content(path: Path) -> bytes:
+    """Returns what a file holds; raises OSError unless it is a plain file of a moderate size.
+
+    A pipe would be waited for, and a device may never end.
+    """
+    state = path.stat()
+    if not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)):
+        raise OSError(errno.EINVAL, "is a pipe or a device, and no plain file", str(path))
+    if state.st_size > LARGEST_FILE:
+        raise OSError(errno.EFBIG, f"has more than {LARGEST_FILE:,} bytes", str(path))
+    return path.read_bytes()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 
 from darts_lite.storage.atomic_files import write_text
 from darts_lite.storage.event_files import measure_events, read_sizes
-from darts_lite.storage.paths import is_there, reading
+from darts_lite.storage.paths import is_there, read_content, reading
 from darts_lite.storage.run_folder import RunFolder, find_last_checkpoint
 
 NUMBERS = (
@@ -108,7 +108,7 @@ def read_summary(folder: RunFolder) -> dict[str, Any]:
     if not is_there(folder.summary):
         return {}
     with reading(folder.summary):
-        content = folder.summary.read_bytes()
+        content = read_content(folder.summary)
     try:
         summary = json.loads(content)
     except (ValueError, RecursionError):

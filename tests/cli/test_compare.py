@@ -94,6 +94,13 @@ def test_a_damaged_run_is_left_out_with_a_warning(
     with pytest.warns(UserWarning, match="damaged/summary.json is damaged; this run is left out"):
         main(["compare", str(damaged), str(finished.directory)])
     assert f"{100 * finished.summary['test_accuracy']:.2f}" in capsys.readouterr().out
+    (damaged / "summary.json").unlink()
+    os.mkfifo(damaged / "summary.json")
+    told = "cannot read .*summary.json .is a pipe or a device.*; this run is left out"
+    with pytest.raises(SystemExit), pytest.warns(UserWarning, match=told):
+        main(["compare", str(damaged)])
+    capsys.readouterr()
+    (damaged / "summary.json").unlink()
     (damaged / "summary.json").write_text(json.dumps(finished.summary | {"params": "many"}))
     told = "damaged/summary.json has been changed: params is 'many'; .* this run is left out"
     with pytest.raises(SystemExit), pytest.warns(UserWarning, match=told):

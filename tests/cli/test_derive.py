@@ -1,5 +1,6 @@
 """`derive` from real checkpoints."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,15 @@ def test_a_checkpoint_is_compared_as_it_is_derived(
         assert same == "They are the same."
         assert first.rpartition(": ")[2] == second.rpartition(": ")[2]  # counted alike
         assert first.endswith(f"{classes} classes")
+
+
+def test_a_pipe_is_no_architecture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    for path in (str(tmp_path / "pipe.json"), "/dev/zero"):
+        with pytest.raises(SystemExit):
+            main(["derive", "--compare", "DARTS_V1", path])
+        said = capsys.readouterr().err
+        assert f"cannot read architecture {path!r} (is a pipe or a device" in said
 
 
 def test_only_an_architecture_is_written_over(

@@ -12,6 +12,7 @@ from torch.nn.functional import avg_pool2d
 
 from darts_lite.data.foreground import measure_foreground
 from darts_lite.data.image_data import ImageData
+from darts_lite.data.image_files import GreyRange
 from darts_lite.data.preparation import Preparation
 
 
@@ -102,3 +103,24 @@ def test_what_may_mean_nothing_is_told(digits: ImageData, tmp_path: Path) -> Non
     Image.fromarray(noise.numpy()).save(tmp_path / "noise.png")
     seen = digits.preparation.read(tmp_path / "noise.png")
     assert seen.doubt == "has no background of one colour"
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("ground", [0, 20])
+def test_a_figure_and_its_negative_are_alike(
+    ground: int, bits: int, digits: ImageData, tmp_path: Path
+) -> None:
+    digits.setup("test")
+    most = 2**bits - 1
+    greys = GreyRange() if bits == 8 else GreyRange(0.0, float(most))
+    for number, pixels in enumerate(digits.test_pixels(12)[:, 0]):
+        lit = (pixels.clamp_min(ground / 255) * most).round().numpy()
+        for name, values in (("figure", lit), ("negative", most - lit)):
+            kind = "uint8" if bits == 8 else "uint16"
+            Image.fromarray(values.astype(kind)).save(tmp_path / f"{name}.png")
+        seen, other = (
+            Preparation(1, 28, greys, figure=0.7).read(tmp_path / f"{name}.png")
+            for name in ("figure", "negative")
+        )
+        assert seen.doubt is None and other.doubt is None, number
+        torch.testing.assert_close(seen.pixels, other.pixels)

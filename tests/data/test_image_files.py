@@ -32,9 +32,9 @@ def test_numbers_of_any_range_and_none(tmp_path: Path) -> None:
     Image.fromarray(values).save(tmp_path / "range.tif")
     path = tmp_path / "range.tif"
     assert measure_range([path]) == GreyRange(-3.0, 255.0)
-    found, exceeds = read_image(path, GreyRange(-3.0, 5.0))
+    found, doubt = read_image(path, GreyRange(-3.0, 5.0))
     torch.testing.assert_close(found[0], torch.tensor([[0.0, 3 / 8], [4 / 8, 1.0]]))
-    assert not exceeds and read_image(path, GreyRange()).exceeds
+    assert doubt is None and "outside" in str(read_image(path, GreyRange()).doubt)
     Image.fromarray(values * np.float32("nan")).save(tmp_path / "nan.tif")
     with pytest.raises(ValueError) as caught:
         read_image(tmp_path / "nan.tif", GreyRange())
@@ -97,3 +97,27 @@ def test_no_other_program_is_started(tmp_path: Path) -> None:
         read_image(path, GreyRange())
     one_line(caught, "holiday.jpg is not a readable image")
     assert not {".eps", ".ps", ".mpg", ".wmf", ".pdf"} & list_endings()
+
+
+@pytest.mark.parametrize("ending", ["tif", "gif"])
+def test_further_images_of_a_file_are_told(ending: str, tmp_path: Path) -> None:
+    first, second = (Image.new("L", (28, 28), shade) for shade in (40, 200))
+    first.save(tmp_path / f"both.{ending}", save_all=True, append_images=[second])
+    found, doubt = read_image(tmp_path / f"both.{ending}", GreyRange())
+    assert doubt is not None and "only the first is seen" in doubt
+    torch.testing.assert_close(found, torch.full((3, 28, 28), 40 / 255))
+
+
+def test_a_photograph_with_a_preview_is_one_image(tmp_path: Path) -> None:
+    large, preview = Image.new("RGB", (64, 64), (9, 90, 9)), Image.new("RGB", (16, 16))
+    large.save(tmp_path / "photo.jpg", "MPO", save_all=True, append_images=[preview])
+    assert read_image(tmp_path / "photo.jpg", GreyRange()).doubt is None
+
+
+def test_shares_shown_to_a_net_of_large_numbers_are_told(tmp_path: Path) -> None:
+    Image.fromarray(np.linspace(0, 1, 784, dtype="float32").reshape(28, 28)).save(
+        tmp_path / "a.tif"
+    )
+    doubt = read_image(tmp_path / "a.tif", GreyRange(0.0, 80799.0)).doubt
+    assert doubt is not None and "nearly black" in doubt
+    assert read_image(tmp_path / "a.tif", GreyRange(0.0, 1.0)).doubt is None

@@ -17,6 +17,7 @@ from darts_lite.cli.lightning_cli import main
 from darts_lite.data.datasets import Source
 from darts_lite.data.image_data import ImageData
 from darts_lite.data.image_folders import LARGEST_IMAGE, find_source, is_folder, scan_folder
+from darts_lite.data.preparation import Preparation
 
 
 def write_images(folder: Path, first: int, count: int, **how: object) -> None:
@@ -62,13 +63,16 @@ def test_without_a_test_folder_a_part_is_kept_for_it(tmp_path: Path) -> None:
 
 def test_other_sizes_and_colours(tmp_path: Path) -> None:
     write_images(tmp_path / "colour", 0, 60, mode="RGB", size=(40, 30))
-    with pytest.warns(UserWarning, match="50 of 50 training images in .* are not square"):
-        source = scan_folder(tmp_path / "colour")
+    source = scan_folder(tmp_path / "colour")
     assert source[:3] == (3, 30, 10)
-    assert source.load(tmp_path, 1.0).train_images.shape == (50, 3, 30, 30)
+    with pytest.warns(UserWarning, match="50 of 50 training images are not square"):
+        assert source.load(tmp_path, 1.0).train_images.shape == (50, 3, 30, 30)
     write_images(tmp_path / "large", 0, 60, size=(100, 100))
+    source = scan_folder(tmp_path / "large")
+    assert source.size == 64 and source.load_as is not None
     with pytest.warns(UserWarning, match="up to 100 pixels .* to 64; set data.image_size to 100"):
-        assert scan_folder(tmp_path / "large").size == 64
+        source.load(tmp_path, 1.0)
+    source.load_as(Preparation(1, 20))  # a net's size is no choice: nothing is advised
     assert scan_folder(tmp_path / "large", 20).size == 20
 
 
@@ -223,9 +227,12 @@ def write_classes(folder: Path, **counts: int) -> None:
 
 def test_a_class_of_one_image_is_trained_on_and_told(tmp_path: Path) -> None:
     write_classes(tmp_path, a=60, b=60, rare=1)
-    with pytest.warns(UserWarning, match="has no test image of rare; their accuracy stays unkn"):
-        data = ImageData(dataset=str(tmp_path))
-    data.setup("fit")
+    data = ImageData(dataset=str(tmp_path))
+    with pytest.warns(UserWarning) as caught:
+        data.setup("fit")
+    told = [str(each.message) for each in caught]
+    assert "no test image of rare; their accuracy stays unknown" in told[0]
+    assert "only one training image is left of rare: a search learns either" in told[1]
     trained = torch.cat([data.splits["weights"], data.splits["alphas"]])
     assert 2 in data._images.train_labels[trained]
 
@@ -242,8 +249,9 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     assert source.class_names == ("bus", "train")
 
 
-def test_an_image_beside_the_classes_is_told(tmp_path: Path) -> None:
-    write_classes(tmp_path, a=12, b=12)
+@pytest.mark.parametrize("layout", ["", "train"])
+def test_an_image_beside_the_classes_is_told(layout: str, tmp_path: Path) -> None:
+    write_classes(tmp_path / layout, a=12, b=12)
     Image.new("L", (28, 28)).save(tmp_path / "loose.png")
     (tmp_path / "licence.txt").write_text("no image")
     with pytest.warns(UserWarning, match="1 images lie in .* itself, loose.png for one, and are l"):

@@ -102,12 +102,20 @@ def test_what_no_net_comes_back_from(finished: Finished, tmp_path: Path) -> None
     with pytest.raises(ValueError) as caught:
         Net.from_run(tmp_path)
     one_line(caught, "does not fit", "intact")
+    content = torch.load(finished.directory / "net.ckpt", weights_only=True)
+    next(iter(content["state_dict"].values())).view(-1)[0] = float("nan")
+    torch.save(content, tmp_path / "net.ckpt")
+    with pytest.raises(ValueError) as caught:
+        Net.from_run(tmp_path)
+    one_line(caught, "net.ckpt: state_dict: ", "holds NaN or infinite values")
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("class_names", "0123456789"),
+        ("class_names", ["left", "right"]),
+        ("class_names", ["0", *"012345678"]),
         ("preparation", 28),
         ("data_source", 1),
         ("data", {"class_path": "darts_lite.ImageData"}),
@@ -121,7 +129,7 @@ def test_what_a_checkpoint_tells_of_its_data_is_checked(
     torch.save(content | {name: value}, tmp_path / "changed.ckpt")
     with pytest.raises(ValueError) as caught:
         load_answer(tmp_path / "changed.ckpt")
-    one_line(caught, f"changed.ckpt: {name} is ", "intact .ckpt")
+    one_line(caught, f"changed.ckpt: {name} ", "intact .ckpt")
 
 
 @pytest.mark.parametrize(
@@ -137,6 +145,9 @@ def test_what_a_checkpoint_tells_of_its_data_is_checked(
         ("std", [float("nan")]),
         ("figure", "large"),
         ("white", -1.0),
+        ("mean", [1e30]),
+        ("black", 1e300),
+        ("crop", "left"),
         ("channels", True),
     ],
 )

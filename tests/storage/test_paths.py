@@ -1,10 +1,18 @@
 """Paths as users write them, and folders that are not what they seem."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from darts_lite.storage.paths import expand, is_there, list_entries, reading
+from darts_lite.storage.paths import (
+    LARGEST_FILE,
+    expand,
+    is_there,
+    list_entries,
+    read_content,
+    reading,
+)
 
 
 def test_a_path_is_expanded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,3 +83,16 @@ def test_an_error_of_the_file_system_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="cannot read .*; make it read") as failed, reading(tmp_path):
         tmp_path.read_bytes()
     assert "\n" not in str(failed.value)
+
+
+def test_only_plain_files_are_read(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("some")
+    assert read_content(tmp_path / "text") == b"some"
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(OSError, match="is a pipe or a device, and no plain file"):
+            read_content(path)
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(LARGEST_FILE + 1)
+    with pytest.raises(OSError, match="has more than 268,435,456 bytes"):
+        read_content(tmp_path / "large")

@@ -69,6 +69,11 @@ class TestReport(Callback):
         right = counts.diagonal().tolist()
         self.results = {
             "test_images": sum(asked),
+            "untested_classes": [
+                self._names[label] if self._names else str(label)
+                for label, count in enumerate(asked)
+                if not count
+            ],
             "class_accuracies": [
                 round(hits / count, 4) if count else None
                 for hits, count in zip(right, asked, strict=True)

@@ -9,10 +9,12 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 from darts_lite.space.cells.genotype import Cell
 from darts_lite.space.operations import is_operation_name
+from darts_lite.storage.paths import read_content, reading
 
 PUBLISHED_NAMES = {"conv_1x1": "nor_conv_1x1", "conv_3x3": "nor_conv_3x3"}
 """Name in this package -> name in the benchmark, for operations whose names differ."""
@@ -75,19 +77,20 @@ class Result:
 
 def read_table(path: str | Path) -> dict[str, Result]:
     """Reads a CSV file with the columns ``index`` and `COLUMNS`: architecture string -> result."""
-    if not Path(path).is_file():
+    if not Path(path).exists():
         raise FileNotFoundError(f"no table at {path}; give a CSV file of NAS-Bench-201's results")
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        missing = [name for name in ("index", *COLUMNS) if name not in (rows.fieldnames or ())]
-        if missing:
-            raise ValueError(f"{path} lacks the columns {missing}")
-        table = {}
-        try:
-            for row in rows:
-                table[write_cell(read_string(row["architecture"]))] = _read_result(row)
-        except (ValueError, TypeError, AttributeError, csv.Error) as error:
-            raise ValueError(f"{path}: line {rows.line_num} is not a result ({error})") from error
+    with reading(Path(path)):
+        text = read_content(Path(path)).decode(errors="replace")
+    rows = csv.DictReader(StringIO(text, newline=""))
+    missing = [name for name in ("index", *COLUMNS) if name not in (rows.fieldnames or ())]
+    if missing:
+        raise ValueError(f"{path} lacks the columns {missing}")
+    table = {}
+    try:
+        for row in rows:
+            table[write_cell(read_string(row["architecture"]))] = _read_result(row)
+    except (ValueError, TypeError, AttributeError, csv.Error) as error:
+        raise ValueError(f"{path}: line {rows.line_num} is not a result ({error})") from error
     return table
 
 
