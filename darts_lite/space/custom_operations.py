@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from darts_lite.space.operations import OPERATIONS, Operation, find_operation
 
@@ -48,6 +49,7 @@ def _try_operation(build: Operation, call: str, channels: int, stride: int, affi
         # A run draws the same random numbers as without a trial.
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             operation = build(channels, stride, affine).eval()
+            lazy = any(map(is_lazy, operation.parameters()))
             output = None if x.is_meta else operation(given)
     except Exception as error:  # whatever a class of somebody else raises
         raise Misfit(
@@ -55,6 +57,10 @@ def _try_operation(build: Operation, call: str, channels: int, stride: int, affi
             "built by channels, stride and affine, and maps (B, C, H, W) to "
             "(B, C, ceil(H / stride), ceil(W / stride))"
         ) from error
+    if lazy:
+        raise Misfit(
+            f"{call} has parameters without a size, as LazyConv2d has; give the number of channels"
+        )
     if x.is_meta:  # only sizes are counted here
         return
     _check_output(call, stride, operation, (x,), output)

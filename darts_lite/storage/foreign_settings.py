@@ -85,7 +85,9 @@ def list_classes(value: object) -> Iterator[tuple[str, Any]]:
                 raise ValueError(
                     f"beside class_path and init_args stands {short(others[0])}; {CHANGED}"
                 )
-            yield str(value["class_path"]), value.get("init_args", {})
+            if not isinstance(value["class_path"], str):
+                raise ValueError(f"class_path is {short(value['class_path'])}, no text; {CHANGED}")
+            yield value["class_path"], value.get("init_args", {})
         for entry in value.values():
             yield from list_classes(entry)
     elif isinstance(value, list | tuple):

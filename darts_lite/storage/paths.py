@@ -24,8 +24,8 @@ def expand(text: str, setting: str) -> str:
     and is there. Nothing may expand the result again.
 
     Raises:
-        ValueError: if a variable has no value, a user no folder, or the path is an address. The
-            message begins with the `setting`.
+        ValueError: if a variable has no value, a user no folder, or the path is an address or no
+            printable text. The message begins with the `setting`.
     """
 
     def read(found: re.Match[str]) -> str:
@@ -40,6 +40,11 @@ def expand(text: str, setting: str) -> str:
         return value
 
     path = VARIABLE.sub(read, text)
+    if not path.isprintable():  # files of a run tell it as text
+        raise ValueError(
+            f"{setting}: {path!a} has characters that cannot be printed, or is not in UTF-8; "
+            "rename this file or folder"
+        )
     if ADDRESS.search(path):
         raise ValueError(
             f"{setting}: {short(path)} is an address; give a path on a disk of this machine"

@@ -107,6 +107,15 @@ def plain_function(channels: int, stride: int, affine: bool) -> nn.Module:
 arrow = lambda channels, stride, affine: nn.Identity()  # noqa: E731
 
 
+class Lazy(Shifted):
+    def __init__(self, channels: int, stride: int, affine: bool) -> None:
+        super().__init__(channels, stride, affine)
+        self.conv = nn.LazyConv2d(channels, 3, stride, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(self.conv(x))
+
+
 class NoModule:
     pass
 
@@ -124,6 +133,7 @@ WRONG = [
     (Mask, "to (2, 4, 16, 16) of torch.bool"),
     (InPlace, "changes the map that it reads"),
     (Raising, "fails (RuntimeError: this was not thought of)"),
+    (Lazy, "has parameters without a size, as LazyConv2d has"),
     (OnlyInTheNet, "(4, 2, True) fails (KeyError: 'scale')"),
 ]
 

@@ -50,6 +50,9 @@ def test_classes_are_found_wherever_they_stand() -> None:
     with pytest.raises(ValueError) as caught:
         [*list_classes({"class_path": "a.A", "dict_kwargs": {}})]
     one_line(caught, "beside class_path and init_args stands 'dict_kwargs'")
+    with pytest.raises(ValueError) as caught:
+        [*list_classes({"class_path": ["a.A"]})]
+    one_line(caught, "class_path is ['a.A'], no text")
 
 
 def test_content_may_stand_for_a_file_and_a_path_may_not() -> None:

@@ -53,6 +53,8 @@ def test_a_path_is_expanded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("simplecache::s3://bucket", "is an address"),
         ("logs/s3://bucket", "is an address"),
         ("data:runs", "is an address"),
+        ("runs/\udcff", r"'runs/\udcff' has characters that cannot be printed, or is not in UTF-8"),
+        ("runs\n", "has characters that cannot be printed"),
     ],
 )
 def test_what_is_no_path_is_refused(text: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,3 +119,17 @@ def test_a_closed_terminal_stops_a_run_with_its_checkpoint(
     assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGHUP
     assert Checkpoint.read(newest).content["global_step"] > 0
     assert not list(newest.parent.glob(".*.part"))
+
+
+@pytest.mark.slow
+def test_two_interrupts_end_a_run_with_one_status(digits_root: str, tmp_path: Path) -> None:
+    config = QUICK | {"run": {"name": "quick", "folder": str(tmp_path)}}
+    config["trainer"] = QUICK["trainer"] | {"max_epochs": 100}
+    (tmp_path / "quick.yaml").write_text(yaml.safe_dump(config))
+    words = ["fit", "--config", str(tmp_path / "quick.yaml"), "--data.root", digits_root]
+    command = [sys.executable, "-m", "darts_lite", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
+        for line in run.stdout or ():
+            if "epoch 1/" in line or line.startswith("Stopped by SIGINT"):
+                run.send_signal(signal.SIGINT)
+    assert run.returncode == 128 + signal.SIGINT
