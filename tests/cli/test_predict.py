@@ -54,7 +54,7 @@ def test_names_of_classes_are_told(tmp_path: Path, capsys: pytest.CaptureFixture
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "no image at"), (b"", "not a readable image"), (b"damaged", "is damaged")],
+    [(None, "no image file at"), (b"", "not a readable image"), (b"damaged", "is damaged")],
 )
 def test_bad_files_get_one_line(
     content: bytes | None,
