@@ -4,11 +4,12 @@ The folders, each of which imports only from those above it:
 
 - ``storage``: what lies on disk, whole files, safe checkpoints, the run's folder and its records;
 - ``distributed``: several processes that train as one;
-- ``space``: what may be chosen, and what was chosen, in ``cells`` the first kind of space;
+- ``space``: what may be chosen, and what was chosen, in ``cells`` the first kind of space,
+  in ``layers`` the second;
 - ``data``: images in batches on the training device;
 - ``training``: what a search and a retraining share;
 - ``networks``: the supernet and the discrete net, in ``cells`` those of cells, in ``folded`` their
-  fast executor;
+  fast executor, in ``layers`` those of layers;
 - ``derivation``: from shares to an architecture, by costs, rules, budgets and consensus;
 - ``search``: the bilevel search, in ``exploration`` searches without gradients, in ``callbacks``
   safeguards and selection;

@@ -26,6 +26,8 @@ from .search.relaxations import Concrete, Dirichlet, GumbelMax, Sigmoid, Softmax
 from .space.cells.architecture import ARCHITECTURES, Architecture
 from .space.cells.search_space import SearchSpace, darts_space, mnist_space, nasbench201_space
 from .space.cells.skeleton_settings import SkeletonSettings
+from .space.layers.chain import Block, Chain
+from .space.layers.layer_space import LayerSpace
 from .space.operations import OPERATIONS
 from .training.optimizers import darts_adam, darts_sgd
 
@@ -37,6 +39,8 @@ __all__ = [
     "Architecture",
     "ArchitectureSearch",
     "Augmentation",
+    "Block",
+    "Chain",
     "BetaDecay",
     "Concrete",
     "Dirichlet",
@@ -61,6 +65,7 @@ __all__ = [
     "Folded",
     "GumbelMax",
     "ImageData",
+    "LayerSpace",
     "Literal",
     "LoadedImages",
     "Net",

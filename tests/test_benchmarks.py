@@ -8,6 +8,7 @@ from pathlib import Path
 import ablation
 import agreement
 import depthwise
+import leverage
 import mnist
 import mnist_nets
 import nasbench201
@@ -187,3 +188,31 @@ def test_a_result_that_cannot_be_written_is_told_before_the_work(
     assert caught.value.code == 2
     assert capsys.readouterr().err == f"{option}: cannot write {folder}: Is a directory\n"
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_leverage_compares_chains_with_seeds(
+    found_digits: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(leverage, "BUDGETS", [("memory", 2048)])
+    words = ["--results", str(tmp_path / "rows.jsonl"), "--chains", "2", "--epochs", "1"]
+    leverage.main([*words, "--images", "600"])
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert [row["name"] for row in rows] == 2 * ["memory 2048 0", "memory 2048 1"]
+    row = capsys.readouterr().out.splitlines()[-1].split("|")
+    assert row[1:3] == [" memory 2048 ", " 2 "] and 0 < float(row[3]) < 100
+
+
+def test_leverage_is_the_spread_beside_that_of_seeds() -> None:
+    lines = [
+        {"name": f"memory 2048 {chain}", "seed": seed, "validation_accuracy": accuracy}
+        for chain, pair in enumerate(((0.90, 0.92), (0.70, 0.72)))
+        for seed, accuracy in enumerate(pair)
+    ]
+    ((budget, chains),) = leverage.group(lines)
+    row = leverage.report(budget, chains)
+    # Seeds: variance 2 in per cent. Means 91 and 71: variance 200, of which seeds make 2 / 2.
+    assert row["seeds' deviation"] == "1.41" and row["chains' deviation"] == "14.11"
+    assert row["L"] == "10.0"

@@ -14,10 +14,12 @@ FLOORS = (
     "distributed",
     "space",
     "space/cells",
+    "space/layers",
     "data",
     "training",
     "networks/cells",
     "networks/folded",
+    "networks/layers",
     "networks",
     "derivation",
     "search",
@@ -121,7 +123,7 @@ def test_imports_go_down_only(capsys: pytest.CaptureFixture[str]) -> None:
             print(f"\n{floor} <- {', '.join(sorted(above, key=FLOORS.index)) or '-'}", end="")
 
 
-OF_CELLS = ("space/cells", "networks/cells", "networks/folded")
+OF_KINDS = ("space/cells", "space/layers", "networks/cells", "networks/folded", "networks/layers")
 ASKING = {
     "networks.kinds": "names all kinds",
     "networks.supernet": "takes an executor",
@@ -132,13 +134,13 @@ ASKING = {
     "plots.run_history": "reads histories of versions that knew only cells",
     "cli.parsing": "reads spaces without a class path, which are of cells",
 }
-"""What may import from the rooms of cells, one kind of space, and why."""
+"""What may import from the rooms of one kind of space, and why."""
 
 
-def test_nothing_else_knows_of_cells() -> None:
-    for floor in set(FLOORS) - set(OF_CELLS):
+def test_nothing_else_knows_of_a_kind() -> None:
+    for floor in set(FLOORS) - set(OF_KINDS):
         for path in modules(floor):
-            if any(floor_of(source) in OF_CELLS for source in imports(path)):
+            if any(floor_of(source) in OF_KINDS for source in imports(path)):
                 assert place(path) in ASKING
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from darts_lite.derivation.costs import load_or_measure_costs, load_table, measure_costs
 from darts_lite.derivation.rules import Rule, SkipLimit, Strongest
+from darts_lite.derivation.sizes import read_size
 from darts_lite.space.cost_tables import Bound, Costs, Images
 from darts_lite.space.groups import Choices
 from darts_lite.space.protocol import AnyArchitecture, Space
@@ -27,10 +28,15 @@ class Limit(NamedTuple):
     sign: int  # -1 for a lower limit
 
     def __str__(self) -> str:
-        return f"at {'most' if self.sign > 0 else 'least'} {self.value:.9g} {self.cost}"
+        return f"at {'most' if self.sign > 0 else 'least'} {self.value:.9g} {self.words}"
 
     def describe_extreme(self, cost: float) -> str:
-        return f"at {'least' if self.sign > 0 else 'most'} {abs(cost):.9g} {self.cost}"
+        return f"at {'least' if self.sign > 0 else 'most'} {abs(cost):.9g} {self.words}"
+
+    @property
+    def words(self) -> str:
+        """What is limited, in words."""
+        return f"bytes of {self.cost}" if self.cost in ("memory", "flash") else self.cost
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,11 @@ class WithinBudget(Rule):
         multiply_adds: Largest number of multiply-adds for one image and one pass through the net;
             an answer that is the mean over nine shifts takes nine times as many. None sets no
             limit.
+        memory: Largest number of bytes of activations at once, in int8: what a layer reads and
+            writes, and what is kept for later ones. A text may have a unit, as ``8kB``. None sets
+            no limit; cells have no such costs.
+        flash: Largest number of bytes of the weights in int8, with bias and scale of each channel
+            in four bytes each. None sets no limit.
         latency: Largest time for one image, in milliseconds; None sets no limit.
         latency_table: File with the milliseconds of the operations; if there is no such file, they
             are measured on the CPU and written. A search keeps the file's content.
@@ -56,8 +67,9 @@ class WithinBudget(Rule):
             skip connections and pooling only; None sets no limit.
 
     Raises:
-        ValueError: if a limit is not above 0, three are set, or a latency has no table; when
-            deriving, if the data are not known or no architecture is within the limits.
+        ValueError: if a limit is not above 0, or a latency has no table; when deriving, if the
+            data are not known or no architecture is within the limits, or if the space lacks costs
+            or cannot keep to as many limits.
     """
 
     parameters: int | None = None
@@ -72,8 +84,13 @@ class WithinBudget(Rule):
     reductions: tuple[int, ...] | None = None
     stem: str | None = None
     least_parameters: int | None = None
+    memory: int | str | None = None
+    flash: int | str | None = None
 
     def __post_init__(self) -> None:
+        for name in ("memory", "flash"):
+            if (size := getattr(self, name)) is not None:
+                object.__setattr__(self, name, read_size(size, f"a budget of {name}"))
         for limit in self._limits:
             if not limit.value > 0:
                 raise ValueError(f"a budget of {limit.setting} must be above 0, got {limit.value}")
@@ -82,14 +99,13 @@ class WithinBudget(Rule):
                 f"no net has at least {self.least_parameters} and at most {self.parameters} "
                 "parameters; lower least_parameters"
             )
-        if len(self._limits) > 2:
-            raise ValueError("a budget takes two limits at most, got three; leave one out")
         if self.latency is not None and self.latency_table is None:
             raise ValueError("a budget of latency needs latency_table, the path of a file")
 
     @property
     def _limits(self) -> list[Limit]:
-        signs = {"parameters": 1, "least_parameters": -1, "multiply_adds": 1, "latency": 1}
+        names = ("parameters", "least_parameters", "multiply_adds", "memory", "flash", "latency")
+        signs = {name: -1 if name.startswith("least_") else 1 for name in names}
         return [
             Limit(setting, setting.removeprefix("least_"), value, sign)
             for setting, sign in signs.items()
@@ -137,7 +153,7 @@ class WithinBudget(Rule):
         ]
 
     def _measure(self, space: Space, name: str) -> Costs:
-        size = self.image_size or (ANY_SIZE if name == "parameters" else None)
+        size = self.image_size or (ANY_SIZE if name in ("parameters", "flash") else None)
         if self.in_channels is None or self.num_classes is None or size is None:
             raise ValueError(
                 f"a budget of {name} needs in_channels, num_classes and image_size of the data, "

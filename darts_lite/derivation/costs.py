@@ -39,6 +39,15 @@ def multiply_adds(module: nn.Module, x: Tensor) -> float:
     return counter.get_total_flops() / 2
 
 
+def flash(module: nn.Module, x: Tensor) -> float:
+    """Returns the bytes of the weights in int8; bias and scale of a channel take four each.
+
+    Norms are part of the convolutions before or behind them.
+    """
+    layers = [one for one in module.modules() if isinstance(one, nn.Conv2d | nn.Linear)]
+    return float(sum(one.weight.numel() + 8 * len(one.weight) for one in layers))
+
+
 def latency(module: nn.Module, x: Tensor) -> float:
     """Returns the median time of one map on the device of `x`, in milliseconds."""
     module.eval()
@@ -56,6 +65,7 @@ def latency(module: nn.Module, x: Tensor) -> float:
 COSTS: Mapping[str, Cost] = {
     "parameters": parameters,
     "multiply_adds": multiply_adds,
+    "flash": flash,
     "latency": latency,
 }
 """Name -> cost. Parameters and multiply-adds are counted without computing; latency is measured."""
@@ -65,7 +75,7 @@ def measure_costs(
     space: Space, cost: str, images: Images, device: torch.device | str = "meta"
 ) -> Costs:
     """Measures one of the `COSTS` of all architectures; ``meta`` counts without computing."""
-    return find_kind(space).measure(space, COSTS[cost], images, device)
+    return find_kind(space).measure(space, cost, COSTS.get(cost), images, device)
 
 
 def load_or_measure_costs(

@@ -17,9 +17,15 @@ from darts_lite.networks.cells.code import write_cells
 from darts_lite.networks.cells.discrete import build_discrete_cells, inherit_cells
 from darts_lite.networks.cells.measuring import measure_cells
 from darts_lite.networks.cells.mixed import MixedCells
+from darts_lite.networks.layers.chain_code import write_layers
+from darts_lite.networks.layers.chain_measuring import measure_layers
+from darts_lite.networks.layers.chain_net import build_chain, inherit_layers
+from darts_lite.networks.layers.widest_net import MixedLayers
 from darts_lite.space.cells.architecture import Architecture
 from darts_lite.space.cells.search_space import SearchSpace
 from darts_lite.space.cost_tables import Costs, Images
+from darts_lite.space.layers.chain import Chain
+from darts_lite.space.layers.layer_space import LayerSpace
 from darts_lite.space.protocol import AnyArchitecture, Space, read_file
 from darts_lite.storage.components import build_component
 
@@ -60,8 +66,9 @@ class Kind:
         build_net: Builds a net from an architecture, channels, classes, and whether it has an
             auxiliary head; it maps images to its logits and, in training, those of this head.
         inherit: Copies what an architecture keeps from a mixed net into a discrete one.
-        measure: Returns a cost of all nets of a space, from a function that returns the cost of a
-            module for an input, the images, and a device; ``meta`` counts without computing.
+        measure: Returns a cost of all nets of a space, from its name, a function that returns the
+            cost of a module for an input, the images, and a device; ``meta`` counts without
+            computing. The function is None where modules do not have this cost.
         write_code: Yields the classes of a net as plain torch code, the last one being ``Net``;
             puts the modules' old and new names into a dict.
     """
@@ -72,7 +79,7 @@ class Kind:
     build_net: Callable[[Any, int, int, bool], nn.Module]
     inherit: Callable[[Any, Any, Any], None]
     measure: Callable[
-        [Any, Callable[[nn.Module, Tensor], float], Images, torch.device | str], Costs
+        [Any, str, Callable[[nn.Module, Tensor], float] | None, Images, torch.device | str], Costs
     ]
     write_code: Callable[[Any, dict[str, str]], Iterator[str]]
 
@@ -88,6 +95,15 @@ KINDS = {
         inherit_cells,
         measure_cells,
         write_cells,
+    ),
+    "layers": Kind(
+        LayerSpace,
+        Chain,
+        MixedLayers,
+        build_chain,
+        inherit_layers,
+        measure_layers,
+        write_layers,
     ),
 }
 """The kinds by name. Architecture files of others than cells, the first, hold it as ``kind``."""

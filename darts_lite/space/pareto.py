@@ -110,7 +110,14 @@ def choose_within(
     Returns:
         The choices, or None if all exceed a bound; and for each bound the lowest cost that the
         choices can have, negated where the bound is a lower one.
+
+    Raises:
+        ValueError: if there are more than two bounds.
     """
+    if len(bounds) > 2:
+        raise ValueError(
+            f"a budget of cells takes two limits at most, got {len(bounds)}; leave some out"
+        )
     tables = [bound.costs for bound in bounds if isinstance(bound.costs, CostTable)]
     # What all nets share costs the same in each: the sets share the rest of the budget.
     rests = [bound.sign * table.rest for bound, table in zip(bounds, tables, strict=True)]

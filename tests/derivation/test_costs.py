@@ -12,9 +12,12 @@ from darts_lite.cli.derive import derive_architecture
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.derivation.costs import load_or_measure_costs, measure_costs
+from darts_lite.derivation.rules import derive
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.space.cells.search_space import SearchSpace
 from darts_lite.space.cost_tables import CostTable, Images
+from darts_lite.space.layers.chain import Chain
+from darts_lite.space.layers.layer_space import LayerSpace
 from darts_lite.storage.checkpoints import Checkpoint
 
 DATA = Images(1, 10, 28)
@@ -93,8 +96,29 @@ def test_a_budget_of_latency_is_kept(tmp_path: Path) -> None:
 def test_budgets_that_cannot_be_kept() -> None:
     with pytest.raises(ValueError, match="needs latency_table"):
         WithinBudget(latency=1.0)
-    with pytest.raises(ValueError, match="two limits at most"):
-        WithinBudget(1, 1, 1.0, "table.json")
+    shares = {name: torch.ones(group.shape) for name, group in SMALL.groups.items()}
+    for flash, told in ((10**6, "two limits at most, got 3"), (None, "at most 1 para")):
+        rule = WithinBudget(1, 1, None, None, 28, 1, 10, flash=flash)
+        with pytest.raises(ValueError, match=told):
+            rule(SMALL, shares)
+
+
+def test_a_device_has_several_limits() -> None:
+    space = LayerSpace()
+    images: dict[str, Any] = {"image_size": 28, "in_channels": 1, "num_classes": 10}
+    torch.manual_seed(0)
+    shares = {name: torch.rand(group.shape) for name, group in space.groups.items()}
+    rule = WithinBudget(5000, 500_000, memory="4kB", flash="6 KiB", **images)
+    found = derive(space, shares, {}, rule)
+    assert isinstance(found, Chain) and rule.admits(space, found)
+    steps = [*found.steps(Images(1, 10, 28))]
+    assert max(step.values for step in steps) <= 4000
+    assert sum(step.flash for step in steps) <= 6 * 1024
+    assert WithinBudget(**rule.describe()["init_args"]) == rule
+    with pytest.raises(ValueError, match="has at most 100 bytes of memory; its arch"):
+        derive(space, shares, {}, WithinBudget(memory=100, **images))
+    with pytest.raises(ValueError, match="cells have no costs 'memory'"):
+        derive(SMALL, shares, {}, WithinBudget(memory=100, **images))
 
 
 def test_a_search_keeps_its_table_and_not_where_it_lies(digits: ImageData, tmp_path: Path) -> None:

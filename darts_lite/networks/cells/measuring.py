@@ -21,15 +21,18 @@ from darts_lite.space.custom_operations import build_operation
 
 def measure_cells(
     space: SearchSpace,
-    cost: Callable[[nn.Module, Tensor], float],
+    name: str,
+    cost: Callable[[nn.Module, Tensor], float] | None,
     images: Images,
     device: torch.device | str,
 ) -> CostTable:
     """Measures every operation once per stride and shape of its input.
 
     The device ``meta`` counts without computing. `cost` returns the cost of a module that reads a
-    map ``(1, C, H, W)``.
+    map ``(1, C, H, W)``. Raises ValueError if there is none.
     """
+    if cost is None:
+        raise ValueError(f"cells have no costs {name!r}; set a budget of another cost")
     forked = [torch.device(device)] if torch.device(device).type == "cuda" else []
     # Leaves the random generators untouched, as reading a table from a file does.
     with torch.random.fork_rng(forked):
@@ -46,11 +49,11 @@ def measure_cells(
         }
 
         def add(edge: MixedOperation, x: Tensor, row: Tensor) -> None:
-            for position, name in enumerate(space.candidates):
-                place = (name, edge.stride, x.shape)
+            for position, candidate in enumerate(space.candidates):
+                place = (candidate, edge.stride, x.shape)
                 if place not in known:
                     with torch.device(device):
-                        operation = build_operation(name, x.shape[1], edge.stride, True)
+                        operation = build_operation(candidate, x.shape[1], edge.stride, True)
                         known[place] = cost(operation, x)
                 row[position] += known[place]
 

@@ -1,0 +1,115 @@
+"""Whether a search can pay: how much more chains of equal cost differ than seeds do.
+
+Random chains of `darts_lite.LayerSpace` that use 90 to 100 % of one budget are trained with two
+seeds each, on 12,000 images of the training set, and validated on 6,000 others of it. The leverage
+L is the deviation of chains, less the part that seeds make of it, over the deviation of seeds.
+
+    python benchmarks/leverage.py --results leverage.jsonl
+    python benchmarks/leverage.py --results leverage.jsonl --dataset FashionMNIST
+
+Results: benchmarks/README.md.
+"""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import groupby
+from random import Random
+from typing import Any
+
+from search_step import table
+from trials import Recipe, Trial, fill, parser
+
+from darts_lite.retraining.retraining import Retraining
+from darts_lite.space.cost_tables import Images
+from darts_lite.space.layers.chain_costs import ChainCosts
+from darts_lite.space.layers.layer_space import LayerSpace
+from darts_lite.space.protocol import AnyArchitecture
+from darts_lite.space.walks import draw_within
+
+IMAGES = Images(1, 10, 28)
+CHAINS = 40
+USED = 0.9  # share of a budget that a chain must use at least
+SPACE = LayerSpace()
+BUDGETS = (
+    *(("parameters", count) for count in (1_000, 2_000, 5_000, 10_000)),
+    *(("multiply_adds", count) for count in (100_000, 300_000)),
+    *(("memory", count) for count in (2_048, 4_096)),
+)
+
+
+def draw(cost: str, budget: float, number: int) -> AnyArchitecture:
+    """Draws a chain that uses a budget; the same one for the same number."""
+
+    costs = ChainCosts(SPACE, cost, IMAGES)
+
+    def violation(chain: AnyArchitecture) -> float:
+        share = costs.of(chain.choices) / budget
+        return max(0.0, math.log(share), math.log(USED / share))
+
+    found = draw_within(SPACE, violation, Random(f"{cost}/{budget}/{number}"))
+    if found is None:
+        raise SystemExit(f"no chain uses {USED:.0%} of {budget} {cost}")
+    return found
+
+
+def train(cost: str, budget: float, number: int, recipe: Recipe) -> Retraining:
+    """Makes the training of a drawn chain."""
+    return recipe.retraining(Retraining, architecture=draw(cost, budget, number))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Fills the file of results, and prints the table."""
+    options = parser(__doc__)
+    options.set_defaults(images=18_000)
+    options.add_argument("--chains", type=int, default=CHAINS)
+    given = options.parse_args(arguments)
+    recipe = Recipe(batch_size=128)
+    trials: dict[str, Trial] = {
+        f"{cost} {budget} {number}": (partial(train, cost, budget, number), recipe, given.epochs)
+        for number in range(given.chains)
+        for cost, budget in BUDGETS
+    }
+    lines = fill(trials, given)
+    rows = [report(*each) for each in group(lines)]
+    print(
+        table([*rows[0]], [[*row.values()] for row in rows]) if rows else "nothing is trained yet"
+    )
+
+
+def group(lines: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[list[float]]]]:
+    """Returns each budget with the accuracies of its chains, in per cent."""
+    ordered = sorted(lines, key=lambda line: line["name"].rpartition(" ")[0])
+    found = []
+    for budget, some in groupby(ordered, lambda line: line["name"].rpartition(" ")[0]):
+        chains: dict[str, list[float]] = {}
+        for line in some:
+            chains.setdefault(line["name"], []).append(100 * line["validation_accuracy"])
+        found.append((budget, [*chains.values()]))
+    return found
+
+
+def report(budget: str, chains: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """Returns the row of a budget."""
+    repeated = [each for each in chains if len(each) > 1]
+    seeds = (
+        math.sqrt(statistics.fmean(map(statistics.variance, repeated))) if repeated else math.nan
+    )
+    means = [statistics.fmean(each) for each in chains]
+    of_means = statistics.variance(means) if len(means) > 1 else math.nan
+    chance = statistics.fmean(seeds**2 / len(each) for each in chains)
+    spread = math.sqrt(max(0.0, of_means - chance))
+    return {
+        "budget": budget,
+        "chains": len(chains),
+        "mean": f"{statistics.fmean(means):.2f}",
+        "best": f"{max(means):.2f}",
+        "chains' deviation": f"{spread:.2f}",
+        "seeds' deviation": f"{seeds:.2f}",
+        "L": f"{spread / seeds:.1f}" if seeds else "-",
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""Writes the net of a chain as plain torch code."""
+
+from collections.abc import Iterator
+
+from darts_lite.networks.layers.chain_net import ChainNet
+from darts_lite.space.operation_code import assign, write_class
+
+
+def write_layers(net: ChainNet, renamed: dict[str, str]) -> Iterator[str]:
+    """Yields the class of the net, and puts the modules' old and new names into ``renamed``."""
+    built, flow = [*assign("stem", net.stem)], ["x = self.stem(images)"]
+    renamed |= {"skeleton.stem": "stem", "skeleton.classifier": "classifier"}
+    if net.reduce is not None:
+        built = [*assign("reduce", net.reduce), *built]
+        flow = ["x = self.stem(self.reduce(images))"]
+    for place, block in enumerate(net.blocks, 1):
+        parts = {name: part for name, part in block.named_children() if part is not None}
+        call = "x"
+        for name, part in parts.items():
+            built += assign(f"{name}{place}", part)
+            renamed[f"skeleton.blocks.{place - 1}.{name}"] = f"{name}{place}"
+            call = f"self.{name}{place}({call})"
+        flow.append(f"x = torch.relu({'x + ' if block.residual else ''}{call})")
+    built += assign("classifier", net.classifier)
+    flow.append("return self.classifier(x.mean(dim=(2, 3)))")
+    yield write_class("Net", "The network: normalised images -> logits.", built, "images", flow)

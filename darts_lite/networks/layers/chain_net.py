@@ -1,0 +1,105 @@
+"""The network of a chain of layers."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from darts_lite.networks.layers.widest_net import MixedLayers, cut_kernel, list_inner
+from darts_lite.space.groups import Choices
+from darts_lite.space.layers.chain import Block, Chain
+from darts_lite.space.layers.chain_options import OFF, ChainOptions
+
+
+class ChainBlock(nn.Module):
+    """A block: a convolution of 1x1 that widens, a depthwise one, and one of 1x1.
+
+    Each convolution of 1x1 has a norm; a depthwise one only in an expanded block, as there is
+    nothing between it and the next convolution otherwise. What leaves the block is rectified.
+    """
+
+    def __init__(self, block: Block, channels: int) -> None:
+        super().__init__()
+        self.residual = block.residual
+        inner = block.expansion * channels or channels
+        self.expand = nn.Sequential(*_widen(channels, inner)) if block.expansion else None
+        convolution = nn.Conv2d(
+            inner, inner, block.kernel, block.stride, block.kernel // 2, groups=inner, bias=False
+        )
+        behind = [nn.BatchNorm2d(inner), nn.ReLU()] if block.expansion else []
+        self.depthwise = nn.Sequential(convolution, *behind)
+        self.pointwise = nn.Sequential(
+            nn.Conv2d(inner, block.width, 1, bias=False), nn.BatchNorm2d(block.width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps ``(B, C, H, W)`` to ``(B, width, ceil(H / stride), ceil(W / stride))``."""
+        y = x if self.expand is None else self.expand(x)
+        y = self.pointwise(self.depthwise(y))
+        return (x + y if self.residual else y).relu()
+
+
+def _widen(channels: int, inner: int) -> tuple[nn.Module, ...]:
+    return nn.Conv2d(channels, inner, 1, bias=False), nn.BatchNorm2d(inner), nn.ReLU()
+
+
+class ChainNet(nn.Module):
+    """The stem, the blocks, the mean over the map, and a linear layer."""
+
+    def __init__(self, chain: Chain, in_channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.reduce = nn.AvgPool2d(2, ceil_mode=True) if chain.halved else None
+        kernel, width = chain.stem_kernel, chain.stem_width
+        self.stem = nn.Sequential(
+            nn.Conv2d(in_channels, width, kernel, chain.stem_stride, kernel // 2, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+        )
+        widths = [width, *(block.width for block in chain.blocks)]
+        self.blocks = nn.Sequential(*map(ChainBlock, chain.blocks, widths))
+        self.classifier = nn.Linear(widths[-1], num_classes)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, None]:
+        """Computes logits ``(B, classes)`` of images ``(B, C, H, W)``; there is no second head."""
+        x = images if self.reduce is None else self.reduce(images)
+        x = self.blocks(self.stem(x))
+        return self.classifier(x.mean(dim=(2, 3))), None
+
+
+def build_chain(chain: Chain, in_channels: int, num_classes: int, auxiliary: bool) -> ChainNet:
+    """Builds the net of a chain; raises ValueError if an auxiliary head is asked for."""
+    if auxiliary:
+        raise ValueError("a chain of layers has no auxiliary head; set auxiliary_weight to 0")
+    return ChainNet(chain, in_channels, num_classes)
+
+
+@torch.no_grad()
+def inherit_layers(chain: Chain, net: Any, mixed: MixedLayers) -> None:
+    """Copies the weights of a chain's layers out of the widest net; norms keep what they have.
+
+    Raises:
+        ValueError: if the chain was not chosen in the widest net's space.
+    """
+    space, widest = mixed.space, mixed.skeleton
+    if space.build(chain.choices, chain.found_by) != chain:
+        raise ValueError("the chain is not of the supernet's space, so it has no weights for it")
+    net.stem[0].weight.copy_(cut_kernel(widest.stem.weight, chain.stem_kernel)[: chain.stem_width])
+    width = chain.stem_width
+    for block, made, row in zip(
+        chain.blocks, net.blocks, list_rows(space, chain.choices), strict=True
+    ):
+        source = widest.blocks[row]
+        inner = list_inner(source, width, block.expansion)
+        if made.expand is not None:
+            made.expand[0].weight.copy_(source.expand.weight[inner][:, :width])
+        made.depthwise[0].weight.copy_(cut_kernel(source.depthwise.weight, block.kernel)[inner])
+        made.pointwise[0].weight.copy_(source.pointwise.weight[: block.width, inner])
+        width = block.width
+    net.classifier.weight.copy_(widest.classifier.weight[:, :width])
+    net.classifier.bias.copy_(widest.classifier.bias)
+
+
+def list_rows(space: ChainOptions, choices: Choices) -> list[int]:
+    """Returns which blocks of a space stand."""
+    links = iter(choices.get("link", ()))
+    return [row for row, (_, first) in enumerate(space.slots) if first or next(links)[0][0] != OFF]

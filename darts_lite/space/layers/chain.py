@@ -1,0 +1,273 @@
+"""The frozen result of a search in a space of layers, and what each of its layers costs."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from reprlib import repr as short
+from typing import Any, NamedTuple, Self
+
+from darts_lite.space.cost_tables import Images
+from darts_lite.space.groups import Choices, Diagram
+from darts_lite.space.protocol import AnyArchitecture
+
+FORMAT = "darts_lite/architecture"
+VERSION = 1
+LARGEST_KERNEL, LARGEST_WIDTH, MOST_BLOCKS = 31, 4096, 1000
+PLAIN, RESIDUAL = "plain", "residual"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A depthwise convolution, and one of 1x1 behind it.
+
+    Args:
+        kernel: Side of the depthwise kernel, odd.
+        width: Number of channels that leave the block.
+        stride: 2 halves the map.
+        expansion: Factor by which a convolution of 1x1 in front widens the map; 0 means there is
+            none.
+        residual: Whether what enters is added to what leaves.
+    """
+
+    kernel: int
+    width: int
+    stride: int = 1
+    expansion: int = 0
+    residual: bool = False
+
+    def __str__(self) -> str:
+        front = f"e{self.expansion}." if self.expansion else ""
+        behind = "/2" if self.stride == 2 else "+" if self.residual else ""
+        return f"{front}{self.kernel}x{self.kernel}-{self.width}{behind}"
+
+
+class Step(NamedTuple):
+    """One layer of a chain for images of one size, as it is computed."""
+
+    name: str
+    side: int  # of the map that leaves it
+    channels: int
+    weights: int  # of the convolution or of the linear layer
+    parameters: int  # with those of the norm behind it
+    multiply_adds: int
+    values: int  # numbers in memory: what enters, what leaves, and what a residual block keeps
+
+    @property
+    def flash(self) -> int:
+        """Bytes of an int8 file: one for a weight; bias and scale of a channel take four each."""
+        return self.weights + 8 * self.channels * (self.weights > 0)
+
+
+@dataclass(frozen=True)
+class Chain(AnyArchitecture):
+    """A stem, blocks in a row, the mean over the map, and a linear layer.
+
+    Args:
+        stem_kernel, stem_width, stem_stride: Of the first convolution.
+        blocks: In their order.
+        halved: Whether the image is first reduced to half its side.
+        space: Name of the search space.
+        choices: What was chosen of each group of the space; empty for a chain from elsewhere.
+        found_by: How it was found (algorithm, seed, steps, ...), as plain JSON values.
+
+    Raises:
+        ValueError: if a value is out of its range, or a residual block changes the map's shape.
+    """
+
+    stem_kernel: int
+    stem_width: int
+    stem_stride: int
+    blocks: tuple[Block, ...]
+    halved: bool = False
+    space: str = "layers"
+    chosen: Choices = field(default_factory=dict)
+    found_by: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.blocks) > MOST_BLOCKS:
+            raise ValueError(f"blocks: a chain has at most {MOST_BLOCKS}, got {len(self.blocks)}")
+        width = self.stem_width
+        for place, block in enumerate((self._stem, *self.blocks)):
+            name = f"blocks[{place - 1}]" if place else "stem"
+            _check_block(name, block)
+            if block.residual and (block.stride != 1 or block.width != width):
+                raise ValueError(
+                    f"{name} is residual, and needs stride 1 and the {width} channels that enter "
+                    f"it; got stride {block.stride} and {block.width} channels"
+                )
+            width = block.width
+
+    def __str__(self) -> str:
+        return self.genotype()
+
+    @property
+    def choices(self) -> Choices:
+        return self.chosen
+
+    @property
+    def diagrams(self) -> dict[str, Diagram]:
+        """The chain, as a graph with one edge for each layer."""
+        names = [self._stem_text, *map(str, self.blocks)]
+        states = ("image", *(f"{place}" for place in range(len(names))))
+        edges = tuple(((name, place),) for place, name in enumerate(names))
+        return {"chain": Diagram("chain", states, edges, (len(names),), "mean")}
+
+    @property
+    def frame(self) -> Mapping[str, Any]:
+        return {}
+
+    @property
+    def size(self) -> str:
+        return f"{len(self.blocks)} blocks of {self.stem_width} to {self._last_width} channels"
+
+    @property
+    def sees(self) -> bool:
+        return True
+
+    @property
+    def _last_width(self) -> int:
+        return self.blocks[-1].width if self.blocks else self.stem_width
+
+    @property
+    def _stem(self) -> Block:
+        return Block(self.stem_kernel, self.stem_width, self.stem_stride)
+
+    @property
+    def _stem_text(self) -> str:
+        return f"stem {self._stem}"
+
+    def genotype(self) -> str:
+        """Returns the chain as text: ``half stem 5x5-10/2 7x7-10 3x3-10+ e2.7x7-16/2``.
+
+        A block is its kernel and its width, behind ``e2.`` if it is expanded; ``/2`` halves the
+        map, ``+`` is residual.
+        """
+        return " ".join(["half"] * self.halved + [self._stem_text, *map(str, self.blocks)])
+
+    def steps(self, images: Images) -> Iterator[Step]:
+        """Yields the layers with what they cost; see `darts_lite.networks.layers.chain_net`."""
+        channels, side = images.channels, images.side
+        if self.halved:
+            half = math.ceil(side / 2)
+            yield Step("half", half, channels, 0, 0, 0, channels * (side**2 + half**2))
+            side = half
+        stem = make_step(self._stem_text, (channels, side), self._stem)
+        yield stem
+        channels, side = stem.channels, stem.side
+        for block in self.blocks:
+            *_, last = steps = [*list_steps(block, channels, side)]
+            yield from steps
+            channels, side = last.channels, last.side
+        yield from list_last_steps(channels, side, images.classes)
+
+    def in_skeleton(self, changes: Mapping[str, Any]) -> Self:
+        given = [name for name, value in changes.items() if value is not None]
+        if given:
+            raise ValueError(
+                f"a chain of layers has no {given[0]} beside what was chosen; leave it out"
+            )
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain JSON values, as ``architecture.json`` and checkpoints hold them."""
+        plain = {
+            **asdict(self),
+            "blocks": [asdict(block) for block in self.blocks],
+            "chosen": {
+                name: [[list(row) for row in kept] for kept in sets]
+                for name, sets in self.chosen.items()
+            },
+        }
+        return {"format": FORMAT, "version": VERSION, "kind": "layers", **plain}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        """Builds a chain from what `to_dict` returns, and checks every value."""
+        if value.get("format") != FORMAT or value.get("version") != VERSION:
+            raise ValueError(
+                f"expected 'format': {FORMAT!r} and 'version': {VERSION}, got "
+                f"{short(value.get('format'))} and {short(value.get('version'))}"
+            )
+        names = [one.name for one in fields(cls)]
+        if unknown := [name for name in value if name not in (*names, "format", "version", "kind")]:
+            raise ValueError(f"unknown keys {short(unknown)}; a chain has {names}")
+        if missing := [name for name in names if name not in value]:
+            raise ValueError(f"{missing[0]} is missing")
+        kinds = {"blocks": list, "halved": bool, "space": str, "chosen": dict, "found_by": dict}
+        for name, kind in kinds.items():
+            if not isinstance(value[name], kind):
+                raise ValueError(f"{name}: must be a {kind.__name__}, got {short(value[name])}")
+        given = {name: value[name] for name in names}
+        given["blocks"] = tuple(
+            _read_block(place, one) for place, one in enumerate(value["blocks"])
+        )
+        given["chosen"] = {name: _read_kept(name, sets) for name, sets in value["chosen"].items()}
+        return cls(**given)
+
+
+def make_step(name: str, enters: tuple[int, int], block: Block) -> Step:
+    """Returns the layer of a full convolution with a norm; `enters` is channels and side."""
+    channels, side = enters
+    after = math.ceil(side / block.stride)
+    weights = block.kernel**2 * channels * block.width
+    held = channels * side**2 + block.width * after**2
+    return Step(
+        name, after, block.width, weights, weights + 2 * block.width, weights * after**2, held
+    )
+
+
+def list_steps(block: Block, channels: int, side: int) -> Iterator[Step]:
+    """Yields the layers of a block that reads a map of `channels` and `side`."""
+    kept = channels * side**2 if block.residual else 0  # beside what other layers read
+    inner, norm = channels, 0
+    if block.expansion:
+        inner = block.expansion * channels
+        norm = 2 * inner
+        yield make_step("1x1", (channels, side), Block(1, inner))
+    after, weights = math.ceil(side / block.stride), block.kernel**2 * inner
+    name = f"{block.kernel}x{block.kernel}" + ("/2" if block.stride == 2 else "")
+    held = inner * (side**2 + after**2) + (kept if block.expansion else 0)
+    yield Step(name, after, inner, weights, weights + norm, weights * after**2, held)
+    last = make_step("1x1" + "+" * block.residual, (inner, after), Block(1, block.width))
+    yield last._replace(values=last.values + kept)
+
+
+def list_last_steps(channels: int, side: int, classes: int) -> Iterator[Step]:
+    """Yields the mean over a map, and the linear layer."""
+    yield Step("mean", 1, channels, 0, 0, 0, channels * (side**2 + 1))
+    weights = channels * classes
+    yield Step("linear", 1, classes, weights, weights + classes, weights, channels + classes)
+
+
+def _check_block(name: str, block: Block) -> None:
+    """Raises ValueError if a value of a block is out of its range."""
+    numbers = (block.kernel, block.width, block.stride, block.expansion)
+    if not all(type(number) is int for number in numbers) or type(block.residual) is not bool:
+        raise ValueError(f"{name}: needs integers, and residual true or false; got {block!r}")
+    if not (1 <= block.kernel <= LARGEST_KERNEL and block.kernel % 2):
+        raise ValueError(f"{name}: kernel must be odd, 1 to {LARGEST_KERNEL}; got {block.kernel}")
+    if not (1 <= block.width <= LARGEST_WIDTH and block.stride in (1, 2)):
+        raise ValueError(
+            f"{name}: width must be 1 to {LARGEST_WIDTH} and stride 1 or 2; got {block.width} and "
+            f"{block.stride}"
+        )
+    if not 0 <= block.expansion <= 32:
+        raise ValueError(f"{name}: expansion must be 0 to 32, got {block.expansion}")
+
+
+def _read_block(place: int, value: Any) -> Block:
+    names = {one.name for one in fields(Block)}
+    if not isinstance(value, Mapping) or set(value) != names:
+        raise ValueError(f"blocks[{place}]: must have the keys {sorted(names)}, got {short(value)}")
+    return Block(**value)
+
+
+def _read_kept(name: str, sets: Any) -> tuple[tuple[tuple[str, int], ...], ...]:
+    """Reads what was chosen of a group; raises ValueError if it is anything else."""
+    try:
+        kept = tuple(tuple((option, row) for option, row in one) for one in sets)
+    except (TypeError, ValueError):
+        kept = ((("", ""),),)
+    if not all(isinstance(o, str) and type(row) is int for one in kept for o, row in one):
+        raise ValueError(f"chosen.{name}: must hold pairs of option and row, got {short(sets)}")
+    return kept

@@ -1,0 +1,206 @@
+"""What the chains of a space cost: exactly, and on average over independent choices.
+
+What a block costs depends on its own choices and on the width of the map that it reads. Tables over
+all of these give the mean as sums of products of probabilities, one placement after the other.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from darts_lite.space.cost_tables import Costs, Images
+from darts_lite.space.groups import Choices
+from darts_lite.space.layers.chain import (
+    RESIDUAL,
+    Block,
+    Step,
+    list_last_steps,
+    list_steps,
+    make_step,
+)
+from darts_lite.space.layers.chain_options import HALF, OFF, STEM, ChainOptions
+
+COSTS: Mapping[str, tuple[Callable[[Step], int], Callable[..., int]]] = {
+    "parameters": (lambda step: step.parameters, sum),
+    "multiply_adds": (lambda step: step.multiply_adds, sum),
+    "flash": (lambda step: step.flash, sum),
+    "memory": (lambda step: step.values, max),
+}
+"""Name -> the cost of a layer, and how layers make that of a chain."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The costs of a block that may stand, at one placement, by all that they depend on.
+
+    Args:
+        name: Its row in the groups of kernels and expansions.
+        stage: The stage that it belongs to.
+        costs: ``(widths that enter, widths that leave, kernels, expansions)`` for the first block
+            of a stage, else ``(widths, kernels, expansions, links)``.
+        first: Whether it is the first of its stage.
+    """
+
+    row: int
+    stage: int
+    costs: Tensor
+    first: bool
+
+
+@dataclass(frozen=True)
+class ChainCosts(Costs):
+    """One of the `COSTS` of the chains of a space."""
+
+    space: ChainOptions
+    name: str
+    images: Images
+
+    def of(self, choices: Choices) -> float:
+        cost, join = COSTS[self.name]
+        return float(join(map(cost, self.space.build(choices).steps(self.images))))
+
+    @property
+    def join(self) -> Callable[..., int]:
+        """Makes the cost of a chain of those of its layers: `sum` or `max`."""
+        return COSTS[self.name][1]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": self.name, "images": list(self.images)}
+
+    def expected(self, shares: Mapping[str, Tensor]) -> Tensor:
+        """Returns the mean if shares were probabilities of independent choices; differentiable."""
+        chances = {
+            name: (rows / rows.sum(dim=1, keepdim=True)).double().cpu()
+            for name, rows in shares.items()
+        }
+        expect = self._expect_sum if self.join is sum else self._expect_largest
+        ofplacements = torch.stack([expect(chances, place) for place in self.placements])
+        return (chances["placement"][0] * ofplacements).sum()
+
+    def _expect_sum(self, chances: Mapping[str, Tensor], place: "Placement") -> Tensor:
+        """Returns the mean of a sum over layers at one placement."""
+        widths, kernels, expansions = (chances[n] for n in ("width", "kernel", "expansion"))
+        entering = chances["stem_width"][0]
+        stem = torch.einsum("k,w,kw->", chances["stem_kernel"][0], entering, place.stem)
+        total, later = place.rest + stem, 0
+        for slot in place.slots:
+            leaving, inner = widths[slot.stage], (kernels[slot.row], expansions[slot.row])
+            if slot.first:
+                total = total + torch.einsum(
+                    "a,b,k,e,abke->", entering, leaving, *inner, slot.costs
+                )
+            else:
+                links = chances["link"][later]
+                total = total + torch.einsum("b,k,e,l,bkel->", leaving, *inner, links, slot.costs)
+                later += 1
+            entering = leaving
+        return total + (entering * place.last).sum()
+
+    def _expect_largest(self, chances: Mapping[str, Tensor], place: "Placement") -> Tensor:
+        """Returns the mean of the largest layer at one placement, from its distribution.
+
+        For each possible value t, a row of `within` holds the probability that no layer so far is
+        above t and that the map has a width: ``(values, widths)``.
+        """
+        widths, kernels, expansions = (chances[n] for n in ("width", "kernel", "expansion"))
+        values, entering = place.values, chances["stem_width"][0]
+        below = (place.stem <= values[:, None, None]).double()  # (values, kernels, widths)
+        within = entering * torch.einsum("k,tkw->tw", chances["stem_kernel"][0], below)
+        later = 0
+        for slot in place.slots:
+            inner = kernels[slot.row], expansions[slot.row]
+            below = (slot.costs <= values.view(-1, *[1] * slot.costs.dim())).double()
+            if slot.first:
+                chance = torch.einsum("k,e,tabke->tab", *inner, below)
+                within = widths[slot.stage] * torch.einsum("ta,tab->tb", within, chance)
+            else:
+                links = chances["link"][later]
+                within = within * torch.einsum("k,e,l,tbkel->tb", *inner, links, below)
+                later += 1
+        within = within * (place.last <= values[:, None])
+        least = values * (values >= place.rest)
+        reached = within.sum(dim=1) * (values >= place.rest)  # P(largest <= value), (values,)
+        steps = torch.diff(reached, prepend=reached.new_zeros(1))
+        return (least * steps).sum()
+
+    @cached_property
+    def placements(self) -> tuple["Placement", ...]:
+        return tuple(_tabulate(self, halved.split()) for halved in self.space.placements)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The costs of the layers where the map is halved at certain places.
+
+    Args:
+        rest: Cost of what all chains have.
+        stem: ``(kernels, widths)``.
+        slots: Of the blocks.
+        last: Of the mean and the linear layer, ``(widths of the last stage,)``.
+    """
+
+    rest: float
+    stem: Tensor
+    slots: tuple[Slot, ...]
+    last: Tensor
+
+    @cached_property
+    def values(self) -> Tensor:
+        """All costs of single layers and blocks, rising."""
+        every = [self.stem, *(slot.costs for slot in self.slots), self.last]
+        known = torch.cat(
+            [torch.tensor([self.rest], dtype=torch.float64), *map(torch.flatten, every)]
+        )
+        return known.unique()
+
+
+def _tabulate(costs: ChainCosts, halved: list[str]) -> Placement:
+    """Measures the layers of all chains at one placement."""
+    space, images = costs.space, costs.images
+    cost, join = COSTS[costs.name]
+
+    @lru_cache
+    def measure(block: Block, channels: int, side: int) -> int:
+        return join(map(cost, list_steps(block, channels, side)))
+
+    side, rest = images.side, 0
+    if HALF in halved:
+        side = math.ceil(side / 2)
+        reduced = Step(
+            "half", side, images.channels, 0, 0, 0, images.channels * (images.side**2 + side**2)
+        )
+        rest = cost(reduced)
+    stride = 2 if STEM in halved else 1
+    enters = images.channels, side
+    stem = [
+        [cost(make_step("", enters, Block(kernel, width, stride))) for width in space.stem_widths]
+        for kernel in space.stem_kernels
+    ]
+    side, entering = math.ceil(side / stride), space.stem_widths
+    slots = []
+    for row, (stage, first) in enumerate(space.slots):
+        stride = 2 if first and str(stage + 1) in halved else 1
+        inner = (space.kernels, space.expansions)
+        if first:
+            table = [
+                measure(Block(kernel, after, stride, expansion), before, side)
+                for before, after, kernel, expansion in product(entering, space.widths, *inner)
+            ]
+            shape = [len(entering), len(space.widths), *map(len, inner)]
+        else:
+            table = [
+                0 if link == OFF else measure(Block(k, w, 1, e, link == RESIDUAL), w, side)
+                for w, k, e, link in product(space.widths, *inner, space.links)
+            ]
+            shape = [len(space.widths), *map(len, inner), len(space.links)]
+        slots.append(Slot(row, stage, torch.tensor(table, dtype=torch.float64).view(shape), first))
+        side, entering = math.ceil(side / stride), space.widths
+    last = [join(map(cost, list_last_steps(width, side, images.classes))) for width in space.widths]
+    tables = (torch.tensor(table, dtype=torch.float64) for table in (stem, last))
+    return Placement(float(rest), next(tables), tuple(slots), next(tables))

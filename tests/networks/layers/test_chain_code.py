@@ -1,0 +1,30 @@
+"""The net of a chain as plain code."""
+
+import runpy
+from pathlib import Path
+
+import torch
+from run_helpers import some_digits
+
+from darts_lite.data.preparation import Preparation
+from darts_lite.export.inference import Answer
+from darts_lite.export.standalone import generate_code
+from darts_lite.networks.net import Net
+from darts_lite.space.layers.chain import Block, Chain
+
+CHAIN = Chain(
+    *(5, 6, 2),
+    (Block(3, 6, residual=True), Block(5, 8, 2, expansion=2), Block(3, 8, residual=True)),
+    halved=True,
+)
+
+
+def test_it_answers_as_the_net(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net, seen = Net(CHAIN, 1, 10).eval(), Preparation(1, 28, mean=(0.1,), std=(0.3,))
+    (tmp_path / "net.py").write_text(generate_code(net, "A chain.", seen))
+    pixels = some_digits()[0][:8].unsqueeze(1) / 255
+    with torch.no_grad():
+        alone = runpy.run_path(str(tmp_path / "net.py"))["load"]()(pixels)
+        expected = Answer(net, seen.mean, seen.std).eval()(pixels)
+    torch.testing.assert_close(alone, expected)

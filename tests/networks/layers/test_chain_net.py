@@ -1,0 +1,46 @@
+"""The net of a chain."""
+
+import pytest
+import torch
+
+from darts_lite.networks.layers.chain_net import build_chain, list_rows
+from darts_lite.networks.net import Net
+from darts_lite.networks.supernet import Supernet
+from darts_lite.space.layers.chain import Block, Chain
+from darts_lite.space.layers.layer_space import LayerSpace
+
+CHAIN = Chain(5, 6, 2, (Block(3, 6, residual=True), Block(5, 8, 2, expansion=2)), halved=True)
+
+
+def test_it_maps_images_of_any_size() -> None:
+    for side, channels in ((28, 1), (33, 3)):
+        net = Net(CHAIN, channels, 4).eval()
+        assert net(torch.rand(2, channels, side, side)).shape == (2, 4)
+
+
+def test_a_residual_block_adds_what_enters() -> None:
+    net = build_chain(CHAIN, 1, 4, False).eval()
+    block = net.blocks[0]
+    x = torch.rand(2, 6, 7, 7)
+    plain = block.pointwise(block.depthwise(x))  # type: ignore[operator]
+    torch.testing.assert_close(block(x), (x + plain).relu())
+
+
+def test_there_is_no_second_head() -> None:
+    with pytest.raises(ValueError, match="set auxiliary_weight to 0"):
+        Net(CHAIN, 1, 4, auxiliary=True)
+
+
+def test_blocks_that_are_off_have_no_row() -> None:
+    space = LayerSpace(stages=(3, 1), links=("off", "plain"), placements=("1",))
+    places = {name: [0] * len(group.rows) for name, group in space.groups.items()}
+    places["link"] = [0, 1]
+    assert list_rows(space, space.name_options(places)) == [0, 2, 3]
+
+
+def test_a_chain_from_elsewhere_inherits_nothing() -> None:
+    space = LayerSpace(stages=(1,), placements=("stem",))
+    other = LayerSpace(stages=(1,), placements=("stem", "1")).first_architecture()
+    Net(other, 1, 10).inherit(Supernet(space, 1, 10))  # it has the same first choices
+    with pytest.raises((ValueError, KeyError)):
+        Net(CHAIN, 1, 10).inherit(Supernet(space, 1, 10))

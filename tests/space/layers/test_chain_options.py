@@ -1,0 +1,50 @@
+"""What may be chosen of a chain, and the chain that follows."""
+
+from typing import Any
+
+import pytest
+from run_helpers import one_line
+
+from darts_lite.space.layers.chain_options import ChainOptions
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"kernels": ()}, "kernels must be integers of at least 1"),
+        ({"kernels": ("3",)}, "kernels must be integers of at least 1"),
+        ({"widths": "48"}, "widths must be a list, got '48'"),
+        ({"placements": 3}, "placements must be a list, got 3"),
+        ({"kernels": (3, 4)}, "kernels must be odd, got 4"),
+        ({"kernels": (5, 3)}, "kernels must rise"),
+        ({"widths": (0, 4)}, "widths must be integers of at least 1"),
+        ({"expansions": (-1,)}, "expansions must be integers of at least 0"),
+        ({"stages": (0, 2)}, "stages must be integers of at least 1"),
+        ({"links": ("off", "often")}, "unknown links 'often'; choose from off, plain, residual"),
+        ({"placements": ("stem 4",)}, "unknown placements '4'; choose from half, stem, 1, 2, 3"),
+        ({"placements": ()}, "must not be empty"),
+    ],
+)
+def test_what_makes_no_space_is_refused(settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        ChainOptions(**settings)
+    one_line(caught, told)
+
+
+def test_choices_make_a_chain() -> None:
+    options = ChainOptions(
+        stages=(2, 1), widths=(8, 16), links=("off", "residual"), placements=("half stem 2",)
+    )
+    places = {
+        "placement": [0],
+        "stem_kernel": [1],
+        "stem_width": [0],
+        "width": [0, 1],
+        "kernel": [0, 1, 2],
+        "expansion": [0, 2, 1],
+        "link": [1],
+    }
+    made = options.build(options.name_options(places))
+    assert made.genotype() == "half stem 5x5-4/2 3x3-8 e2.5x5-8+ e1.7x7-16/2"
+    off = options.build(options.name_options(places | {"link": [0]}))
+    assert off.genotype() == "half stem 5x5-4/2 3x3-8 e1.7x7-16/2"

@@ -1,0 +1,45 @@
+"""The space of chains as any other space."""
+
+from random import Random
+
+import pytest
+
+from darts_lite.networks.kinds import read_space
+from darts_lite.space.cost_tables import Images
+from darts_lite.space.groups import random_point
+from darts_lite.space.layers.layer_space import LayerSpace
+
+
+def test_its_groups_have_a_row_for_each_choice() -> None:
+    shapes = {name: group.shape for name, group in LayerSpace(stages=(2, 1, 1)).groups.items()}
+    assert shapes["kernel"] == (4, 3) and shapes["link"] == (1, 3)
+    assert shapes["placement"] == (1, 15) and shapes["width"] == (3, 11)
+    assert "link" not in LayerSpace(stages=(1, 1), placements=("stem",)).groups
+
+
+def test_a_chain_knows_what_was_chosen() -> None:
+    space, random = LayerSpace(), Random(1)
+    for _ in range(20):
+        found = space.architecture(random_point(space.sizes, random), {"algorithm": "random"})
+        assert space.build(found.choices, found.found_by) == found
+
+
+def test_it_comes_back_from_plain_values() -> None:
+    space = LayerSpace(stages=(2, 2), widths=(4, 8), placements=("stem", "1"))
+    assert read_space(space.to_dict()) == space
+
+
+def test_it_has_no_other_frame() -> None:
+    space = LayerSpace()
+    assert space.in_skeleton({}) is space
+    with pytest.raises(ValueError, match="has no cells beside what is chosen"):
+        space.in_skeleton({"cells": 3})
+
+
+def test_costs_come_back() -> None:
+    space = LayerSpace()
+    costs = space.read_costs({"name": "flash", "images": [1, 10, 28]})
+    assert costs.name == "flash" and costs.images == Images(1, 10, 28)
+    assert space.read_costs(costs.to_dict()) == costs
+    with pytest.raises(ValueError, match="incomplete"):
+        space.read_costs({"name": "flash"})
