@@ -1,6 +1,6 @@
 """Whether a search can pay: how much more chains of equal cost differ than seeds do.
 
-Random chains of `darts_lite.LayerSpace` that use 90 to 100 % of one budget are trained with two
+Random chains of `darts_lite.LayerSpace` that use 90 to 100 % of their budgets are trained with two
 seeds each, on 12,000 images of the training set, and validated on 6,000 others of it. The leverage
 L is the deviation of chains, less the part that seeds make of it, over the deviation of seeds.
 
@@ -14,7 +14,6 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import groupby
 from random import Random
 from typing import Any
 
@@ -32,31 +31,40 @@ IMAGES = Images(1, 10, 28)
 CHAINS = 40
 USED = 0.9  # share of a budget that a chain must use at least
 SPACE = LayerSpace()
-BUDGETS = (
-    *(("parameters", count) for count in (1_000, 2_000, 5_000, 10_000)),
-    *(("multiply_adds", count) for count in (100_000, 300_000)),
-    *(("memory", count) for count in (2_048, 4_096)),
-)
+Budget = Mapping[str, int]
+BUDGETS: Mapping[str, Budget] = {
+    **{f"{count} parameters": {"parameters": count} for count in (1000, 2000, 5000, 10_000)},
+    **{f"{count} multiply-adds": {"multiply_adds": count} for count in (100_000, 300_000)},
+    **{f"{count} bytes": {"memory": count} for count in (2048, 4096)},
+    **{
+        f"{count}, {100 * count}, {memory}": {
+            "parameters": count,
+            "multiply_adds": 100 * count,
+            "memory": memory,
+        }
+        for count, memory in ((1000, 2048), (2000, 4096), (5000, 6144), (10_000, 8192))
+    },
+}
+"""One cost alone, then as a device has them: parameters, multiply-adds and bytes of activations."""
 
 
-def draw(cost: str, budget: float, number: int) -> AnyArchitecture:
+def draw(budget: Budget, number: int) -> AnyArchitecture:
     """Draws a chain that uses a budget; the same one for the same number."""
+    costs = {ChainCosts(SPACE, name, IMAGES): limit for name, limit in budget.items()}
 
-    costs = ChainCosts(SPACE, cost, IMAGES)
+    def excess(chain: AnyArchitecture) -> float:
+        shares = [cost.of(chain.choices) / limit for cost, limit in costs.items()]
+        return sum(max(0.0, math.log(share), math.log(USED / share)) for share in shares)
 
-    def violation(chain: AnyArchitecture) -> float:
-        share = costs.of(chain.choices) / budget
-        return max(0.0, math.log(share), math.log(USED / share))
-
-    found = draw_within(SPACE, violation, Random(f"{cost}/{budget}/{number}"))
+    found = draw_within(SPACE, excess, Random(f"{budget}/{number}"))
     if found is None:
-        raise SystemExit(f"no chain uses {USED:.0%} of {budget} {cost}")
+        raise SystemExit(f"no chain uses {USED:.0%} of {budget}")
     return found
 
 
-def train(cost: str, budget: float, number: int, recipe: Recipe) -> Retraining:
+def train(budget: Budget, number: int, recipe: Recipe) -> Retraining:
     """Makes the training of a drawn chain."""
-    return recipe.retraining(Retraining, architecture=draw(cost, budget, number))
+    return recipe.retraining(Retraining, architecture=draw(budget, number))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -67,9 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = options.parse_args(arguments)
     recipe = Recipe(batch_size=128)
     trials: dict[str, Trial] = {
-        f"{cost} {budget} {number}": (partial(train, cost, budget, number), recipe, given.epochs)
+        f"{name}, chain {number}": (partial(train, budget, number), recipe, given.epochs)
         for number in range(given.chains)
-        for cost, budget in BUDGETS
+        for name, budget in BUDGETS.items()
     }
     lines = fill(trials, given)
     rows = [report(*each) for each in group(lines)]
@@ -80,13 +88,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def group(lines: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[list[float]]]]:
     """Returns each budget with the accuracies of its chains, in per cent."""
-    ordered = sorted(lines, key=lambda line: line["name"].rpartition(" ")[0])
     found = []
-    for budget, some in groupby(ordered, lambda line: line["name"].rpartition(" ")[0]):
+    for budget in BUDGETS:
         chains: dict[str, list[float]] = {}
-        for line in some:
-            chains.setdefault(line["name"], []).append(100 * line["validation_accuracy"])
-        found.append((budget, [*chains.values()]))
+        for line in lines:
+            if line["name"].rpartition(",")[0] == budget:
+                chains.setdefault(line["name"], []).append(100 * line["validation_accuracy"])
+        if chains:
+            found.append((budget, [*chains.values()]))
     return found
 
 

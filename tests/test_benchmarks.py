@@ -196,18 +196,18 @@ def test_leverage_compares_chains_with_seeds(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(leverage, "BUDGETS", [("memory", 2048)])
+    monkeypatch.setattr(leverage, "BUDGETS", {"2048 bytes": {"memory": 2048}})
     words = ["--results", str(tmp_path / "rows.jsonl"), "--chains", "2", "--epochs", "1"]
     leverage.main([*words, "--images", "600"])
     rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
-    assert [row["name"] for row in rows] == 2 * ["memory 2048 0", "memory 2048 1"]
+    assert [row["name"] for row in rows] == 2 * ["2048 bytes, chain 0", "2048 bytes, chain 1"]
     row = capsys.readouterr().out.splitlines()[-1].split("|")
-    assert row[1:3] == [" memory 2048 ", " 2 "] and 0 < float(row[3]) < 100
+    assert row[1:3] == [" 2048 bytes ", " 2 "] and 0 < float(row[3]) < 100
 
 
 def test_leverage_is_the_spread_beside_that_of_seeds() -> None:
     lines = [
-        {"name": f"memory 2048 {chain}", "seed": seed, "validation_accuracy": accuracy}
+        {"name": f"2048 bytes, chain {chain}", "seed": seed, "validation_accuracy": accuracy}
         for chain, pair in enumerate(((0.90, 0.92), (0.70, 0.72)))
         for seed, accuracy in enumerate(pair)
     ]

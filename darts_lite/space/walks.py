@@ -1,27 +1,32 @@
 """Draws architectures within bounds that hardly any architecture of a space fulfils."""
 
+import math
 from collections.abc import Callable
 from random import Random
 
 from darts_lite.space.groups import Point, random_point
 from darts_lite.space.protocol import AnyArchitecture, Space
 
-LONGEST = 20_000
+LONGEST = 50_000
 """Number of steps after which a walk that is not within the bounds ends."""
-MIXING = 10
-"""Steps within the bounds, for each choice of the space: the walk forgets where it came in."""
+MIXING = 20
+"""Steps for each choice of the space, after which a walk has forgotten where it began."""
+TEMPERATURE = 0.1
+"""Excess by which a step outwards is taken with the probability 1/e."""
 
 
 def draw_within(
-    space: Space, violation: Callable[[AnyArchitecture], float], random: Random
+    space: Space, excess: Callable[[AnyArchitecture], float], random: Random
 ) -> AnyArchitecture | None:
-    """Draws an architecture by a random walk into the bounds; None if it does not find a way.
+    """Draws an architecture by a random walk through the space; None if it meets none within.
 
-    Each step changes one choice, and is taken back if it leads farther out. Within the bounds all
-    steps are equally likely in both directions, so what the walk reaches is drawn uniformly.
+    A Metropolis walk: each step changes one choice, and one that leads farther out of the bounds is
+    taken with ``exp(-change / TEMPERATURE)``. So architectures within the bounds are met equally
+    often, and the first one after `MIXING` is drawn nearly uniformly.
 
     Args:
-        violation: Returns how far an architecture is outside of the bounds, 0 within.
+        excess: Returns how far an architecture is outside of the bounds, as the logarithm of a
+            share; 0 within.
     """
     changeable = [place for place, size in enumerate(space.sizes) if size > 1]
 
@@ -29,14 +34,18 @@ def draw_within(
         place = random.choice(changeable)
         return (*point[:place], random.randrange(space.sizes[place]), *point[place + 1 :])
 
+    def build(point: Point) -> AnyArchitecture:
+        return space.architecture(point, {"algorithm": "random"})
+
     point = random_point(space.sizes, random)
-    found = space.architecture(point, {"algorithm": "random"})
-    excess, inside = violation(found), 0
-    for _ in range(LONGEST):
-        if excess == 0 and (inside := inside + 1) > MIXING * len(changeable):
+    found = build(point)
+    outside = excess(found)
+    for step in range(LONGEST):
+        if outside == 0 and step >= MIXING * len(changeable):
             return found
         nearby = change(point)
-        other = space.architecture(nearby, {"algorithm": "random"})
-        if (its := violation(other)) <= excess:
-            point, found, excess = nearby, other, its
+        other = build(nearby)
+        its = excess(other)
+        if its <= outside or random.random() < math.exp((outside - its) / TEMPERATURE):
+            point, found, outside = nearby, other, its
     return None

@@ -1,5 +1,6 @@
 """Chains within narrow bounds, drawn by a walk."""
 
+import math
 from collections import Counter
 from random import Random
 from typing import Any
@@ -16,12 +17,12 @@ def test_narrow_bounds_are_kept() -> None:
     space = LayerSpace()
     costs = ChainCosts(space, "parameters", IMAGES)
 
-    def violation(chain: Any) -> float:
-        count = costs.of(chain.choices)
-        return max(0.0, count - 1000, 900 - count)
+    def excess(chain: Any) -> float:
+        share = costs.of(chain.choices) / 1000
+        return max(0.0, math.log(share), math.log(0.9 / share))
 
     for number in range(5):
-        found = draw_within(space, violation, Random(number))
+        found = draw_within(space, excess, Random(number))
         assert found is not None and 900 <= costs.of(found.choices) <= 1000
     assert draw_within(space, lambda chain: 1.0, Random(0)) is None
 

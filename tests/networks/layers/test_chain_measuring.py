@@ -13,7 +13,7 @@ IMAGES = Images(1, 10, 28)
 def test_each_kind_has_its_costs() -> None:
     space = LayerSpace()
     first = space.first_architecture().choices
-    assert measure_costs(space, "memory", IMAGES).of(first) == 784 + 4 * 14 * 14
+    assert measure_costs(space, "memory", IMAGES).of(first) == 784 + 2 * 14 * 14
     with pytest.raises(ValueError, match="no costs 'latency'; choose from"):
         measure_costs(space, "latency", IMAGES)
     with pytest.raises(ValueError, match="cells have no costs 'memory'"):

@@ -33,7 +33,11 @@ def test_what_makes_no_space_is_refused(settings: dict[str, Any], told: str) -> 
 
 def test_choices_make_a_chain() -> None:
     options = ChainOptions(
-        stages=(2, 1), widths=(8, 16), links=("off", "residual"), placements=("half stem 2",)
+        stem_widths=(4,),
+        stages=(2, 1),
+        widths=(8, 16),
+        links=("off", "residual"),
+        placements=("half stem 2",),
     )
     places = {
         "placement": [0],
