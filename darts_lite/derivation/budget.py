@@ -1,5 +1,6 @@
 """Finds the best architecture whose net stays within limits on its costs."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -14,6 +15,7 @@ from darts_lite.space.cost_tables import Bound, Costs, Images
 from darts_lite.space.groups import Choices
 from darts_lite.space.protocol import AnyArchitecture, Space
 
+USED = 0.9  # share of each limit that a fair rival uses at least
 ANY_SIZE = 32
 """Image size in pixels for counting parameters, whose number is the same for every size."""
 SKELETON = ("channels", "cells", "reductions", "stem")
@@ -144,6 +146,16 @@ class WithinBudget(Rule):
     def admits(self, space: Space, architecture: AnyArchitecture) -> bool:
         bounds = self._bounds(space)
         return all(bound.admits(architecture.choices) for bound in bounds)
+
+    def excess(self, space: Space, architecture: AnyArchitecture) -> float:
+        bounded_below = {limit.cost for limit in self._limits if limit.sign < 0}
+        total = 0.0
+        for limit, bound in zip(self._limits, self._bounds(space), strict=True):
+            share = max(bound.costs.of(architecture.choices), 1e-9) / limit.value
+            total += max(0.0, limit.sign * math.log(share))
+            if limit.cost not in bounded_below:
+                total += max(0.0, math.log(USED / share))
+        return total
 
     def _bounds(self, space: Space) -> list[Bound]:
         retrained = self.retrained_space(space)

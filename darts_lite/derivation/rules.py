@@ -51,6 +51,14 @@ class Rule:
         """Returns True if the rule could derive this architecture of a space."""
         return True
 
+    def excess(self, space: Space, architecture: AnyArchitecture) -> float:
+        """Returns how far an architecture is from being a fair rival, 0 if it is one.
+
+        A fair rival keeps to all limits, and uses most of what they allow. The distance is a sum of
+        logarithms of shares.
+        """
+        return 0.0
+
     def with_costs(self, space: Space) -> "Rule":
         """Returns the rule with the content of a file that it reads, in place of its path."""
         return self

@@ -24,6 +24,7 @@ from darts_lite.runs.trainer_factory import TrainerFactory
 from darts_lite.search.base import Search
 from darts_lite.space.groups import Choices
 from darts_lite.space.protocol import AnyArchitecture
+from darts_lite.space.walks import draw_within
 from darts_lite.storage.run_folder import CONTROLS, SEEDS, RunFolder
 from darts_lite.storage.run_record import RunRecord
 
@@ -77,6 +78,7 @@ def check_repeats(
             )
 
 
+WALKS = 3  # largest number of walks for each random architecture
 MakeRetraining = Callable[[str | Path | AnyArchitecture, int, int], Retraining]
 """Maps an architecture, the channels of the images and the number of classes to a retraining."""
 
@@ -179,14 +181,28 @@ def draw_rivals(
 ) -> list[AnyArchitecture]:
     """Draws random architectures that the search could have found.
 
+    Where a limit is set, they use at least 90 % of it, if the space has such architectures.
+
     Args:
         model: The rivals keep to the limits of its derivation.
         found: The architecture that the search found, which is not drawn.
         data: Gives the sizes of the images to a derivation with a budget.
     """
     rule = model.derivation.with_data(data.in_channels, data.num_classes, data.image_size)
-    admits = partial(rule.admits, model.space)
-    drawn = draw_architectures(model.space, count, Random(int(seed or 0)), found, admits)
+    random = Random(int(seed or 0))
+    excess = partial(rule.excess, model.space)
+    drawn = draw_architectures(model.space, count, random, found, lambda each: excess(each) == 0)
+    for _ in range(WALKS * count):
+        if len(drawn) == count:
+            break
+        other = draw_within(model.space, excess, random)
+        if other is None:
+            break
+        if other.choices not in [each.choices for each in (found, *drawn)]:
+            drawn.append(other)
+    if not drawn:
+        admits = partial(rule.admits, model.space)
+        drawn = draw_architectures(model.space, count, random, found, admits)
     if not drawn:
         raise ValueError(
             "no other architecture is within the limits of the search's derivation; leave out "

@@ -7,7 +7,7 @@ from random import Random
 from darts_lite.space.groups import Point, random_point
 from darts_lite.space.protocol import AnyArchitecture, Space
 
-LONGEST = 50_000
+LONGEST = 20_000
 """Number of steps after which a walk that is not within the bounds ends."""
 MIXING = 20
 """Steps for each choice of the space, after which a walk has forgotten where it began."""

@@ -2,15 +2,23 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from run_helpers import Finished, files
+from run_helpers import SMALL, Finished, files
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from darts_lite.cli.lightning_cli import main
+from darts_lite.data.image_data import ImageData
+from darts_lite.derivation.budget import WithinBudget
 from darts_lite.derivation.consensus import agreement, percentile
+from darts_lite.derivation.costs import measure_costs
 from darts_lite.retraining.retraining import Retraining
+from darts_lite.runs.repeats import draw_rivals
+from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.space.cells.architecture import Architecture
+from darts_lite.space.cost_tables import Images
+from darts_lite.space.layers.layer_space import LayerSpace
 
 
 class Trusted:
@@ -99,3 +107,21 @@ def test_tensorboard_shows_whether_to_trust(trusted: Trusted) -> None:
     assert "trust/consensus" in events.Tags()["images"]
     seed = EventAccumulator(str(trusted.directory / "seeds" / "3")).Reload()
     assert "search/weights_loss" in seed.Tags()["scalars"]
+
+
+LIMITS: dict[str, Any] = {"parameters": 2000, "multiply_adds": 200_000, "memory": 4096}
+
+
+def test_rivals_use_most_of_several_limits(digits: ImageData) -> None:
+    space = LayerSpace()
+    model = ArchitectureSearch(space, derivation=WithinBudget(**LIMITS))
+    drawn = draw_rivals(model, space.first_architecture(), digits, 3, seed=0)
+    assert len({str(each) for each in drawn}) == 3
+    for name, limit in LIMITS.items():
+        costs = measure_costs(space, name, Images(1, 10, 28))
+        assert all(0.9 * limit <= costs.of(each.choices) <= limit for each in drawn), name
+
+
+def test_rivals_keep_to_limits_that_none_can_use(digits: ImageData) -> None:
+    model = ArchitectureSearch(SMALL, derivation=WithinBudget(parameters=10**8))
+    assert len(draw_rivals(model, SMALL.first_architecture(), digits, 2, seed=0)) == 2
