@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jsonargparse import dict_to_namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
@@ -32,7 +33,7 @@ from darts_lite.runs.fit import Fit
 from darts_lite.runs.memory_advice import advise_on_memory
 from darts_lite.runs.reporting import describe_part
 from darts_lite.runs.resume import ARCHITECTURE, DATASET, ROOT, choose_run
-from darts_lite.runs.settings import RunSettings
+from darts_lite.runs.settings import BudgetSettings, RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory
 from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.components import class_path
@@ -69,8 +70,9 @@ class DartsCLI(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Adds the groups `retraining` and `run`, and links the sizes of model and data."""
+        """Adds the groups `retraining`, `run`, `budget`; links the sizes of model and data."""
         parser.add_argument("--run", type=RunSettings, default=RunSettings())
+        parser.add_argument("--budget", type=BudgetSettings, default=BudgetSettings())
         parser.add_argument(
             "--retraining",
             type=Callable[[str, int, int], Retraining] | None,
@@ -101,6 +103,7 @@ class DartsCLI(LightningCLI):
         """Imports custom modules, and checks the checkpoint before anything is built."""
         import_own(self._get(self.config, "run").imports)
         self._expand_paths()
+        self._apply_budget()
         self._resumed = (
             choose_run(self.config["fit"], self._format_config)
             if self.subcommand == "fit"
@@ -126,6 +129,14 @@ class DartsCLI(LightningCLI):
         for name in PATHS:
             if isinstance(text := config.get(name), str):
                 config[name] = expand(text, name)
+
+    def _apply_budget(self) -> None:
+        """Gives the rule of the search the limits of the group `budget`."""
+        config = self.config[self.subcommand]
+        name, settings = config.model.class_path.rpartition(".")[2], config.model.init_args
+        rule = BudgetSettings(**config.budget.as_dict()).describe_rule(name, settings.as_dict())
+        if rule is not None:
+            settings["derivation"] = dict_to_namespace(rule)
 
     def instantiate_trainer(self, **overrides: Any) -> Trainer:
         """Returns a trainer for `self.model`."""

@@ -1,14 +1,65 @@
-"""The group `run` of a configuration."""
+"""The groups `run` and `budget` of a configuration."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from reprlib import repr as short
-from typing import Literal
+from typing import Any, Literal
 
 from darts_lite.storage.paths import ADDRESS, expand
 
+RULE = "darts_lite.WithinBudget"
 LARGEST = 1_000_000
 """Largest number of minutes, searches, nets, steps or checkpoints that a setting allows."""
+
+
+@dataclass
+class BudgetSettings:
+    """Limits on the net that a search finds; each sets one of its rule, `darts_lite.WithinBudget`.
+
+    Args:
+        parameters: Largest number of parameters.
+        multiply_adds: Largest number of multiply-adds for one image.
+        memory: Largest number of bytes of activations at once in int8, as ``8kB``.
+        flash: Largest number of bytes of weights in int8.
+        latency: Largest time for one image, in milliseconds.
+        latency_table: File with the milliseconds of the operations.
+    """
+
+    parameters: int | None = None
+    multiply_adds: int | None = None
+    memory: int | str | None = None
+    flash: int | str | None = None
+    latency: float | None = None
+    latency_table: str | None = None
+
+    def describe_rule(self, model: str, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Returns the description of the rule that keeps to these limits; None if there are none.
+
+        Args:
+            model: Name of the class of the search.
+            settings: Its settings, of which the rule's stay where nothing here replaces them.
+
+        Raises:
+            ValueError: if what is trained derives nothing, or by another rule.
+        """
+        asked = {name: value for name, value in asdict(self).items() if value is not None}
+        if not asked:
+            return None
+        if "derivation" not in settings:
+            raise ValueError(
+                f"budget limits what a search by gradients derives, and {model} derives nothing; "
+                f"leave out budget.{next(iter(asked))}"
+            )
+        rule = settings["derivation"] or {"class_path": RULE, "init_args": {}}
+        if rule["class_path"].rpartition(".")[2] != RULE.rpartition(".")[2]:
+            raise ValueError(
+                f"budget sets the rule WithinBudget, and model.derivation is {rule['class_path']}; "
+                "leave one of them out"
+            )
+        if "parameters" in asked:  # rather than a lower limit that belongs to another one
+            asked["least_parameters"] = None
+        return {"class_path": RULE, "init_args": {**rule["init_args"], **asked}}
 
 
 @dataclass

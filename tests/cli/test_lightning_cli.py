@@ -14,15 +14,18 @@ import pytest
 import torch
 import yaml
 from pictures import write_pictures
-from run_helpers import Finished, files, some_slow
+from run_helpers import QUICK, Finished, files, some_slow
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from darts_lite.cli.lightning_cli import main
 from darts_lite.cli.main import main as run_verb
 from darts_lite.data.datasets import EmbeddedDataWarning
 from darts_lite.data.image_data import ImageData
+from darts_lite.networks.kinds import read_architecture
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.space.cells.architecture import Architecture
+from darts_lite.space.cost_tables import Images
+from darts_lite.space.layers.chain import Chain
 from darts_lite.storage.versions import describe_versions
 
 
@@ -518,6 +521,31 @@ def test_the_main_job_without_a_network_and_without_a_data_folder(
     answers = json.loads(capsys.readouterr().out)
     right = [answer["class"] == label for answer, label in zip(answers, labels, strict=True)]
     assert sum(right) / len(right) >= 0.95
+
+
+@pytest.mark.usefixtures("found_digits")
+def test_a_budget_is_kept_and_gone_on_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chains = {"class_path": "darts_lite.LayerSpace", "init_args": {"placements": ["stem 1"]}}
+    drawn = {"class_path": "darts_lite.GumbelMax"}
+    settings = {"space": chains, "relaxation": drawn}
+    model = {"class_path": "darts_lite.ArchitectureSearch", "init_args": settings}
+    config = {**QUICK, "model": model, "run": {"name": "small", "folder": str(tmp_path)}}
+    config["trainer"] = {"max_epochs": 1, "limit_train_batches": 2, "limit_val_batches": 1}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(config))
+    budget = ["--budget.parameters=2000", "--budget.memory=3KiB", "--budget.multiply_adds=150000"]
+    words = ["fit", "--config", str(tmp_path / "small.yaml"), *budget, "--run.resume=auto"]
+    main([*words, "--retraining=null"])
+    found = read_architecture(tmp_path / "small" / "version_0" / "architecture.json")
+    assert isinstance(found, Chain)
+    steps = [*found.steps(Images(1, 10, 28))]
+    assert max(step.values for step in steps) <= 3 * 1024
+    assert sum(step.parameters for step in steps) <= 2000
+    assert sum(step.multiply_adds for step in steps) <= 150_000
+    with pytest.raises(SystemExit):
+        main([*words, "--budget.memory=8KB"])
+    assert "a budget of memory is '8KB'; give bytes, or" in capsys.readouterr().err
 
 
 EXECUTORS = {

@@ -1,10 +1,11 @@
 """The group `run` of a configuration."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from darts_lite.runs.settings import RunSettings
+from darts_lite.runs.settings import BudgetSettings, RunSettings
 
 
 def test_a_run_needs_no_settings() -> None:
@@ -54,3 +55,27 @@ def test_what_is_no_folder_is_refused(folder: str) -> None:
     with pytest.raises(ValueError, match="^run.folder") as refused:
         RunSettings(folder=folder)
     assert "\n" not in str(refused.value)
+
+
+def test_a_budget_sets_the_limits_of_the_rule() -> None:
+    assert BudgetSettings().describe_rule("Retraining", {}) is None
+    budget = BudgetSettings(parameters=5000, memory="8kB")
+    rule = budget.describe_rule("ArchitectureSearch", {"derivation": None})
+    limits = {"parameters": 5000, "memory": "8kB", "least_parameters": None}
+    assert rule == {"class_path": "darts_lite.WithinBudget", "init_args": limits}
+    before = {"channels": 32, "parameters": 30_000, "least_parameters": 22_000}
+    known = {"derivation": {"class_path": "darts_lite.WithinBudget", "init_args": before}}
+    rule = budget.describe_rule("ArchitectureSearch", known)
+    assert rule is not None and rule["init_args"] == before | limits
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, "Exploration derives nothing; leave out budget.flash"),
+        ({"derivation": {"class_path": "darts_lite.SkipLimit"}}, "is darts_lite.SkipLimit; leave"),
+    ],
+)
+def test_a_budget_that_nothing_keeps_is_refused(settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        BudgetSettings(flash=1000).describe_rule("Exploration", settings)
