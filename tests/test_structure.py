@@ -131,6 +131,8 @@ ASKING = {
     "search.architecture_search": "takes an executor",
     "search.exploration.exploration": "takes an executor",
     "search.exploration.evaluators": "looks up a table of NAS-Bench-201",
+    "plots.architectures": "draws chains as what they are",
+    "plots.chains": "draws chains",
     "plots.run_history": "reads histories of versions that knew only cells",
     "cli.parsing": "reads spaces without a class path, which are of cells",
 }

@@ -2,14 +2,17 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from darts_lite.cli.compare import find_runs
 from darts_lite.networks.kinds import read_architecture
 from darts_lite.plots.architectures import draw_architecture, save
 from darts_lite.plots.run_history import StageHistory, read_history
 from darts_lite.plots.runs import animate, draw_costs, draw_curves, draw_film
+from darts_lite.space.cost_tables import Images
 from darts_lite.storage.atomic_files import make_folder
 from darts_lite.storage.run_folder import STAGES, RunFolder
+from darts_lite.storage.run_record import read_summary
 
 
 def run(options: argparse.Namespace) -> None:
@@ -56,10 +59,21 @@ def _read_stages(folder: RunFolder) -> dict[str, StageHistory]:
     return {stage: read_history(folder.history(stage)) for stage in STAGES}
 
 
+def _read_images(folder: RunFolder) -> Images | None:
+    """Returns what images a run was on, as far as its summary tells all of it."""
+    summary = read_summary(folder)
+    seen, accuracies = summary.get("preparation"), summary.get("class_accuracies")
+    if not (isinstance(seen, dict) and isinstance(accuracies, list)):
+        return None
+    known: list[Any] = [seen.get("channels"), len(accuracies), seen.get("size")]
+    return Images(*known) if all(type(each) is int for each in known) else None
+
+
 def _draw(what: str, folder: RunFolder, path: Path) -> None:
     match what:
         case "cells":
-            save(draw_architecture(read_architecture(folder.architecture)), path)
+            found = read_architecture(folder.architecture)
+            save(draw_architecture(found, images=_read_images(folder)), path)
         case "alphas":
             save(draw_film(_read_stages(folder)["search"]), path)
         case "animation":

@@ -18,8 +18,11 @@ from matplotlib.path import Path as Curve
 from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
 
+from darts_lite.plots.chains import draw_chain
 from darts_lite.plots.layout import Layout, Place, lay_out
+from darts_lite.space.cost_tables import Images
 from darts_lite.space.groups import Diagram, Group
+from darts_lite.space.layers.chain import Chain
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.atomic_files import write_whole
 
@@ -55,13 +58,19 @@ OUTPUT_STYLE: Style = ("#b0b0b0", 1.0, "-")
 
 
 def draw_architecture(
-    architecture: AnyArchitecture, notes: Mapping[str, Notes] | None = None
+    architecture: AnyArchitecture,
+    notes: Mapping[str, Notes] | None = None,
+    images: Images | None = None,
 ) -> Figure:
     """Draws the diagrams one below the other: inputs left, nodes in the middle, output right.
+
+    A chain of layers is drawn by `darts_lite.plots.chains`, with costs for known ``images``.
 
     Arrows carry their operation; grey lines join states to the output that is made of them.
     ``notes`` are texts behind the operations: name of a diagram -> nodes -> edges.
     """
+    if isinstance(architecture, Chain) and notes is None:
+        return draw_chain(architecture, images)
     return _draw(
         [
             (diagram.title, _lay_out(diagram, None if notes is None else notes[name]))

@@ -140,7 +140,7 @@ def search_seeds(
     found_by = {"algorithm": model.algorithm, "seeds": seeds}
     rule = model.derivation
     common = consensus.consensus(model.space, shares, found_by, rule)
-    write_architecture(common, run_trainer, folder)
+    write_architecture(common, run_trainer, folder, data)
     shared = consensus.agreement(common.choices, [each.choices for each in found])
     mean = consensus.mean_agreement(shared)
     by_chance = consensus.agreement_by_chance(model.space, len(found), Random(seeds[0]), rule)

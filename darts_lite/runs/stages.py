@@ -19,6 +19,7 @@ from darts_lite.runs.callbacks.test_report import TestReport
 from darts_lite.runs.memory_advice import advise_on_memory
 from darts_lite.runs.resume import drop_after, find_resume_point, read_newest_checkpoint
 from darts_lite.search.base import Search
+from darts_lite.space.cost_tables import Images
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.atomic_files import write_whole
 from darts_lite.storage.checkpoints import LOADING_ERRORS, Checkpoint, describe_data, explain_misfit
@@ -54,7 +55,7 @@ def search(
         found.restore(model)
         model.know_images(data)  # otherwise done by fit, which does not run
         architecture, last = model.derive(), folder.checkpoint("search")
-        write_architecture(architecture, trainer, folder)
+        write_architecture(architecture, trainer, folder, data)
         if trainer.is_global_zero and not last.exists():
             with write_whole(last) as file:
                 file.write(found.path.read_bytes())
@@ -65,7 +66,7 @@ def search(
     seconds, metrics, rollbacks = train(trainer, model, data, start)
     check_chosen(trainer, model, folder)
     architecture = model.derive()
-    write_architecture(architecture, trainer, folder)
+    write_architecture(architecture, trainer, folder, data)
     results = {
         "algorithm": model.algorithm,
         "search_seconds": round(seconds, 1),
@@ -108,11 +109,13 @@ def _path_of(checkpoint: Checkpoint | None) -> Path | None:
     return None if checkpoint is None else checkpoint.path
 
 
-def write_architecture(architecture: AnyArchitecture, trainer: Trainer, folder: RunFolder) -> None:
+def write_architecture(
+    architecture: AnyArchitecture, trainer: Trainer, folder: RunFolder, data: Any
+) -> None:
     """Writes an architecture and its drawing on the first rank; the other ranks wait."""
     if trainer.is_global_zero:
         architecture.save(folder.architecture)
-        save_figure(draw_architecture(architecture), folder.drawing)
+        save_figure(draw_architecture(architecture, images=Images.of(data)), folder.drawing)
     trainer.strategy.barrier()
 
 
@@ -124,7 +127,7 @@ def retrain(
     resume_from: Path | None = None,
 ) -> dict[str, Any]:
     """Trains the net and saves it as ``net.ckpt``, and its weights as ``net.safetensors``."""
-    write_architecture(model.architecture, trainer, folder)
+    write_architecture(model.architecture, trainer, folder, data)
     seconds, metrics, rollbacks = train(trainer, model, data, resume_from)
     results = {
         "retrain_seconds": round(seconds, 1),

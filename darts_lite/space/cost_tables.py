@@ -19,6 +19,13 @@ class Images(NamedTuple):
     classes: int
     side: int
 
+    @classmethod
+    def of(cls, data: Any) -> "Images | None":
+        """Returns the images that a data module gives; None if it does not say all of this."""
+        names = ("in_channels", "num_classes", "image_size")
+        known: list[Any] = [getattr(data, name, None) for name in names]
+        return None if None in known else cls(*known)
+
 
 class Costs(ABC):
     """One cost, such as the number of parameters, of the nets of a space."""

@@ -9,6 +9,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from darts_lite.plots.architectures import draw_architecture, draw_shares
 from darts_lite.search.architecture_search import ArchitectureSearch
+from darts_lite.space.cost_tables import Images
 
 
 def tensorboard(trainer: Trainer) -> SummaryWriter | None:
@@ -51,6 +52,6 @@ class ArchitectureBoard(Callback):
             group = search.space.groups[name]
             figure = draw_shares(shares, group, f"{group.title}, step {step}")
             writer.add_figure(f"architecture/shares_{name}", figure, step)
-        architecture = search.derive()
-        writer.add_figure("architecture/cells", draw_architecture(architecture), step)
+        architecture, images = search.derive(), Images.of(getattr(trainer, "datamodule", None))
+        writer.add_figure("architecture/cells", draw_architecture(architecture, None, images), step)
         writer.add_text("architecture/genotype", f"    {architecture.genotype()}", step)
