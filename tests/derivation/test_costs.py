@@ -104,7 +104,7 @@ def test_budgets_that_cannot_be_kept() -> None:
 
 
 def test_a_device_has_several_limits() -> None:
-    space = LayerSpace()
+    space = LayerSpace(placements=("stem 1",))
     images: dict[str, Any] = {"image_size": 28, "in_channels": 1, "num_classes": 10}
     torch.manual_seed(0)
     shares = {name: torch.rand(group.shape) for name, group in space.groups.items()}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from run_helpers import QUICK, SMALL, Finished, files, one_line, some_slow
+from run_helpers import QUICK, SMALL, Finished, files, one_line
 
 from darts_lite.cli.main import main
 from darts_lite.derivation.budget import WithinBudget
@@ -126,7 +126,8 @@ CALLBACKS = (
 )
 
 
-@pytest.mark.parametrize("search", some_slow([*SEARCHES][:1], [*SEARCHES][1:]))
+@pytest.mark.slow
+@pytest.mark.parametrize("search", SEARCHES)
 def test_a_run_of_another_kind(
     search: str,
     finished: Finished,

@@ -16,7 +16,7 @@ SMALL = LayerSpace(
     stem_widths=(4, 8),
     stages=(2, 1),
     kernels=(3, 5),
-    widths=(4, 8, 12),
+    widths=(4, 8),
     expansions=(0, 2),
     placements=("stem 1", "half"),
 )
@@ -32,7 +32,7 @@ def test_no_chain_within_the_bounds_is_better() -> None:
         for name, cost in costs.items()
     }
     random, found_some = Random(0), 0
-    for seed in range(25):
+    for seed in range(10):
         torch.manual_seed(seed)
         shares = {n: (2 * torch.randn(g.shape)).softmax(dim=1) for n, g in SMALL.groups.items()}
         logs = torch.cat([rows.log().flatten() for rows in shares.values()])
@@ -53,7 +53,7 @@ def test_no_chain_within_the_bounds_is_better() -> None:
         found_some += 1
         path = torch.cat([*map(torch.flatten, SMALL.path(SMALL.build(choices)).values())])
         torch.testing.assert_close(path @ logs, scores[inside].max())
-    assert found_some > 15
+    assert found_some > 5
 
 
 def test_memory_has_no_lower_limit() -> None:
