@@ -1,6 +1,7 @@
 """Runs `fit`, `validate`, `test` and `predict` with the arguments of a LightningCLI."""
 
 import json
+import math
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from darts_lite.cli.parsing import (
     FROM_DATA,
     OneLineParser,
     add_checkpoint_settings,
+    check_files,
     list_kept,
     prepare_parsing,
     spell_out,
@@ -91,6 +93,7 @@ class DartsCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses `args`, without Lightning's warning about other arguments in ``sys.argv``."""
+        check_files(args)
         words = spell_out(args)
         self.config = parser.parse_args(words)
         for told in list_kept(words, self.config[self.config["subcommand"]].as_dict()):
@@ -203,6 +206,9 @@ class DartsCLI(LightningCLI):
     def _evaluate(
         self, run: Callable[..., Any], model: LightningModule, data: ImageData, verbose: bool
     ) -> None:
+        limit = "limit_test_batches" if run == self.trainer.test else "limit_val_batches"
+        if not getattr(self.trainer, limit):
+            raise ValueError(f"trainer.{limit} is 0, so there is nothing to look at; leave it out")
         advised = advise_on_memory(self.trainer, model, data)
         with connect_processes(self.trainer), stoppable(), advised:
             trained_on = self._prepare(model, data)
@@ -213,6 +219,8 @@ class DartsCLI(LightningCLI):
                 print(f"Figures are{part}")
             if trained_on == EMBEDDED != data.data_source:
                 print(f"Warning: the net was trained on {trained_on}; its figures do not compare.")
+            if unknown := [name for name, value in metrics.items() if not math.isfinite(value)]:
+                print(f"Warning: {', '.join(unknown)} is not a number: the net's weights are wrong")
             print(json.dumps(metrics))
 
     def _describe_part(self, data: ImageData) -> str:

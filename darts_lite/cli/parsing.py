@@ -4,8 +4,10 @@ import argparse
 import difflib
 import inspect
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any, NoReturn
@@ -22,7 +24,7 @@ from darts_lite.runs.settings import RunSettings
 from darts_lite.space.cells.search_space import SearchSpace
 from darts_lite.storage.checkpoints import Checkpoint, flatten
 from darts_lite.storage.components import with_public_paths
-from darts_lite.storage.foreign_settings import CHANGED
+from darts_lite.storage.foreign_settings import CHANGED, FILES
 from darts_lite.storage.paths import expand
 from darts_lite.storage.user_modules import makes_class
 
@@ -131,6 +133,20 @@ def spell_out(args: Sequence[str]) -> list[str]:
         flag = word
         found.append(word)
     return found
+
+
+def check_files(args: Sequence[str]) -> None:
+    """Raises ValueError if a setting that takes a file of others names a pipe or a device.
+
+    The parser would open it, and wait.
+    """
+    for flag, word in pairwise([*args, ""]):
+        name, equals, value = flag.partition("=")
+        if name.rpartition(".")[2] not in FILES:
+            continue
+        path = Path(value if equals else word)
+        if os.path.exists(path) and not (path.is_file() or path.is_dir()):
+            raise ValueError(f"{name}: {path} is a pipe or a device; give a file")
 
 
 def with_full_names(value: Any, is_part: bool = False) -> Any:

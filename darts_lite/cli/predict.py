@@ -67,9 +67,11 @@ def predict_images(
             continue
         for path, image in readable:
             if image.doubt is not None:
-                print(f"Warning: {path} {image.doubt}; its answer means little", file=sys.stderr)
+                print(f"Warning: {path} {image.doubt}; check its answer", file=sys.stderr)
         with torch.no_grad():
             shares = net(torch.stack([image.pixels for _, image in readable]))  # (B, classes)
+        if not shares.isfinite().all():
+            raise ValueError("the net answers with NaN, so its weights are wrong; give another net")
         for (path, _), row in zip(readable, shares, strict=True):
             best = int(row.argmax())
             answers.append(

@@ -15,7 +15,7 @@ from darts_lite.networks.kinds import find_kind
 from darts_lite.space.cost_tables import Costs, Images
 from darts_lite.space.protocol import Space
 from darts_lite.storage.atomic_files import write_text
-from darts_lite.storage.paths import read_content
+from darts_lite.storage.paths import read_content, reading
 
 FORMAT = "darts_lite/costs"
 
@@ -111,7 +111,8 @@ def load_or_measure_costs(
 def load_table(path: str | Path) -> dict[str, Any]:
     """Returns the content of a file of costs; raises ValueError if it is another file."""
     try:
-        content = json.loads(read_content(Path(path)))
+        with reading(Path(path)):
+            content = json.loads(read_content(Path(path)))
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict) or content.get("format") != FORMAT:

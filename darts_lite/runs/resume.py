@@ -14,6 +14,7 @@ from darts_lite.data.datasets import DATASETS
 from darts_lite.data.image_data import ImageData
 from darts_lite.data.image_folders import is_folder
 from darts_lite.networks.kinds import read_architecture
+from darts_lite.plots.run_history import read_history
 from darts_lite.runs.settings import RunSettings
 from darts_lite.search.executors import AUTO, EXECUTORS
 from darts_lite.space.protocol import AnyArchitecture
@@ -22,7 +23,12 @@ from darts_lite.storage.checkpoints import Checkpoint, flatten
 from darts_lite.storage.components import with_public_paths
 from darts_lite.storage.event_files import forget_events, read_sizes
 from darts_lite.storage.paths import is_there, list_entries, read_content, reading
-from darts_lite.storage.run_folder import RunFolder, list_checkpoints
+from darts_lite.storage.run_folder import (
+    STAGES,
+    RunFolder,
+    find_last_checkpoint,
+    list_checkpoints,
+)
 from darts_lite.storage.run_record import RunRecord, read_summary
 from darts_lite.training.checkpointing import read_saved_state
 
@@ -75,9 +81,23 @@ def choose_run(config: Any, format_config: Callable[[], str]) -> RunFolder | Non
     if isinstance(config.seed_everything, bool):
         raise ValueError("a run can be resumed only with a number as seed_everything")
     config.ckpt_path = None
+    check_checkpoints(found)
     take_choices(found, config)
     check_same_settings(found, format_config())
     return found
+
+
+def check_checkpoints(folder: RunFolder) -> None:
+    """Raises OSError if a run has trained for epochs, and none of its checkpoints is there."""
+    if find_last_checkpoint(folder.path) is not None:
+        return
+    # A training records its start, then each epoch, behind which it saves.
+    epochs = max(len(read_history(folder.history(stage)).moments) - 1 for stage in STAGES)
+    if epochs > 1 or read_summary(folder).get("stages"):
+        raise OSError(
+            f"the run in {folder} has trained, and its checkpoints are gone; put the folder "
+            "checkpoints back, or set run.resume to null for a new run"
+        )
 
 
 def find_unfinished_run(runs: Path) -> RunFolder | None:

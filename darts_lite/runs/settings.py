@@ -9,6 +9,7 @@ from typing import Any, Literal
 from darts_lite.storage.paths import ADDRESS, expand
 
 RULE = "darts_lite.WithinBudget"
+LONGEST = 200  # characters of a name
 LARGEST = 1_000_000
 """Largest number of minutes, searches, nets, steps or checkpoints that a setting allows."""
 
@@ -107,6 +108,11 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         self.folder = expand(self.folder, "run.folder")
+        if len(self.name) > LONGEST or not self.name.isprintable():
+            raise ValueError(
+                f"run.name is {short(self.name)!a}; it must be at most {LONGEST} printable "
+                "characters in UTF-8"
+            )
         # TensorBoard's logger would expand what is left.
         if not self.folder or "$" in self.folder or not _is_name(self.name):
             raise ValueError(
@@ -132,10 +138,8 @@ class RunSettings:
 
 
 def _is_name(text: str) -> bool:
-    """Returns whether a text is short, plain, and a relative path without ``..``."""
-    if len(text) > 200 or not text.isprintable():
-        return False
+    """Returns whether a text is a relative path without ``..`` and what is expanded."""
     if "$" in text or text.startswith("~") or ADDRESS.search(text):
         return False
     parts = Path(text).parts
-    return bool(parts) and not Path(text).is_absolute() and ".." not in parts
+    return bool(text.strip()) and bool(parts) and not Path(text).is_absolute() and ".." not in parts

@@ -158,6 +158,7 @@ def test(trainer: Trainer, model: Retraining, data: ImageData, folder: RunFolder
         save_figure(report.draw(), folder.worst)
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     return {
+        "test_images": 0,  # unless any were tested
         "test_images_in_all": data.split_sizes["test"],
         "test_accuracy": metrics.get("test/accuracy"),
         "test_loss": metrics.get("test/loss"),

@@ -64,6 +64,8 @@ def _try_operation(build: Operation, call: str, channels: int, stride: int, affi
     if x.is_meta:  # only sizes are counted here
         return
     _check_output(call, stride, operation, (x,), output)
+    if output is not None and output.dtype != x.dtype:  # in autocast others are right
+        raise Misfit(f"{call} maps {x.dtype} to {output.dtype}, and must keep the type of numbers")
     if not torch.equal(given, x):
         raise Misfit(
             f"{call} changes the map that it reads, which others read as well; leave out "

@@ -1,6 +1,5 @@
 """Reads checkpoints without executing anything that a file holds."""
 
-import errno
 import pickle
 import stat
 import warnings
@@ -8,6 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from reprlib import repr as short
 from textwrap import shorten
@@ -51,13 +51,11 @@ MOST_VALUES = 10_000_000
 LOADING_ERRORS = (RuntimeError, LookupError, TypeError, AttributeError, OverflowError)
 """Errors from loading content that was changed, or is of another module."""
 FORMAT_ERRORS = (pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, EOFError)
-READING_ERRORS = (*LOADING_ERRORS, *FORMAT_ERRORS, ValueError, AssertionError, MemoryError)
+READING_ERRORS = (
+    *(*LOADING_ERRORS, *FORMAT_ERRORS),
+    *(ValueError, AssertionError, MemoryError, OSError),  # OSError: a place outside of the file
+)
 """Errors that torch's reader raises on damaged files."""
-MISLED = (None, errno.EINVAL)
-"""Numbers of system errors where a damaged file has named a place outside of itself.
-
-All others say nothing of the file: it was not read, and may be intact.
-"""
 
 Restored = TypeVar("Restored", bound=LightningModule)
 
@@ -114,25 +112,26 @@ class Checkpoint:
             f"{path} is not a readable checkpoint: it is damaged, of another kind, or holds more "
             "than plain values; give an intact .ckpt file of a run"
         )
-        mode = 0
-        if is_there(path):
-            with reading(path):
-                mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):  # a pipe would be waited for
+        if not is_there(path):
             raise FileNotFoundError(f"no checkpoint at {path}; give the path of a .ckpt file")
+        with reading(path):
+            mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):  # a pipe would be waited for
+            raise FileNotFoundError(
+                f"{path} is a folder, a pipe or a device, and no checkpoint; give the path of a "
+                ".ckpt file"
+            )
+        with reading(path):
+            file = BytesIO(path.read_bytes())  # what fails from here on is the file's own fault
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # torch on files of other kinds
-                _check_sums(path)
-                content = torch.load(path, map_location="cpu", weights_only=True)
+                _check_sums(file)
+                file.seek(0)
+                content = torch.load(file, map_location="cpu", weights_only=True)
                 _check_size(content)
         except READING_ERRORS:
             raise ValueError(damage) from None
-        except OSError as error:
-            if error.errno in MISLED:
-                raise ValueError(damage) from None
-            with reading(path):
-                raise
         _check_kinds(path, content)
         groups = {name: content[name] for name in GROUPS if content.get(name)}
         return cls(path, content | with_public_paths(groups))
@@ -232,15 +231,24 @@ def _check_kinds(path: str | Path, content: Any) -> None:
     for name, weights in content["state_dict"].items():
         if not (isinstance(name, str) and isinstance(weights, Tensor)):
             raise ValueError(f"{path}: state_dict: {short(name)} is not a tensor; {CHANGED}")
-        if not weights.is_floating_point() or weights.isfinite().all():
-            continue
-        raise ValueError(
-            f"{path}: state_dict: {name} holds NaN or infinite values; give a checkpoint from "
-            "before they came"
-        )
+        if weights.is_floating_point() and not weights.isfinite().all():
+            raise ValueError(
+                f"{path}: state_dict: {name} holds NaN or infinite values; give a checkpoint from "
+                "before they came"
+            )
+        if name.endswith("running_var") and bool((weights < 0).any()):
+            raise ValueError(f"{path}: state_dict: {name} holds negative variances; {CHANGED}")
+    names = content.get("class_names")
+    if isinstance(names, list | tuple) and not all(map(str.isprintable, filter(is_text, names))):
+        raise ValueError(f"{path}: class_names is {short(names)}, not printable; {CHANGED}")
     for _, count in flatten(content.get("loops")):
         if not isinstance(count, int | None):
             raise ValueError(f"{path}: loops holds {short(count)}, not a number; {CHANGED}")
+
+
+def is_text(value: object) -> bool:
+    """Returns whether a value is a text."""
+    return isinstance(value, str)
 
 
 def flatten(value: object, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -255,11 +263,11 @@ def flatten(value: object, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
-def _check_sums(path: str | Path) -> None:
+def _check_sums(file: BytesIO) -> None:
     """Raises an error unless the file's checksums are right; torch does not check them."""
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
-        larger = sum(entry.file_size for entry in entries) > Path(path).stat().st_size
+        larger = sum(entry.file_size for entry in entries) > len(file.getbuffer())
         if larger or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
             raise zipfile.BadZipFile("compressed, so it may have any size; torch never compresses")
         if (damaged := archive.testzip()) is not None:

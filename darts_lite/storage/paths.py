@@ -73,15 +73,18 @@ def is_there(path: Path) -> bool:
 
 
 def list_entries(folder: Path) -> list[Path]:
-    """Returns what is in a folder, by name; nothing if there is none. OSError if it is unreadable.
+    """Returns what is in a folder, by name; nothing if there is none.
 
+    Raises OSError if it cannot be read, or is a link to nowhere, as to a disk that is not mounted.
     `Path.glob` finds nothing as well in a folder that may not be read.
     """
     with reading(folder):
         try:
             return sorted(folder.iterdir())
         except (FileNotFoundError, NotADirectoryError):
-            return []
+            if not folder.is_symlink():
+                return []
+            raise OSError("a link to a place that is not there") from None
 
 
 def read_content(path: Path) -> bytes:

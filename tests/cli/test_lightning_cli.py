@@ -1,6 +1,7 @@
 """The command line from end to end, on real digits."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -130,6 +131,33 @@ def test_a_part_of_the_images_is_told(
     words = [f"--ckpt_path={finished.directory / 'net.ckpt'}", "--data.evaluation_batch_size=5"]
     main([verb, *words, f"--trainer.limit_{part}_batches=1"])
     assert re.search(f"Figures are of {told}", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(("verb", "part"), [("test", "test"), ("validate", "val")])
+def test_no_image_at_all_is_refused(
+    verb: str, part: str, finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(
+            [
+                verb,
+                f"--ckpt_path={finished.directory}/net.ckpt",
+                f"--trainer.limit_{part}_batches=0",
+            ]
+        )
+    assert (
+        f"error: trainer.limit_{part}_batches is 0, so there is nothing" in capsys.readouterr().err
+    )
+
+
+def test_a_pipe_is_no_architecture_to_retrain(
+    finished: Finished, configs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for pipe in ([str(tmp_path / "pipe")], ["/dev/zero"]):
+        with pytest.raises(SystemExit):
+            main(["fit", "--config", str(configs / "retrain.yaml"), "--model.architecture", *pipe])
+        assert f"--model.architecture: {pipe[0]} is a pipe or a device" in capsys.readouterr().err
 
 
 def test_images_of_another_data_set_are_told(

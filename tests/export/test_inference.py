@@ -108,6 +108,12 @@ def test_what_no_net_comes_back_from(finished: Finished, tmp_path: Path) -> None
     with pytest.raises(ValueError) as caught:
         Net.from_run(tmp_path)
     one_line(caught, "net.ckpt: state_dict: ", "holds NaN or infinite values")
+    content = torch.load(finished.directory / "net.ckpt", weights_only=True)
+    next(v for n, v in content["state_dict"].items() if n.endswith("running_var"))[0] = -1
+    torch.save(content, tmp_path / "net.ckpt")
+    with pytest.raises(ValueError) as caught:
+        Net.from_run(tmp_path)
+    one_line(caught, "net.ckpt: state_dict: ", "holds negative variances")
 
 
 @pytest.mark.parametrize(
@@ -115,6 +121,7 @@ def test_what_no_net_comes_back_from(finished: Finished, tmp_path: Path) -> None
     [
         ("class_names", "0123456789"),
         ("class_names", ["left", "right"]),
+        ("class_names", ["\x1b[31mred", "b\nc,d", *"01234567"]),
         ("class_names", ["0", *"012345678"]),
         ("preparation", 28),
         ("data_source", 1),

@@ -1,6 +1,7 @@
 """Finding an interrupted run, and its records."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,11 +13,12 @@ from typing import Any
 import pytest
 import torch
 from jsonargparse import Namespace
-from run_helpers import SMALL, one_line
+from run_helpers import SMALL, Finished, one_line
 from torch.utils.tensorboard import SummaryWriter
 
 from darts_lite.runs.resume import (
     check_architecture,
+    check_checkpoints,
     check_data,
     check_same_settings,
     claim,
@@ -288,3 +290,23 @@ def test_a_clock_that_was_set_back_takes_nothing_of_a_search_that_ended(tmp_path
 
 def test_no_records_are_no_trouble(tmp_path: Path) -> None:
     assert find_resume_point("search", RunRecord(RunFolder(tmp_path))) is None
+
+
+def test_a_run_whose_checkpoints_are_gone_is_not_begun_again(
+    finished: Finished, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path / "version_0")
+    shutil.copytree(finished.directory, folder.path)
+    check_checkpoints(folder)
+    folder.checkpoint("search").parent.rename(tmp_path / "away")
+    for told in ("summary", "history"):
+        with pytest.raises(OSError) as caught:
+            check_checkpoints(folder)
+        one_line(caught, "has trained, and its checkpoints are gone; put the folder checkpoints")
+        if told == "summary":
+            folder.summary.unlink()
+    shutil.rmtree(folder.history("search").parent)
+    check_checkpoints(folder)  # it was killed at once
+    folder.checkpoint("search").parent.symlink_to(tmp_path / "not mounted")
+    with pytest.raises(OSError, match="a link to a place that is not there"):
+        check_checkpoints(folder)

@@ -107,6 +107,11 @@ def plain_function(channels: int, stride: int, affine: bool) -> nn.Module:
 arrow = lambda channels, stride, affine: nn.Identity()  # noqa: E731
 
 
+class Double(Shifted):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x).double()
+
+
 class Lazy(Shifted):
     def __init__(self, channels: int, stride: int, affine: bool) -> None:
         super().__init__(channels, stride, affine)
@@ -133,6 +138,7 @@ WRONG = [
     (Mask, "to (2, 4, 16, 16) of torch.bool"),
     (InPlace, "changes the map that it reads"),
     (Raising, "fails (RuntimeError: this was not thought of)"),
+    (Double, "maps torch.float32 to torch.float64, and must keep the type of numbers"),
     (Lazy, "has parameters without a size, as LazyConv2d has"),
     (OnlyInTheNet, "(4, 2, True) fails (KeyError: 'scale')"),
 ]

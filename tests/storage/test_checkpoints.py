@@ -42,7 +42,9 @@ def test_no_such_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.ckpt")
     (tmp_path / "folder.ckpt").mkdir()
     for name in ("absent.ckpt", "pipe.ckpt", "folder.ckpt", "pipe.ckpt/below"):
-        with pytest.raises(FileNotFoundError, match=f"no checkpoint at .*{name}"):
+        with pytest.raises(
+            FileNotFoundError, match=rf"(no checkpoint at .*{name}|{name} is a folder)"
+        ):
             Checkpoint.read(tmp_path / name)
 
 
@@ -66,6 +68,15 @@ def test_a_system_that_opens_nothing_more_says_nothing_of_the_file(tmp_path: Pat
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limit)
     assert Checkpoint.read(path).model == "Retraining"
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that cannot be read")
+def test_a_file_that_opens_and_cannot_be_read_is_not_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / "last.ckpt").symlink_to("/proc/self/mem")
+    with pytest.raises(OSError, match="cannot read .*last.ckpt .Input/output error.; make it read"):
+        Checkpoint.read(tmp_path / "last.ckpt")
+    with pytest.raises(FileNotFoundError, match="is a folder, a pipe or a device, and no checkp"):
+        Checkpoint.read(tmp_path)
 
 
 @pytest.mark.parametrize("length", [0, 1, 100, -1, -100])

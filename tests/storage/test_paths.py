@@ -87,6 +87,13 @@ def test_an_error_of_the_file_system_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(failed.value)
 
 
+def test_a_link_to_nowhere_is_no_empty_folder(tmp_path: Path) -> None:
+    assert list_entries(tmp_path / "nothing") == []
+    (tmp_path / "disk").symlink_to(tmp_path / "not mounted")
+    with pytest.raises(OSError, match="disk .a link to a place that is not there.; make it reada"):
+        list_entries(tmp_path / "disk")
+
+
 def test_only_plain_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("some")
     assert read_content(tmp_path / "text") == b"some"
