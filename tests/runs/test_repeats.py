@@ -112,6 +112,7 @@ def test_tensorboard_shows_whether_to_trust(trusted: Trusted) -> None:
 LIMITS: dict[str, Any] = {"parameters": 2000, "multiply_adds": 200_000, "memory": 4096}
 
 
+@pytest.mark.slow
 def test_rivals_use_most_of_several_limits(digits: ImageData) -> None:
     space = LayerSpace(stages=(2, 2), placements=("stem 1", "stem 2"))
     model = ArchitectureSearch(space, derivation=WithinBudget(**LIMITS))
