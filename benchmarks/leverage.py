@@ -20,18 +20,17 @@ from typing import Any
 from search_step import table
 from trials import Recipe, Trial, fill, parser
 
+from darts_lite.derivation.budget import WithinBudget
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.space.cost_tables import Images
-from darts_lite.space.layers.chain_costs import ChainCosts
 from darts_lite.space.layers.layer_space import LayerSpace
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.space.walks import draw_within
 
 IMAGES = Images(1, 10, 28)
 CHAINS = 40
-USED = 0.9  # share of a budget that a chain must use at least
 SPACE = LayerSpace()
-Budget = Mapping[str, int]
+Budget = Mapping[str, Any]
 BUDGETS: Mapping[str, Budget] = {
     **{f"{count} parameters": {"parameters": count} for count in (1000, 2000, 5000, 10_000)},
     **{f"{count} multiply-adds": {"multiply_adds": count} for count in (100_000, 300_000)},
@@ -50,15 +49,10 @@ BUDGETS: Mapping[str, Budget] = {
 
 def draw(budget: Budget, number: int) -> AnyArchitecture:
     """Draws a chain that uses a budget; the same one for the same number."""
-    costs = {ChainCosts(SPACE, name, IMAGES): limit for name, limit in budget.items()}
-
-    def excess(chain: AnyArchitecture) -> float:
-        shares = [cost.of(chain.choices) / limit for cost, limit in costs.items()]
-        return sum(max(0.0, math.log(share), math.log(USED / share)) for share in shares)
-
-    found = draw_within(SPACE, excess, Random(f"{budget}/{number}"))
+    rule = WithinBudget(**budget).with_data(IMAGES.channels, IMAGES.classes, IMAGES.side)
+    found = draw_within(SPACE, partial(rule.excess, SPACE), Random(f"{budget}/{number}"))
     if found is None:
-        raise SystemExit(f"no chain uses {USED:.0%} of {budget}")
+        raise SystemExit(f"no chain uses most of {budget}")
     return found
 
 

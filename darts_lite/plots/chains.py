@@ -78,8 +78,7 @@ def list_parts(chain: Chain, images: Images | None) -> list[Part]:
     if chain.halved:
         first = steps.pop(0)
     parts = [Part("image", "image", ("half size",) * chain.halved, (first,))]
-    stem = Block(chain.stem_kernel, chain.stem_width, chain.stem_stride)
-    parts.append(Part("plain", "stem", (_name_convolution(stem),), (steps.pop(0),)))
+    parts.append(Part("plain", "stem", (_name_convolution(chain.stem),), (steps.pop(0),)))
     for number, block in enumerate(chain.blocks, 1):
         count = 3 if block.expansion else 2
         own, steps = tuple(steps[:count]), steps[count:]

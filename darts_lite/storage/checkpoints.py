@@ -239,16 +239,12 @@ def _check_kinds(path: str | Path, content: Any) -> None:
         if name.endswith("running_var") and bool((weights < 0).any()):
             raise ValueError(f"{path}: state_dict: {name} holds negative variances; {CHANGED}")
     names = content.get("class_names")
-    if isinstance(names, list | tuple) and not all(map(str.isprintable, filter(is_text, names))):
+    texts = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    if not all(map(str.isprintable, texts)):
         raise ValueError(f"{path}: class_names is {short(names)}, not printable; {CHANGED}")
     for _, count in flatten(content.get("loops")):
         if not isinstance(count, int | None):
             raise ValueError(f"{path}: loops holds {short(count)}, not a number; {CHANGED}")
-
-
-def is_text(value: object) -> bool:
-    """Returns whether a value is a text."""
-    return isinstance(value, str)
 
 
 def flatten(value: object, name: str = "") -> Iterator[tuple[str, Any]]:

@@ -67,7 +67,7 @@ class Chain(AnyArchitecture):
         blocks: In their order.
         halved: Whether the image is first reduced to half its side.
         space: Name of the search space.
-        choices: What was chosen of each group of the space; empty for a chain from elsewhere.
+        chosen: What was chosen of each group of the space; empty for a chain from elsewhere.
         found_by: How it was found (algorithm, seed, steps, ...), as plain JSON values.
 
     Raises:
@@ -87,7 +87,7 @@ class Chain(AnyArchitecture):
         if len(self.blocks) > MOST_BLOCKS:
             raise ValueError(f"blocks: a chain has at most {MOST_BLOCKS}, got {len(self.blocks)}")
         width = self.stem_width
-        for place, block in enumerate((self._stem, *self.blocks)):
+        for place, block in enumerate((self.stem, *self.blocks)):
             name = f"blocks[{place - 1}]" if place else "stem"
             _check_block(name, block)
             if block.residual and (block.stride != 1 or block.width != width):
@@ -129,12 +129,13 @@ class Chain(AnyArchitecture):
         return self.blocks[-1].width if self.blocks else self.stem_width
 
     @property
-    def _stem(self) -> Block:
+    def stem(self) -> Block:
+        """The first convolution, which is a full one."""
         return Block(self.stem_kernel, self.stem_width, self.stem_stride)
 
     @property
     def _stem_text(self) -> str:
-        return f"stem {self._stem}"
+        return f"stem {self.stem}"
 
     def genotype(self) -> str:
         """Returns the chain as text: ``half stem 5x5-10/2 7x7-10 3x3-10+ e2.7x7-16/2``.
@@ -148,12 +149,10 @@ class Chain(AnyArchitecture):
         """Yields the layers with what they cost; see `darts_lite.networks.layers.chain_net`."""
         channels, side = images.channels, images.side
         if self.halved:
-            half = math.ceil(side / 2)
-            yield Step("half", half, channels, 0, 0, 0, channels * (side**2 + half**2))
-            side = half
-        stem = make_step(self._stem_text, (channels, side), self._stem)
-        yield stem
-        channels, side = stem.channels, stem.side
+            yield (half := halve_images(images))
+            side = half.side
+        yield (first := make_step(self._stem_text, (channels, side), self.stem))
+        channels, side = first.channels, first.side
         for block in self.blocks:
             *_, last = steps = [*list_steps(block, channels, side)]
             yield from steps
@@ -161,11 +160,7 @@ class Chain(AnyArchitecture):
         yield from list_last_steps(channels, side, images.classes)
 
     def in_skeleton(self, changes: Mapping[str, Any]) -> Self:
-        given = [name for name, value in changes.items() if value is not None]
-        if given:
-            raise ValueError(
-                f"a chain of layers has no {given[0]} beside what was chosen; leave it out"
-            )
+        refuse_frame(changes)
         return self
 
     def to_dict(self) -> dict[str, Any]:
@@ -203,6 +198,20 @@ class Chain(AnyArchitecture):
         )
         given["chosen"] = {name: _read_kept(name, sets) for name, sets in value["chosen"].items()}
         return cls(**given)
+
+
+def refuse_frame(changes: Mapping[str, Any]) -> None:
+    """Raises ValueError if a setting of a frame is given: all of a chain is chosen."""
+    for name, value in changes.items():
+        if value is not None:
+            raise ValueError(f"a chain of layers has no {name} beside what is chosen; leave it out")
+
+
+def halve_images(images: Images) -> Step:
+    """Returns the layer that reduces images to half their side."""
+    side = math.ceil(images.side / 2)
+    held = images.channels * (images.side**2 + side**2)
+    return Step("half", side, images.channels, 0, 0, 0, held)
 
 
 def make_step(name: str, enters: tuple[int, int], block: Block) -> Step:

@@ -20,6 +20,7 @@ from darts_lite.space.layers.chain import (
     RESIDUAL,
     Block,
     Step,
+    halve_images,
     list_last_steps,
     list_steps,
     make_step,
@@ -40,7 +41,7 @@ class Slot:
     """The costs of a block that may stand, at one placement, by all that they depend on.
 
     Args:
-        name: Its row in the groups of kernels and expansions.
+        row: Its row in the groups of kernels and expansions.
         stage: The stage that it belongs to.
         costs: ``(widths that enter, widths that leave, kernels, expansions)`` for the first block
             of a stage, else ``(widths, kernels, expansions, links)``.
@@ -80,8 +81,8 @@ class ChainCosts(Costs):
             for name, rows in shares.items()
         }
         expect = self._expect_sum if self.join is sum else self._expect_largest
-        ofplacements = torch.stack([expect(chances, place) for place in self.placements])
-        return (chances["placement"][0] * ofplacements).sum()
+        of_placements = torch.stack([expect(chances, place) for place in self.placements])
+        return (chances["placement"][0] * of_placements).sum()
 
     def _expect_sum(self, chances: Mapping[str, Tensor], place: "Placement") -> Tensor:
         """Returns the mean of a sum over layers at one placement."""
@@ -171,11 +172,8 @@ def _tabulate(costs: ChainCosts, halved: list[str]) -> Placement:
 
     side, rest = images.side, 0
     if HALF in halved:
-        side = math.ceil(side / 2)
-        reduced = Step(
-            "half", side, images.channels, 0, 0, 0, images.channels * (images.side**2 + side**2)
-        )
-        rest = cost(reduced)
+        half = halve_images(images)
+        side, rest = half.side, cost(half)
     stride = 2 if STEM in halved else 1
     enters = images.channels, side
     stem = [

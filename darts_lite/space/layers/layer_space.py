@@ -9,6 +9,7 @@ from torch import Tensor
 
 from darts_lite.space.cost_tables import Bound, Images
 from darts_lite.space.groups import Choices, Group
+from darts_lite.space.layers.chain import refuse_frame
 from darts_lite.space.layers.chain_costs import ChainCosts
 from darts_lite.space.layers.chain_options import ChainOptions
 from darts_lite.space.layers.choosing import choose_chain
@@ -40,11 +41,7 @@ class LayerSpace(ChainOptions, Space):
         }
 
     def in_skeleton(self, changes: Mapping[str, Any]) -> Self:
-        given = [name for name, value in changes.items() if value is not None]
-        if given:
-            raise ValueError(
-                f"a space of layers has no {given[0]} beside what is chosen; leave it out"
-            )
+        refuse_frame(changes)
         return self
 
     def choose_within(

@@ -110,5 +110,5 @@ def test_too_many_blocks_are_refused() -> None:
 
 def test_it_has_no_other_frame() -> None:
     assert BY_HAND.in_skeleton({"channels": None}) is BY_HAND
-    with pytest.raises(ValueError, match="has no channels beside what was chosen"):
+    with pytest.raises(ValueError, match="has no channels beside what is chosen"):
         BY_HAND.in_skeleton({"channels": 8})
