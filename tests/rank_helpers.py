@@ -21,18 +21,24 @@ def _meet(rank: int, folder: Path, work: Callable[[], Any]) -> None:
     store = distributed.FileStore(str(folder / "meeting"), RANKS)
     distributed.init_process_group("gloo", store=store, rank=rank, world_size=RANKS)
     torch.save(work(), folder / f"{rank}.pt")
+    distributed.barrier()  # who has left can no longer be met
     distributed.destroy_process_group()
 
 
 def on_all_ranks(folder: Path, work: Callable[[], Any]) -> list[Any]:
-    """What a function returns in each of two processes that have met."""
-    start = multiprocessing.get_context("fork").Process
-    processes = [start(target=_meet, args=(rank, folder, work)) for rank in range(RANKS)]
+    """What a function returns in each of two processes that have met.
+
+    They are copies of a process that has imported torch and has no threads, as that of the tests
+    has.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch.distributed"])
+    processes = [context.Process(target=_meet, args=(rank, folder, work)) for rank in range(RANKS)]
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
-        assert process.exitcode == 0
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0] * RANKS
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(RANKS)]
 
 

@@ -24,7 +24,6 @@ def trained_norm() -> dict[str, Tensor]:
     return {"y": norm(x), **norm.state_dict()}
 
 
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_norms_see_the_joint_batch(tmp_path: Path) -> None:
     whole = trained_norm()
     for rank, found in enumerate(on_all_ranks(tmp_path, trained_norm)):
