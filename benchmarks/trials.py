@@ -53,7 +53,9 @@ class Recipe:
     def optimizer(self, parameters: Any) -> torch.optim.Optimizer:
         """AdamW, or SGD with Nesterov's momentum."""
         if self.method == "AdamW":
-            return torch.optim.AdamW(parameters, self.lr, weight_decay=self.weight_decay)
+            return torch.optim.AdamW(
+                parameters, self.lr, weight_decay=self.weight_decay, fused=True
+            )
         return torch.optim.SGD(
             parameters, self.lr, momentum=0.9, weight_decay=self.weight_decay, nesterov=True
         )

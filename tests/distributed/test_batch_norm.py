@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 import torch
 from rank_helpers import RANKS, on_all_ranks, own, values
 from torch import Tensor, nn

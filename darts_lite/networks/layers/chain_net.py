@@ -26,7 +26,7 @@ class ChainBlock(nn.Module):
         convolution = nn.Conv2d(
             inner, inner, block.kernel, block.stride, block.kernel // 2, groups=inner, bias=False
         )
-        behind = [nn.BatchNorm2d(inner), nn.ReLU()] if block.expansion else []
+        behind = [nn.BatchNorm2d(inner), nn.ReLU(inplace=True)] if block.expansion else []
         self.depthwise = nn.Sequential(convolution, *behind)
         self.pointwise = nn.Sequential(
             nn.Conv2d(inner, block.width, 1, bias=False), nn.BatchNorm2d(block.width)
@@ -36,11 +36,11 @@ class ChainBlock(nn.Module):
         """Maps ``(B, C, H, W)`` to ``(B, width, ceil(H / stride), ceil(W / stride))``."""
         y = x if self.expand is None else self.expand(x)
         y = self.pointwise(self.depthwise(y))
-        return (x + y if self.residual else y).relu()
+        return (x + y if self.residual else y).relu_()
 
 
 def _widen(channels: int, inner: int) -> tuple[nn.Module, ...]:
-    return nn.Conv2d(channels, inner, 1, bias=False), nn.BatchNorm2d(inner), nn.ReLU()
+    return nn.Conv2d(channels, inner, 1, bias=False), nn.BatchNorm2d(inner), nn.ReLU(inplace=True)
 
 
 class ChainNet(nn.Module):
@@ -53,7 +53,7 @@ class ChainNet(nn.Module):
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, width, kernel, chain.stem_stride, kernel // 2, bias=False),
             nn.BatchNorm2d(width),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
         )
         widths = [width, *(block.width for block in chain.blocks)]
         self.blocks = nn.Sequential(*map(ChainBlock, chain.blocks, widths))
@@ -62,7 +62,10 @@ class ChainNet(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, None]:
         """Computes logits ``(B, classes)`` of images ``(B, C, H, W)``; there is no second head."""
         x = images if self.reduce is None else self.reduce(images)
-        x = self.blocks(self.stem(x))
+        x = self.stem(x)
+        if self.training:  # nearly twice as fast on CPUs, where an image of one channel hides it
+            x = x.contiguous(memory_format=torch.channels_last)
+        x = self.blocks(x)
         return self.classifier(x.mean(dim=(2, 3))), None
 
 
