@@ -21,6 +21,7 @@ from .search.callbacks.perturbation import Perturbation
 from .search.exploration.evaluators import FromScratch, SharedWeights, TableLookup
 from .search.exploration.exploration import Exploration
 from .search.exploration.strategies import Evolution, LocalSearch, RandomSearch
+from .search.playoff.play_off import PlayOff
 from .search.regularizers import BetaDecay, DirichletAnchor, ZeroOne
 from .search.relaxations import Concrete, Dirichlet, GumbelMax, Sigmoid, Softmax
 from .space.cells.architecture import ARCHITECTURES, Architecture
@@ -57,6 +58,7 @@ __all__ = [
     "EigenvalueMonitor",
     "OperationFreezing",
     "Perturbation",
+    "PlayOff",
     "Preparation",
     "SkipLimit",
     "Strongest",

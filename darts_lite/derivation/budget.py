@@ -157,6 +157,14 @@ class WithinBudget(Rule):
                 total += max(0.0, math.log(USED / share))
         return total
 
+    def use(self, space: Space, architecture: AnyArchitecture) -> list[float]:
+        pairs = zip(self._limits, self._bounds(space), strict=True)
+        return [
+            bound.costs.of(architecture.choices) / limit.value
+            for limit, bound in pairs
+            if limit.sign > 0
+        ]
+
     def _bounds(self, space: Space) -> list[Bound]:
         retrained = self.retrained_space(space)
         return [

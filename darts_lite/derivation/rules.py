@@ -59,6 +59,10 @@ class Rule:
         """
         return 0.0
 
+    def use(self, space: Space, architecture: AnyArchitecture) -> list[float]:
+        """Returns the share of each upper limit that an architecture uses."""
+        return []
+
     def with_costs(self, space: Space) -> "Rule":
         """Returns the rule with the content of a file that it reads, in place of its path."""
         return self

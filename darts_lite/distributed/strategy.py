@@ -75,6 +75,12 @@ def join_norms(model: nn.Module) -> None:
             )
 
 
+def join_new_norms(trainer: Trainer, added: nn.Module) -> None:
+    """Joins the norms of a module that a trainer's model gets during training."""
+    if isinstance(trainer.strategy, JointBatch):
+        join_norms(added)
+
+
 def separate_norms(model: nn.Module) -> None:
     """Undoes `join_norms`."""
     for module in model.modules():

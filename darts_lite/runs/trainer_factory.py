@@ -171,7 +171,8 @@ def check_training(model: LightningModule, settings: Mapping[str, Any]) -> None:
     if not isinstance(model, Search | Retraining):
         raise ValueError(
             f"fit does not know {type(model).__name__}; model.class_path must be "
-            "darts_lite.ArchitectureSearch, darts_lite.Exploration or darts_lite.Retraining"
+            "darts_lite.ArchitectureSearch, darts_lite.PlayOff, darts_lite.Exploration or "
+            "darts_lite.Retraining"
         )
     if settings["max_epochs"] in (None, -1) and settings["max_steps"] < 0:
         raise ValueError("the training has no end; set trainer.max_epochs or trainer.max_steps")

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import OptimizerCallable
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics.classification import MulticlassAccuracy
 
@@ -50,6 +50,10 @@ class Search(LightningModule):
         self.weights_optimizer, self.final_learning_rate = weights_optimizer, final_learning_rate
         self.gradient_clip = gradient_clip
         self.accuracy = MulticlassAccuracy(num_classes, average="micro")
+
+    def weights(self) -> list[nn.Parameter]:
+        """Returns the weights that the search trains."""
+        return self.supernet.weights()
 
     @property
     @abstractmethod
@@ -114,11 +118,11 @@ class Search(LightningModule):
 
     def on_after_backward(self) -> None:
         """Averages the gradients over all ranks, if there are several."""
-        average_gradients(self.supernet.weights())
+        average_gradients(self.weights())
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clips the weights' gradient; Lightning calls this after unscaling."""
-        norm = torch.nn.utils.clip_grad_norm_(self.supernet.weights(), self.gradient_clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.weights(), self.gradient_clip)
         self.log("search/weights_gradient", norm)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

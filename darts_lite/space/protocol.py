@@ -6,10 +6,10 @@ Searches, rules, drawings and runs know only this. Cells (`darts_lite.space.cell
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -22,6 +22,19 @@ from darts_lite.storage.components import describe_component
 from darts_lite.storage.paths import read_content
 
 Built = TypeVar("Built")
+
+
+class HandMade(NamedTuple):
+    """What is chosen of an architecture made by hand.
+
+    Args:
+        family: Name of the family it belongs to.
+        idea: What tells it from others of its family, beside its size.
+    """
+
+    family: str
+    idea: str
+    choices: Choices
 
 
 class AnyArchitecture(ABC):
@@ -150,6 +163,16 @@ class Space(ABC):
             choices[name] = tuple(sets)
         return self.build(choices, found_by)
 
+    def locate(self, choices: Choices) -> Point:
+        """Returns the point that stands for these choices."""
+        point: list[int] = []
+        for name, group in self.groups.items():
+            for options, kept in zip(group.decisions, choices[name], strict=True):
+                names, rows = zip(*kept, strict=True) if kept else ((), ())
+                chosen = (rows, *names)
+                point += [every.index(one) for every, one in zip(options, chosen, strict=True)]
+        return tuple(point)
+
     def first_architecture(self) -> AnyArchitecture:
         """Returns the architecture of the first options."""
         return self.architecture((0,) * len(self.sizes))
@@ -175,6 +198,10 @@ class Space(ABC):
     ) -> tuple[Choices | None, list[float]]:
         """Returns the best choices within bounds; see `darts_lite.space.pareto.choose_within`."""
         return choose_within(self.groups, shares, bounds)
+
+    def scale_families(self, admits: Callable[[Choices], bool]) -> Iterator[HandMade]:
+        """Yields architectures made by hand, each as large as is admitted; there may be none."""
+        yield from ()
 
     def read_costs(self, content: Mapping[str, Any]) -> Costs:
         """Builds costs from what `Costs.to_dict` returned; raises ValueError if they do not fit."""

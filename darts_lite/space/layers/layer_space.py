@@ -1,6 +1,6 @@
 """The space of chains of layers: kernels, widths, depth and strides are chosen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -13,7 +13,8 @@ from darts_lite.space.layers.chain import refuse_frame
 from darts_lite.space.layers.chain_costs import ChainCosts
 from darts_lite.space.layers.chain_options import ChainOptions
 from darts_lite.space.layers.choosing import choose_chain
-from darts_lite.space.protocol import Space
+from darts_lite.space.layers.families import scale_families
+from darts_lite.space.protocol import HandMade, Space
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,9 @@ class LayerSpace(ChainOptions, Space):
     ) -> tuple[Choices | None, list[float]]:
         """Returns the best choices within bounds, exactly."""
         return choose_chain(self, shares, bounds)
+
+    def scale_families(self, admits: Callable[[Choices], bool]) -> Iterator[HandMade]:
+        return scale_families(self, admits)
 
     def read_costs(self, content: Mapping[str, Any]) -> ChainCosts:
         try:

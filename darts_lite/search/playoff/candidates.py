@@ -1,0 +1,66 @@
+"""A net in a play-off: it is trained, and judged on images that it is not trained on."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from darts_lite.distributed.ranks import average
+from darts_lite.networks.net import Net
+from darts_lite.space.protocol import AnyArchitecture
+
+
+class Candidate(nn.Module):
+    """The net of an architecture, with what it has reached.
+
+    Args:
+        architecture: What was chosen.
+        origin: Who proposed it.
+        in_channels, num_classes: Of the data.
+
+    Attributes:
+        running: Whether it is trained in the present heat.
+        heard: Sum and number of the losses on held-out images in its present heat ``(2,)``.
+    """
+
+    heard: Tensor
+
+    def __init__(
+        self, architecture: AnyArchitecture, origin: str, in_channels: int, num_classes: int
+    ) -> None:
+        super().__init__()
+        self.architecture, self.origin, self.running = architecture, origin, False
+        self.net = Net(architecture, in_channels, num_classes)
+        self.net.to(memory_format=torch.channels_last)
+        self.register_buffer("heard", torch.zeros(2, dtype=torch.float64))
+
+    @property
+    def value(self) -> float:
+        """The mean loss of the last heat, negated: larger is better; -inf before any."""
+        total, count = self.heard.tolist()
+        return -total / count if count else -float("inf")
+
+    def enter(self) -> None:
+        """Begins a heat."""
+        self.running = True
+        self.heard.zero_()
+
+    def weights(self) -> list[nn.Parameter]:
+        """Returns the parameters of the net."""
+        return list(self.net.parameters())
+
+    def describe(self) -> dict[str, Any]:
+        """Returns what is known beside the weights, as plain values."""
+        about = {"origin": self.origin, "running": self.running}
+        return {"architecture": self.architecture.to_dict(), **about}
+
+    def compute_loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Computes the loss on images ``(B, C, H, W)`` and labels ``(B,)``."""
+        return cross_entropy(self.net(images), labels)
+
+    @torch.no_grad()
+    def hear(self, images: Tensor, labels: Tensor) -> None:
+        """Adds the loss on held-out images to what it is judged by."""
+        (loss,) = average(self.compute_loss(images, labels))
+        self.heard += torch.stack([loss, torch.ones_like(loss)])

@@ -1,0 +1,356 @@
+"""The search by real trainings: many short ones, then longer ones of the best."""
+
+import math
+from collections.abc import Iterator, Mapping
+from random import Random
+from typing import Any, NamedTuple, cast
+
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import nn
+from torch.optim import Optimizer
+
+from darts_lite.data.batches import Batch
+from darts_lite.derivation.budget import DERIVATIONS
+from darts_lite.derivation.rules import Derivation, rule_from
+from darts_lite.distributed.ranks import average
+from darts_lite.distributed.strategy import join_new_norms
+from darts_lite.networks.kinds import SpaceSettings, build_architecture
+from darts_lite.search.base import Search
+from darts_lite.search.bilevel import without_autocast
+from darts_lite.search.playoff.candidates import Candidate
+from darts_lite.search.playoff.heats import Heat, plan_heats
+from darts_lite.search.playoff.proposals import change_choices, draw_points, pick_by_hand
+from darts_lite.space.groups import Point
+from darts_lite.space.protocol import AnyArchitecture
+from darts_lite.storage.components import build_component
+from darts_lite.training.optimizers import count_steps, try_optimizer
+
+
+def quick_adamw(parameters: Any) -> Optimizer:
+    """Returns the optimizer of short trainings of small nets."""
+    return torch.optim.AdamW(parameters, lr=0.015, weight_decay=0.05)
+
+
+CHANGED = ", changed"
+"""Ends the origin of a net whose parent had the rest of it as origin."""
+
+
+class Trained(NamedTuple):
+    """What a play-off knows of a point: who proposed it, and its value after its first heat."""
+
+    origin: str
+    value: float
+
+
+class PlayOff(Search):
+    """Searches by real trainings, which decide where shared weights only propose.
+
+    Nets of one heat are trained on the same batches and judged by their mean loss on others in its
+    second half. The first heat compares families made by hand with random nets; in each further one
+    children of the best, which differ in a few choices, start from scratch. Then the best go on
+    from their own weights by successive halving (arXiv 1502.07943): half of them, for twice as
+    long. All use most of the budget that the derivation sets.
+
+    Args:
+        space: The search space, or a function that returns one.
+        in_channels: Number of channels of the images; the CLI takes it from the data.
+        num_classes: Number of classes; the CLI takes it from the data.
+        derivation: The limits: `WithinBudget`, or None if there are none.
+        by_hand, at_random: Numbers of nets in the first heat.
+        children: Number of nets in each further heat.
+        finalists: Number of nets that go on from their own weights.
+        heat_steps: Number of batches of a heat.
+        weights_optimizer: Makes the optimizer; its rate stays the same.
+        gradient_clip: Largest norm of each net's gradient.
+    """
+
+    def __init__(
+        self,
+        space: SpaceSettings,
+        in_channels: int = 1,
+        num_classes: int = 10,
+        derivation: Derivation | None = None,
+        by_hand: int = 12,
+        at_random: int = 8,
+        children: int = 8,
+        finalists: int = 8,
+        heat_steps: int = 80,
+        weights_optimizer: OptimizerCallable = quick_adamw,
+        gradient_clip: float = 5.0,
+    ) -> None:
+        super().__init__(space, num_classes, weights_optimizer, 1.0, gradient_clip)
+        counts = {
+            "by_hand": by_hand,
+            "at_random": at_random,
+            "children": children,
+            "finalists": finalists,
+            "heat_steps": heat_steps,
+        }
+        for name, count in counts.items():
+            least = 0 if name in ("by_hand", "at_random") else 1
+            if count < least:
+                raise ValueError(f"{name} must be at least {least}, got {count}")
+        if by_hand + at_random == 0:
+            raise ValueError("by_hand and at_random are 0; a play-off needs nets to begin with")
+        try_optimizer("weights_optimizer", weights_optimizer)
+        data = {"in_channels": in_channels, "num_classes": num_classes}
+        self.derivation = rule_from(build_component(derivation, DERIVATIONS)).with_data(**data)
+        settings = {
+            "space": self.space.to_dict(),
+            **data,
+            "derivation": self.derivation.describe(),
+            **counts,
+            "gradient_clip": gradient_clip,
+        }
+        self.save_hyperparameters(settings, logger=False)
+        self.candidates = nn.ModuleList()
+        self.known: dict[Point, Trained] = {}
+        self.random = Random()
+        self.leader: AnyArchitecture | None = None
+        self._place = 0  # of the present heat
+        self._restored = False
+
+    # ------------------------------------------------------------------ the heats
+
+    @property
+    def heats(self) -> list[Heat]:
+        """The plan, which follows from the settings and the number of steps."""
+        opening = self.hparams["by_hand"] + self.hparams["at_random"]
+        names = ("heat_steps", "children", "finalists")
+        length, children, finalists = (self.hparams[name] for name in names)
+        return plan_heats(count_steps(self.trainer), length, opening, children, finalists)
+
+    def setup(self, stage: str) -> None:
+        """Tells the limits how large the images are."""
+        self.know_images(self.trainer.datamodule)  # type: ignore[attr-defined]
+        self.read_costs()
+        self.hparams["derivation"] = self.derivation.describe()
+
+    def configure_optimizers(self) -> Optimizer:
+        """Proposes the first nets, unless the search goes on, and returns their optimizer."""
+        if not self._restored:
+            self.random.seed(torch.initial_seed())
+            self.candidates, self.known, self.leader, self._place = nn.ModuleList(), {}, None, 0
+            self._enter(self._propose_opening(self.heats[0].size))
+        self._restored = False
+        return self.weights_optimizer([{"params": each.weights()} for each in self._all])
+
+    def training_step(self, batch: Mapping[str, Batch], batch_index: int) -> None:
+        """Trains the nets of the heat on one batch, and decides the heat if it has ended."""
+        heat = self.heats[self._place]
+        optimizer = cast(LightningOptimizer, self.optimizers())
+        losses = [each.compute_loss(*batch["weights"]) for each in self._field]
+        loss = torch.stack(losses).sum()  # each weight is in one of them
+        optimizer.zero_grad()
+        with without_autocast(loss):
+            self.manual_backward(loss)
+        optimizer.step()
+        if 2 * (self.global_step - heat.begins) > heat.steps:
+            for each in self._field:
+                each.hear(*batch["alphas"])
+        (mean,) = average(loss.detach() / len(losses))
+        self.log("search/weights_loss", mean, prog_bar=True)
+        self.log("search/field", float(len(losses)))
+        if self.global_step >= heat.ends:
+            self._decide(heat)
+
+    def _decide(self, heat: Heat) -> None:
+        """Ranks the candidates, and makes up the next heat if there is one."""
+        for each in self._field:
+            if heat.kind != "final":
+                point = self.space.locate(each.architecture.choices)
+                self.known[point] = Trained(each.origin, each.value)
+        ranked = sorted(self._all, key=lambda each: -each.value)
+        self.leader = self._describe(ranked[0])
+        self.log("search/best_loss", -ranked[0].value, prog_bar=True)
+        self.log("search/trainings", float(len(self.known)), prog_bar=True)
+        if self._place + 1 == len(self.heats):
+            self._keep(ranked)
+            return
+        self._place += 1
+        following = self.heats[self._place]
+        if following.kind == "final":
+            self._keep(ranked[: following.size])
+            for each in self._all:
+                each.enter()
+        else:
+            self._keep(ranked[: self.hparams["finalists"]])
+            self._enter(self._propose_children(following.size))
+
+    # ------------------------------------------------------------------ the nets
+
+    @property
+    def _all(self) -> list[Candidate]:
+        return cast(list[Candidate], [*self.candidates])
+
+    @property
+    def _field(self) -> list[Candidate]:
+        return [each for each in self._all if each.running]
+
+    def _propose_opening(self, size: int) -> Iterator[tuple[AnyArchitecture, str]]:
+        """Yields nets made by hand, then random ones.
+
+        Raises ValueError if no net is within the limits.
+        """
+        made = pick_by_hand(self.space, self.derivation, self.hparams["by_hand"])
+        for each in made:
+            yield self.space.build(each.choices), each.family
+        drawn = [*draw_points(self.space, self.derivation, size - len(made), self.random)]
+        if not made and not drawn:
+            even = {name: torch.ones(group.shape) for name, group in self.space.groups.items()}
+            drawn = [self.space.locate(self.derivation(self.space, even))]
+        for point in dict.fromkeys(drawn):
+            yield self.space.architecture(point), "random"
+
+    def _propose_children(self, count: int) -> Iterator[tuple[AnyArchitecture, str]]:
+        """Yields nets that differ in a few choices from the best so far."""
+        parents = sorted(self.known, key=lambda point: -self.known[point].value)
+        parents, born = parents[: self.hparams["finalists"]], set()
+
+        def admits(point: Point) -> bool:
+            if point in self.known or point in born:
+                return False
+            return self.derivation.admits(self.space, self.space.architecture(point))
+
+        for _ in range(count):
+            # The best parent most often, each one 1/e^(1/2) as often as the one before.
+            parent = parents[min(int(self.random.expovariate(0.5)), len(parents) - 1)]
+            child = change_choices(parent, self.space.sizes, admits, self.random)
+            if child is not None:
+                born.add(child)
+                yield self.space.architecture(child), self._name_child(parent)
+
+    def _name_child(self, parent: Point) -> str:
+        return self.known[parent].origin.removesuffix(CHANGED) + CHANGED
+
+    def _enter(self, proposed: Iterator[tuple[AnyArchitecture, str]]) -> None:
+        """Builds nets for the next heat, and gives their weights to the optimizer."""
+        for architecture, origin in proposed:
+            self._add(architecture, origin).enter()
+
+    def _add(self, architecture: AnyArchitecture, origin: str) -> Candidate:
+        data = self.hparams["in_channels"], self.hparams["num_classes"]
+        added = Candidate(architecture, origin, *data).to(
+            self.device, cast(torch.dtype, self.dtype)
+        )
+        join_new_norms(self.trainer, added)
+        self.candidates.append(added)
+        if self.trainer.optimizers:
+            self.trainer.optimizers[0].add_param_group({"params": added.weights()})
+        return added
+
+    def _keep(self, kept: list[Candidate]) -> None:
+        """Drops all other candidates, and their weights from the optimizer."""
+        optimizer = self.trainer.optimizers[0]
+        groups = {
+            id(one): group for one, group in zip(self._all, optimizer.param_groups, strict=True)
+        }
+        for each in self._all:
+            each.running = False
+            if id(each) not in [id(one) for one in kept]:
+                for weight in each.weights():
+                    optimizer.state.pop(weight, None)
+        optimizer.param_groups[:] = [groups[id(each)] for each in kept]
+        self.candidates = nn.ModuleList(kept)
+
+    # ------------------------------------------------------------------ what a search gives
+
+    def weights(self) -> list[nn.Parameter]:
+        return [weight for each in self._all for weight in each.weights()]
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clips each net's gradient; Lightning calls this after unscaling."""
+        norms = [
+            nn.utils.clip_grad_norm_(each.weights(), self.gradient_clip) for each in self._field
+        ]
+        self.log("search/weights_gradient", torch.stack(norms).max())
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Logs the accuracy of the best net so far, as far as it is trained."""
+        if self.leader is None:
+            return
+        images, labels = batch
+        best = max(self._all, key=lambda each: each.value)
+        self.accuracy(best.net(images), labels)
+        self.log("search/validation_accuracy", self.accuracy, prog_bar=True)
+
+    @property
+    def has_chosen(self) -> bool:
+        return self.leader is not None
+
+    def derive(self) -> AnyArchitecture:
+        """Returns the best net; ValueError before the end of the first heat."""
+        if self.leader is None:
+            raise ValueError(
+                "no heat of the play-off has ended yet; give the run more epochs or minutes, or "
+                "lower model.heat_steps"
+            )
+        return self.leader
+
+    def _describe(self, best: Candidate) -> AnyArchitecture:
+        """Returns a candidate's architecture, with how it was found."""
+        about = {
+            "algorithm": self.algorithm,
+            "trainings": len(self.known),
+            "origin": best.origin,
+        }
+        return self.space.build(best.architecture.choices, about)
+
+    @property
+    def algorithm(self) -> str:
+        return type(self).__name__
+
+    def describe(self) -> Iterator[str]:
+        first, children, last = (
+            self.hparams["by_hand"] + self.hparams["at_random"],
+            self.hparams["children"],
+            self.hparams["finalists"],
+        )
+        yield f"Space:     {self.space.name}, {float(math.prod(self.space.sizes)):.1g} nets"
+        yield f"Play-off:  {first} nets, then {children} children at a time; {last} finalists"
+
+    def doubts(self) -> Iterator[str]:
+        planned = len(self.heats)
+        if self._place + 1 < planned or self._field:
+            yield f"The search was ended in heat {self._place + 1} of {planned}."
+        if self.leader is not None and not self.leader.found_by["origin"].endswith(CHANGED):
+            yield (
+                f"The net found is one the search began with ({self.leader.found_by['origin']}): "
+                "no change of it was better."
+            )
+
+    def results(self) -> dict[str, Any]:
+        best = max(self.known.values(), key=lambda one: one.value)
+        return {"trainings": len(self.known), "best_first_heat": round(-best.value, 4)}
+
+    # ------------------------------------------------------------------ checkpoints
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the state of the play-off, and the settings as plain values."""
+        checkpoint["play_off"] = {
+            "place": self._place,
+            "candidates": [each.describe() for each in self._all],
+            "known": [[list(point), *trained] for point, trained in self.known.items()],
+            "random": self.random.getstate(),
+        }
+        if self.leader is not None:
+            checkpoint["architecture"] = self.leader.to_dict()
+        super().on_save_checkpoint(checkpoint)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Builds the nets whose weights the checkpoint has."""
+        state, self._restored = checkpoint["play_off"], True
+        self._place = state["place"]
+        self.known = {tuple(point): Trained(*trained) for point, *trained in state["known"]}
+        version, internal, gauss = state["random"]
+        self.random.setstate((version, tuple(internal), gauss))
+        found = checkpoint.get("architecture")
+        self.leader = None if found is None else build_architecture(found)
+        self.candidates = nn.ModuleList()
+        data = self.hparams["in_channels"], self.hparams["num_classes"]
+        for about in state["candidates"]:
+            made = Candidate(build_architecture(about["architecture"]), about["origin"], *data)
+            made.running = about["running"]
+            self.candidates.append(made.to(self.device, cast(torch.dtype, self.dtype)))

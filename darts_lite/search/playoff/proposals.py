@@ -1,0 +1,65 @@
+"""Where the candidates of a play-off come from."""
+
+from collections.abc import Callable, Iterator, Sequence
+from math import prod
+from random import Random
+
+from darts_lite.derivation.rules import Rule
+from darts_lite.space.groups import Point
+from darts_lite.space.protocol import HandMade, Space
+from darts_lite.space.walks import draw_within
+
+MOST_CHANGES = 3
+"""Largest number of choices in which a child differs from its parent."""
+PATIENCE = 2000
+"""Number of changes in a row, none of which is within the limits, after which there is no child."""
+
+
+def pick_by_hand(space: Space, rule: Rule, count: int) -> list[HandMade]:
+    """Returns architectures made by hand that use most of a rule's limits, each another idea.
+
+    Families take turns, so that each is among them.
+    """
+    families: dict[str, dict[str, tuple[float, HandMade]]] = {}
+    for made in space.scale_families(lambda choices: rule.admits(space, space.build(choices))):
+        used = prod(rule.use(space, space.build(made.choices)))
+        ideas = families.setdefault(made.family, {})
+        if made.idea not in ideas or used > ideas[made.idea][0]:
+            ideas[made.idea] = used, made
+    ranked = [
+        [made for _, made in sorted(ideas.values(), key=lambda one: -one[0])]
+        for ideas in families.values()
+    ]
+    longest = max(map(len, ranked), default=0)
+    in_turn = [
+        family[place] for place in range(longest) for family in ranked if place < len(family)
+    ]
+    return in_turn[:count]
+
+
+def draw_points(space: Space, rule: Rule, count: int, random: Random) -> Iterator[Point]:
+    """Yields random points that use most of a rule's limits; fewer if walks find no more."""
+    for _ in range(count):
+        found = draw_within(space, lambda each: rule.excess(space, each), random)
+        if found is None:
+            return
+        yield space.locate(found.choices)
+
+
+def change_choices(
+    point: Point, sizes: Sequence[int], admits: Callable[[Point], bool], random: Random
+) -> Point | None:
+    """Returns a point that differs in one to `MOST_CHANGES` choices, or None if none is admitted.
+
+    Half of the changes go to a neighbouring option, since options are in their order.
+    """
+    places = [place for place, size in enumerate(sizes) if size > 1]
+    for _ in range(PATIENCE if places else 0):
+        changed = list(point)
+        for place in random.sample(places, min(random.randint(1, MOST_CHANGES), len(places))):
+            nearby = changed[place] + random.choice((-1, 1))
+            near = random.random() < 0.5 and 0 <= nearby < sizes[place]
+            changed[place] = nearby if near else random.randrange(sizes[place])
+        if (other := tuple(changed)) != point and admits(other):
+            return other
+    return None

@@ -1,0 +1,112 @@
+"""Chains made by hand: one kind of block everywhere, as wide as bounds allow.
+
+They are what somebody draws in a minute who knows small networks; a search has to beat them.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any, NamedTuple
+
+from darts_lite.space.groups import Choices
+from darts_lite.space.layers.chain import PLAIN, RESIDUAL
+from darts_lite.space.layers.chain_options import OFF, ChainOptions
+from darts_lite.space.protocol import HandMade
+
+GROWTHS = (1.0, 1.5, 2.0)
+"""How many times as wide a stage is as the one before."""
+FINENESS = 1.06
+"""Ratio of two widths that are tried one after the other."""
+
+
+class Family(NamedTuple):
+    """A kind of block: its expansion, and how blocks behind the first of a stage stand."""
+
+    name: str
+    expansion: int
+    link: str
+
+
+FAMILIES = (
+    Family("separable", 0, PLAIN),
+    Family("separable residual", 0, RESIDUAL),
+    *(Family("inverted residual", expansion, RESIDUAL) for expansion in (2, 3, 4)),
+)
+"""Depthwise separable convolutions (MobileNet, arXiv 1704.04861), also with shortcuts, and inverted
+residuals (MobileNetV2, arXiv 1801.04381)."""
+
+
+def scale_families(space: ChainOptions, admits: Callable[[Choices], bool]) -> Iterator[HandMade]:
+    """Yields the widest chains that are admitted, of all kernels, depths, placements and growths.
+
+    What is wider than what is not admitted must not be admitted either, as within budgets.
+    """
+    kernels = [kernel for kernel in space.kernels if kernel in space.stem_kernels]
+    known = [each for each in FAMILIES if each.expansion in space.expansions]
+    shapes = product(_list_depths(space), space.placements, GROWTHS)
+    for family, kernel, (depths, placement, growth) in product(known, kernels, [*shapes]):
+        widths = _list_widths(space, growth)
+        made = [_choose(space, family, kernel, depths, placement, each) for each in widths]
+        count = bisect_left(made, True, key=lambda each: not admits(each))
+        if count:
+            idea = f"{kernel}x{kernel}, {sum(depths)} blocks"
+            yield HandMade(family.name, idea, made[count - 1])
+
+
+def _list_depths(space: ChainOptions) -> list[tuple[int, ...]]:
+    """Returns the numbers of blocks of the stages; one more each time, as even as possible."""
+    found = [(1,) * len(space.stages)]
+    for level in range(2, max(space.stages) + 1):
+        for stage, most in enumerate(space.stages):
+            if most >= level:
+                last = found[-1]
+                found.append((*last[:stage], level, *last[stage + 1 :]))
+    return found
+
+
+def _list_widths(space: ChainOptions, growth: float) -> list[tuple[int, ...]]:
+    """Returns widths of the stem and the stages that rise, each time in one place or more."""
+    found: list[tuple[int, ...]] = []
+    first = float(min(space.stem_widths))
+    while first <= max(*space.stem_widths, *space.widths):
+        wanted = [first * growth**stage for stage in range(1 + len(space.stages))]
+        offered = [space.stem_widths] + [space.widths] * len(space.stages)
+        reached = tuple(
+            max((each for each in widths if each <= most), default=min(widths))
+            for widths, most in zip(offered, wanted, strict=True)
+        )
+        if not found or reached != found[-1]:
+            found.append(reached)
+        first *= FINENESS
+    return found
+
+
+def _choose(
+    space: ChainOptions,
+    family: Family,
+    kernel: int,
+    depths: tuple[int, ...],
+    placement: str,
+    widths: tuple[int, ...],
+) -> Choices:
+    stem, *stages = widths
+    links = [
+        family.link if place < depth else OFF
+        for most, depth in zip(space.stages, depths, strict=True)
+        for place in range(1, most)
+    ]
+    chosen: dict[str, list[Any]] = {
+        "placement": [placement],
+        "stem_kernel": [kernel],
+        "stem_width": [stem],
+        "width": stages,
+        "kernel": [kernel] * len(space.slots),
+        "expansion": [family.expansion] * len(space.slots),
+        "link": links,
+    }
+    return space.name_options(
+        {
+            name: [space.options[name].index(str(one)) for one in chosen[name]]
+            for name in space.options
+        }
+    )
