@@ -199,7 +199,7 @@ def random_like(space: SearchSpace, size: float, count: int) -> list[AnyArchitec
     """
     costs = measure_costs(space, "parameters", Images(1, 10, 28))
     drawn = draw_architectures(space, DRAWS, Random(0), space.first_architecture())
-    like = [each for each in drawn if abs(costs.of(each.choices) / size - 1) <= LIKE]
+    like = [each for each in drawn if abs(costs.of(each) / size - 1) <= LIKE]
     if len(like) < count:
         raise ValueError(
             f"only {len(like)} of {len(drawn)} random nets have about {size:.0f} weights"

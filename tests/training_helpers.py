@@ -10,11 +10,14 @@ from lightning.pytorch.callbacks import Callback
 from run_helpers import SMALL, fast_sgd, quiet_trainer
 
 from darts_lite.data.image_data import ImageData
+from darts_lite.derivation.budget import WithinBudget
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.callbacks.eigenvalue_monitor import EigenvalueMonitor
 from darts_lite.search.callbacks.operation_freezing import OperationFreezing
+from darts_lite.search.playoff.play_off import PlayOff
 from darts_lite.search.relaxations import Concrete
+from darts_lite.space.layers.layer_space import LayerSpace
 from darts_lite.training.checkpointing import (
     AtomicCheckpointIO,
     StageCheckpoint,
@@ -55,6 +58,12 @@ def search() -> ArchitectureSearch:
         edge_weights=True,
         auxiliary_skip=1.0,
     )
+
+
+def play_off() -> PlayOff:
+    space = LayerSpace(stages=(2, 1), widths=(4, 6, 8), placements=("stem 1", "stem 2"))
+    sizes: Any = {"by_hand": 2, "at_random": 2, "children": 2, "finalists": 2, "heat_steps": 1}
+    return PlayOff(space, derivation=WithinBudget(parameters=600), **sizes)
 
 
 def retraining() -> Retraining:

@@ -145,13 +145,13 @@ class WithinBudget(Rule):
 
     def admits(self, space: Space, architecture: AnyArchitecture) -> bool:
         bounds = self._bounds(space)
-        return all(bound.admits(architecture.choices) for bound in bounds)
+        return all(bound.admits(architecture) for bound in bounds)
 
     def excess(self, space: Space, architecture: AnyArchitecture) -> float:
         bounded_below = {limit.cost for limit in self._limits if limit.sign < 0}
         total = 0.0
         for limit, bound in zip(self._limits, self._bounds(space), strict=True):
-            share = max(bound.costs.of(architecture.choices), 1e-9) / limit.value
+            share = max(bound.costs.of(architecture), 1e-9) / limit.value
             total += max(0.0, limit.sign * math.log(share))
             if limit.cost not in bounded_below:
                 total += max(0.0, math.log(USED / share))
@@ -160,9 +160,7 @@ class WithinBudget(Rule):
     def use(self, space: Space, architecture: AnyArchitecture) -> list[float]:
         pairs = zip(self._limits, self._bounds(space), strict=True)
         return [
-            bound.costs.of(architecture.choices) / limit.value
-            for limit, bound in pairs
-            if limit.sign > 0
+            bound.costs.of(architecture) / limit.value for limit, bound in pairs if limit.sign > 0
         ]
 
     def _bounds(self, space: Space) -> list[Bound]:

@@ -235,4 +235,4 @@ def draw_likely(model: ArchitectureSearch, data: ImageData) -> AnyArchitecture:
     drawn = draw_architectures(model.space, DRAWN, Random(0), admits=admits)
     drawn = drawn or [model.space.first_architecture()]
     costs = measure_costs(model.space, "multiply_adds", sizes)
-    return sorted(drawn, key=lambda each: costs.of(each.choices))[int(QUARTER * len(drawn))]
+    return sorted(drawn, key=lambda each: costs.of(each))[int(QUARTER * len(drawn))]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from darts_lite.space.groups import Choices, Group
+from darts_lite.space.groups import Group
 
 
 class Images(NamedTuple):
@@ -31,8 +31,8 @@ class Costs(ABC):
     """One cost, such as the number of parameters, of the nets of a space."""
 
     @abstractmethod
-    def of(self, choices: Choices) -> float:
-        """Returns the cost of the net of these choices, exactly."""
+    def of(self, architecture: Any) -> float:
+        """Returns the cost of an architecture's net, exactly."""
 
     @abstractmethod
     def expected(self, shares: Mapping[str, Tensor]) -> Tensor:
@@ -53,9 +53,9 @@ class Bound(NamedTuple):
     sign: int
     value: float
 
-    def admits(self, choices: Choices) -> bool:
-        """Returns True if the net of these choices is within the bound."""
-        return self.sign * self.costs.of(choices) <= self.sign * self.value
+    def admits(self, architecture: Any) -> bool:
+        """Returns True if the architecture's net is within the bound."""
+        return self.sign * self.costs.of(architecture) <= self.sign * self.value
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ class CostTable(Costs):
     options: Mapping[str, Tensor]
     rest: float
 
-    def of(self, choices: Choices) -> float:
-        total = self.rest
+    def of(self, architecture: Any) -> float:
+        total, choices = self.rest, architecture.choices
         for name, group in self.groups.items():
             for costs, kept in zip(group.split(self.options[name]), choices[name], strict=True):
                 for option, row in kept:

@@ -64,7 +64,7 @@ def test_a_budget_is_kept_and_nothing_better_fits(space: SearchSpace) -> None:
         for name in ("parameters", "multiply_adds")
     }
     every = [space.architecture(point) for point in product(*map(range, space.sizes))]
-    costs = {name: [table.of(one.choices) for one in every] for name, table in tables.items()}
+    costs = {name: [table.of(one) for one in every] for name, table in tables.items()}
     shares = random_shares(space, 0)
     scores = [score(space, shares, one) for one in every]
     for share in (0.1, 0.5):
@@ -95,7 +95,7 @@ def test_a_budget_below_everything_is_refused() -> None:
 def test_the_best_choice_of_at_least_so_many_parameters(space: SearchSpace) -> None:
     every = [space.architecture(point) for point in product(*map(range, space.sizes))]
     table = cost_table(space, "parameters")
-    sizes = [table.of(each.choices) for each in every]
+    sizes = [table.of(each) for each in every]
     with torch.device("meta"):
         for each, size in list(zip(every, sizes, strict=True))[:: len(every) // 20]:
             assert sum(p.numel() for p in Net(each, 1, 10).parameters()) == size

@@ -83,12 +83,12 @@ def test_a_budget_of_latency_is_kept(tmp_path: Path) -> None:
         for rows in costs.options["normal"].split(list(space.edges_per_node))
     )
     shares = {"normal": torch.tensor([[0.1, 0.2, 0.7]]).repeat(5, 1)}
-    everything = costs.of(space.architecture((0, 2, 2, 0, 2, 2)).choices)
+    everything = costs.of(space.architecture((0, 2, 2, 0, 2, 2)))
     for limit in (everything * 2, (smallest + everything) / 2, smallest * 1.0001):
         rule = WithinBudget(None, None, limit, str(path), 28, 1, 10)
         cells = rule(space, shares)
         assert len([edge for node in cells["normal"] for edge in node]) == 4
-        assert costs.of(cells) <= limit
+        assert costs.of(space.build(cells)) <= limit
     with pytest.raises(ValueError, match="no architecture of the space has at most"):
         WithinBudget(None, None, smallest * 0.9, str(path), 28, 1, 10)(space, shares)
 

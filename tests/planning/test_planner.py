@@ -14,6 +14,6 @@ def test_what_stands_for_the_found_net_is_within_the_budget(digits: ImageData) -
     rule = WithinBudget(parameters=3000)
     search = ArchitectureSearch(SMALL, derivation=rule)
     found = draw_likely(search, digits)
-    assert cost_table(SMALL, "parameters").of(found.choices) <= 3000
+    assert cost_table(SMALL, "parameters").of(found) <= 3000
     alone = ArchitectureSearch(replace(SMALL, candidates=("dw_conv_3x3",), nodes=1))
     assert draw_likely(alone, digits).choices == alone.derive().choices

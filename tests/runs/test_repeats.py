@@ -120,7 +120,7 @@ def test_rivals_use_most_of_several_limits(digits: ImageData) -> None:
     assert len({str(each) for each in drawn}) == 2
     for name, limit in LIMITS.items():
         costs = measure_costs(space, name, Images(1, 10, 28))
-        assert all(0.9 * limit <= costs.of(each.choices) <= limit for each in drawn), name
+        assert all(0.9 * limit <= costs.of(each) <= limit for each in drawn), name
 
 
 @pytest.mark.slow

@@ -18,12 +18,12 @@ def test_narrow_bounds_are_kept() -> None:
     costs = ChainCosts(space, "parameters", IMAGES)
 
     def excess(chain: Any) -> float:
-        share = costs.of(chain.choices) / 1000
+        share = costs.of(chain) / 1000
         return max(0.0, math.log(share), math.log(0.9 / share))
 
     for number in range(5):
         found = draw_within(space, excess, Random(number))
-        assert found is not None and 900 <= costs.of(found.choices) <= 1000
+        assert found is not None and 900 <= costs.of(found) <= 1000
     assert draw_within(space, lambda chain: 1.0, Random(0)) is None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from run_helpers import SMALL, fast_sgd, quiet_trainer, some_slow
-from training_helpers import At, retraining, search, trained
+from training_helpers import At, play_off, retraining, search, trained
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.runs.precision import choose_precision
@@ -54,7 +54,9 @@ def uninterrupted(digits_root: str, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.mark.parametrize("step", some_slow([4, 9], [2, 10, 16]))
-@pytest.mark.parametrize("make", [search, exploration, retraining], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make", [search, exploration, play_off, retraining], ids=lambda make: make.__name__
+)
 def test_a_training_goes_on_exactly(
     make: Any, step: int, digits_root: str, tmp_path: Path, uninterrupted: Any
 ) -> None:
@@ -67,15 +69,18 @@ def test_a_training_goes_on_exactly(
         assert torch.equal(value, again[name]), name
 
 
+@pytest.mark.parametrize("make", [search, play_off], ids=lambda make: make.__name__)
 @pytest.mark.parametrize("precision", some_slow([], ["16-mixed", "64-true"]))
-def test_other_precisions_go_on_exactly(precision: str, digits_root: str, tmp_path: Path) -> None:
+def test_other_precisions_go_on_exactly(
+    precision: str, make: Any, digits_root: str, tmp_path: Path
+) -> None:
     def settings() -> dict[str, Any]:
         return choose_precision("cpu", precision)
 
-    whole = trained(search, digits_root, tmp_path / "a.ckpt", None, settings())
+    whole = trained(make, digits_root, tmp_path / "a.ckpt", None, settings())
     with pytest.raises(Cut):
-        trained(search, digits_root, tmp_path / "b.ckpt", At(13, cut), settings())
-    again = trained(search, digits_root, tmp_path / "b.ckpt", None, settings())
+        trained(make, digits_root, tmp_path / "b.ckpt", At(13, cut), settings())
+    again = trained(make, digits_root, tmp_path / "b.ckpt", None, settings())
     assert all(torch.equal(value, again[name]) for name, value in whole.items())
 
 

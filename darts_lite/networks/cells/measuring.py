@@ -68,4 +68,4 @@ def measure_cells(
             mixed(image, {kind: rows.to(image) for kind, rows in edges.items()})
         # The rest is the cost of a whole net less the costs of its edges.
         table = CostTable(space.groups, edges, 0.0)
-        return replace(table, rest=cost(net, image) - table.of(first.choices))
+        return replace(table, rest=cost(net, image) - table.of(first))

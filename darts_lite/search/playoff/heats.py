@@ -1,54 +1,62 @@
 """The plan of a play-off: which nets are trained when, and for how long."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+PARTS = (1, 1, 2)
+"""Lengths of the heats of a cohort, in heats; half of the nets go on each time."""
 
 
 class Heat(NamedTuple):
-    """Steps in which some candidates are trained on the same batches, and are then compared.
+    """Steps in which some nets are trained on the same batches, and are then compared.
 
     Args:
-        kind: ``opening``, ``children`` or ``final``.
+        kind: A ``new`` cohort begins, the better half of it goes ``on``, or ``final``.
         begins: Step of the training at which it begins.
         steps: Its length.
-        size: Number of candidates in it.
+        size: Number of nets in it.
     """
 
-    kind: str
+    kind: Literal["new", "on", "final"]
     begins: int
     steps: int
     size: int
 
     @property
     def ends(self) -> int:
-        """Step of the training before which it is decided."""
+        """Number of steps after which it is decided."""
         return self.begins + self.steps
 
 
 def plan_heats(total: int, length: int, opening: int, children: int, finalists: int) -> list[Heat]:
-    """Plans the heats of a training of `total` steps.
+    """Plans a training of `total` steps; the first heat of each cohort takes `length`.
 
-    The first heat trains the `opening`, then each one as many `children`, from scratch. In the
-    final heats half of the candidates go on each time, for twice as long, until one is left; they
-    take what is left of the steps.
+    After the cohorts, the best nets of all go on, half of them each time and for twice as long,
+    until one is left. The last heat takes the steps that are left over.
 
     Raises:
-        ValueError: if there are too few steps for all kinds of heats.
+        ValueError: if there are too few steps for the opening and the final heats.
     """
+    whole = length * sum(PARTS)  # what a net has behind it when it leaves its cohort
     sizes = [finalists]
-    while sizes[-1] > 2:
+    while sizes[-1] > 3:
         sizes.append(sizes[-1] // 2)
-    parts = [2**place for place in range(len(sizes))]  # lengths of the final heats
-    least = length * (1 + sum(parts))
+    last = [(size, whole * 2**place) for place, size in enumerate(sizes)]
+    least = whole + sum(steps for _, steps in last)
     if total < least:
         raise ValueError(
-            f"the search has {total} steps, and a play-off of {finalists} finalists with heats of "
-            f"{length} needs {least}; raise trainer.max_epochs or data.search_batches_per_epoch, "
-            "or lower heat_steps or finalists"
+            f"the search has {total} steps, but a play-off with heats of {length} and {finalists} "
+            f"finalists takes at least {least}; raise trainer.max_epochs or "
+            "data.search_batches_per_epoch, or lower model.heat_steps or model.finalists"
         )
-    generations = (total - least) // length
-    plan = [("opening", length, opening), *[("children", length, children)] * generations]
-    plan += [("final", length * part, size) for part, size in zip(parts, sizes, strict=True)]
     heats: list[Heat] = []
-    for kind, steps, size in plan:
+
+    def add(kind: Literal["new", "on", "final"], steps: int, size: int) -> None:
         heats.append(Heat(kind, heats[-1].ends if heats else 0, steps, size))
+
+    for cohort in range(1 + (total - least) // whole):
+        for place, part in enumerate(PARTS):
+            size = (children if cohort else opening) // 2**place
+            add("on" if place else "new", length * part, max(1, size))
+    for size, steps in last:
+        add("final", steps, size)
     return [*heats[:-1], heats[-1]._replace(steps=total - heats[-1].begins)]

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from random import Random
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
@@ -37,31 +37,25 @@ CHANGED = ", changed"
 """Ends the origin of a net whose parent had the rest of it as origin."""
 
 
-class Trained(NamedTuple):
-    """What a play-off knows of a point: who proposed it, and its value after its first heat."""
-
-    origin: str
-    value: float
-
-
 class PlayOff(Search):
     """Searches by real trainings, which decide where shared weights only propose.
 
-    Nets of one heat are trained on the same batches and judged by their mean loss on others in its
-    second half. The first heat compares families made by hand with random nets; in each further one
-    children of the best, which differ in a few choices, start from scratch. Then the best go on
-    from their own weights by successive halving (arXiv 1502.07943): half of them, for twice as
-    long. All use most of the budget that the derivation sets.
+    Nets of one heat are trained on the same batches, and judged by their mean loss on other images
+    in its second half. They come in cohorts, of which half go on from their own weights each time
+    (successive halving, arXiv 1502.07943): first families made by hand and random nets, then,
+    cohort after cohort, children of the best so far, which differ from them in a few choices and
+    start from scratch. At last the best of all go on for longer, since what learns fast is not
+    always what ends up best. All nets are within the limits of the derivation.
 
     Args:
         space: The search space, or a function that returns one.
         in_channels: Number of channels of the images; the CLI takes it from the data.
         num_classes: Number of classes; the CLI takes it from the data.
         derivation: The limits: `WithinBudget`, or None if there are none.
-        by_hand, at_random: Numbers of nets in the first heat.
-        children: Number of nets in each further heat.
-        finalists: Number of nets that go on from their own weights.
-        heat_steps: Number of batches of a heat.
+        by_hand, at_random: Numbers of nets of the first cohort.
+        children: Number of nets of each further cohort.
+        finalists: Number of nets that are kept over cohorts, and go on at last.
+        heat_steps: Number of batches of a cohort's first heat; in all it takes four times as many.
         weights_optimizer: Makes the optimizer; its rate stays the same.
         gradient_clip: Largest norm of each net's gradient.
     """
@@ -72,11 +66,11 @@ class PlayOff(Search):
         in_channels: int = 1,
         num_classes: int = 10,
         derivation: Derivation | None = None,
-        by_hand: int = 12,
+        by_hand: int = 16,
         at_random: int = 8,
-        children: int = 8,
-        finalists: int = 8,
-        heat_steps: int = 80,
+        children: int = 12,
+        finalists: int = 4,
+        heat_steps: int = 100,
         weights_optimizer: OptimizerCallable = quick_adamw,
         gradient_clip: float = 5.0,
     ) -> None:
@@ -106,7 +100,7 @@ class PlayOff(Search):
         }
         self.save_hyperparameters(settings, logger=False)
         self.candidates = nn.ModuleList()
-        self.known: dict[Point, Trained] = {}
+        self.known: dict[Point, str] = {}  # all points that were trained, with their origin
         self.random = Random()
         self.leader: AnyArchitecture | None = None
         self._place = 0  # of the present heat
@@ -157,27 +151,30 @@ class PlayOff(Search):
             self._decide(heat)
 
     def _decide(self, heat: Heat) -> None:
-        """Ranks the candidates, and makes up the next heat if there is one."""
-        for each in self._field:
-            if heat.kind != "final":
-                point = self.space.locate(each.architecture.choices)
-                self.known[point] = Trained(each.origin, each.value)
-        ranked = sorted(self._all, key=lambda each: -each.value)
-        self.leader = self._describe(ranked[0])
-        self.log("search/best_loss", -ranked[0].value, prog_bar=True)
-        self.log("search/trainings", float(len(self.known)), prog_bar=True)
-        if self._place + 1 == len(self.heats):
-            self._keep(ranked)
-            return
-        self._place += 1
-        following = self.heats[self._place]
-        if following.kind == "final":
-            self._keep(ranked[: following.size])
-            for each in self._all:
-                each.enter()
+        """Ranks the nets, and makes up the next heat if there is one."""
+        field = sorted(self._field, key=lambda each: -each.value)
+        for each in field:
+            self.known[self.space.locate(each.architecture.choices)] = each.origin
+        last = self._place + 1 == len(self.heats)
+        following = heat if last else self.heats[self._place + 1]
+        if following.kind == "on":
+            self._keep(
+                [*self._champions, *field[: following.size]], running=field[: following.size]
+            )
         else:
-            self._keep(ranked[: self.hparams["finalists"]])
-            self._enter(self._propose_children(following.size))
+            # Those that leave their cohort have been trained for as long as the champions.
+            rivals = field if heat.kind == "final" else [*self._champions, *field]
+            ranked = sorted(rivals, key=lambda each: -each.value)
+            self.leader = self._describe(ranked[0])
+            self.log("search/best_loss", -ranked[0].value, prog_bar=True)
+            if following.kind == "final":
+                best = ranked[: following.size]
+                self._keep(best, running=best)
+            else:
+                self._keep(ranked[: self.hparams["finalists"]], running=[])
+                self._enter(self._propose_children(following.size))
+        self._place += not last
+        self.log("search/trainings", float(len(self.known)), prog_bar=True)
 
     # ------------------------------------------------------------------ the nets
 
@@ -188,6 +185,10 @@ class PlayOff(Search):
     @property
     def _field(self) -> list[Candidate]:
         return [each for each in self._all if each.running]
+
+    @property
+    def _champions(self) -> list[Candidate]:
+        return [each for each in self._all if not each.running]
 
     def _propose_opening(self, size: int) -> Iterator[tuple[AnyArchitecture, str]]:
         """Yields nets made by hand, then random ones.
@@ -206,8 +207,8 @@ class PlayOff(Search):
 
     def _propose_children(self, count: int) -> Iterator[tuple[AnyArchitecture, str]]:
         """Yields nets that differ in a few choices from the best so far."""
-        parents = sorted(self.known, key=lambda point: -self.known[point].value)
-        parents, born = parents[: self.hparams["finalists"]], set()
+        champions = sorted(self._champions, key=lambda each: -each.value)
+        born: set[Point] = set()
 
         def admits(point: Point) -> bool:
             if point in self.known or point in born:
@@ -216,14 +217,13 @@ class PlayOff(Search):
 
         for _ in range(count):
             # The best parent most often, each one 1/e^(1/2) as often as the one before.
-            parent = parents[min(int(self.random.expovariate(0.5)), len(parents) - 1)]
+            place = min(int(self.random.expovariate(0.5)), len(champions) - 1)
+            parent = self.space.locate(champions[place].architecture.choices)
             child = change_choices(parent, self.space.sizes, admits, self.random)
             if child is not None:
                 born.add(child)
-                yield self.space.architecture(child), self._name_child(parent)
-
-    def _name_child(self, parent: Point) -> str:
-        return self.known[parent].origin.removesuffix(CHANGED) + CHANGED
+                origin = champions[place].origin.removesuffix(CHANGED) + CHANGED
+                yield self.space.architecture(child), origin
 
     def _enter(self, proposed: Iterator[tuple[AnyArchitecture, str]]) -> None:
         """Builds nets for the next heat, and gives their weights to the optimizer."""
@@ -241,18 +241,18 @@ class PlayOff(Search):
             self.trainer.optimizers[0].add_param_group({"params": added.weights()})
         return added
 
-    def _keep(self, kept: list[Candidate]) -> None:
-        """Drops all other candidates, and their weights from the optimizer."""
+    def _keep(self, kept: list[Candidate], running: list[Candidate]) -> None:
+        """Drops all other nets, and their weights from the optimizer; some go on running."""
         optimizer = self.trainer.optimizers[0]
-        groups = {
-            id(one): group for one, group in zip(self._all, optimizer.param_groups, strict=True)
-        }
+        groups = dict(zip(self.candidates, optimizer.param_groups, strict=True))
         for each in self._all:
             each.running = False
-            if id(each) not in [id(one) for one in kept]:
+            if each not in kept:
                 for weight in each.weights():
                     optimizer.state.pop(weight, None)
-        optimizer.param_groups[:] = [groups[id(each)] for each in kept]
+        for each in running:
+            each.enter()
+        optimizer.param_groups[:] = [groups[each] for each in kept]
         self.candidates = nn.ModuleList(kept)
 
     # ------------------------------------------------------------------ what a search gives
@@ -322,8 +322,7 @@ class PlayOff(Search):
             )
 
     def results(self) -> dict[str, Any]:
-        best = max(self.known.values(), key=lambda one: one.value)
-        return {"trainings": len(self.known), "best_first_heat": round(-best.value, 4)}
+        return {"trainings": len(self.known)}
 
     # ------------------------------------------------------------------ checkpoints
 
@@ -332,7 +331,7 @@ class PlayOff(Search):
         checkpoint["play_off"] = {
             "place": self._place,
             "candidates": [each.describe() for each in self._all],
-            "known": [[list(point), *trained] for point, trained in self.known.items()],
+            "known": [[list(point), origin] for point, origin in self.known.items()],
             "random": self.random.getstate(),
         }
         if self.leader is not None:
@@ -343,7 +342,7 @@ class PlayOff(Search):
         """Builds the nets whose weights the checkpoint has."""
         state, self._restored = checkpoint["play_off"], True
         self._place = state["place"]
-        self.known = {tuple(point): Trained(*trained) for point, *trained in state["known"]}
+        self.known = {tuple(point): origin for point, origin in state["known"]}
         version, internal, gauss = state["random"]
         self.random.setstate((version, tuple(internal), gauss))
         found = checkpoint.get("architecture")

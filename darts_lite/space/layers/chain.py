@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from reprlib import repr as short
 from typing import Any, NamedTuple, Self
 
@@ -145,8 +146,17 @@ class Chain(AnyArchitecture):
         """
         return " ".join(["half"] * self.halved + [self._stem_text, *map(str, self.blocks)])
 
-    def steps(self, images: Images) -> Iterator[Step]:
-        """Yields the layers with what they cost; see `darts_lite.networks.layers.chain_net`."""
+    def steps(self, images: Images) -> tuple[Step, ...]:
+        """Returns the layers with what they cost; see `darts_lite.networks.layers.chain_net`."""
+        if images not in self._known_steps:  # every cost of a budget asks
+            self._known_steps[images] = tuple(self._list_steps(images))
+        return self._known_steps[images]
+
+    @cached_property
+    def _known_steps(self) -> dict[Images, tuple[Step, ...]]:
+        return {}
+
+    def _list_steps(self, images: Images) -> Iterator[Step]:
         channels, side = images.channels, images.side
         if self.halved:
             yield (half := halve_images(images))

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from darts_lite.space.cost_tables import Costs, Images
-from darts_lite.space.groups import Choices
 from darts_lite.space.layers.chain import (
     RESIDUAL,
     Block,
@@ -62,9 +61,9 @@ class ChainCosts(Costs):
     name: str
     images: Images
 
-    def of(self, choices: Choices) -> float:
+    def of(self, architecture: Any) -> float:
         cost, join = COSTS[self.name]
-        return float(join(map(cost, self.space.build(choices).steps(self.images))))
+        return float(join(map(cost, architecture.steps(self.images))))
 
     @property
     def join(self) -> Callable[..., int]:

@@ -26,13 +26,13 @@ def test_the_cost_is_that_of_the_net(space: SearchSpace, name: str) -> None:
     image = torch.empty(1, 1, 13, 13)
     for _ in range(6):
         architecture = space.architecture(random_point(space.sizes, random))
-        assert costs.of(architecture.choices) == COSTS[name](Net(architecture, 1, 10), image)
+        assert costs.of(architecture) == COSTS[name](Net(architecture, 1, 10), image)
 
 
 def test_the_published_parameters() -> None:
     costs = cost_table(nasbench201_space(), "parameters", 3, 32)
     everywhere = nasbench201_space().architecture((0, 3) * 1 + (0, 3, 3) + (0, 3, 3, 3))
-    assert costs.of(everywhere.choices) == 1_531_546
+    assert costs.of(everywhere) == 1_531_546
     assert costs.rest == 73_306
 
 
@@ -40,5 +40,5 @@ def test_the_published_parameters() -> None:
 def test_maps_may_shrink_to_a_pixel(name: str) -> None:
     space = darts_space(4, 4, 2)
     net = Net(space.first_architecture(), 1, 10)
-    cost = cost_table(space, name, side=4).of(net.architecture.choices)
+    cost = cost_table(space, name, side=4).of(net.architecture)
     assert cost == COSTS[name](net, torch.zeros(1, 1, 4, 4))

@@ -25,7 +25,7 @@ def searched(digits: ImageData, *penalties: CostPenalty) -> float:
     search = ArchitectureSearch(SMALL, weights_optimizer=fast_sgd, alphas_optimizer=adam)
     run = quiet_trainer(max_steps=40, limit_val_batches=0, callbacks=list(penalties))
     run.fit(search, datamodule=digits)
-    return cost_table(SMALL, "parameters").of(search.derive().choices)
+    return cost_table(SMALL, "parameters").of(search.derive())
 
 
 @pytest.mark.slow
@@ -74,7 +74,7 @@ def test_what_counts_is_the_net_that_is_retrained(digits: ImageData) -> None:
         (penalty,) = search.regularizers
         assert isinstance(penalty, ExpectedCost)
         tables.append(penalty.table)
-    own, retrained = (table.of(search.derive().choices) for table in tables)
+    own, retrained = (table.of(search.derive()) for table in tables)
     wide = search.derive().in_skeleton({"channels": 8})
     assert own < retrained == sum(p.numel() for p in Net(wide, 1, 10).parameters())
 

@@ -31,10 +31,8 @@ def some_shares(seed: int, space: LayerSpace = SPACE) -> dict[str, Tensor]:
 def test_the_mean_is_that_of_drawn_chains(name: str) -> None:
     costs, shares = ChainCosts(SPACE, name, IMAGES), some_shares(0)
     drawn = {key: torch.multinomial(rows, DRAWS, True).T.tolist() for key, rows in shares.items()}
-    found = [
-        costs.of(SPACE.name_options({key: rows[number] for key, rows in drawn.items()}))
-        for number in range(DRAWS)
-    ]
+    chosen = ({key: rows[number] for key, rows in drawn.items()} for number in range(DRAWS))
+    found = [costs.of(SPACE.build(SPACE.name_options(places))) for places in chosen]
     error = statistics.stdev(found) / DRAWS**0.5
     assert float(costs.expected(shares)) == pytest.approx(statistics.fmean(found), abs=4 * error)
 
@@ -58,4 +56,4 @@ def test_gradients_are_those_of_finite_differences(name: str) -> None:
 def test_certain_shares_cost_what_the_chain_costs() -> None:
     for name in COSTS:
         costs, chain = ChainCosts(SPACE, name, IMAGES), SPACE.first_architecture()
-        assert float(costs.expected(SPACE.path(chain))) == costs.of(chain.choices)
+        assert float(costs.expected(SPACE.path(chain))) == costs.of(chain)

@@ -1,0 +1,101 @@
+"""The search by real trainings, on real digits."""
+
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import seed_everything
+from run_helpers import SMALL, quiet_trainer
+
+from darts_lite.data.image_data import ImageData
+from darts_lite.derivation.budget import WithinBudget
+from darts_lite.search.playoff.play_off import PlayOff
+from darts_lite.space.layers.layer_space import LayerSpace
+
+SPACE = LayerSpace(
+    stem_widths=(4, 6), stages=(2, 1), kernels=(3, 5), widths=(4, 6, 8, 12), expansions=(0, 2),
+    placements=("stem 1", "stem 2"),
+)  # fmt: skip
+BUDGET = WithinBudget(parameters=600, memory=4096)
+SIZES: dict[str, Any] = {
+    "by_hand": 6,
+    "at_random": 2,
+    "children": 2,
+    "finalists": 2,
+    "heat_steps": 2,
+}
+
+
+def play_off(**settings: Any) -> PlayOff:
+    seed_everything(0, verbose=False)
+    return PlayOff(settings.pop("space", SPACE), derivation=BUDGET, **(SIZES | settings))
+
+
+def test_the_best_of_many_is_found_within_the_budget(digits: ImageData) -> None:
+    search = play_off(heat_steps=8, at_random=6, finalists=3, children=4)
+    run = quiet_trainer(max_epochs=2, limit_val_batches=2)
+    run.fit(search, datamodule=digits)
+    found = search.derive()
+    assert search.derivation.admits(SPACE, found) and search.space.build(found.choices)
+    assert found.found_by["trainings"] == len(search.known) >= 8
+    assert found.found_by["origin"] in set(search.known.values())
+    assert len(search.candidates) == 3  # finalists
+    assert run.callback_metrics["search/best_loss"] < 2.2
+    assert run.callback_metrics["search/validation_accuracy"] > 0.2
+    assert list(search.results()) == ["trainings"]
+
+
+def test_nets_go_on_from_their_own_weights(digits: ImageData) -> None:
+    search = play_off(children=1)
+    run = quiet_trainer(max_epochs=1, limit_train_batches=16, limit_val_batches=0)
+    run.fit(search, datamodule=digits)
+    assert run.global_step == 16
+    (optimizer,) = run.optimizers
+    assert len(optimizer.param_groups) == len(search.candidates) == 2
+    steps = {int(state["step"]) for state in optimizer.state.values()}
+    assert steps == {16}  # 2 and 2 and 4 in the cohort, 8 in the final
+    assert len(optimizer.state) == sum(len(each.weights()) for each in search._all)
+
+
+def test_cells_are_searched_as_well(digits: ImageData) -> None:
+    search = PlayOff(SMALL, **SIZES | {"heat_steps": 1})
+    quiet_trainer(max_epochs=1, limit_train_batches=8, limit_val_batches=0).fit(
+        search, datamodule=digits
+    )
+    assert search.derive().found_by["origin"].startswith("random")
+
+
+def test_a_budget_without_nets_is_named(digits: ImageData) -> None:
+    search = PlayOff(SPACE, derivation=WithinBudget(parameters=20), **SIZES)
+    with pytest.raises(ValueError, match="has at most 20 parameters; its architectures have"):
+        quiet_trainer(max_epochs=1).fit(search, datamodule=digits)
+
+
+def test_too_short_a_search_is_named(digits: ImageData) -> None:
+    with pytest.raises(ValueError, match="the search has 3 steps, but a play-off"):
+        quiet_trainer(max_epochs=1, limit_train_batches=3).fit(play_off(), datamodule=digits)
+    with pytest.raises(ValueError, match="no heat of the play-off has ended yet"):
+        play_off().derive()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"children": 0}, "children must be at least 1, got 0"),
+        ({"heat_steps": 0}, "heat_steps must be at least 1, got 0"),
+        ({"by_hand": -1}, "by_hand must be at least 0, got -1"),
+        ({"by_hand": 0, "at_random": 0}, "needs nets to begin with"),
+    ],
+)
+def test_settings_out_of_range_are_named(settings: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        play_off(**settings)
+
+
+def test_all_nets_see_the_same_batches_and_are_clipped_alone(digits: ImageData) -> None:
+    search = play_off(gradient_clip=1e-6)
+    run = quiet_trainer(max_epochs=1, limit_train_batches=16, limit_val_batches=0)
+    run.fit(search, datamodule=digits)
+    for each in search._all:
+        norms = [weight.grad.norm() for weight in each.weights() if weight.grad is not None]
+        assert torch.stack(norms).norm() <= 1.01e-6
