@@ -1,0 +1,214 @@
+"""Whether the search pays: found nets beside random ones and those made by hand, at equal budgets.
+
+Every row is one net, trained in the same way on the same images and tested once, after its last
+epoch. ``found`` is what one `darts_lite.PlayOff` found; ``random`` nets use 90 to 100 % of every
+budget; the families made by hand are each scaled as far as the budgets allow, in several ideas.
+
+    python benchmarks/pays.py --results pays.jsonl --cell "MNIST 2000"
+    python benchmarks/pays.py --results pays.jsonl --report
+
+Results: benchmarks/README.md.
+"""
+
+import argparse
+import json
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import torch
+from lightning.pytorch import seed_everything
+from measuring import check_output
+from pays_report import report
+from quiet import quiet_trainer
+from trials import Recipe, read
+
+from darts_lite import ImageData, PlayOff
+from darts_lite.derivation.budget import WithinBudget
+from darts_lite.retraining.retraining import Retraining
+from darts_lite.search.playoff.proposals import draw_points, pick_by_hand
+from darts_lite.space.cost_tables import Images
+from darts_lite.space.layers.layer_space import LayerSpace
+from darts_lite.space.protocol import AnyArchitecture
+
+IMAGES = Images(1, 10, 28)
+SPACE = LayerSpace()
+SEARCHES, RANDOM, IDEAS = 10, 40, 4
+"""Numbers of searches, of random nets, and of ideas of each family made by hand."""
+TINY = Recipe(lr=0.03, weight_decay=0.005, batch_size=64, label_smoothing=0.0)
+RECIPES = {
+    "MNIST": replace(TINY, rotation=4.0, scale=0.04),
+    "FashionMNIST": replace(TINY, shift=0, rotation=0.0, scale=0.0),
+}
+"""Nets this small do not overfit: less augmentation and no smoothing, but a higher rate."""
+VALIDATED = 2_000
+
+
+class Cell(NamedTuple):
+    """A cell of the table: a data set, three budgets at once, and a number of training images."""
+
+    dataset: str
+    parameters: int
+    kilobytes: int
+    images: int | None = 12_000
+    epochs: int = 24
+    heat_steps: int = 75
+
+    @property
+    def name(self) -> str:
+        return f"{self.dataset} {self.parameters}" + (", all images" if not self.images else "")
+
+    @property
+    def rule(self) -> WithinBudget:
+        """The budget: 100 multiply-adds for each parameter, and bytes of activations."""
+        rule = WithinBudget(
+            parameters=self.parameters,
+            multiply_adds=100 * self.parameters,
+            memory=1024 * self.kilobytes,
+        )
+        return rule.with_data(IMAGES.channels, IMAGES.classes, IMAGES.side)
+
+    @property
+    def recipe(self) -> Recipe:
+        return RECIPES[self.dataset]
+
+    @property
+    def search_steps(self) -> int:
+        """Steps of a search: the opening, three cohorts of children, and the finals."""
+        return 28 * self.heat_steps
+
+    def data(self) -> ImageData:
+        """Returns the images, of which some are held out for validation."""
+        total = 60_000 if self.images is None else self.images + VALIDATED
+        return ImageData(
+            self.dataset,
+            validation_fraction=VALIDATED / total,
+            train_images=total,
+            batch_size=self.recipe.batch_size,
+            search_batch_size=self.recipe.batch_size,
+            search_batches_per_epoch=self.search_steps,
+            augmentation=self.recipe.augmentation(),
+            search_augmentation=self.recipe.augmentation(),
+        )
+
+
+SIZES = ((1000, 2), (2000, 4), (5000, 6), (10_000, 8))
+CELLS = [Cell(data, *size) for data in ("MNIST", "FashionMNIST") for size in SIZES]
+CELLS += [
+    Cell("MNIST", 2000, 4, None, epochs=10, heat_steps=160),
+    Cell("FashionMNIST", 5000, 6, None, epochs=10, heat_steps=160),
+]
+"""Six of the eight on 12,000 images alone, two on all of them as well."""
+Row = tuple[str, int, Callable[[], tuple[AnyArchitecture, dict[str, Any]]]]
+"""Kind of a net, its number, and what makes it with what is to be told of it."""
+
+
+def list_rows(cell: Cell) -> Iterator[Row]:
+    """Yields the rows of a cell, those that tell most first."""
+    ideas: dict[str, int] = {}
+    for made in pick_by_hand(SPACE, cell.rule, 3 * IDEAS):
+        ideas[made.family] = ideas.get(made.family, 0) + 1
+        architecture = SPACE.build(made.choices, {"algorithm": "by hand"})
+        yield made.family, ideas[made.family] - 1, partial(_give, architecture)
+    for number in range(max(SEARCHES, RANDOM)):
+        if number < SEARCHES:
+            yield "found", number, partial(search, cell, number)
+        if number < RANDOM:
+            yield "random", number, partial(draw, cell, number)
+
+
+def _give(architecture: AnyArchitecture) -> tuple[AnyArchitecture, dict[str, Any]]:
+    return architecture, {}
+
+
+def draw(cell: Cell, number: int) -> tuple[AnyArchitecture, dict[str, Any]]:
+    """Draws a random net that uses most of every budget."""
+    (point,) = draw_points(SPACE, cell.rule, 1, Random(f"{cell.name}/{number}"))
+    return SPACE.architecture(point), {}
+
+
+def search(cell: Cell, number: int) -> tuple[AnyArchitecture, dict[str, Any]]:
+    """Searches once, and returns what was found."""
+    seed_everything(number, verbose=False)
+    data = cell.data()
+    model = PlayOff(SPACE, derivation=cell.rule, heat_steps=cell.heat_steps)
+    trainer = quiet_trainer(max_epochs=1, limit_val_batches=0, accelerator="cpu")
+    start = time.monotonic()
+    trainer.fit(model, datamodule=data)
+    found = model.derive()
+    about = {"search_seconds": round(time.monotonic() - start, 1), **found.found_by}
+    return found, about
+
+
+def train(cell: Cell, architecture: AnyArchitecture, seed: int) -> dict[str, Any]:
+    """Trains a net, validates it and tests it once."""
+    seed_everything(seed, verbose=False)
+    data, model = cell.data(), cell.recipe.retraining(Retraining, architecture=architecture)
+    trainer = quiet_trainer(
+        max_epochs=cell.epochs,
+        check_val_every_n_epoch=cell.epochs,
+        accelerator="cpu",
+        num_sanity_val_steps=0,
+    )
+    start = time.monotonic()
+    trainer.fit(model, datamodule=data)
+    seconds = time.monotonic() - start
+    validated = float(trainer.callback_metrics["retraining/validation_accuracy"])
+    trainer.test(model, datamodule=data, verbose=False)
+    steps = architecture.steps(IMAGES)  # type: ignore[attr-defined]
+    return {
+        "validation_accuracy": validated,
+        "test_accuracy": float(trainer.callback_metrics["test/accuracy"]),
+        "seconds": round(seconds, 1),
+        "params": sum(step.parameters for step in steps),
+        "macs": sum(step.multiply_adds for step in steps),
+        "memory": max(step.values for step in steps),
+        "architecture": architecture.genotype(),
+    }
+
+
+def fill(cells: Sequence[Cell], options: argparse.Namespace) -> None:
+    """Makes the rows that are missing."""
+    number, parts = map(int, options.part.split("/"))
+    rows = [(cell, *row) for cell in cells for row in list_rows(cell)]
+    for cell, kind, place, make in rows[number::parts]:
+        key = {"cell": cell.name, "kind": kind, "number": place}
+        if any(key.items() <= line.items() for line in read(options.results)):
+            continue
+        architecture, about = make()
+        line = key | train(cell, architecture, place) | about
+        line |= {"epochs": cell.epochs, "threads": torch.get_num_threads()}
+        line |= {"date": time.strftime("%Y-%m-%d")}
+        with options.results.open("a") as file:
+            print(json.dumps(line), file=file, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Fills the file of results, and prints the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--results", type=Path, required=True, help="file of finished rows")
+    parser.add_argument("--cell", action="append", help="name of a cell; all if not given")
+    parser.add_argument("--part", default="0/1", help="k/n: every n-th row from number k on")
+    parser.add_argument("--threads", type=int, default=1, help="of each process")
+    parser.add_argument("--report", action="store_true", help="only print what there is")
+    options = parser.parse_args(arguments)
+    check_output("--results", options.results)
+    known: Mapping[str, Cell] = {cell.name: cell for cell in CELLS}
+    if unknown := [name for name in options.cell or () if name not in known]:
+        parser.error(f"unknown cell {unknown[0]!r}; choose from {', '.join(known)}")
+    warnings.simplefilter("ignore")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    torch.set_num_threads(options.threads)
+    if not options.report:
+        fill([known[name] for name in options.cell or known], options)
+    print(report(read(options.results)))
+
+
+if __name__ == "__main__":
+    main()

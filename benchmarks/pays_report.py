@@ -1,0 +1,113 @@
+"""The table of `pays.py`: tests, intervals, and what the same time buys otherwise."""
+
+import math
+from collections.abc import Mapping, Sequence
+from random import Random
+from statistics import fmean, median, stdev
+from typing import Any
+
+from search_step import table
+
+DRAWS = 10_000
+"""Number of permutations, bootstrap samples, and resampled choices of the best of n."""
+NOT_FAMILIES = ("found", "random")
+Line = Mapping[str, Any]
+
+
+def permute(first: Sequence[float], second: Sequence[float], random: Random) -> float:
+    """Returns the two-sided p-value of a difference of means, by permuting nets."""
+    difference, joint = abs(fmean(first) - fmean(second)), [*first, *second]
+    as_far = 0
+    for _ in range(DRAWS):
+        random.shuffle(joint)
+        drawn = fmean(joint[: len(first)]) - fmean(joint[len(first) :])
+        as_far += abs(drawn) >= difference - 1e-12
+    return (1 + as_far) / (1 + DRAWS)
+
+
+def correct(values: Mapping[str, float]) -> dict[str, float]:
+    """Returns p-values corrected for their number (Holm, 1979)."""
+    found: dict[str, float] = {}
+    largest = 0.0
+    for place, name in enumerate(sorted(values, key=lambda each: values[each])):
+        largest = max(largest, min(1.0, (len(values) - place) * values[name]))
+        found[name] = largest
+    return found
+
+
+def bootstrap(
+    first: Sequence[float], second: Sequence[float], random: Random
+) -> tuple[float, float]:
+    """Returns the 95 % interval of a difference of means, by resampling nets."""
+    drawn = sorted(
+        fmean(random.choices(first, k=len(first))) - fmean(random.choices(second, k=len(second)))
+        for _ in range(DRAWS)
+    )
+    return drawn[int(0.025 * DRAWS)], drawn[int(0.975 * DRAWS)]
+
+
+def chance_above(first: Sequence[float], second: Sequence[float]) -> float:
+    """Returns the probability that one of the first is above one of the second; ties are half."""
+    return fmean((a > b) + 0.5 * (a == b) for a in first for b in second)
+
+
+def best_of(lines: Sequence[Line], count: int, random: Random) -> float:
+    """Returns the mean test accuracy of the best of `count` random nets by validation."""
+    drawn = (random.sample(lines, min(count, len(lines))) for _ in range(DRAWS))
+    return fmean(
+        max(each, key=lambda one: one["validation_accuracy"])["test_accuracy"] for each in drawn
+    )
+
+
+def choose_families(lines: Sequence[Line]) -> dict[str, Line]:
+    """Returns of each family made by hand the idea with the best validation."""
+    found: dict[str, Line] = {}
+    for line in lines:
+        if line["kind"] not in NOT_FAMILIES:
+            best = found.get(line["kind"], line)
+            found[line["kind"]] = max(best, line, key=lambda one: one["validation_accuracy"])
+    return found
+
+
+def describe_cell(lines: Sequence[Line], random: Random) -> dict[str, Any] | None:
+    """Returns the row of a cell; None before there are nets to compare."""
+    searches = [line for line in lines if line["kind"] == "found"]
+    rivals = [line for line in lines if line["kind"] == "random"]
+    if len(searches) < 2 or len(rivals) < 2:
+        return None
+    found, others = ([100 * line["test_accuracy"] for line in each] for each in (searches, rivals))
+    families = choose_families(lines)
+    hand = {name: 100 * line["test_accuracy"] for name, line in families.items()}
+    training = median(line["seconds"] for line in rivals)
+    own = median(line["search_seconds"] + line["seconds"] for line in searches)
+    count = max(1, math.ceil(own / training))
+    low, high = bootstrap(found, others, random)
+    ratio = median(line["search_seconds"] / line["seconds"] for line in searches)
+    return {
+        "found": f"{fmean(found):.2f} ({stdev(found):.2f}, {len(found)})",
+        "random": f"{fmean(others):.2f} ({stdev(others):.2f}, {len(others)})",
+        "best random": f"{max(others):.2f}",
+        "difference": f"{low:+.2f} to {high:+.2f}",
+        "p": permute(found, others, random),
+        "P(found > random)": f"{chance_above(found, others):.2f}",
+        "best of n": f"{100 * best_of(rivals, count, random):.2f} (n = {count})",
+        "by hand": ", ".join(f"{name} {value:.2f}" for name, value in hand.items()),
+        "search / training": f"{ratio:.1f}",
+    }
+
+
+def report(lines: Sequence[Line]) -> str:
+    """Returns the table of all cells."""
+    random = Random(0)
+    cells = list(dict.fromkeys(line["cell"] for line in lines))
+    rows = {
+        cell: describe_cell([one for one in lines if one["cell"] == cell], random) for cell in cells
+    }
+    known = {cell: row for cell, row in rows.items() if row is not None}
+    if not known:
+        return "there are too few rows yet"
+    corrected = correct({cell: row["p"] for cell, row in known.items()})
+    for cell, row in known.items():
+        row["p"] = f"{corrected[cell]:.4f}"
+    head = ["cell", *next(iter(known.values()))]
+    return table(head, [[cell, *row.values()] for cell, row in known.items()])
