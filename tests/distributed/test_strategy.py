@@ -199,6 +199,26 @@ def test_an_exploration_of_two_processes(
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
+def test_a_play_off_of_two_processes(
+    digits_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configuration(tmp_path) | {"retraining": None}
+    sizes = {"by_hand": 3, "at_random": 1, "children": 2, "finalists": 2, "heat_steps": 1}
+    chains = {"stages": [2, 1], "widths": [4, 8], "placements": ["stem 1", "stem 2"]}
+    config["model"] = {
+        "class_path": "darts_lite.PlayOff",
+        "init_args": sizes
+        | {"space": {"class_path": "darts_lite.LayerSpace", "init_args": chains}},
+    }
+    config["budget"] = {"parameters": 800, "memory": "4kB"}
+    pair = Pair(tmp_path, digits_root, config)
+    pair.alone(monkeypatch)
+    done = pair.together()
+    assert done.returncode == 0, done.stderr
+    pair.assert_alike("PlayOff")
+
+
 def interrupted(folder: Path, name: str, rank: int) -> dict[str, Any]:
     """A search in which a process gets a signal after nine steps."""
     config = configuration(folder) | {"retraining": None}

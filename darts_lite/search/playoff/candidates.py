@@ -59,8 +59,10 @@ class Candidate(nn.Module):
         """Computes the loss on images ``(B, C, H, W)`` and labels ``(B,)``."""
         return cross_entropy(self.net(images), labels)
 
-    @torch.no_grad()
     def hear(self, images: Tensor, labels: Tensor) -> None:
-        """Adds the loss on held-out images to what it is judged by."""
-        (loss,) = average(self.compute_loss(images, labels))
+        """Adds the loss on held-out images to what it is judged by.
+
+        Norms use the batch, as those of all processes do only where gradients are recorded.
+        """
+        (loss,) = average(self.compute_loss(images, labels).detach())
         self.heard += torch.stack([loss, torch.ones_like(loss)])

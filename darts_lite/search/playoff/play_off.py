@@ -169,7 +169,7 @@ class PlayOff(Search):
             self.log("search/best_loss", -ranked[0].value, prog_bar=True)
             if following.kind == "final":
                 best = ranked[: following.size]
-                self._keep(best, running=best)
+                self._keep(best, running=[] if last else best)
             else:
                 self._keep(ranked[: self.hparams["finalists"]], running=[])
                 self._enter(self._propose_children(following.size))
