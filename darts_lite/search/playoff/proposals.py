@@ -1,6 +1,7 @@
 """Where the candidates of a play-off come from."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
 from math import prod
 from random import Random
 
@@ -21,19 +22,18 @@ def pick_by_hand(space: Space, rule: Rule, count: int) -> list[HandMade]:
     Families take turns, so that each is among them.
     """
     families: dict[str, dict[str, tuple[float, HandMade]]] = {}
+    known: set[str] = set()  # a family may have nets of another one
     for made in space.scale_families(lambda choices: rule.admits(space, space.build(choices))):
-        used = prod(rule.use(space, space.build(made.choices)))
-        ideas = families.setdefault(made.family, {})
-        if made.idea not in ideas or used > ideas[made.idea][0]:
+        built = space.build(made.choices)
+        used, ideas = prod(rule.use(space, built)), families.setdefault(made.family, {})
+        if built.genotype() not in known and (made.idea not in ideas or used > ideas[made.idea][0]):
             ideas[made.idea] = used, made
+        known.add(built.genotype())
     ranked = [
         [made for _, made in sorted(ideas.values(), key=lambda one: -one[0])]
         for ideas in families.values()
     ]
-    longest = max(map(len, ranked), default=0)
-    in_turn = [
-        family[place] for place in range(longest) for family in ranked if place < len(family)
-    ]
+    in_turn = [made for turn in zip_longest(*ranked) for made in turn if made is not None]
     return in_turn[:count]
 
 

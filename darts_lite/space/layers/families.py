@@ -5,6 +5,7 @@ They are what somebody draws in a minute who knows small networks; a search has 
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -43,14 +44,14 @@ def scale_families(space: ChainOptions, admits: Callable[[Choices], bool]) -> It
     """
     kernels = [kernel for kernel in space.kernels if kernel in space.stem_kernels]
     known = [each for each in FAMILIES if each.expansion in space.expansions]
-    shapes = product(_list_depths(space), space.placements, GROWTHS)
-    for family, kernel, (depths, placement, growth) in product(known, kernels, [*shapes]):
-        widths = _list_widths(space, growth)
-        made = [_choose(space, family, kernel, depths, placement, each) for each in widths]
-        count = bisect_left(made, True, key=lambda each: not admits(each))
+    widths = [_list_widths(space, growth) for growth in GROWTHS]
+    shapes = product(_list_depths(space), space.placements, widths)
+    for family, kernel, (depths, placement, rising) in product(known, kernels, [*shapes]):
+        choose = partial(_choose, space, family, kernel, depths, placement)
+        count = bisect_left(rising, True, key=lambda each: not admits(choose(each)))  # noqa: B023
         if count:
             idea = f"{kernel}x{kernel}, {sum(depths)} blocks"
-            yield HandMade(family.name, idea, made[count - 1])
+            yield HandMade(family.name, idea, choose(rising[count - 1]))
 
 
 def _list_depths(space: ChainOptions) -> list[tuple[int, ...]]:
