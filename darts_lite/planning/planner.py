@@ -31,7 +31,6 @@ from darts_lite.runs.reporting import describe_device, doubt_batches
 from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory
 from darts_lite.search.architecture_search import ArchitectureSearch
-from darts_lite.search.exploration.exploration import Exploration
 from darts_lite.space.cost_tables import Images
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.run_record import RunRecord
@@ -67,10 +66,10 @@ class Planner:
 
     def __call__(self, model: LightningModule) -> Plan:
         """Plans a search with its retraining, or a retraining, in one process."""
-        if isinstance(model, Exploration):
+        if not isinstance(model, ArchitectureSearch | Retraining):
             raise ValueError(
-                "plan measures ArchitectureSearch and Retraining only; the time of an Exploration "
-                "depends on its evaluations: set run.max_minutes"
+                "plan measures ArchitectureSearch and Retraining only; the time of other searches "
+                "depends on the nets that they try: set run.max_minutes"
             )
         start = time.process_time()  # imports and parsing do not wait, and have one thread
         began = time.monotonic()
