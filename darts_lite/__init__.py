@@ -11,8 +11,8 @@ The folders, each of which imports only from those above it:
 - ``networks``: the supernet and the discrete net, in ``cells`` those of cells, in ``folded`` their
   fast executor, in ``layers`` those of layers;
 - ``derivation``: from shares to an architecture, by costs, rules, budgets and consensus;
-- ``search``: the bilevel search, in ``exploration`` searches without gradients, in ``callbacks``
-  safeguards and selection;
+- ``search``: the bilevel search, in ``exploration`` searches without gradients, in ``playoff`` the
+  search by real trainings, in ``callbacks`` safeguards and selection;
 - ``retraining``: trains and tests the discrete net;
 - ``plots``: drawings of architectures, runs and predictions;
 - ``export``: the net for other programs;

@@ -24,6 +24,7 @@ FLOORS = (
     "derivation",
     "search",
     "search/exploration",
+    "search/playoff",
     "search/callbacks",
     "retraining",
     "plots",

@@ -67,16 +67,17 @@ def _list_depths(space: ChainOptions) -> list[tuple[int, ...]]:
 
 def _list_widths(space: ChainOptions, growth: float) -> list[tuple[int, ...]]:
     """Returns widths of the stem and the stages that rise, each time in one place or more."""
+    offered = [space.stem_widths] + [space.widths] * len(space.stages)
+    widest = tuple(map(max, offered))
     found: list[tuple[int, ...]] = []
     first = float(min(space.stem_widths))
-    while first <= max(*space.stem_widths, *space.widths):
-        wanted = [first * growth**stage for stage in range(1 + len(space.stages))]
-        offered = [space.stem_widths] + [space.widths] * len(space.stages)
+    while widest not in found:
+        wanted = [first * growth**stage for stage in range(len(offered))]
         reached = tuple(
             max((each for each in widths if each <= most), default=min(widths))
             for widths, most in zip(offered, wanted, strict=True)
         )
-        if not found or reached != found[-1]:
+        if reached not in found:
             found.append(reached)
         first *= FINENESS
     return found

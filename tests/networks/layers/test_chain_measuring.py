@@ -12,7 +12,7 @@ IMAGES = Images(1, 10, 28)
 
 def test_each_kind_has_its_costs() -> None:
     space = LayerSpace()
-    first = space.first_architecture().choices
+    first = space.first_architecture()
     assert measure_costs(space, "memory", IMAGES).of(first) == 784 + 2 * 14 * 14
     with pytest.raises(ValueError, match="no costs 'latency'; choose from"):
         measure_costs(space, "latency", IMAGES)

@@ -29,9 +29,9 @@ def test_part_masks_and_net_are_one_function(images: torch.Tensor) -> None:
         net = Net(chain, 1, 10)
         net.inherit(supernet)
         part = supernet(images, path)
-        torch.testing.assert_close(part, net.train()(images), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(part, net.train()(images), atol=1e-4, rtol=1e-4)
         masked = supernet(images, {n: rows.clone().requires_grad_() for n, rows in path.items()})
-        torch.testing.assert_close(masked, part, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(masked, part, atol=1e-4, rtol=1e-4)
 
 
 def test_all_choices_get_gradients(images: torch.Tensor) -> None:

@@ -1,0 +1,51 @@
+"""Chains made by hand, as wide as bounds allow."""
+
+from darts_lite.derivation.budget import WithinBudget
+from darts_lite.space.groups import Choices
+from darts_lite.space.layers.chain import Chain
+from darts_lite.space.layers.families import scale_families
+from darts_lite.space.layers.layer_space import LayerSpace
+
+SPACE = LayerSpace(stages=(2, 1), placements=("stem 1",), expansions=(0, 2), kernels=(3, 5))
+RULE = WithinBudget(parameters=2000).with_data(1, 10, 28)
+
+
+def admits(choices: Choices) -> bool:
+    return RULE.admits(SPACE, SPACE.build(choices))
+
+
+def test_they_are_even_and_as_wide_as_the_bounds_allow() -> None:
+    made = [*scale_families(SPACE, admits)]
+    # Three families, two kernels, two depths, three growths.
+    assert len(made) == 3 * 2 * 2 * 3
+    assert {each.family for each in made} == {
+        "separable",
+        "separable residual",
+        "inverted residual",
+    }
+    assert {each.idea for each in made} == {
+        f"{kernel}x{kernel}, {blocks} blocks" for kernel in (3, 5) for blocks in (2, 3)
+    }
+    for each in made:
+        chain = SPACE.build(each.choices)
+        assert isinstance(chain, Chain) and admits(each.choices)
+        assert len({block.kernel for block in (chain.stem, *chain.blocks)}) == 1
+        assert len({block.expansion for block in chain.blocks}) == 1
+        widths = [chain.stem_width, *(block.width for block in chain.blocks)]
+        assert widths == sorted(widths)
+        assert len(chain.blocks) == int(each.idea[5])
+        assert RULE.use(SPACE, chain)[0] > 0.5
+
+
+def test_bounds_that_nothing_fulfils_leave_none() -> None:
+    assert [*scale_families(SPACE, lambda choices: False)] == []
+
+
+def test_without_bounds_they_are_as_wide_as_the_space() -> None:
+    widest = [SPACE.build(each.choices) for each in scale_families(SPACE, lambda choices: True)]
+    assert {chain.genotype().split("-")[-1].strip("+") for chain in widest} == {"48"}
+
+
+def test_a_space_without_their_blocks_has_none() -> None:
+    other = LayerSpace(expansions=(1,), stages=(2,), placements=("stem",))
+    assert [*scale_families(other, lambda choices: True)] == []
