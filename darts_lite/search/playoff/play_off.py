@@ -1,7 +1,8 @@
 """The search by real trainings: many short ones, then longer ones of the best."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from random import Random
 from typing import Any, cast
 
@@ -19,9 +20,14 @@ from darts_lite.distributed.strategy import join_new_norms
 from darts_lite.networks.kinds import SpaceSettings, build_architecture
 from darts_lite.search.base import Search
 from darts_lite.search.bilevel import without_autocast
-from darts_lite.search.playoff.candidates import Candidate
+from darts_lite.search.playoff.contenders import Contender
 from darts_lite.search.playoff.heats import Heat, plan_heats
-from darts_lite.search.playoff.proposals import change_choices, draw_points, pick_by_hand
+from darts_lite.search.playoff.proposals import (
+    CHANGED,
+    Proposal,
+    propose_children,
+    propose_opening,
+)
 from darts_lite.space.groups import Point
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.components import build_component
@@ -31,10 +37,6 @@ from darts_lite.training.optimizers import count_steps, try_optimizer
 def quick_adamw(parameters: Any) -> Optimizer:
     """Returns the optimizer of short trainings of small nets."""
     return torch.optim.AdamW(parameters, lr=0.015, weight_decay=0.05)
-
-
-CHANGED = ", changed"
-"""Ends the origin of a net whose parent had the rest of it as origin."""
 
 
 class PlayOff(Search):
@@ -99,7 +101,7 @@ class PlayOff(Search):
             "gradient_clip": gradient_clip,
         }
         self.save_hyperparameters(settings, logger=False)
-        self.candidates = nn.ModuleList()
+        self.contenders = nn.ModuleList()
         self.known: dict[Point, str] = {}  # all points that were trained, with their origin
         self.random = Random()
         self.leader: AnyArchitecture | None = None
@@ -126,8 +128,9 @@ class PlayOff(Search):
         """Proposes the first nets, unless the search goes on, and returns their optimizer."""
         if not self._restored:
             self.random.seed(torch.initial_seed())
-            self.candidates, self.known, self.leader, self._place = nn.ModuleList(), {}, None, 0
-            self._enter(self._propose_opening(self.heats[0].size))
+            self.contenders, self.known, self.leader, self._place = nn.ModuleList(), {}, None, 0
+            sizes = self.hparams["by_hand"], self.hparams["at_random"]
+            self._enter(propose_opening(self.space, self.derivation, *sizes, self.random))
         self._restored = False
         return self.weights_optimizer([{"params": each.weights()} for each in self._all])
 
@@ -172,79 +175,48 @@ class PlayOff(Search):
                 self._keep(best, running=[] if last else best)
             else:
                 self._keep(ranked[: self.hparams["finalists"]], running=[])
-                self._enter(self._propose_children(following.size))
+                parents = [(each.architecture, each.origin) for each in self._all]
+                children = propose_children(
+                    self.space, self.derivation, parents, self.known, self.random
+                )
+                self._enter(islice(children, following.size))
         self._place += not last
         self.log("search/trainings", float(len(self.known)), prog_bar=True)
 
     # ------------------------------------------------------------------ the nets
 
     @property
-    def _all(self) -> list[Candidate]:
-        return cast(list[Candidate], [*self.candidates])
+    def _all(self) -> list[Contender]:
+        return cast(list[Contender], [*self.contenders])
 
     @property
-    def _field(self) -> list[Candidate]:
+    def _field(self) -> list[Contender]:
         return [each for each in self._all if each.running]
 
     @property
-    def _champions(self) -> list[Candidate]:
+    def _champions(self) -> list[Contender]:
         return [each for each in self._all if not each.running]
 
-    def _propose_opening(self, size: int) -> Iterator[tuple[AnyArchitecture, str]]:
-        """Yields nets made by hand, then random ones.
-
-        Raises ValueError if no net is within the limits.
-        """
-        made = pick_by_hand(self.space, self.derivation, self.hparams["by_hand"])
-        for each in made:
-            yield self.space.build(each.choices), each.family
-        drawn = [*draw_points(self.space, self.derivation, size - len(made), self.random)]
-        if not made and not drawn:
-            even = {name: torch.ones(group.shape) for name, group in self.space.groups.items()}
-            drawn = [self.space.locate(self.derivation(self.space, even))]
-        for point in dict.fromkeys(drawn):
-            yield self.space.architecture(point), "random"
-
-    def _propose_children(self, count: int) -> Iterator[tuple[AnyArchitecture, str]]:
-        """Yields nets that differ in a few choices from the best so far."""
-        champions = sorted(self._champions, key=lambda each: -each.value)
-        born: set[Point] = set()
-
-        def admits(point: Point) -> bool:
-            if point in self.known or point in born:
-                return False
-            return self.derivation.admits(self.space, self.space.architecture(point))
-
-        for _ in range(count):
-            # The best parent most often, each one 1/e^(1/2) as often as the one before.
-            place = min(int(self.random.expovariate(0.5)), len(champions) - 1)
-            parent = self.space.locate(champions[place].architecture.choices)
-            child = change_choices(parent, self.space.sizes, admits, self.random)
-            if child is not None:
-                born.add(child)
-                origin = champions[place].origin.removesuffix(CHANGED) + CHANGED
-                yield self.space.architecture(child), origin
-
-    def _enter(self, proposed: Iterator[tuple[AnyArchitecture, str]]) -> None:
+    def _enter(self, proposed: Iterable[Proposal]) -> None:
         """Builds nets for the next heat, and gives their weights to the optimizer."""
         for architecture, origin in proposed:
             self._add(architecture, origin).enter()
 
-    def _add(self, architecture: AnyArchitecture, origin: str) -> Candidate:
+    def _add(self, architecture: AnyArchitecture, origin: str) -> Contender:
         data = self.hparams["in_channels"], self.hparams["num_classes"]
-        added = Candidate(architecture, origin, *data).to(
+        added = Contender(architecture, origin, *data).to(
             self.device, cast(torch.dtype, self.dtype)
         )
         join_new_norms(self.trainer, added)
-        self.candidates.append(added)
+        self.contenders.append(added)
         if self.trainer.optimizers:
             self.trainer.optimizers[0].add_param_group({"params": added.weights()})
         return added
 
-    def _keep(self, kept: list[Candidate], running: list[Candidate]) -> None:
+    def _keep(self, kept: list[Contender], running: list[Contender]) -> None:
         """Drops all other nets, and their weights from the optimizer; some go on running."""
         optimizer = self.trainer.optimizers[0]
-        groups = dict(zip(self.candidates, optimizer.param_groups, strict=True))
+        groups = dict(zip(self.contenders, optimizer.param_groups, strict=True))
         for each in self._all:
             each.running = False
             if each not in kept:
@@ -253,7 +225,7 @@ class PlayOff(Search):
         for each in running:
             each.enter()
         optimizer.param_groups[:] = [groups[each] for each in kept]
-        self.candidates = nn.ModuleList(kept)
+        self.contenders = nn.ModuleList(kept)
 
     # ------------------------------------------------------------------ what a search gives
 
@@ -289,8 +261,8 @@ class PlayOff(Search):
             )
         return self.leader
 
-    def _describe(self, best: Candidate) -> AnyArchitecture:
-        """Returns a candidate's architecture, with how it was found."""
+    def _describe(self, best: Contender) -> AnyArchitecture:
+        """Returns a contender's architecture, with how it was found."""
         about = {
             "algorithm": self.algorithm,
             "trainings": len(self.known),
@@ -330,7 +302,7 @@ class PlayOff(Search):
         """Adds the state of the play-off, and the settings as plain values."""
         checkpoint["play_off"] = {
             "place": self._place,
-            "candidates": [each.describe() for each in self._all],
+            "contenders": [each.describe() for each in self._all],
             "known": [[list(point), origin] for point, origin in self.known.items()],
             "random": self.random.getstate(),
         }
@@ -347,9 +319,9 @@ class PlayOff(Search):
         self.random.setstate((version, tuple(internal), gauss))
         found = checkpoint.get("architecture")
         self.leader = None if found is None else build_architecture(found)
-        self.candidates = nn.ModuleList()
+        self.contenders = nn.ModuleList()
         data = self.hparams["in_channels"], self.hparams["num_classes"]
-        for about in state["candidates"]:
-            made = Candidate(build_architecture(about["architecture"]), about["origin"], *data)
+        for about in state["contenders"]:
+            made = Contender(build_architecture(about["architecture"]), about["origin"], *data)
             made.running = about["running"]
-            self.candidates.append(made.to(self.device, cast(torch.dtype, self.dtype)))
+            self.contenders.append(made.to(self.device, cast(torch.dtype, self.dtype)))

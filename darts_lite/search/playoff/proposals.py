@@ -1,19 +1,71 @@
 """Where the candidates of a play-off come from."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import zip_longest
 from math import prod
 from random import Random
 
+import torch
+
 from darts_lite.derivation.rules import Rule
 from darts_lite.space.groups import Point
-from darts_lite.space.protocol import HandMade, Space
+from darts_lite.space.protocol import AnyArchitecture, HandMade, Space
 from darts_lite.space.walks import draw_within
 
+Proposal = tuple[AnyArchitecture, str]
+"""A net for a play-off, and who proposed it."""
+CHANGED = ", changed"
+"""Ends the origin of a net whose parent had the rest of it as origin."""
 MOST_CHANGES = 3
 """Largest number of choices in which a child differs from its parent."""
 PATIENCE = 2000
 """Number of changes in a row, none of which is within the limits, after which there is no child."""
+BARREN = 30
+"""Number of tries to have a child, after which a cohort stays as small as it is."""
+
+
+def propose_opening(
+    space: Space, rule: Rule, by_hand: int, at_random: int, random: Random
+) -> Iterator[Proposal]:
+    """Yields nets made by hand, then random ones, also in the place of what hands have not made.
+
+    Raises ValueError if no net is within the limits.
+    """
+    made = pick_by_hand(space, rule, by_hand)
+    for each in made:
+        yield space.build(each.choices), each.family
+    drawn = [*draw_points(space, rule, by_hand + at_random - len(made), random)]
+    if not made and not drawn:
+        even = {name: torch.ones(group.shape) for name, group in space.groups.items()}
+        drawn = [space.locate(rule(space, even))]
+    for point in dict.fromkeys(drawn):
+        yield space.architecture(point), "random"
+
+
+def propose_children(
+    space: Space,
+    rule: Rule,
+    parents: Sequence[Proposal],
+    known: Collection[Point],
+    random: Random,
+) -> Iterator[Proposal]:
+    """Yields nets that differ in a few choices from the parents, of which the best come first.
+
+    The first parent comes most often, each one 1/e^(1/2) as often as the one before.
+    """
+    born: set[Point] = set()
+
+    def admits(point: Point) -> bool:
+        if point in known or point in born:
+            return False
+        return rule.admits(space, space.architecture(point))
+
+    for _ in range(BARREN):
+        parent, origin = parents[min(int(random.expovariate(0.5)), len(parents) - 1)]
+        child = change_choices(space.locate(parent.choices), space.sizes, admits, random)
+        if child is not None:
+            born.add(child)
+            yield space.architecture(child), origin.removesuffix(CHANGED) + CHANGED
 
 
 def pick_by_hand(space: Space, rule: Rule, count: int) -> list[HandMade]:

@@ -39,7 +39,7 @@ def test_the_best_of_many_is_found_within_the_budget(digits: ImageData) -> None:
     assert search.derivation.admits(SPACE, found) and search.space.build(found.choices)
     assert found.found_by["trainings"] == len(search.known) >= 8
     assert found.found_by["origin"] in set(search.known.values())
-    assert len(search.candidates) == 3  # finalists
+    assert len(search.contenders) == 3  # finalists
     assert run.callback_metrics["search/best_loss"] < 2.2
     assert run.callback_metrics["search/validation_accuracy"] > 0.2
     assert list(search.results()) == ["trainings"]
@@ -51,7 +51,7 @@ def test_nets_go_on_from_their_own_weights(digits: ImageData) -> None:
     run.fit(search, datamodule=digits)
     assert run.global_step == 16
     (optimizer,) = run.optimizers
-    assert len(optimizer.param_groups) == len(search.candidates) == 2
+    assert len(optimizer.param_groups) == len(search.contenders) == 2
     steps = {int(state["step"]) for state in optimizer.state.values()}
     assert steps == {16}  # 2 and 2 and 4 in the cohort, 8 in the final
     assert len(optimizer.state) == sum(len(each.weights()) for each in search._all)

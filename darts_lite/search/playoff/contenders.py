@@ -11,7 +11,7 @@ from darts_lite.networks.net import Net
 from darts_lite.space.protocol import AnyArchitecture
 
 
-class Candidate(nn.Module):
+class Contender(nn.Module):
     """The net of an architecture, with what it has reached.
 
     Args:
