@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
-from run_helpers import some_digits, some_slow
+from run_helpers import some_digits
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -138,7 +138,8 @@ def test_second_order(partial: int) -> None:
         assert float((a - b).norm()) < 1e-10 * max(float(b.norm()), 1e-6 * scale)
 
 
-@pytest.mark.parametrize("dtype", some_slow([torch.bfloat16], [torch.float16]))
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_autocast_is_no_further_from_float64_than_the_literal_executor(dtype: torch.dtype) -> None:
     space = darts_space(channels=8, cells=3, nodes=3)
     errors = torch.zeros(2, 2)  # (executor, alphas or weights)

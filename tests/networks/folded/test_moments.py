@@ -1,5 +1,6 @@
 """Rows, and moments that autograd agrees with."""
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -42,6 +43,7 @@ def test_moments_have_the_gradients_of_their_definition() -> None:
     assert torch.autograd.gradgradcheck(folded, [rows])
 
 
+@pytest.mark.slow
 def test_depthwise_moments_of_shared_and_own_maps() -> None:
     x = torch.randn(2, 2, 3, 4, dtype=torch.float64, requires_grad=True)
     own = torch.randn(2, 6, 3, 4, dtype=torch.float64, requires_grad=True)
