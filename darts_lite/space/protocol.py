@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any, NamedTuple, Self, TypeVar
 
 import torch
@@ -22,6 +23,8 @@ from darts_lite.storage.components import describe_component
 from darts_lite.storage.paths import read_content
 
 Built = TypeVar("Built")
+HEADER: Mapping[str, Any] = {"format": "darts_lite/architecture", "version": 1}
+"""Entries of every architecture file."""
 
 
 class HandMade(NamedTuple):
@@ -206,6 +209,17 @@ class Space(ABC):
     def read_costs(self, content: Mapping[str, Any]) -> Costs:
         """Builds costs from what `Costs.to_dict` returned; raises ValueError if they do not fit."""
         return CostTable.from_dict(self.groups, content)
+
+
+def check_header(value: Any) -> None:
+    """Raises ValueError if a value is not the content of an architecture file of this version."""
+    if not isinstance(value, Mapping) or value.get("format") != HEADER["format"]:
+        raise ValueError(
+            f"expected an object with 'format': {HEADER['format']!r}, got {short(value)}"
+        )
+    version = value.get("version")
+    if type(version) is not int or version != HEADER["version"]:
+        raise ValueError(f"version: must be {HEADER['version']}, got {short(version)}")
 
 
 def read_file(path: str | Path, build: Callable[[Any], Built], texts: str) -> Built:

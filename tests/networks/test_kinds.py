@@ -206,4 +206,4 @@ class Skipping(LayerSpace):
 def test_a_damaged_architecture_of_a_kind_is_one_line(content: dict[str, Any]) -> None:
     with pytest.raises(ValueError) as caught:
         build_architecture({"kind": "layers", **content})
-    one_line(caught, "expected 'format'")
+    one_line(caught, "expected an object with 'format'")

@@ -24,10 +24,8 @@ from darts_lite.space.cells.genotype import (
 from darts_lite.space.cells.nasbench201 import STRING, read_string, write_cell
 from darts_lite.space.cells.skeleton_settings import SkeletonSettings
 from darts_lite.space.groups import Choices, Diagram
-from darts_lite.space.protocol import AnyArchitecture
+from darts_lite.space.protocol import HEADER, AnyArchitecture, check_header
 
-FORMAT = "darts_lite/architecture"
-VERSION = 1
 KINDS = ("normal", "reduce")
 MOST_NODES = 1_000
 """Largest number of nodes of a cell: more would take minutes to build."""
@@ -151,8 +149,7 @@ class Architecture(AnyArchitecture):
         """Returns plain JSON values, as ``architecture.json`` and checkpoints hold them."""
         frame = self.skeleton
         return {
-            "format": FORMAT,
-            "version": VERSION,
+            **HEADER,
             "space": self.space,
             "cells": {
                 kind: [[list(edge) for edge in edges] for edges in cell]
@@ -177,13 +174,9 @@ class Architecture(AnyArchitecture):
         """
         if isinstance(value, Mapping) and "format" not in value and describes_cells(value):
             return cls._from_cells(*read_fields(value))
-        if not isinstance(value, Mapping) or value.get("format") != FORMAT:
-            raise ValueError(f"expected an object with 'format': {FORMAT!r}, got {short(value)}")
-        version = value.get("version")
-        if type(version) is not int or version != VERSION:
-            raise ValueError(f"version: must be {VERSION}, got {short(version)}")
+        check_header(value)
         contents = [field.name for field in dataclasses.fields(cls)]
-        fields = _check_keys(value, "", ("format", "version", *contents), required=contents)
+        fields = _check_keys(value, "", (*HEADER, *contents), required=contents)
         values = {name: fields[name] for name in contents}
         return cls(**{**values, "skeleton": _read_skeleton(fields["skeleton"])})
 

@@ -9,10 +9,8 @@ from typing import Any, NamedTuple, Self
 
 from darts_lite.space.cost_tables import Images
 from darts_lite.space.groups import Choices, Diagram
-from darts_lite.space.protocol import AnyArchitecture
+from darts_lite.space.protocol import HEADER, AnyArchitecture, check_header
 
-FORMAT = "darts_lite/architecture"
-VERSION = 1
 LARGEST_KERNEL, LARGEST_WIDTH, MOST_BLOCKS = 31, 4096, 1000
 PLAIN, RESIDUAL = "plain", "residual"
 
@@ -183,18 +181,14 @@ class Chain(AnyArchitecture):
                 for name, sets in self.chosen.items()
             },
         }
-        return {"format": FORMAT, "version": VERSION, "kind": "layers", **plain}
+        return {**HEADER, "kind": "layers", **plain}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
         """Builds a chain from what `to_dict` returns, and checks every value."""
-        if value.get("format") != FORMAT or value.get("version") != VERSION:
-            raise ValueError(
-                f"expected 'format': {FORMAT!r} and 'version': {VERSION}, got "
-                f"{short(value.get('format'))} and {short(value.get('version'))}"
-            )
+        check_header(value)
         names = [one.name for one in fields(cls)]
-        if unknown := [name for name in value if name not in (*names, "format", "version", "kind")]:
+        if unknown := [name for name in value if name not in (*names, *HEADER, "kind")]:
             raise ValueError(f"unknown keys {short(unknown)}; a chain has {names}")
         if missing := [name for name in names if name not in value]:
             raise ValueError(f"{missing[0]} is missing")

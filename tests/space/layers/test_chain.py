@@ -75,7 +75,7 @@ def changed(*path: Any, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("path", "value", "told"),
     [
-        (("version",), 2, "'version': 1"),
+        (("version",), 2, "version: must be 1"),
         (("stem_kernel",), 4, "kernel must be odd"),
         (("stem_kernel",), "5", "needs integers"),
         (("stem_width",), 0, "width must be 1 to"),
