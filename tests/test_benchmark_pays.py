@@ -1,0 +1,68 @@
+"""The benchmark of whether the search pays."""
+
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pays
+import pays_report
+import pytest
+
+
+def line(kind: str, number: int, accuracy: float, **more: Any) -> dict[str, Any]:
+    known = {"cell": "MNIST 1000", "validation_accuracy": accuracy, "test_accuracy": accuracy}
+    return {"kind": kind, "number": number, "seconds": 10.0} | known | more
+
+
+def test_the_table_compares_at_equal_time() -> None:
+    lines = [line("random", number, 0.80 + number / 100) for number in range(10)]
+    lines += [line("found", number, 0.88 + number / 100, search_seconds=20.0) for number in (0, 1)]
+    lines += [line("separable", 0, 0.85), line("separable", 1, 0.86, validation_accuracy=0.9)]
+    row = pays_report.describe_cell(lines, Random(0))
+    assert row is not None
+    assert row["found"] == "88.50 (0.71, 2)" and row["random"] == "84.50 (3.03, 10)"
+    assert row["by hand"] == "separable 86.00" and row["search / training"] == "2.0"
+    assert row["P(found > random)"] == "0.90"  # 0.88 ties with one and is below one, 0.89 with one
+    value, count = row["best of n"].split(" (n = ")
+    assert count == "3)" and 86 < float(value) < 88
+    assert "MNIST 1000" in pays_report.report(lines)
+    assert pays_report.report(lines[:10]) == "there are too few rows yet"
+
+
+def test_permutations_and_their_correction() -> None:
+    random = Random(0)
+    assert pays_report.permute([5.0] * 5 + [6.0], [1.0, 2.0, 3.0, 1.0, 2.0, 3.0], random) < 0.01
+    assert pays_report.permute([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], random) == 1
+    found = pays_report.correct({"a": 0.01, "b": 0.04, "c": 0.03})
+    assert found == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06})
+    low, high = pays_report.bootstrap([2.0, 3.0], [1.0, 1.0], random)
+    assert low == 1.0 and high == 2.0
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_rows_are_made_once(
+    found_digits: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = pays.Cell("MNIST", 1000, 2, images=600, epochs=1, heat_steps=1)
+    for name, value in {"CELLS": [small], "SEARCHES": 1, "RANDOM": 1, "VALIDATED": 100}.items():
+        monkeypatch.setattr(pays, name, value)
+    monkeypatch.setattr(pays, "IDEAS", 1)
+    results = tmp_path / "pays.jsonl"
+    pays.main(["--results", str(results)])
+    lines = [json.loads(each) for each in results.read_text().splitlines()]
+    assert sorted(each["kind"] for each in lines) == [
+        "found",
+        "inverted residual",
+        "random",
+        "separable",
+        "separable residual",
+    ]
+    for each in lines:
+        assert each["params"] <= 1000 and each["macs"] <= 100_000 and each["memory"] <= 2048
+        assert 0 <= each["test_accuracy"] <= 1 and each["seconds"] > 0
+    pays.main(["--results", str(results)])
+    assert len(results.read_text().splitlines()) == len(lines)
+    with pytest.raises(SystemExit):
+        pays.main(["--results", str(results), "--cell", "nothing"])
