@@ -1,7 +1,8 @@
 """Whether a search can pay: how much more chains of equal cost differ than seeds do.
 
 Random chains of `darts_lite.LayerSpace` that use 90 to 100 % of their budgets are trained with two
-seeds each, on 12,000 images of the training set, and validated on 6,000 others of it. The leverage
+seeds each, as in `pays.py` but for fewer epochs, on 12,000 images of the training set, and
+validated on 6,000 others of it. The leverage
 L is the deviation of chains, less the part that seeds make of it, over the deviation of seeds.
 
     python benchmarks/leverage.py --results leverage.jsonl
@@ -17,19 +18,16 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from pays import IMAGES, RECIPES, SIZES, SPACE
 from search_step import table
 from trials import Recipe, Trial, fill, parser
 
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.retraining.retraining import Retraining
-from darts_lite.space.cost_tables import Images
-from darts_lite.space.layers.layer_space import LayerSpace
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.space.walks import draw_within
 
-IMAGES = Images(1, 10, 28)
 CHAINS = 40
-SPACE = LayerSpace()
 Budget = Mapping[str, Any]
 BUDGETS: Mapping[str, Budget] = {
     **{f"{count} parameters": {"parameters": count} for count in (1000, 2000, 5000, 10_000)},
@@ -41,7 +39,7 @@ BUDGETS: Mapping[str, Budget] = {
             "multiply_adds": 100 * count,
             "memory": memory,
         }
-        for count, memory in ((1000, 2048), (2000, 4096), (5000, 6144), (10_000, 8192))
+        for count, memory in ((count, 1024 * kilobytes) for count, kilobytes in SIZES)
     },
 }
 """One cost alone, then as a device has them: parameters, multiply-adds and bytes of activations."""
@@ -67,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.set_defaults(images=18_000)
     options.add_argument("--chains", type=int, default=CHAINS)
     given = options.parse_args(arguments)
-    recipe = Recipe(batch_size=128)
+    recipe = RECIPES[given.dataset]
     trials: dict[str, Trial] = {
         f"{name}, chain {number}": (partial(train, budget, number), recipe, given.epochs)
         for number in range(given.chains)
