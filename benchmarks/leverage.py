@@ -2,8 +2,8 @@
 
 Random chains of `darts_lite.LayerSpace` that use 90 to 100 % of their budgets are trained with two
 seeds each, as in `pays.py` but for fewer epochs, on 12,000 images of the training set, and
-validated on 6,000 others of it. The leverage
-L is the deviation of chains, less the part that seeds make of it, over the deviation of seeds.
+validated on 6,000 others of it. The leverage L is the deviation of chains, less the part that seeds
+make of it, over the deviation of seeds.
 
     python benchmarks/leverage.py --results leverage.jsonl
     python benchmarks/leverage.py --results leverage.jsonl --dataset FashionMNIST

@@ -137,7 +137,7 @@ def search(cell: Cell, number: int) -> tuple[AnyArchitecture, dict[str, Any]]:
     """Searches once, and returns what was found."""
     seed_everything(number, verbose=False)
     data = cell.data()
-    model = PlayOff(SPACE, derivation=cell.rule, finalists=8, heat_steps=cell.heat_steps)
+    model = PlayOff(SPACE, derivation=cell.rule, heat_steps=cell.heat_steps)
     trainer = quiet_trainer(max_epochs=1, limit_val_batches=0, accelerator="cpu")
     start = time.monotonic()
     trainer.fit(model, datamodule=data)

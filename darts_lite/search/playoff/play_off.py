@@ -71,7 +71,7 @@ class PlayOff(Search):
         by_hand: int = 20,
         at_random: int = 4,
         children: int = 12,
-        finalists: int = 4,
+        finalists: int = 8,
         heat_steps: int = 100,
         weights_optimizer: OptimizerCallable = quick_adamw,
         gradient_clip: float = 5.0,
