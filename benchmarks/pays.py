@@ -12,9 +12,7 @@ Results: benchmarks/README.md.
 
 import argparse
 import json
-import logging
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -26,7 +24,7 @@ import torch
 from lightning.pytorch import seed_everything
 from measuring import check_output
 from pays_report import report
-from quiet import quiet_trainer
+from quiet import quiet_trainer, silence
 from trials import Recipe, read
 
 from darts_lite import ImageData, PlayOff
@@ -202,9 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     known: Mapping[str, Cell] = {cell.name: cell for cell in CELLS}
     if unknown := [name for name in options.cell or () if name not in known]:
         parser.error(f"unknown cell {unknown[0]!r}; choose from {', '.join(known)}")
-    warnings.simplefilter("ignore")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    torch.set_num_threads(options.threads)
+    silence(options.threads)
     if not options.report:
         fill([known[name] for name in options.cell or known], options)
     print(report(read(options.results)))

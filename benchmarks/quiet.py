@@ -1,7 +1,10 @@
-"""A trainer that only trains."""
+"""Trainings that print and write nothing."""
 
+import logging
+import warnings
 from typing import Any
 
+import torch
 from lightning.pytorch import Trainer
 
 
@@ -18,3 +21,11 @@ def quiet_trainer(**settings: Any) -> Trainer:
         enable_model_summary=False,
         **settings,
     )
+
+
+def silence(threads: int | None = None) -> None:
+    """Leaves warnings and Lightning's lines out, and sets the number of threads."""
+    warnings.simplefilter("ignore")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    if threads:
+        torch.set_num_threads(threads)

@@ -12,8 +12,6 @@ Results: benchmarks/README.md.
 
 import argparse
 import json
-import logging
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
@@ -24,6 +22,7 @@ import torch
 from lightning.pytorch import seed_everything
 from measuring import check_output
 from pays import CELLS, IMAGES, SPACE, Cell
+from quiet import silence
 from search_step import table
 from torch.nn.functional import cross_entropy
 from trials import read
@@ -186,9 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     known = {cell.name: cell for cell in CELLS}
     if options.cell not in known:
         parser.error(f"unknown cell {options.cell!r}; choose from {', '.join(known)}")
-    warnings.simplefilter("ignore")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    torch.set_num_threads(options.threads)
+    silence(options.threads)
     cell, (number, parts) = known[options.cell], map(int, options.part.split("/"))
     nets, data = propose(cell), prepare(cell)
     count = len(data.splits["weights"]) + len(data.splits["alphas"])

@@ -6,11 +6,9 @@ may fill one file, each with its part of the lines.
 
 import argparse
 import json
-import logging
 import statistics
 import sys
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +17,7 @@ from typing import Any, Literal
 import torch
 from lightning.pytorch import seed_everything
 from measuring import check_output
-from quiet import quiet_trainer
+from quiet import quiet_trainer, silence
 
 from darts_lite import Augmentation, ImageData
 from darts_lite.retraining.retraining import Retraining
@@ -143,10 +141,7 @@ def fill(trials: Mapping[str, Trial], options: argparse.Namespace) -> list[dict[
         options: See `parser`.
     """
     check_output("--results", options.results)
-    warnings.simplefilter("ignore")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    silence(options.threads)
     number, parts = map(int, options.part.split("/"))
     wanted = [(name, seed) for seed in range(options.seeds) for name in trials]
     for name, seed in wanted[number::parts]:

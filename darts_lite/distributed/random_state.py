@@ -1,6 +1,7 @@
 """The states of all random generators, to be kept and restored."""
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,15 @@ def read_random_states() -> dict[str, Any]:
     }
 
 
+def restore_generator(generator: Any, state: Sequence[Any]) -> None:
+    """Sets a `Random`, or the module `random`, to a state whose parts may have become lists."""
+    version, internal, next_gauss = state
+    generator.setstate((version, tuple(internal), next_gauss))
+
+
 def restore_random_states(states: dict[str, Any]) -> None:
     """Sets all generators to states that `read_random_states` returned."""
-    version, internal, next_gauss = states["python"]
-    random.setstate((version, tuple(internal), next_gauss))
+    restore_generator(random, states["python"])
     kind, keys, *rest = states["numpy"]
     np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))  # noqa: NPY002
     torch.set_rng_state(states["torch"].cpu())

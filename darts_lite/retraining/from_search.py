@@ -9,8 +9,13 @@ from darts_lite.networks.kinds import build_architecture, read_architecture
 from darts_lite.networks.supernet import Supernet
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.exploration.exploration import Exploration
+from darts_lite.search.playoff.play_off import PlayOff
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.checkpoints import Checkpoint
+
+NO_SUPERNET = (
+    "a PlayOff trains no supernet, so there are no weights to inherit; set inherit to false"
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,8 @@ class FoundArchitecture:
                 "inherit needs the path of a search checkpoint (checkpoints/last.ckpt of its run) "
                 "as architecture; or set inherit to false"
             )
+        if self.checkpoint.model == PlayOff.__name__:
+            raise ValueError(NO_SUPERNET)
         if self.checkpoint.model == Exploration.__name__:
             return self.checkpoint.build(Exploration).supernet
         # The weights do not need custom relaxations and rules, which could not be built here.

@@ -13,6 +13,7 @@ from darts_lite.data.datasets import find_root
 from darts_lite.data.image_data import ImageData
 from darts_lite.distributed.strategy import connect_processes, prepare
 from darts_lite.networks.kinds import read_architecture
+from darts_lite.retraining.from_search import NO_SUPERNET
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import repeats, reporting, stages
 from darts_lite.runs.repeats import MakeRetraining, seed_part
@@ -22,6 +23,7 @@ from darts_lite.runs.trainer_factory import TrainerFactory
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.base import Search
 from darts_lite.search.executors import AUTO
+from darts_lite.search.playoff.play_off import PlayOff
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.atomic_files import write_text
 from darts_lite.storage.data_places import remember_place
@@ -201,7 +203,11 @@ class Fit:
 
     def _try_retraining(self, model: LightningModule, data: ImageData) -> None:
         """Builds a retraining, so that an error in its settings is found before the search."""
-        if self.make_retraining is None or self._inherits or not isinstance(model, Search):
+        if self.make_retraining is None or not isinstance(model, Search):
+            return
+        if self._inherits:
+            if isinstance(model, PlayOff):
+                raise ValueError(NO_SUPERNET)
             return
         with torch.random.fork_rng(devices=[]):
             architecture = model.space.first_architecture()

@@ -26,13 +26,13 @@ from darts_lite.runs.callbacks.progress import PlainProgress, ProgressBar
 from darts_lite.runs.callbacks.test_report import TestReport
 from darts_lite.runs.precision import choose_precision
 from darts_lite.runs.settings import RunSettings
+from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.base import Search
 from darts_lite.search.callbacks.cost_penalty import CostPenalty
 from darts_lite.search.callbacks.discretisation_gap import DiscretisationGap
 from darts_lite.search.callbacks.eigenvalue_monitor import EigenvalueMonitor
 from darts_lite.search.callbacks.operation_freezing import OperationFreezing
 from darts_lite.search.callbacks.perturbation import Perturbation
-from darts_lite.search.exploration.exploration import Exploration
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.training.checkpointing import AtomicCheckpointIO, StageCheckpoint
 from darts_lite.training.loss_scaling import SkippedSteps
@@ -194,10 +194,10 @@ def select_callbacks(callbacks: Sequence[Callback], model: LightningModule) -> l
     """Returns those callbacks of the configuration that belong to a stage; see `serves`."""
     found = [callback for callback in callbacks if serves(callback, model)]
     useless = [type(callback).__name__ for callback in found if isinstance(callback, NEED_ALPHAS)]
-    if useless and isinstance(model, Exploration):
+    if useless and isinstance(model, Search) and not isinstance(model, ArchitectureSearch):
         raise ValueError(
-            f"{', '.join(useless)} needs a search with alphas, and Exploration has none; leave it "
-            "out"
+            f"{', '.join(useless)} needs a search with alphas, and {type(model).__name__} has "
+            "none; leave it out"
         )
     return found
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from run_helpers import SMALL, fast_sgd, quiet_trainer
+from training_helpers import play_off
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.networks.net import Net
@@ -85,3 +86,13 @@ def test_inheriting_from_an_architecture_file_is_refused(tmp_path: Path) -> None
     TINY.save(tmp_path / "a.json")
     with pytest.raises(ValueError, match="inherit needs the path of a search checkpoint"):
         Retraining(str(tmp_path / "a.json"), inherit=True)
+
+
+def test_inheriting_from_a_play_off_is_refused(digits: ImageData, tmp_path: Path) -> None:
+    run = quiet_trainer(max_epochs=1, limit_train_batches=8, limit_val_batches=0)
+    search = play_off()
+    run.fit(search, datamodule=digits)
+    run.save_checkpoint(tmp_path / "last.ckpt")
+    assert Retraining(str(tmp_path / "last.ckpt")).architecture == search.derive()
+    with pytest.raises(ValueError, match="a PlayOff trains no supernet"):
+        Retraining(str(tmp_path / "last.ckpt"), inherit=True)

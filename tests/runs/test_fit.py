@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from run_helpers import Finished, files
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -109,3 +110,17 @@ def test_null_retraining_stops_after_deriving(finished: Finished, tmp_path: Path
     assert {"architecture.json", "summary.json", "checkpoints/last.ckpt"} <= files(directory)
     assert not (directory / "net.ckpt").exists()
     assert json.loads((directory / "summary.json").read_text())["test_accuracy"] is None
+
+
+def test_nothing_is_inherited_from_a_play_off(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = yaml.safe_load(finished.config.read_text())
+    space = config["model"]["init_args"]["space"]
+    config["model"] = {"class_path": "darts_lite.PlayOff", "init_args": {"space": space}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    words = ["--config", str(tmp_path / "config.yaml"), *finished.data[:2]]
+    with pytest.raises(SystemExit):
+        main(["fit", *words, f"--run.folder={tmp_path}", "--retraining.inherit=true"])
+    assert "a PlayOff trains no supernet" in capsys.readouterr().err
+    assert not (tmp_path / "quick" / "version_0" / "summary.json").exists()

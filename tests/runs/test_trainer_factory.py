@@ -16,6 +16,7 @@ from darts_lite.runs.trainer_factory import TrainerFactory, serves
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.callbacks.perturbation import Perturbation
 from darts_lite.search.exploration.exploration import Exploration
+from darts_lite.search.playoff.play_off import PlayOff
 from darts_lite.space.cells.search_space import SearchSpace
 from darts_lite.training.checkpointing import AtomicCheckpointIO, StageCheckpoint
 
@@ -117,8 +118,10 @@ def test_a_callback_serves_the_stage_it_monitors() -> None:
 
 
 def test_what_needs_alphas_is_refused_where_there_are_none(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="Perturbation needs a search with alphas"):
-        made(tmp_path, Exploration(SPACE), callbacks=[Perturbation()])
+    for search in (Exploration(SPACE), PlayOff(SPACE)):
+        said = f"Perturbation needs a search with alphas, and {type(search).__name__} has none"
+        with pytest.raises(ValueError, match=said):
+            made(tmp_path, search, callbacks=[Perturbation()])
 
 
 @pytest.mark.parametrize("precision", ["32-true", "16-mixed"])

@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LRScheduler
 
 from darts_lite.data.batches import Batch
+from darts_lite.distributed.random_state import restore_generator
 from darts_lite.distributed.ranks import average
 from darts_lite.networks.cells.sampled import Sampled
 from darts_lite.networks.kinds import SpaceSettings
@@ -214,5 +215,4 @@ class Exploration(Search):
         self.known.clear()
         self.known.update({tuple(point): value for point, value in state["known"]})
         self.strategy.restore(state["strategy"])
-        version, internal, gauss = state["random"]
-        self.random.setstate((version, tuple(internal), gauss))
+        restore_generator(self.random, state["random"])

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from darts_lite.data.batches import Batch
 from darts_lite.derivation.budget import DERIVATIONS
 from darts_lite.derivation.rules import Derivation, rule_from
+from darts_lite.distributed.random_state import restore_generator
 from darts_lite.distributed.ranks import average
 from darts_lite.distributed.strategy import join_new_norms
 from darts_lite.networks.kinds import SpaceSettings, build_architecture
@@ -121,7 +122,8 @@ class PlayOff(Search):
     def setup(self, stage: str) -> None:
         """Tells the limits how large the images are."""
         self.know_images(self.trainer.datamodule)  # type: ignore[attr-defined]
-        self.read_costs()
+        if stage == "fit":
+            self.read_costs()
         self.hparams["derivation"] = self.derivation.describe()
 
     def configure_optimizers(self) -> Optimizer:
@@ -315,8 +317,7 @@ class PlayOff(Search):
         state, self._restored = checkpoint["play_off"], True
         self._place = state["place"]
         self.known = {tuple(point): origin for point, origin in state["known"]}
-        version, internal, gauss = state["random"]
-        self.random.setstate((version, tuple(internal), gauss))
+        restore_generator(self.random, state["random"])
         found = checkpoint.get("architecture")
         self.leader = None if found is None else build_architecture(found)
         self.contenders = nn.ModuleList()

@@ -1,4 +1,4 @@
-"""Where the candidates of a play-off come from."""
+"""Where the contenders of a play-off come from."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import zip_longest

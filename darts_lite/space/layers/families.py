@@ -4,7 +4,7 @@ They are what somebody draws in a minute who knows small networks; a search has 
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
@@ -48,10 +48,17 @@ def scale_families(space: ChainOptions, admits: Callable[[Choices], bool]) -> It
     shapes = product(_list_depths(space), space.placements, widths)
     for family, kernel, (depths, placement, rising) in product(known, kernels, [*shapes]):
         choose = partial(_choose, space, family, kernel, depths, placement)
-        count = bisect_left(rising, True, key=lambda each: not admits(choose(each)))  # noqa: B023
-        if count:
-            idea = f"{kernel}x{kernel}, {sum(depths)} blocks"
-            yield HandMade(family.name, idea, choose(rising[count - 1]))
+        if (widest := _find_widest(rising, choose, admits)) is not None:
+            yield HandMade(family.name, f"{kernel}x{kernel}, {sum(depths)} blocks", widest)
+
+
+def _find_widest(
+    rising: Sequence[tuple[int, ...]],
+    choose: Callable[[tuple[int, ...]], Choices],
+    admits: Callable[[Choices], bool],
+) -> Choices | None:
+    count = bisect_left(rising, True, key=lambda widths: not admits(choose(widths)))
+    return choose(rising[count - 1]) if count else None
 
 
 def _list_depths(space: ChainOptions) -> list[tuple[int, ...]]:

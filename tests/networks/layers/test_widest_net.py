@@ -22,16 +22,16 @@ def images() -> torch.Tensor:
 
 def test_part_masks_and_net_are_one_function(images: torch.Tensor) -> None:
     torch.manual_seed(0)
-    supernet, random = Supernet(SPACE, 1, 10), Random(0)
+    supernet, random, images = Supernet(SPACE, 1, 10).double(), Random(0), images.double()
     for _ in range(12):
         chain = SPACE.architecture(random_point(SPACE.sizes, random))
-        path = SPACE.path(chain)
-        net = Net(chain, 1, 10)
+        path = {name: rows.double() for name, rows in SPACE.path(chain).items()}
+        net = Net(chain, 1, 10).double()
         net.inherit(supernet)
         part = supernet(images, path)
-        torch.testing.assert_close(part, net.train()(images), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(part, net.train()(images), atol=1e-10, rtol=1e-10)
         masked = supernet(images, {n: rows.clone().requires_grad_() for n, rows in path.items()})
-        torch.testing.assert_close(masked, part, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(masked, part, atol=1e-10, rtol=1e-10)
 
 
 def test_all_choices_get_gradients(images: torch.Tensor) -> None:
