@@ -1,8 +1,8 @@
 """The retraining recipe: one choice after the other is changed, and the validation accuracy taken.
 
-One net, cells made by hand in the skeleton of `configs/mnist.yaml`, is trained on 40,000 images of
-the training set and validated on the other 20,000; the test set is not read. Differences are paired
-by seed.
+One net, cells made by hand in the skeleton of `configs/mnist_cells.yaml`, is trained on 40,000
+images of the training set and validated on the other 20,000; the test set is not read. Differences
+are paired by seed.
 
     python benchmarks/ablation.py --results ablation.jsonl
     python benchmarks/ablation.py --results small.jsonl --channels 16 --rows base "shift 2"
@@ -54,7 +54,7 @@ ROWS = {
 
 
 def the_net(channels: int) -> MakeNet:
-    """What all rows train: the cell `CHAIN`, which `configs/mnist.yaml` has found once."""
+    """What all rows train: the cell `CHAIN`, which `configs/mnist_cells.yaml` has found once."""
     return searched(joined(CHAIN, channels, 2, [1], HALF))
 
 

@@ -200,7 +200,9 @@ class Jobs:
             precision: Of the trainer.
             changes: Of its settings.
         """
-        return self._made(name, precision, presets.read("mnist"), *changes, *[QUICK] * self.quick)
+        return self._made(
+            name, precision, presets.read("mnist_cells"), *changes, *[QUICK] * self.quick
+        )
 
     def tiny(self, name: str, precision: str, overlays: Sequence[str], *changes: Any) -> Job:
         """A search of a few steps; see `main`.
@@ -211,7 +213,7 @@ class Jobs:
             overlays: Of ``configs/algorithms``.
             changes: Of its settings.
         """
-        stacked = presets.read("mnist", *(f"algorithms/{overlay}" for overlay in overlays))
+        stacked = presets.read("mnist_cells", *(f"algorithms/{overlay}" for overlay in overlays))
         return self._made(name, precision, stacked, TINY, *changes)
 
     def _made(self, name: str, precision: str, *parts: presets.Config) -> Job:

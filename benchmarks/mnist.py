@@ -1,4 +1,4 @@
-"""What `configs/mnist.yaml` finds, against nets made by hand, random ones and a published one.
+"""What `configs/mnist_cells.yaml` finds, against nets by hand, random ones and a published one.
 
 Every row is a net, a seed and a training set: all of MNIST's training images or 5,000 of them, less
 the tenth that is kept for validation. All but the tutorial's net are trained with the preset's
@@ -10,7 +10,7 @@ published nets, and of found ones on 5,000 images, need those of the found ones 
     found      searched with the row's seed on all images, and retrained
     random n   drawn from the space among those within `LIKE` of the found ones' mean size
     published  the cells that khanrc/pt.darts found on MNIST, in the channels that come nearest
-    mnist_small, mnist_best: the presets of these names, where asked for
+    mnist, mnist_small, mnist_best: the presets of these names, where asked for
 
 Finished rows are in the file of results and are not made again; a row that was cut off goes on.
 Seconds compare within one machine and number of threads only, and where nothing ran beside.

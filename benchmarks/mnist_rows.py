@@ -28,7 +28,7 @@ from darts_lite.space.protocol import AnyArchitecture
 
 HERE = Path(__file__).resolve().parent
 CONFIGS = HERE.parent / "configs"
-PRESETS = ("mnist_small", "mnist_best")
+PRESETS = ("mnist", "mnist_small", "mnist_best")
 RANDOM_NETS = 10
 LIKE = 0.1
 DRAWS = 2000
@@ -59,7 +59,7 @@ def preset(name: str) -> dict[str, Any]:
 
 def retrained_space() -> SearchSpace:
     """The main job's space, in the skeleton that it retrains."""
-    config = preset("mnist")
+    config = preset("mnist_cells")
     space = dict(config["model"]["init_args"]["space"]["init_args"])
     settings = config["retraining"]["init_args"]
     return SearchSpace(**space | {name: settings[name] for name in SKELETON if name in settings})
@@ -106,7 +106,7 @@ class Runs:
     def configuration(self, row: Row) -> dict[str, Any]:
         """What `fit` is given for a row."""
         net, seed, images = row
-        config = preset(net if net in PRESETS else "mnist")
+        config = preset(net if net in PRESETS else "mnist_cells")
         config["seed_everything"] = seed
         config["run"] = {"name": self.name(row), "folder": str(self.logs), "resume": "auto"}
         config["data"]["init_args"] |= {"root": self.root, "train_images": images}

@@ -54,12 +54,12 @@ WARMUP_EPOCHS = 0.5
 
 
 def sgd(parameters: Any) -> torch.optim.Optimizer:
-    """Of the weights, as in configs/mnist.yaml."""
+    """Of the weights, as in configs/mnist_cells.yaml."""
     return torch.optim.SGD(parameters, lr=0.05, momentum=0.9, weight_decay=3e-4)
 
 
 def adam(parameters: Any) -> torch.optim.Optimizer:
-    """Of the alphas, as in configs/mnist.yaml."""
+    """Of the alphas, as in configs/mnist_cells.yaml."""
     return torch.optim.Adam(parameters, lr=0.003, betas=(0.5, 0.999), weight_decay=1e-3)
 
 

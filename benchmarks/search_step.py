@@ -19,7 +19,7 @@ Each system is built and warmed up in a process of its own. Then they take turns
 time, so that only one works at any moment and all meet the same disturbances.
 
     python benchmarks/search_step.py --peer darts/cnn
-    python benchmarks/search_step.py --space mnist --batch 64  # as configs/mnist.yaml searches
+    python benchmarks/search_step.py --space mnist --batch 64  # as mnist_cells.yaml searches
     python benchmarks/search_step.py --channels 8 --cells 2 --nodes 2 --systems folded compiled
     python benchmarks/search_step.py --rule  # the table of darts_lite.search.executors, made anew
 

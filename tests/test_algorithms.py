@@ -43,10 +43,10 @@ EXTRA = {"latency": SLOW_ENOUGH}
 
 def searched(folder: Path, root: str, *arguments: str) -> dict[str, object]:
     """The summary of a short search."""
-    preset = str(FOLDER.parent / "mnist.yaml")
+    preset = str(FOLDER.parent / "mnist_cells.yaml")
     where = ["--data.root", root, "--run.folder", str(folder)]
     main(["fit", "--config", preset, *arguments, *QUICK, *where])
-    return json.loads((folder / "mnist" / "version_0" / "summary.json").read_text())
+    return json.loads((folder / "mnist_cells" / "version_0" / "summary.json").read_text())
 
 
 def test_each_overlay_has_a_name_here() -> None:
@@ -79,9 +79,9 @@ def test_overlays_stack(digits_root: str, tmp_path: Path) -> None:
     arguments = [word for name in stacked for word in ("--config", str(FOLDER / f"{name}.yaml"))]
     summary = searched(tmp_path, digits_root, *arguments, "--trainer.log_every_n_steps", "1")
     assert summary["algorithm"] == NAMES["pc_darts"]
-    config = yaml.safe_load((tmp_path / "mnist" / "version_0" / "config.yaml").read_text())
+    config = yaml.safe_load((tmp_path / "mnist_cells" / "version_0" / "config.yaml").read_text())
     names = [one["class_path"].split(".")[-1] for one in config["trainer"]["callbacks"]]
     assert names == ["OperationFreezing", "EigenvalueMonitor"]
     assert config["model"]["init_args"]["derivation"]["class_path"].endswith("SkipLimit")
-    board = EventAccumulator(str(tmp_path / "mnist" / "version_0")).Reload().Tags()["scalars"]
+    board = EventAccumulator(str(tmp_path / "mnist_cells" / "version_0")).Reload().Tags()["scalars"]
     assert {"search/frozen_operations", "alphas/eigenvalue"} <= set(board)

@@ -45,7 +45,7 @@ def test_permutations_and_their_correction() -> None:
 def test_rows_are_made_once(
     found_digits: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = pays.Cell("MNIST", 1000, 2, images=600, epochs=1, heat_steps=1)
+    small = pays.Cell("MNIST", 1000, 2, images=600, epochs=1, search_steps=36)
     for name, value in {"CELLS": [small], "SEARCHES": 1, "RANDOM": 1, "VALIDATED": 100}.items():
         monkeypatch.setattr(pays, name, value)
     monkeypatch.setattr(pays, "IDEAS", 1)

@@ -6,7 +6,7 @@ import pytest
 
 from darts_lite.cli.lightning_cli import DartsCLI
 from darts_lite.retraining.retraining import Retraining
-from darts_lite.search.architecture_search import ArchitectureSearch
+from darts_lite.search.base import Search
 from darts_lite.space.cells.search_space import darts_space, mnist_space
 
 PRESETS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
@@ -26,7 +26,7 @@ def built(preset: Path) -> WithoutRunning:
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
 def test_a_preset_builds_model_data_and_trainer(preset: Path) -> None:
     cli = built(preset)
-    assert isinstance(cli.model, ArchitectureSearch | Retraining)
+    assert isinstance(cli.model, Search | Retraining)
     assert cli.model.hparams["num_classes"] == cli.datamodule.num_classes
     assert cli.model.hparams["in_channels"] == cli.datamodule.in_channels
     assert cli.trainer.max_epochs
@@ -39,12 +39,12 @@ def test_the_presets_are_there() -> None:
 
 
 def test_the_presets_spell_out_the_built_in_space(configs: Path) -> None:
-    assert built(configs / "mnist.yaml").model.space == mnist_space()
+    assert built(configs / "mnist_cells.yaml").model.space == mnist_space()
     assert built(configs / "fashion_mnist.yaml").model.space == mnist_space(channels=64)
 
 
 def test_single_values_can_be_overridden(configs: Path) -> None:
-    path = str(configs / "mnist.yaml")
+    path = str(configs / "mnist_cells.yaml")
     changes = ["--model.space.channels=8", "--model.space.reductions=[0]", "--data.batch_size=32"]
     cli = WithoutRunning(["fit", "--config", path, *changes, "--retraining.max_epochs=3"])
     assert (cli.model.space.channels, cli.model.space.reductions) == (8, (0,))

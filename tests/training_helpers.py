@@ -62,7 +62,7 @@ def search() -> ArchitectureSearch:
 
 def play_off() -> PlayOff:
     space = LayerSpace(stages=(2, 1), widths=(4, 6, 8), placements=("stem 1", "stem 2"))
-    sizes: Any = {"by_hand": 2, "at_random": 2, "children": 2, "finalists": 2, "heat_steps": 1}
+    sizes: Any = {"by_hand": 2, "at_random": 2, "children": 2, "finalists": 2}
     return PlayOff(space, derivation=WithinBudget(parameters=600), **sizes)
 
 

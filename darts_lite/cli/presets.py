@@ -42,7 +42,7 @@ def expand_presets(args: Sequence[str]) -> list[str]:
             if is_part and not has_model:
                 raise ValueError(
                     f"--config: {config} is an overlay, which changes a whole configuration; give "
-                    "that first, as in --config mnist --config algorithms/gdas"
+                    "that first, as in --config mnist_cells --config algorithms/gdas"
                 )
             has_model |= names_model
             word = config if is_value else f"{flag}={config}"

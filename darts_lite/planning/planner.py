@@ -31,6 +31,7 @@ from darts_lite.runs.reporting import describe_device, doubt_batches
 from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory
 from darts_lite.search.architecture_search import ArchitectureSearch
+from darts_lite.search.playoff.play_off import PlayOff
 from darts_lite.space.cost_tables import Images
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.run_record import RunRecord
@@ -44,7 +45,7 @@ DRAWN = 24
 """Number of random architectures, one of which stands for the one that a search will find."""
 QUARTER = 0.75
 """Quantile of their multiply-adds at which this one lies: a search prefers costly operations."""
-Measurable = ArchitectureSearch | Retraining
+Measurable = ArchitectureSearch | PlayOff | Retraining
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,10 @@ class Planner:
 
     def __call__(self, model: LightningModule) -> Plan:
         """Plans a search with its retraining, or a retraining, in one process."""
-        if not isinstance(model, ArchitectureSearch | Retraining):
+        if not isinstance(model, Measurable):
             raise ValueError(
-                "plan measures ArchitectureSearch and Retraining only; the time of other searches "
-                "depends on the nets that they try: set run.max_minutes"
+                "plan measures ArchitectureSearch, PlayOff and Retraining only; the time of other "
+                "searches depends on the nets that they try: set run.max_minutes"
             )
         start = time.process_time()  # imports and parsing do not wait, and have one thread
         began = time.monotonic()
@@ -89,7 +90,7 @@ class Planner:
             memory.read_peak_bytes(device) if device.type == "cpu" else 0
         )
         parts: list[tuple[Stage, Measurable, Trainer]] = []
-        if isinstance(model, ArchitectureSearch):
+        if isinstance(model, ArchitectureSearch | PlayOff):
             parts.append((self.measure_search(model, first), model, first))
             if self.make_retraining is not None:
                 sizes = self.data.in_channels, self.data.num_classes
@@ -98,7 +99,7 @@ class Planner:
                 second = self._make_trainer(net)
                 stage = self.measure_retraining(net, second, net.max_epochs, times)
                 parts.append((stage, net, second))
-        elif isinstance(model, Retraining):
+        else:
             limit = self.settings["max_epochs"]
             epochs = model.max_epochs if limit in (None, -1) else limit
             parts.append((self.measure_retraining(model, first, epochs, 1), model, first))
@@ -108,25 +109,38 @@ class Planner:
         precision = str(first.precision)
         return Plan(describe_device(first), start, measured, peak, free, precision, executors)
 
-    def measure_search(self, model: ArchitectureSearch, trainer: Trainer) -> Stage:
+    def measure_search(self, model: ArchitectureSearch | PlayOff, trainer: Trainer) -> Stage:
         """Measures two short epochs of a search, the first one in the warm-up if there is one."""
-        warmup = model.warmup_epochs
-        model.warmup_epochs = 1.0 if warmup else 0.0
-        watch = self._add_stopwatch(trainer)
+        watch, warmup = self._add_stopwatch(trainer), 0.0
         began = time.monotonic()
-        stages.search(trainer, model, self.data, RunRecord(self.trainers.folder))
+        if isinstance(model, PlayOff):  # nothing is found so early
+            model.whole = lambda: self._count_epochs(watch) * watch.lengths["train"]
+            stages.train(trainer, model, self.data, None)
+        else:
+            warmup, model.warmup_epochs = model.warmup_epochs, float(model.warmup_epochs > 0)
+            stages.search(trainer, model, self.data, RunRecord(self.trainers.folder))
         once = time.monotonic() - began - watch.repeated
-        epochs, steps = self.settings["max_epochs"], self.settings["max_steps"]
-        in_steps = math.ceil(steps / max(1, watch.lengths["train"])) if steps >= 0 else None
-        if epochs in (None, -1) or (in_steps is not None and in_steps < epochs):
-            epochs = in_steps
-        minutes = self.run.max_minutes
+        epochs, minutes = self._count_epochs(watch), self.run.max_minutes
+        stage = self._extrapolate(model, watch, once, None if minutes is None else 60 * minutes)
+        if isinstance(model, PlayOff):
+            first, last = (len(steps) for steps in watch.steps)
+            nets = model.count_nets(0, epochs * stage.steps)
+            pace = nets / model.count_nets(first, first + last)
+            stage = replace(stage, step=pace * stage.step)
         return replace(
-            self._extrapolate(model, watch, once, None if minutes is None else 60 * minutes),
+            stage,
             epochs=epochs,
             warmup_epochs=warmup if warmup < epochs else epochs / 2,
             times=self.run.seeds,
         )
+
+    def _count_epochs(self, watch: Stopwatch) -> int:
+        """Returns the number of epochs of a whole search, the last one maybe shorter."""
+        epochs, steps = self.settings["max_epochs"], self.settings["max_steps"]
+        in_steps = math.ceil(steps / max(1, watch.lengths["train"])) if steps >= 0 else None
+        if epochs in (None, -1) or (in_steps is not None and in_steps < epochs):
+            epochs = in_steps
+        return int(epochs)
 
     def measure_executors(self, model: LightningModule, trainer: Trainer) -> Executors | None:
         """Measures a search step with each executor, in turn, if there is a choice."""
@@ -163,7 +177,7 @@ class Planner:
         self, model: Measurable, watch: Stopwatch, once: float, limit: float | None = None
     ) -> Stage:
         """Builds a stage of two measured epochs, with a limit in seconds beside the trainer's."""
-        searches = isinstance(model, ArchitectureSearch)
+        searches = not isinstance(model, Retraining)
         size = self.data.hparams["search_batch_size" if searches else "batch_size"]
         limits = [limit, Timer(self.settings["max_time"]).time_remaining()]
         steps, interval = watch.lengths["train"], self.settings["val_check_interval"]
@@ -226,7 +240,7 @@ class Planner:
         return replace(stage, images=most, largest_batch=found)
 
 
-def draw_likely(model: ArchitectureSearch, data: ImageData) -> AnyArchitecture:
+def draw_likely(model: ArchitectureSearch | PlayOff, data: ImageData) -> AnyArchitecture:
     """Draws an architecture of about the cost of one that a search finds; see `QUARTER`."""
     sizes = Images(data.in_channels, data.num_classes, data.image_size)
     rule = model.derivation.with_data(*sizes)

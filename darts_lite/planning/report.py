@@ -121,7 +121,8 @@ def advise(plan: Plan) -> str:
         return "nothing to change"
     if slowest.name == "search":
         return (
-            "the search takes longest: set model.partial_channels to 4, or fewer trainer.max_epochs"
+            "the search takes longest: fewer trainer.max_epochs, or, where operations are mixed, "
+            "model.partial_channels 4"
         )
     return (
         "the retraining takes longest: fewer retraining.max_epochs, or the preset mnist for a start"

@@ -87,7 +87,8 @@ def list_parts(chain: Chain, images: Images | None) -> list[Part]:
         does += ["+ what enters"] * block.residual
         kind = "residual" if block.residual else "plain"
         parts.append(Part(kind, f"block {number}", tuple(does), own))
-    return [*parts, Part("answer", "answer", ("mean", "linear"), tuple(steps))]
+    means = "mean" if chain.head == 1 else f"{chain.head}x{chain.head} means"
+    return [*parts, Part("answer", "answer", (means, "linear"), tuple(steps))]
 
 
 def _name_convolution(block: Block) -> str:

@@ -148,6 +148,18 @@ class Retraining(LightningModule):
             )
         return loss
 
+    def try_passes(self, images: Tensor, labels: Tensor, evaluating: bool) -> None:
+        """Runs the passes of a step, or of an evaluation, and discards their results."""
+        self.train(not evaluating)
+        if evaluating:
+            with torch.no_grad():
+                self(images)
+            return
+        self.net.zero_grad()
+        logits, auxiliary = self.net.forward_auxiliary(images)
+        loss = cross_entropy(logits, labels)
+        (loss if auxiliary is None else loss + cross_entropy(auxiliary, labels)).backward()
+
     def on_after_backward(self) -> None:
         """Averages the gradients over all ranks, if there are several."""
         average_gradients(self.net.parameters())

@@ -8,13 +8,11 @@ from contextlib import contextmanager
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.failure_point import FailurePoint
-from darts_lite.search.architecture_search import ArchitectureSearch
+from darts_lite.search.base import Search
 from darts_lite.training.memory import is_about_memory, return_freed_memory
 
 
@@ -68,7 +66,7 @@ def _advise(trainer: Trainer, model: LightningModule, data: ImageData, evaluatin
     start = f"{device.type} has too little memory for {size} images at once; set data.{setting} "
     # Other processes may have enough memory; trials here would wait for them without end.
     alone = trainer.world_size == 1
-    if not (alone and isinstance(model, ArchitectureSearch | Retraining)):
+    if not (alone and isinstance(model, Search | Retraining)):
         return f"{start}to a smaller number, for example half of it"
     step = make_step(trainer, model, data, evaluating)
     # A quarter more stands for what else a step holds, such as images before augmentation.
@@ -80,7 +78,7 @@ def _advise(trainer: Trainer, model: LightningModule, data: ImageData, evaluatin
 
 def make_step(
     trainer: Trainer,
-    model: ArchitectureSearch | Retraining,
+    model: Search | Retraining,
     data: ImageData,
     evaluating: bool = False,
 ) -> Callable[[int], None]:
@@ -94,27 +92,6 @@ def make_step(
         images = torch.zeros(size, *shape, dtype=dtype, device=device)
         labels = torch.zeros(size, dtype=torch.long, device=device)
         with trainer.precision_plugin.forward_context():
-            _run_passes(model, images, labels, evaluating)
+            model.try_passes(images, labels, evaluating)
 
     return step
-
-
-def _run_passes(
-    model: ArchitectureSearch | Retraining, images: Tensor, labels: Tensor, evaluating: bool
-) -> None:
-    """Runs the forward and backward passes of a step, and discards their results."""
-    model.train(not evaluating)
-    if evaluating:
-        with torch.no_grad():
-            if isinstance(model, Retraining):
-                model(images)
-            else:
-                model.supernet(images, model.mixture.mean(model.progress))
-    elif isinstance(model, Retraining):
-        model.net.zero_grad()
-        logits, auxiliary = model.net.forward_auxiliary(images)
-        loss = cross_entropy(logits, labels)
-        (loss if auxiliary is None else loss + cross_entropy(auxiliary, labels)).backward()
-    else:
-        model.alphas_gradients(images, labels, images, labels)
-        model.weights_gradients(images, labels)

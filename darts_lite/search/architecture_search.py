@@ -213,6 +213,15 @@ class ArchitectureSearch(Search):
             self.manual_backward(loss)
         return logits.detach(), loss.detach(), *(weight.grad for weight in weights)
 
+    def try_passes(self, images: Tensor, labels: Tensor, evaluating: bool) -> None:
+        self.train(not evaluating)
+        if evaluating:
+            with torch.no_grad():
+                self.supernet(images, self.mixture.mean(self.progress))
+        else:
+            self.alphas_gradients(images, labels, images, labels)
+            self.weights_gradients(images, labels)
+
     def setup(self, stage: str) -> None:
         """Chooses the executor, and tells the rule of derivation how large the images are."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]

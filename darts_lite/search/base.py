@@ -77,6 +77,10 @@ class Search(LightningModule):
     def describe(self) -> Iterator[str]:
         """Yields what a run prints at its start."""
 
+    @abstractmethod
+    def try_passes(self, images: Tensor, labels: Tensor, evaluating: bool) -> None:
+        """Runs the passes of a step, or of an evaluation, and discards their results."""
+
     def doubts(self) -> Iterator[str]:
         """Yields reasons to doubt the architecture, once the search has ended."""
         yield from ()

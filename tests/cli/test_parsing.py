@@ -87,7 +87,7 @@ def test_a_class_that_is_not_found(
     name: str, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
-        main(["fit", "--config", str(folder() / "mnist.yaml"), "--model.derivation", name])
+        main(["fit", "--config", str(folder() / "mnist_cells.yaml"), "--model.derivation", name])
     error = capsys.readouterr().err
     assert told in error and error.count("\n") == 1
 
@@ -107,7 +107,13 @@ SGD = "model.weights_optimizer is AdamW now, and keeps of SGD: "
 def test_what_a_class_keeps_of_another_is_told(
     words: list[str], final: dict[str, float], told: str | None
 ) -> None:
-    args = ["fit", "--config", str(folder() / "mnist.yaml"), "--model.weights_optimizer", *words]
+    args = [
+        "fit",
+        "--config",
+        str(folder() / "mnist_cells.yaml"),
+        "--model.weights_optimizer",
+        *words,
+    ]
     optimizer = {"class_path": words[0], "init_args": final}
     config = {"model": {"init_args": {"weights_optimizer": optimizer}}}
     lines = list(list_kept(args, config))
@@ -118,7 +124,7 @@ def test_what_a_class_keeps_of_another_is_told(
 def test_a_class_of_an_overlay_that_sets_its_own_values_keeps_none() -> None:
     sgd = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1, "weight_decay": 0}}
     overlay = {"retraining": {"init_args": {"optimizer": sgd}}}
-    args = ["fit", "-c", str(folder() / "mnist.yaml"), f"--config={yaml.safe_dump(overlay)}"]
+    args = ["fit", "-c", str(folder() / "mnist_cells.yaml"), f"--config={yaml.safe_dump(overlay)}"]
     assert not list(list_kept(args, overlay))
     assert not list(list_kept([*args, "--model=darts_lite.Exploration"], overlay))
 

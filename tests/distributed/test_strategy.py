@@ -204,7 +204,7 @@ def test_a_play_off_of_two_processes(
     digits_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = configuration(tmp_path) | {"retraining": None}
-    sizes = {"by_hand": 3, "at_random": 1, "children": 2, "finalists": 2, "heat_steps": 1}
+    sizes = {"by_hand": 3, "at_random": 1, "children": 2, "finalists": 2}
     chains = {"stages": [2, 1], "widths": [4, 8], "placements": ["stem 1", "stem 2"]}
     config["model"] = {
         "class_path": "darts_lite.PlayOff",

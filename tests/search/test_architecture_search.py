@@ -48,7 +48,7 @@ def test_alphas_move_and_accuracy_beats_chance_by_far(digits: ImageData) -> None
 
 def shipped(configs: Path) -> ArchitectureSearch:
     """The preset's search, in a space where only the convolution is of use."""
-    settings = yaml.safe_load((configs / "mnist.yaml").read_text())["model"]["init_args"]
+    settings = yaml.safe_load((configs / "mnist_cells.yaml").read_text())["model"]["init_args"]
     adam = settings["alphas_optimizer"]["init_args"]
     return ArchitectureSearch(
         planted_space(),

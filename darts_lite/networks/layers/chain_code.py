@@ -22,5 +22,17 @@ def write_layers(net: ChainNet, renamed: dict[str, str]) -> Iterator[str]:
             call = f"self.{name}{place}({call})"
         flow.append(f"x = torch.relu({'x + ' if block.residual else ''}{call})")
     built += assign("classifier", net.classifier)
-    flow.append("return self.classifier(x.mean(dim=(2, 3)))")
+    flow += [*_write_means(net.head), "return self.classifier(x.flatten(1))"]
     yield write_class("Net", "The network: normalised images -> logits.", built, "images", flow)
+
+
+def _write_means(head: int) -> Iterator[str]:
+    """Yields what `pool_map` does."""
+    if head == 1:
+        yield "x = x.mean(dim=(2, 3))"
+        return
+    yield f"missing = max(0, {head} - x.shape[-1])"
+    yield "x = F.pad(x, (0, missing, 0, missing))"
+    yield f"stride = x.shape[-1] // {head}"
+    yield f"size = x.shape[-1] - {head - 1} * stride"
+    yield "x = F.avg_pool2d(x, size, stride)"

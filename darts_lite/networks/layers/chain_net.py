@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from darts_lite.networks.layers.widest_net import MixedLayers, cut_kernel, list_inner
+from darts_lite.networks.layers.widest_net import MixedLayers, cut_kernel, list_inner, pool_map
+from darts_lite.space.depthwise import DepthwiseConv2d
 from darts_lite.space.groups import Choices
 from darts_lite.space.layers.chain import Block, Chain
 from darts_lite.space.layers.chain_options import OFF, ChainOptions
@@ -23,9 +24,7 @@ class ChainBlock(nn.Module):
         self.residual = block.residual
         inner = block.expansion * channels or channels
         self.expand = nn.Sequential(*_widen(channels, inner)) if block.expansion else None
-        convolution = nn.Conv2d(
-            inner, inner, block.kernel, block.stride, block.kernel // 2, groups=inner, bias=False
-        )
+        convolution = DepthwiseConv2d(inner, block.kernel, block.stride)
         behind = [nn.BatchNorm2d(inner), nn.ReLU(inplace=True)] if block.expansion else []
         self.depthwise = nn.Sequential(convolution, *behind)
         self.pointwise = nn.Sequential(
@@ -44,7 +43,7 @@ def _widen(channels: int, inner: int) -> tuple[nn.Module, ...]:
 
 
 class ChainNet(nn.Module):
-    """The stem, the blocks, the mean over the map, and a linear layer."""
+    """The stem, the blocks, the means over the map, and a linear layer."""
 
     def __init__(self, chain: Chain, in_channels: int, num_classes: int) -> None:
         super().__init__()
@@ -57,7 +56,8 @@ class ChainNet(nn.Module):
         )
         widths = [width, *(block.width for block in chain.blocks)]
         self.blocks = nn.Sequential(*map(ChainBlock, chain.blocks, widths))
-        self.classifier = nn.Linear(widths[-1], num_classes)
+        self.head = chain.head
+        self.classifier = nn.Linear(widths[-1] * chain.head**2, num_classes)
 
     def forward(self, images: Tensor) -> tuple[Tensor, None]:
         """Computes logits ``(B, classes)`` of images ``(B, C, H, W)``; there is no second head."""
@@ -66,7 +66,7 @@ class ChainNet(nn.Module):
         if self.training:  # faster on CPUs, and not implied by an image of one channel
             x = x.contiguous(memory_format=torch.channels_last)
         x = self.blocks(x)
-        return self.classifier(x.mean(dim=(2, 3))), None
+        return self.classifier(pool_map(x, self.head).flatten(1)), None
 
 
 def build_chain(chain: Chain, in_channels: int, num_classes: int, auxiliary: bool) -> ChainNet:
@@ -98,8 +98,9 @@ def inherit_layers(chain: Chain, net: Any, mixed: MixedLayers) -> None:
         made.depthwise[0].weight.copy_(cut_kernel(source.depthwise.weight, block.kernel)[inner])
         made.pointwise[0].weight.copy_(source.pointwise.weight[: block.width, inner])
         width = block.width
-    net.classifier.weight.copy_(widest.classifier.weight[:, :width])
-    net.classifier.bias.copy_(widest.classifier.bias)
+    source = widest.classifiers[str(chain.head)]
+    net.classifier.weight.copy_(source.weight[:, : width * chain.head**2])
+    net.classifier.bias.copy_(source.bias)
 
 
 def list_rows(space: ChainOptions, choices: Choices) -> list[int]:

@@ -46,7 +46,9 @@ class WidestNet(nn.Module):
             blocks.append(WidestBlock(space, entering))
             entering = max(space.widths)
         self.blocks = nn.ModuleList(blocks)
-        self.classifier = nn.Linear(entering, num_classes)
+        self.classifiers = nn.ModuleDict(
+            {str(head): nn.Linear(entering * head**2, num_classes) for head in space.heads}
+        )
 
 
 class MixedLayers:
@@ -86,11 +88,13 @@ class MixedLayers:
         if decided and not wanted:
             chosen = {name: [row.index(1) for row in matrix] for name, matrix in rows.items()}
             return self._run_part(images, chosen)
-        logits = images.new_zeros(len(images), self.skeleton.classifier.out_features)
-        for share, halved in zip(mixing["placement"][0], self.space.placements, strict=True):
-            if share != 0:
-                logits = logits + share * self._run_masked(images, mixing, halved.split())
-        return logits
+        shares = zip(mixing["placement"][0], self.space.placements, strict=True)
+        each = [
+            share * self._run_masked(images, mixing, halved.split())
+            for share, halved in shares
+            if share != 0
+        ]
+        return torch.stack(each).sum(dim=0)
 
     def _run_masked(
         self, images: Tensor, mixing: Mapping[str, Tensor], halved: Sequence[str]
@@ -119,8 +123,12 @@ class MixedLayers:
                 x = torch.stack([share * ways[name] for share, name in links]).sum(dim=0)
                 later += 1
             mask = leaving
-        logits: Tensor = net.classifier(x.mean(dim=(2, 3)))
-        return logits
+        heads = zip(mixing["head"][0], space.heads, strict=True)
+        logits = [
+            share * net.classifiers[str(head)](pool_map(x, head).flatten(1))
+            for share, head in heads
+        ]
+        return torch.stack(logits).sum(dim=0)
 
     def _mix_block(
         self,
@@ -168,8 +176,10 @@ class MixedLayers:
             stride = 2 if first and str(stage + 1) in halved else 1
             y = _run_block(block, x, kernel, space.expansions[expansion], width, stride)
             x = (x + y if link == RESIDUAL else y).relu()
-        weight, bias = net.classifier.weight[:, : x.shape[1]], net.classifier.bias
-        return F.linear(x.mean(dim=(2, 3)), weight, bias)
+        head = space.heads[chosen["head"][0]]
+        classifier = net.classifiers[str(head)]
+        weight = classifier.weight[:, : x.shape[1] * head**2]
+        return F.linear(pool_map(x, head).flatten(1), weight, classifier.bias)
 
 
 def _run_block(
@@ -191,6 +201,18 @@ def list_inner(block: WidestBlock, channels: int, expansion: int) -> Tensor:
     entering = block.inner if block.expand is None else block.expand.in_channels
     copies = torch.arange(max(1, expansion)) * entering
     return (copies[:, None] + torch.arange(channels)).flatten()
+
+
+def pool_map(x: Tensor, side: int) -> Tensor:
+    """Averages ``(B, C, H, H)`` over windows to ``(B, C, side, side)``.
+
+    They are as far apart as possible, and as large as it takes to reach the margin; a smaller map
+    has zeros around it.
+    """
+    if (missing := side - x.shape[-1]) > 0:
+        x = F.pad(x, (0, missing, 0, missing))
+    stride = x.shape[-1] // side
+    return F.avg_pool2d(x, x.shape[-1] - (side - 1) * stride, stride)
 
 
 def _halve(images: Tensor) -> Tensor:

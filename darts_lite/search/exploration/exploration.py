@@ -131,6 +131,14 @@ class Exploration(Search):
         (joint_loss,) = average(loss.detach())
         self.log("search/weights_loss", joint_loss, prog_bar=True)
 
+    def try_passes(self, images: Tensor, labels: Tensor, evaluating: bool) -> None:
+        self.train()  # shared weights are evaluated with the statistics of the batch
+        path = self._make_mixing(random_point(self.space.sizes, Random(0)))
+        with torch.set_grad_enabled(not evaluating):
+            loss = cross_entropy(self.supernet(images, path), labels)
+        if not evaluating:
+            loss.backward()
+
     def _evaluate(self, point: Point) -> float:
         value = self.evaluator(self, self.space.architecture(point))
         value = self.trainer.strategy.broadcast(value)  # on GPUs ranks may differ in the last digit

@@ -27,36 +27,36 @@ class Heat(NamedTuple):
         return self.begins + self.steps
 
 
-def plan_heats(total: int, length: int, opening: int, children: int, finalists: int) -> list[Heat]:
-    """Plans a training of `total` steps; the first heat of each cohort takes `length`.
+def plan_heats(total: int, opening: int, cohorts: int, children: int, finalists: int) -> list[Heat]:
+    """Plans a training of `total` steps.
 
-    After the cohorts, the best nets of all go on, half of them each time and for twice as long,
-    until one is left. The last heat takes the steps that are left over.
+    After the opening and the cohorts of children, the best nets of all go on, half of them each
+    time and for twice as long, until one is left. The last heat takes the steps that are left over.
 
     Raises:
-        ValueError: if there are too few steps for the opening and the final heats.
+        ValueError: if there are too few steps for all heats.
     """
-    whole = length * sum(PARTS)  # what a net has behind it when it leaves its cohort
+    whole = sum(PARTS)  # what a net has behind it when it leaves its cohort
     sizes = [finalists]
     while sizes[-1] > 3:
         sizes.append(sizes[-1] // 2)
     last = [(size, whole * 2**place) for place, size in enumerate(sizes)]
-    least = whole + sum(steps for _, steps in last)
-    if total < least:
+    parts = whole * (1 + cohorts) + sum(part for _, part in last)
+    length = total // parts
+    if not length:
         raise ValueError(
-            f"the search has {total} steps, but a play-off with heats of {length} and {finalists} "
-            f"finalists takes at least {least}; raise trainer.max_epochs or "
-            "data.search_batches_per_epoch, or lower model.heat_steps or model.finalists"
+            f"the search has {total} steps, but a play-off with {cohorts} cohorts of children and "
+            f"{finalists} finalists takes at least {parts}; raise trainer.max_epochs or "
+            "data.search_batches_per_epoch, or lower model.cohorts or model.finalists"
         )
     heats: list[Heat] = []
 
-    def add(kind: Literal["new", "on", "final"], steps: int, size: int) -> None:
-        heats.append(Heat(kind, heats[-1].ends if heats else 0, steps, size))
+    def add(kind: Literal["new", "on", "final"], part: int, size: int) -> None:
+        heats.append(Heat(kind, heats[-1].ends if heats else 0, length * part, size))
 
-    for cohort in range(1 + (total - least) // whole):
+    for first in (opening, *[children] * cohorts):
         for place, part in enumerate(PARTS):
-            size = (children if cohort else opening) // 2**place
-            add("on" if place else "new", length * part, max(1, size))
-    for size, steps in last:
-        add("final", steps, size)
+            add("on" if place else "new", part, max(1, first // 2**place))
+    for size, part in last:
+        add("final", part, size)
     return [*heats[:-1], heats[-1]._replace(steps=total - heats[-1].begins)]

@@ -1,7 +1,7 @@
 """The search by real trainings: many short ones, then longer ones of the best."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from random import Random
 from typing import Any, cast
@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from darts_lite.data.batches import Batch
@@ -56,9 +56,9 @@ class PlayOff(Search):
         num_classes: Number of classes; the CLI takes it from the data.
         derivation: The limits: `WithinBudget`, or None if there are none.
         by_hand, at_random: Numbers of nets of the first cohort.
-        children: Number of nets of each further cohort.
+        cohorts: Number of further cohorts; they share the steps of the search with the finals.
+        children: Number of nets of each of them.
         finalists: Number of nets that are kept over cohorts, and go on at last.
-        heat_steps: Number of batches of a cohort's first heat; in all it takes four times as many.
         weights_optimizer: Makes the optimizer; its rate stays the same.
         gradient_clip: Largest norm of each net's gradient.
     """
@@ -71,9 +71,9 @@ class PlayOff(Search):
         derivation: Derivation | None = None,
         by_hand: int = 20,
         at_random: int = 4,
+        cohorts: int = 1,
         children: int = 12,
         finalists: int = 8,
-        heat_steps: int = 100,
         weights_optimizer: OptimizerCallable = quick_adamw,
         gradient_clip: float = 5.0,
     ) -> None:
@@ -81,12 +81,12 @@ class PlayOff(Search):
         counts = {
             "by_hand": by_hand,
             "at_random": at_random,
+            "cohorts": cohorts,
             "children": children,
             "finalists": finalists,
-            "heat_steps": heat_steps,
         }
         for name, count in counts.items():
-            least = 0 if name in ("by_hand", "at_random") else 1
+            least = 1 if name in ("children", "finalists") else 0
             if count < least:
                 raise ValueError(f"{name} must be at least {least}, got {count}")
         if by_hand + at_random == 0:
@@ -108,6 +108,7 @@ class PlayOff(Search):
         self.leader: AnyArchitecture | None = None
         self._place = 0  # of the present heat
         self._restored = False
+        self.whole: Callable[[], int] | None = None  # number of steps, where a part of it is run
 
     # ------------------------------------------------------------------ the heats
 
@@ -115,9 +116,16 @@ class PlayOff(Search):
     def heats(self) -> list[Heat]:
         """The plan, which follows from the settings and the number of steps."""
         opening = self.hparams["by_hand"] + self.hparams["at_random"]
-        names = ("heat_steps", "children", "finalists")
-        length, children, finalists = (self.hparams[name] for name in names)
-        return plan_heats(count_steps(self.trainer), length, opening, children, finalists)
+        sizes = (self.hparams[name] for name in ("cohorts", "children", "finalists"))
+        steps = count_steps(self.trainer) if self.whole is None else self.whole()
+        return plan_heats(steps, opening, *sizes)
+
+    def count_nets(self, begin: int, end: int) -> float:
+        """Returns the mean number of nets that are trained in the steps from `begin` to `end`."""
+        overlaps = [
+            heat.size * max(0, min(heat.ends, end) - max(heat.begins, begin)) for heat in self.heats
+        ]
+        return sum(overlaps) / (end - begin)
 
     def setup(self, stage: str) -> None:
         """Tells the limits how large the images are."""
@@ -154,6 +162,14 @@ class PlayOff(Search):
         self.log("search/field", float(len(losses)))
         if self.global_step >= heat.ends:
             self._decide(heat)
+
+    def try_passes(self, images: Tensor, labels: Tensor, evaluating: bool) -> None:
+        self.train(not evaluating)
+        nets = self._all[:1] if evaluating else self._field
+        with torch.set_grad_enabled(not evaluating):
+            losses = [each.compute_loss(images, labels) for each in nets]
+        if not evaluating:
+            torch.stack(losses).sum().backward()
 
     def _decide(self, heat: Heat) -> None:
         """Ranks the nets, and makes up the next heat if there is one."""
@@ -255,11 +271,11 @@ class PlayOff(Search):
         return self.leader is not None
 
     def derive(self) -> AnyArchitecture:
-        """Returns the best net; ValueError before the end of the first heat."""
+        """Returns the best net; ValueError before the end of the first cohort."""
         if self.leader is None:
             raise ValueError(
-                "no heat of the play-off has ended yet; give the run more epochs or minutes, or "
-                "lower model.heat_steps"
+                "the first cohort of the play-off has not ended yet; give the run more minutes, or "
+                "lower trainer.max_epochs or data.search_batches_per_epoch"
             )
         return self.leader
 

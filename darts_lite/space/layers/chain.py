@@ -11,7 +11,7 @@ from darts_lite.space.cost_tables import Images
 from darts_lite.space.groups import Choices, Diagram
 from darts_lite.space.protocol import HEADER, AnyArchitecture, check_header
 
-LARGEST_KERNEL, LARGEST_WIDTH, MOST_BLOCKS = 31, 4096, 1000
+LARGEST_KERNEL, LARGEST_WIDTH, LARGEST_HEAD, MOST_BLOCKS = 31, 4096, 64, 1000
 PLAIN, RESIDUAL = "plain", "residual"
 
 
@@ -59,12 +59,13 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Chain(AnyArchitecture):
-    """A stem, blocks in a row, the mean over the map, and a linear layer.
+    """A stem, blocks in a row, means over the map or over parts of it, and a linear layer.
 
     Args:
         stem_kernel, stem_width, stem_stride: Of the first convolution.
         blocks: In their order.
         halved: Whether the image is first reduced to half its side.
+        head: Side of the map of means that the linear layer reads; 1 is the mean over the map.
         space: Name of the search space.
         chosen: What was chosen of each group of the space; empty for a chain from elsewhere.
         found_by: How it was found (algorithm, seed, steps, ...), as plain JSON values.
@@ -78,6 +79,7 @@ class Chain(AnyArchitecture):
     stem_stride: int
     blocks: tuple[Block, ...]
     halved: bool = False
+    head: int = 1
     space: str = "layers"
     chosen: Choices = field(default_factory=dict)
     found_by: dict[str, Any] = field(default_factory=dict)
@@ -85,6 +87,8 @@ class Chain(AnyArchitecture):
     def __post_init__(self) -> None:
         if len(self.blocks) > MOST_BLOCKS:
             raise ValueError(f"blocks: a chain has at most {MOST_BLOCKS}, got {len(self.blocks)}")
+        if not (type(self.head) is int and 1 <= self.head <= LARGEST_HEAD):
+            raise ValueError(f"head must be 1 to {LARGEST_HEAD}, got {short(self.head)}")
         width = self.stem_width
         for place, block in enumerate((self.stem, *self.blocks)):
             name = f"blocks[{place - 1}]" if place else "stem"
@@ -140,9 +144,10 @@ class Chain(AnyArchitecture):
         """Returns the chain as text: ``half stem 5x5-10/2 7x7-10 3x3-10+ e2.7x7-16/2``.
 
         A block is its kernel and its width, behind ``e2.`` if it is expanded; ``/2`` halves the
-        map, ``+`` is residual.
+        map, ``+`` is residual. Behind ``head 3x3`` the linear layer reads nine means.
         """
-        return " ".join(["half"] * self.halved + [self._stem_text, *map(str, self.blocks)])
+        words = ["half"] * self.halved + [self._stem_text, *map(str, self.blocks)]
+        return " ".join(words + [f"head {self.head}x{self.head}"] * (self.head > 1))
 
     def steps(self, images: Images) -> tuple[Step, ...]:
         """Returns the layers with what they cost; see `darts_lite.networks.layers.chain_net`."""
@@ -165,7 +170,7 @@ class Chain(AnyArchitecture):
             *_, last = steps = [*list_steps(block, channels, side)]
             yield from steps
             channels, side = last.channels, last.side
-        yield from list_last_steps(channels, side, images.classes)
+        yield from list_last_steps((channels, side), self.head, images.classes)
 
     def in_skeleton(self, changes: Mapping[str, Any]) -> Self:
         refuse_frame(changes)
@@ -245,11 +250,13 @@ def list_steps(block: Block, channels: int, side: int) -> Iterator[Step]:
     yield last._replace(values=last.values + kept)
 
 
-def list_last_steps(channels: int, side: int, classes: int) -> Iterator[Step]:
-    """Yields the mean over a map, and the linear layer."""
-    yield Step("mean", 1, channels, 0, 0, 0, channels * (side**2 + 1))
-    weights = channels * classes
-    yield Step("linear", 1, classes, weights, weights + classes, weights, channels + classes)
+def list_last_steps(enters: tuple[int, int], head: int, classes: int) -> Iterator[Step]:
+    """Yields the means over a map of `enters` channels and side, and the linear layer."""
+    channels, side = enters
+    means = channels * head**2
+    yield Step("mean", head, channels, 0, 0, 0, channels * side**2 + means)
+    weights = means * classes
+    yield Step("linear", 1, classes, weights, weights + classes, weights, means + classes)
 
 
 def _check_block(name: str, block: Block) -> None:

@@ -7,7 +7,7 @@ all of these give the mean as sums of products of probabilities, one placement a
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from itertools import product
 from typing import Any
 
@@ -100,7 +100,7 @@ class ChainCosts(Costs):
                 total = total + torch.einsum("b,k,e,l,bkel->", leaving, *inner, links, slot.costs)
                 later += 1
             entering = leaving
-        return total + (entering * place.last).sum()
+        return total + torch.einsum("w,h,wh->", entering, chances["head"][0], place.last)
 
     def _expect_largest(self, chances: Mapping[str, Tensor], place: "Placement") -> Tensor:
         """Returns the mean of the largest layer at one placement, from its distribution.
@@ -123,7 +123,8 @@ class ChainCosts(Costs):
                 links = chances["link"][later]
                 within = within * torch.einsum("k,e,l,tbkel->tb", *inner, links, below)
                 later += 1
-        within = within * (place.last <= values[:, None])
+        below = (place.last <= values[:, None, None]).double()  # (values, widths, heads)
+        within = within * torch.einsum("h,twh->tw", chances["head"][0], below)
         least = values * (values >= place.rest)
         reached = within.sum(dim=1) * (values >= place.rest)  # P(largest <= value), (values,)
         steps = torch.diff(reached, prepend=reached.new_zeros(1))
@@ -142,7 +143,7 @@ class Placement:
         rest: Cost of what all chains have.
         stem: ``(kernels, widths)``.
         slots: Of the blocks.
-        last: Of the mean and the linear layer, ``(widths of the last stage,)``.
+        last: Of the means and the linear layer, ``(widths of the last stage, heads)``.
     """
 
     rest: float
@@ -198,6 +199,12 @@ def _tabulate(costs: ChainCosts, halved: list[str]) -> Placement:
             shape = [len(space.widths), *map(len, inner), len(space.links)]
         slots.append(Slot(row, stage, torch.tensor(table, dtype=torch.float64).view(shape), first))
         side, entering = math.ceil(side / stride), space.widths
-    last = [join(map(cost, list_last_steps(width, side, images.classes))) for width in space.widths]
+    last = [
+        [
+            join(map(cost, list_last_steps((width, side), head, images.classes)))
+            for head in space.heads
+        ]
+        for width in space.widths
+    ]
     tables = (torch.tensor(table, dtype=torch.float64) for table in (stem, last))
     return Placement(float(rest), next(tables), tuple(slots), next(tables))

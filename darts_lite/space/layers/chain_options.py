@@ -11,6 +11,11 @@ from darts_lite.space.layers.chain import PLAIN, RESIDUAL, Block, Chain
 
 OFF = "off"
 HALF, STEM = "half", "stem"
+NUMBERS = (
+    *("stem_kernels", "stem_widths", "stages", "kernels", "widths", "expansions"),
+    "heads",
+)
+"""Settings that are lists of numbers."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,7 @@ class ChainOptions:
             image, ``stem`` is the stem, a number the first block of this stage, from 1 on.
         links: How a block that is not the first of its stage may stand: ``off``, ``plain`` or
             ``residual``.
+        heads: Sides of the map of means that the linear layer reads; 1 is the mean over the map.
         name: Name of the space, recorded in the architecture file.
 
     Raises:
@@ -48,6 +54,7 @@ class ChainOptions:
         *("half", "half 1", "half 2", "half 3", "half stem", "half stem 2", "1 2", "1 3"),
     )
     links: tuple[str, ...] = (OFF, PLAIN, RESIDUAL)
+    heads: tuple[int, ...] = (1, 2, 3)
     name: str = "layers"
 
     def __post_init__(self) -> None:
@@ -56,7 +63,7 @@ class ChainOptions:
             if isinstance(values, str) or not isinstance(values, Sequence):
                 raise ValueError(f"{setting} must be a list, got {short(values)}")
             object.__setattr__(self, setting, tuple(values))  # files hold lists
-        for setting in ("stem_kernels", "stem_widths", "stages", "kernels", "widths", "expansions"):
+        for setting in NUMBERS:
             least, numbers = int(setting != "expansions"), getattr(self, setting)
             integers = all(type(number) is int for number in numbers)
             if not (numbers and integers and min(numbers) >= least):
@@ -97,6 +104,7 @@ class ChainOptions:
             "width": self.widths,
             "kernel": self.kernels,
             "expansion": self.expansions,
+            "head": self.heads,
         }
         named = {name: tuple(map(str, sizes)) for name, sizes in numbers.items()}
         has_later = any(not first for _, first in self.slots)
@@ -128,6 +136,7 @@ class ChainOptions:
             2 if STEM in halved else 1,
             tuple(blocks),
             HALF in halved,
+            int(chosen["head"][0]),
             self.name,
             dict(choices),
             dict(found_by or {}),

@@ -65,7 +65,7 @@ def choose_chain(
     for layer, (leaving, choice) in zip(placed[found.placement], found.taken, strict=True):
         if layer.width is not None:
             options[layer.width[0]][layer.width[1]] = leaving
-        places = np.unravel_index(choice, layer.shape) if layer.shape else ()
+        places = np.unravel_index(choice, layer.shape)
         for (name, row), place in zip(layer.names, places, strict=True):
             options[name][row] = int(place)
     return space.name_options(options), []
@@ -97,8 +97,9 @@ def _list_layers(
         slots = [np.repeat(costs[:, None], len(space.widths), 1) for costs in slots]
         layers.append(_restrict(scores, slots, bounds, (*names, ("link", later)), None))
         later += 1
-    ends = [table.last.numpy()[:, None, None] for table in tables]
-    layers.append(_restrict(np.zeros((len(space.widths), 1, 1)), ends, bounds, (), None))
+    ends = [table.last.numpy()[:, None] for table in tables]  # (widths, 1, heads)
+    scores = np.tile(logs["head"][0], (len(space.widths), 1, 1))
+    layers.append(_restrict(scores, ends, bounds, (("head", 0),), None))
     return layers
 
 
@@ -123,7 +124,7 @@ def _restrict(
     scores = scores.reshape(flat)
     stacked = [cost.reshape(flat) for cost in signed]
     table = np.stack(stacked) if stacked else np.zeros((0, *scores.shape))
-    return Layer(scores, table, names, shape if names else (), width)
+    return Layer(scores, table, names, shape, width)
 
 
 def _costs_of(bound: Bound) -> ChainCosts:

@@ -40,16 +40,20 @@ residuals (MobileNetV2, arXiv 1801.04381)."""
 def scale_families(space: ChainOptions, admits: Callable[[Choices], bool]) -> Iterator[HandMade]:
     """Yields the widest chains that are admitted, of all kernels, depths, placements and growths.
 
+    The families as published read the mean over the map; those with another head are named apart.
+
     What is wider than what is not admitted must not be admitted either, as within budgets.
     """
     kernels = [kernel for kernel in space.kernels if kernel in space.stem_kernels]
     known = [each for each in FAMILIES if each.expansion in space.expansions]
     widths = [_list_widths(space, growth) for growth in GROWTHS]
     shapes = product(_list_depths(space), space.placements, widths)
-    for family, kernel, (depths, placement, rising) in product(known, kernels, [*shapes]):
-        choose = partial(_choose, space, family, kernel, depths, placement)
+    for head, family, kernel, shape in product(space.heads, known, kernels, [*shapes]):
+        depths, placement, rising = shape
+        name = family.name + f", head {head}x{head}" * (head > 1)
+        choose = partial(_choose, space, family, head, kernel, depths, placement)
         if (widest := _find_widest(rising, choose, admits)) is not None:
-            yield HandMade(family.name, f"{kernel}x{kernel}, {sum(depths)} blocks", widest)
+            yield HandMade(name, f"{kernel}x{kernel}, {sum(depths)} blocks", widest)
 
 
 def _find_widest(
@@ -93,6 +97,7 @@ def _list_widths(space: ChainOptions, growth: float) -> list[tuple[int, ...]]:
 def _choose(
     space: ChainOptions,
     family: Family,
+    head: int,
     kernel: int,
     depths: tuple[int, ...],
     placement: str,
@@ -111,6 +116,7 @@ def _choose(
         "width": stages,
         "kernel": [kernel] * len(space.slots),
         "expansion": [family.expansion] * len(space.slots),
+        "head": [head],
         "link": links,
     }
     return space.name_options(

@@ -33,6 +33,7 @@ class LayerSpace(ChainOptions, Space):
             "width": ("widths", stages),
             "kernel": ("kernels", slots),
             "expansion": ("expansions", slots),
+            "head": ("side of what the linear layer reads", ("head",)),
             "link": ("links", later),
         }
         return {

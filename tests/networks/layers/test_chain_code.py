@@ -1,8 +1,10 @@
 """The net of a chain as plain code."""
 
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 from run_helpers import some_digits
 
@@ -19,9 +21,11 @@ CHAIN = Chain(
 )
 
 
-def test_it_answers_as_the_net(tmp_path: Path) -> None:
+@pytest.mark.parametrize("head", [1, 3, 9])  # of a map of side 7
+def test_it_answers_as_the_net(head: int, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    net, seen = Net(CHAIN, 1, 10).eval(), Preparation(1, 28, mean=(0.1,), std=(0.3,))
+    net = Net(replace(CHAIN, head=head), 1, 10).eval()
+    seen = Preparation(1, 28, mean=(0.1,), std=(0.3,))
     (tmp_path / "net.py").write_text(generate_code(net, "A chain.", seen))
     pixels = some_digits()[0][:8].unsqueeze(1) / 255
     with torch.no_grad():

@@ -1,11 +1,15 @@
 """The net of a chain."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from darts_lite.networks.layers.chain_net import build_chain, list_rows
+from darts_lite.networks.layers.widest_net import pool_map
 from darts_lite.networks.net import Net
 from darts_lite.networks.supernet import Supernet
+from darts_lite.space.cost_tables import Images
 from darts_lite.space.layers.chain import Block, Chain
 from darts_lite.space.layers.layer_space import LayerSpace
 
@@ -16,6 +20,18 @@ def test_it_maps_images_of_any_size() -> None:
     for side, channels in ((28, 1), (33, 3)):
         net = Net(CHAIN, channels, 4).eval()
         assert net(torch.rand(2, channels, side, side)).shape == (2, 4)
+
+
+def test_the_head_reads_means_of_windows_that_reach_the_margin() -> None:
+    x = torch.rand(2, 3, 7, 7)
+    means = pool_map(x, 3)
+    torch.testing.assert_close(means[..., 1, 2], x[:, :, 2:5, 4:7].mean(dim=(2, 3)))
+    torch.testing.assert_close(pool_map(x, 1)[..., 0, 0], x.mean(dim=(2, 3)))
+    torch.testing.assert_close(pool_map(x, 9)[..., :7, :7], x)
+    net = Net(replace(CHAIN, head=3), 1, 4).eval()
+    assert net(torch.rand(2, 1, 28, 28)).shape == (2, 4)
+    costs = replace(CHAIN, head=3).steps(Images(1, 4, 28))
+    assert sum(step.parameters for step in costs) == sum(p.numel() for p in net.parameters())
 
 
 def test_a_residual_block_adds_what_enters() -> None:

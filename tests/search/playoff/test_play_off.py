@@ -22,7 +22,6 @@ SIZES: dict[str, Any] = {
     "at_random": 2,
     "children": 2,
     "finalists": 2,
-    "heat_steps": 2,
 }
 
 
@@ -32,7 +31,7 @@ def play_off(**settings: Any) -> PlayOff:
 
 
 def test_the_best_of_many_is_found_within_the_budget(digits: ImageData) -> None:
-    search = play_off(heat_steps=8, at_random=6, finalists=3, children=4)
+    search = play_off(cohorts=0, at_random=6, finalists=3)
     run = quiet_trainer(max_epochs=2, limit_val_batches=2)
     run.fit(search, datamodule=digits)
     found = search.derive()
@@ -46,7 +45,7 @@ def test_the_best_of_many_is_found_within_the_budget(digits: ImageData) -> None:
 
 
 def test_nets_go_on_from_their_own_weights(digits: ImageData) -> None:
-    search = play_off(children=1)
+    search = play_off(cohorts=0)
     run = quiet_trainer(max_epochs=1, limit_train_batches=16, limit_val_batches=0)
     run.fit(search, datamodule=digits)
     assert run.global_step == 16
@@ -58,7 +57,7 @@ def test_nets_go_on_from_their_own_weights(digits: ImageData) -> None:
 
 
 def test_cells_are_searched_as_well(digits: ImageData) -> None:
-    search = PlayOff(SMALL, **SIZES | {"heat_steps": 1})
+    search = PlayOff(SMALL, **SIZES | {"cohorts": 0})
     quiet_trainer(max_epochs=1, limit_train_batches=8, limit_val_batches=0).fit(
         search, datamodule=digits
     )
@@ -74,7 +73,7 @@ def test_a_budget_without_nets_is_named(digits: ImageData) -> None:
 def test_too_short_a_search_is_named(digits: ImageData) -> None:
     with pytest.raises(ValueError, match="the search has 3 steps, but a play-off"):
         quiet_trainer(max_epochs=1, limit_train_batches=3).fit(play_off(), datamodule=digits)
-    with pytest.raises(ValueError, match="no heat of the play-off has ended yet"):
+    with pytest.raises(ValueError, match="the first cohort of the play-off has not ended yet"):
         play_off().derive()
 
 
@@ -82,7 +81,7 @@ def test_too_short_a_search_is_named(digits: ImageData) -> None:
     ("settings", "message"),
     [
         ({"children": 0}, "children must be at least 1, got 0"),
-        ({"heat_steps": 0}, "heat_steps must be at least 1, got 0"),
+        ({"cohorts": -1}, "cohorts must be at least 0, got -1"),
         ({"by_hand": -1}, "by_hand must be at least 0, got -1"),
         ({"by_hand": 0, "at_random": 0}, "needs nets to begin with"),
     ],

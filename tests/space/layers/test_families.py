@@ -6,7 +6,9 @@ from darts_lite.space.layers.chain import Chain
 from darts_lite.space.layers.families import scale_families
 from darts_lite.space.layers.layer_space import LayerSpace
 
-SPACE = LayerSpace(stages=(2, 1), placements=("stem 1",), expansions=(0, 2), kernels=(3, 5))
+SPACE = LayerSpace(
+    stages=(2, 1), placements=("stem 1",), expansions=(0, 2), kernels=(3, 5), heads=(1, 3)
+)
 RULE = WithinBudget(parameters=2000).with_data(1, 10, 28)
 
 
@@ -16,13 +18,10 @@ def admits(choices: Choices) -> bool:
 
 def test_they_are_even_and_as_wide_as_the_bounds_allow() -> None:
     made = [*scale_families(SPACE, admits)]
-    # Three families, two kernels, two depths, three growths.
-    assert len(made) == 3 * 2 * 2 * 3
-    assert {each.family for each in made} == {
-        "separable",
-        "separable residual",
-        "inverted residual",
-    }
+    # Three families, two heads, two kernels, two depths, three growths.
+    assert len(made) == 3 * 2 * 2 * 2 * 3
+    known = ("separable", "separable residual", "inverted residual")
+    assert {each.family for each in made} == {*known, *(f"{name}, head 3x3" for name in known)}
     assert {each.idea for each in made} == {
         f"{kernel}x{kernel}, {blocks} blocks" for kernel in (3, 5) for blocks in (2, 3)
     }
@@ -35,6 +34,7 @@ def test_they_are_even_and_as_wide_as_the_bounds_allow() -> None:
         assert widths == sorted(widths)
         assert len(chain.blocks) == int(each.idea[5])
         assert RULE.use(SPACE, chain)[0] > 0.5
+        assert each.family.endswith("head 3x3") == (chain.head == 3)
 
 
 def test_bounds_that_nothing_fulfils_leave_none() -> None:
@@ -43,7 +43,7 @@ def test_bounds_that_nothing_fulfils_leave_none() -> None:
 
 def test_without_bounds_they_are_as_wide_as_the_space() -> None:
     widest = [SPACE.build(each.choices) for each in scale_families(SPACE, lambda choices: True)]
-    assert {chain.genotype().split("-")[-1].strip("+") for chain in widest} == {"48"}
+    assert {chain.blocks[-1].width for chain in widest} == {48}
 
 
 def test_a_space_without_their_blocks_has_none() -> None:
