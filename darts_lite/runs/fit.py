@@ -15,8 +15,9 @@ from darts_lite.distributed.strategy import connect_processes, prepare
 from darts_lite.networks.kinds import read_architecture
 from darts_lite.retraining.from_search import NO_SUPERNET
 from darts_lite.retraining.retraining import Retraining
-from darts_lite.runs import repeats, reporting, stages
-from darts_lite.runs.repeats import MakeRetraining, seed_part
+from darts_lite.runs import controls, repeats, reporting, stages
+from darts_lite.runs.controls import MakeRetraining
+from darts_lite.runs.repeats import seed_part
 from darts_lite.runs.resume import check_architecture, check_data, claim, tell_image_size
 from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory
@@ -171,13 +172,13 @@ class Fit:
         trainer = self.trainers.make_for_net(net)
         stages.retrain_and_test(trainer, net, data, record)
         if self.run.control is not None:
-            rivals = repeats.draw_rivals(
-                model, net.architecture, data, self.run.control_nets, self._seed
+            rivals = controls.list_rivals(
+                self.run, model, net.architecture, data, self._seed, record.summary
             )
-            trainings = repeats.make_trainings(self.trainers, make, rivals, data, self._seed)
-            accuracy = record.summary["test_accuracy"]
+            trainings = controls.make_trainings(self.trainers, make, rivals, data, self._seed)
+            reached = self.run.control, record.summary["test_accuracy"]
             record.stage(
-                "control", lambda: repeats.rank_among_rivals(accuracy, trainings, data, trainer)
+                "control", lambda: controls.rank_among_rivals(*reached, trainings, data, trainer)
             )
         return trainer
 

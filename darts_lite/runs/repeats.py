@@ -1,4 +1,4 @@
-"""Repeats searches with several seeds, and retrains random architectures for comparison."""
+"""Repeats searches with several seeds, and agrees on one architecture."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,19 +13,16 @@ from lightning.pytorch import Trainer, seed_everything
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation import consensus
-from darts_lite.derivation.consensus import draw_architectures
 from darts_lite.plots.architectures import draw_architecture
 from darts_lite.plots.architectures import save as save_figure
-from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.architecture_board import tensorboard
 from darts_lite.runs.settings import RunSettings
-from darts_lite.runs.stages import retrain_and_test, search, write_architecture
+from darts_lite.runs.stages import search, write_architecture
 from darts_lite.runs.trainer_factory import TrainerFactory
 from darts_lite.search.base import Search
 from darts_lite.space.groups import Choices
 from darts_lite.space.protocol import AnyArchitecture
-from darts_lite.space.walks import draw_within
-from darts_lite.storage.run_folder import CONTROLS, SEEDS, RunFolder
+from darts_lite.storage.run_folder import SEEDS, RunFolder
 from darts_lite.storage.run_record import RunRecord
 
 
@@ -76,11 +73,11 @@ def check_repeats(
                 f"run.control_nets is {run.control_nets}, but beside the found architecture the "
                 f"space has only {others}"
             )
-
-
-WALKS = 3  # largest number of walks for each random architecture
-MakeRetraining = Callable[[str | Path | AnyArchitecture, int, int], Retraining]
-"""Maps an architecture, the channels of the images and the number of classes to a retraining."""
+        if run.control == "uniform" and not any(model.space.scale_families(lambda _: True)):
+            raise ValueError(
+                f"run.control uniform: the space {model.space.name} has no families made by hand, "
+                "as darts_lite.LayerSpace has; take random or best_of"
+            )
 
 
 class SeededSearch(NamedTuple):
@@ -174,97 +171,3 @@ def search_seeds(
 
 def _edges(architecture: AnyArchitecture) -> Choices:
     return {name: diagram.edges for name, diagram in architecture.diagrams.items()}
-
-
-def draw_rivals(
-    model: Search, found: AnyArchitecture, data: ImageData, count: int, seed: int | bool
-) -> list[AnyArchitecture]:
-    """Draws random architectures that the search could have found.
-
-    Where a limit is set, they use at least 90 % of it, if the space has such architectures.
-
-    Args:
-        model: The rivals keep to the limits of its derivation.
-        found: The architecture that the search found, which is not drawn.
-        data: Gives the sizes of the images to a derivation with a budget.
-    """
-    rule = model.derivation.with_data(data.in_channels, data.num_classes, data.image_size)
-    random = Random(int(seed or 0))
-    excess = partial(rule.excess, model.space)
-    drawn = draw_architectures(model.space, count, random, found, lambda each: excess(each) == 0)
-    for _ in range(WALKS * count):
-        if len(drawn) == count:
-            break
-        other = draw_within(model.space, excess, random)
-        if other is None:
-            break
-        if other.choices not in [each.choices for each in (found, *drawn)]:
-            drawn.append(other)
-    if not drawn:
-        admits = partial(rule.admits, model.space)
-        drawn = draw_architectures(model.space, count, random, found, admits)
-    if not drawn:
-        raise ValueError(
-            "no other architecture is within the limits of the search's derivation; leave out "
-            "run.control, or raise the limits"
-        )
-    return drawn
-
-
-def make_trainings(
-    trainers: TrainerFactory,
-    make: MakeRetraining,
-    architectures: Iterable[AnyArchitecture],
-    data: ImageData,
-    first: int | bool,
-) -> Iterator[tuple[Trainer, Retraining, RunRecord]]:
-    """Yields trainer, module and record for the training of each architecture, with its own seed.
-
-    The run's seed is `first`, or there is none if that is False.
-    """
-    for number, architecture in enumerate(architectures):
-        seed_part(first, 1 + number)
-        logger = trainers.make_part_logger(CONTROLS, str(number))
-        net = make(architecture, data.in_channels, data.num_classes)
-        trainer = trainers.make_for_net(net, logger)
-        yield trainer, net, RunRecord(RunFolder(Path(logger.log_dir)), trainer.is_global_zero)
-
-
-def rank_among_rivals(
-    accuracy: float,
-    trainings: Iterable[tuple[Trainer, Retraining, RunRecord]],
-    data: ImageData,
-    run_trainer: Trainer,
-) -> dict[str, Any]:
-    """Retrains other architectures, and ranks the found one among them.
-
-    Args:
-        accuracy: Test accuracy of the found architecture, from 0 to 1.
-        trainings: Each training is made when the one before has ended.
-        run_trainer: Its TensorBoard shows the accuracies.
-
-    Returns:
-        The part of the summary about the comparison.
-    """
-    parts: list[dict[str, Any]] = []
-    for trainer, model, record in trainings:
-        retrain_and_test(trainer, model, data, record)
-        record.finish()
-        parts.append(record.summary)
-        reached = record.summary["test_accuracy"]
-        print(f"Random net {len(parts)}: {100 * reached:.2f} % test", flush=True)
-    accuracies = [part["test_accuracy"] for part in parts]
-    percentile = consensus.percentile(accuracy, accuracies)
-    low, high = consensus.percentile_interval(percentile, len(parts))
-    if (writer := tensorboard(run_trainer)) is not None:
-        for number, value in enumerate(accuracies):
-            writer.add_scalar("trust/control_test_accuracy", value, number)
-        writer.add_scalar("trust/control_percentile", percentile)
-    return {
-        "control_percentile": round(percentile, 1),
-        "control_interval": [round(low, 1), round(high, 1)],
-        "control_test_accuracies": accuracies,
-        "control_params": [part["params"] for part in parts],
-        "control_macs": [part["macs"] for part in parts],
-        "control_architectures": [part["architecture"] for part in parts],
-    }

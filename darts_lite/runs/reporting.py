@@ -138,9 +138,13 @@ def report(folder: RunFolder, summary: Mapping[str, Any]) -> None:
         )
     if has("control_percentile", "control_interval", "control_test_accuracies"):
         low, high = summary["control_interval"]
-        rows[f"beats, of {len(summary['control_test_accuracies'])} random nets"] = (
+        made = "made by hand" if summary.get("control") == "uniform" else "random"
+        rows[f"beats, of {len(summary['control_test_accuracies'])} nets, {made}"] = (
             f"{summary['control_percentile']:.0f} % (95 % interval: {low:.0f} to {high:.0f} %)"
         )
+        if has("control_best_test_accuracy"):
+            best = _format_percent(summary["control_best_test_accuracy"])
+            rows["the best of these by validation"] = f"{best} test"
     for name, value in rows.items():
         table.add_row(name, Text(value))  # a path may look like markup
     Console().print(table)

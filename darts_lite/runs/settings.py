@@ -75,9 +75,11 @@ class RunSettings:
         imports: Modules to import first, which define custom operations.
         seeds: Number of searches, with the seed of ``seed_everything`` and those after it. The
             consensus of several searches is retrained.
-        control: ``random`` also retrains random architectures of the same space in the same way,
-            and reports how many of them the found one beats.
-        control_nets: Number of random architectures.
+        control: Also trains rivals in the same way, and reports how many of them the found net
+            beats: ``random`` ones of the same space and limits, ``uniform`` ones made by hand as
+            wide as the limits allow, or with ``best_of`` as many random ones as the search's time
+            allows, of which validation chooses one.
+        control_nets: Number of random or uniform rivals.
         resume: ``auto`` resumes the newest unfinished run of this name in its folder, or begins a
             new run if there is none.
         save_every_steps: Steps between two checkpoints, beside those after every epoch.
@@ -97,7 +99,7 @@ class RunSettings:
     max_minutes: float | None = None
     imports: tuple[str, ...] = ()
     seeds: int = 1
-    control: Literal["random"] | None = None
+    control: Literal["random", "uniform", "best_of"] | None = None
     control_nets: int = 5
     resume: Literal["auto"] | None = None
     save_every_steps: int | None = None

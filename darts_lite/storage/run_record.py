@@ -21,7 +21,10 @@ NUMBERS = (
     "control_percentile",
     "milliseconds_per_image_in_batches_of_1",
 )
-TEXTS = ("algorithm", "architecture", "data_source", "dataset", "device", "executor", "precision")
+TEXTS = (
+    *("algorithm", "architecture", "control", "data_source", "dataset", "device", "executor"),
+    "precision",
+)
 
 
 class Halted(OSError):
@@ -144,5 +147,6 @@ LISTS: Mapping[str, Callable[[Any], bool]] = {
     "stages": lambda value: isinstance(value, str),
     "seeds": _is_number,
     "control_test_accuracies": _is_number,
+    "control_names": lambda value: isinstance(value, str),
 }
 """Entries of a summary that are lists, with what their values must be."""

@@ -14,7 +14,8 @@ from darts_lite.derivation.budget import WithinBudget
 from darts_lite.derivation.consensus import agreement, percentile
 from darts_lite.derivation.costs import measure_costs
 from darts_lite.retraining.retraining import Retraining
-from darts_lite.runs.repeats import draw_rivals
+from darts_lite.runs.controls import draw_rivals, list_rivals
+from darts_lite.runs.settings import RunSettings
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.space.cells.architecture import Architecture
 from darts_lite.space.cost_tables import Images
@@ -92,6 +93,10 @@ def test_random_nets_are_retrained_alike(trusted: Trusted) -> None:
         summary["test_accuracy"], summary["control_test_accuracies"]
     )
     assert len(summary["control_interval"]) == 2
+    assert summary["control"] == "random" and len(summary["control_names"]) == 2
+    parts = (trusted.directory / "controls" / str(number) / "summary.json" for number in range(2))
+    best = max((json.loads(part.read_text()) for part in parts), key=_validated)
+    assert summary["control_best_test_accuracy"] == best["test_accuracy"]
 
 
 def test_tensorboard_shows_whether_to_trust(trusted: Trusted) -> None:
@@ -109,7 +114,27 @@ def test_tensorboard_shows_whether_to_trust(trusted: Trusted) -> None:
     assert "search/weights_loss" in seed.Tags()["scalars"]
 
 
+def _validated(part: dict[str, Any]) -> float:
+    return float(part["validation_accuracy"])
+
+
 LIMITS: dict[str, Any] = {"parameters": 2000, "multiply_adds": 200_000, "memory": 4096}
+
+
+def test_rivals_made_by_hand_and_as_many_as_time_allows(digits: ImageData) -> None:
+    space = LayerSpace(stages=(2, 2), placements=("stem 1", "stem 2"))
+    model = ArchitectureSearch(space, derivation=WithinBudget(parameters=2000))
+    uniform = RunSettings(control="uniform", control_nets=4)
+    rule = model.derivation.with_data(1, 10, 28)
+    (first, *rest) = list_rivals(uniform, model, space.first_architecture(), digits, 0, {})
+    assert first.name.startswith("By hand, separable (") and len(rest) == 3
+    assert all(rule.admits(space, each.architecture) for each in (first, *rest))
+    others = list_rivals(uniform, model, first.architecture, digits, 0, {})
+    assert first.name not in {each.name for each in others} and len(others) == 4
+    spent = {"search_seconds": 21.0, "retrain_seconds": 10.0}
+    best_of = RunSettings(control="best_of")
+    drawn = list_rivals(best_of, model, first.architecture, digits, 0, spent)
+    assert [each.name for each in drawn] == ["Random net 1", "Random net 2", "Random net 3"]
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ def test_the_code_of_an_operation_computes_the_same(name: str, stride: int) -> N
     written = place["Net"]().eval()
     written.one.load_state_dict(operation.state_dict())
     x = torch.randn(2, 4, 7, 7)
-    assert torch.equal(written(x), operation(x))
+    torch.testing.assert_close(written(x), operation(x))  # by other kernels on some machines
 
 
 def test_other_modules_are_refused() -> None:

@@ -30,7 +30,7 @@ def test_narrow_bounds_are_kept() -> None:
 def test_all_chains_within_are_drawn_alike() -> None:
     space = LayerSpace(
         stem_kernels=(3, 5), stem_widths=(4, 6, 8), stages=(1,), kernels=(3,), widths=(4, 8),
-        expansions=(0,), placements=("stem",), links=("off",),
+        expansions=(0,), placements=("stem",), links=("off",), heads=(1,),
     )  # fmt: skip
     drawn = Counter(
         str(

@@ -69,7 +69,7 @@ class PlayOff(Search):
         in_channels: int = 1,
         num_classes: int = 10,
         derivation: Derivation | None = None,
-        by_hand: int = 20,
+        by_hand: int = 36,
         at_random: int = 4,
         cohorts: int = 1,
         children: int = 12,

@@ -7,7 +7,7 @@ all of these give the mean as sums of products of probabilities, one placement a
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from itertools import product
 from typing import Any
 

@@ -44,17 +44,17 @@ class ChainOptions:
     """
 
     stem_kernels: tuple[int, ...] = (3, 5)
-    stem_widths: tuple[int, ...] = (2, 3, 4, 6, 8, 12, 16, 20, 24)
+    stem_widths: tuple[int, ...] = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
     stages: tuple[int, ...] = (3, 3, 2)
     kernels: tuple[int, ...] = (3, 5, 7)
-    widths: tuple[int, ...] = (2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48)
+    widths: tuple[int, ...] = (*(2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64),)
     expansions: tuple[int, ...] = (0, 1, 2, 3, 4)
     placements: tuple[str, ...] = (
         *("stem", "stem 1", "stem 2", "stem 3", "stem 1 2", "stem 1 3", "stem 2 3"),
         *("half", "half 1", "half 2", "half 3", "half stem", "half stem 2", "1 2", "1 3"),
     )
     links: tuple[str, ...] = (OFF, PLAIN, RESIDUAL)
-    heads: tuple[int, ...] = (1, 2, 3)
+    heads: tuple[int, ...] = (1, 2, 3, 4)
     name: str = "layers"
 
     def __post_init__(self) -> None:

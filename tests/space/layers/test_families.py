@@ -43,7 +43,7 @@ def test_bounds_that_nothing_fulfils_leave_none() -> None:
 
 def test_without_bounds_they_are_as_wide_as_the_space() -> None:
     widest = [SPACE.build(each.choices) for each in scale_families(SPACE, lambda choices: True)]
-    assert {chain.blocks[-1].width for chain in widest} == {48}
+    assert {chain.blocks[-1].width for chain in widest} == {64}
 
 
 def test_a_space_without_their_blocks_has_none() -> None:

@@ -1,0 +1,188 @@
+"""Trains rivals beside what a search has found: random nets, and nets made by hand."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+from lightning.pytorch import Trainer
+
+from darts_lite.data.image_data import ImageData
+from darts_lite.derivation import consensus
+from darts_lite.derivation.consensus import draw_architectures
+from darts_lite.retraining.retraining import Retraining
+from darts_lite.runs.callbacks.architecture_board import tensorboard
+from darts_lite.runs.repeats import seed_part
+from darts_lite.runs.settings import RunSettings
+from darts_lite.runs.stages import retrain_and_test
+from darts_lite.runs.trainer_factory import TrainerFactory
+from darts_lite.search.base import Search
+from darts_lite.search.playoff.proposals import pick_by_hand
+from darts_lite.space.protocol import AnyArchitecture
+from darts_lite.space.walks import draw_within
+from darts_lite.storage.run_folder import CONTROLS, RunFolder
+from darts_lite.storage.run_record import RunRecord
+
+WALKS = 3  # largest number of walks for each random architecture
+MakeRetraining = Callable[[str | Path | AnyArchitecture, int, int], Retraining]
+"""Maps an architecture, the channels of the images and the number of classes to a retraining."""
+
+
+class Rival(NamedTuple):
+    """A net that is trained for comparison, and what it is called."""
+
+    name: str
+    architecture: AnyArchitecture
+
+
+def list_rivals(
+    run: RunSettings,
+    model: Search,
+    found: AnyArchitecture,
+    data: ImageData,
+    seed: int | bool,
+    summary: Mapping[str, Any],
+) -> list[Rival]:
+    """Returns the rivals that a run asks for; `found` and the limits are those of its search.
+
+    ``best_of`` has as many random ones as could have been trained in the time of the search and of
+    the training of what it found.
+    """
+    count = run.control_nets
+    if run.control == "uniform":
+        return make_by_hand(model, found, data, count)
+    if run.control == "best_of":
+        count = 1 + round(summary["search_seconds"] / max(0.1, summary["retrain_seconds"]))
+    drawn = draw_rivals(model, found, data, count, seed)
+    return [Rival(f"Random net {number}", each) for number, each in enumerate(drawn, 1)]
+
+
+def make_by_hand(model: Search, found: AnyArchitecture, data: ImageData, count: int) -> list[Rival]:
+    """Returns nets of families made by hand, as wide as the search's limits allow."""
+    space = model.space
+    rule = model.derivation.with_data(data.in_channels, data.num_classes, data.image_size)
+    made = [(one, space.build(one.choices)) for one in pick_by_hand(space, rule, count + 1)]
+    rivals = [
+        Rival(f"By hand, {one.family} ({one.idea})", each)
+        for one, each in made
+        if each.genotype() != found.genotype()
+    ]
+    if not rivals:
+        raise ValueError(
+            "no other net made by hand is within the limits of the search's derivation; leave out "
+            "run.control, or raise the limits"
+        )
+    return rivals[:count]
+
+
+def draw_rivals(
+    model: Search, found: AnyArchitecture, data: ImageData, count: int, seed: int | bool
+) -> list[AnyArchitecture]:
+    """Draws random architectures that the search could have found.
+
+    Where a limit is set, they use at least 90 % of it, if the space has such architectures.
+
+    Args:
+        model: The rivals keep to the limits of its derivation.
+        found: The architecture that the search found, which is not drawn.
+        data: Gives the sizes of the images to a derivation with a budget.
+    """
+    rule = model.derivation.with_data(data.in_channels, data.num_classes, data.image_size)
+    random = Random(int(seed or 0))
+    excess = partial(rule.excess, model.space)
+    drawn = draw_architectures(model.space, count, random, found, lambda each: excess(each) == 0)
+    for _ in range(WALKS * count):
+        if len(drawn) == count:
+            break
+        other = draw_within(model.space, excess, random)
+        if other is None:
+            break
+        if other.choices not in [each.choices for each in (found, *drawn)]:
+            drawn.append(other)
+    if not drawn:
+        admits = partial(rule.admits, model.space)
+        drawn = draw_architectures(model.space, count, random, found, admits)
+    if not drawn:
+        raise ValueError(
+            "no other architecture is within the limits of the search's derivation; leave out "
+            "run.control, or raise the limits"
+        )
+    return drawn
+
+
+class Training(NamedTuple):
+    """The training of a rival, with all that it needs."""
+
+    name: str
+    trainer: Trainer
+    net: Retraining
+    record: RunRecord
+
+
+def make_trainings(
+    trainers: TrainerFactory,
+    make: MakeRetraining,
+    rivals: Iterable[Rival],
+    data: ImageData,
+    first: int | bool,
+) -> Iterator[Training]:
+    """Yields the training of each rival, with its own seed.
+
+    The run's seed is `first`, or there is none if that is False.
+    """
+    for number, rival in enumerate(rivals):
+        seed_part(first, 1 + number)
+        logger = trainers.make_part_logger(CONTROLS, str(number))
+        net = make(rival.architecture, data.in_channels, data.num_classes)
+        trainer = trainers.make_for_net(net, logger)
+        record = RunRecord(RunFolder(Path(logger.log_dir)), trainer.is_global_zero)
+        yield Training(rival.name, trainer, net, record)
+
+
+def rank_among_rivals(
+    control: str,
+    accuracy: float,
+    trainings: Iterable[Training],
+    data: ImageData,
+    run_trainer: Trainer,
+) -> dict[str, Any]:
+    """Retrains other architectures, and ranks the found one among them.
+
+    Args:
+        control: Which rivals they are.
+        accuracy: Test accuracy of the found architecture, from 0 to 1.
+        trainings: Each training is made when the one before has ended.
+        run_trainer: Its TensorBoard shows the accuracies.
+
+    Returns:
+        The part of the summary about the comparison.
+    """
+    names: list[str] = []
+    parts: list[dict[str, Any]] = []
+    for name, trainer, model, record in trainings:
+        retrain_and_test(trainer, model, data, record)
+        record.finish()
+        names.append(name)
+        parts.append(record.summary)
+        print(f"{name}: {100 * record.summary['test_accuracy']:.2f} % test", flush=True)
+    accuracies = [part["test_accuracy"] for part in parts]
+    percentile = consensus.percentile(accuracy, accuracies)
+    low, high = consensus.percentile_interval(percentile, len(parts))
+    best = max(parts, key=lambda part: part["validation_accuracy"] or 0.0)
+    if (writer := tensorboard(run_trainer)) is not None:
+        for number, value in enumerate(accuracies):
+            writer.add_scalar("trust/control_test_accuracy", value, number)
+        writer.add_scalar("trust/control_percentile", percentile)
+        writer.add_scalar("trust/control_best_test_accuracy", best["test_accuracy"])
+    return {
+        "control": control,
+        "control_names": names,
+        "control_best_test_accuracy": best["test_accuracy"],
+        "control_percentile": round(percentile, 1),
+        "control_interval": [round(low, 1), round(high, 1)],
+        "control_test_accuracies": accuracies,
+        "control_params": [part["params"] for part in parts],
+        "control_macs": [part["macs"] for part in parts],
+        "control_architectures": [part["architecture"] for part in parts],
+    }
