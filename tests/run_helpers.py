@@ -47,6 +47,11 @@ def cost_table(space: Space, cost: str, in_channels: int = 1, side: int = 13) ->
     return costs
 
 
+FEW_NETS = [
+    *("--model.by_hand=1", "--model.at_random=1", "--model.cohorts=0", "--model.finalists=1"),
+]
+"""Options of a play-off that takes eight steps."""
+
 QUICK: dict[str, Any] = {
     "seed_everything": 3,
     "run": {"name": "quick"},

@@ -81,7 +81,7 @@ def test_rows_are_made_once_and_reported(
     config = deepcopy(QUICK)
     config["retraining"] = {"class_path": "darts_lite.Retraining", "init_args": {"max_epochs": 1}}
     config["data"] = {"class_path": "darts_lite.ImageData", "init_args": {"search_batch_size": 100}}
-    (tmp_path / "mnist.yaml").write_text(yaml.safe_dump(config))
+    (tmp_path / "mnist_cells.yaml").write_text(yaml.safe_dump(config))
     monkeypatch.setattr(mnist_rows, "CONFIGS", tmp_path)
     monkeypatch.setattr(mnist_rows, "SMALL_EPOCHS", 2)
     for module in (mnist, mnist_rows):

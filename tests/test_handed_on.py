@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from run_helpers import some_digits, some_slow
+from run_helpers import FEW_NETS, some_digits, some_slow
 
 from darts_lite.cli.main import main
 
@@ -41,7 +41,7 @@ def test_no_path_and_no_name_of_a_machine(
     formats: list[str], tmp_path: Path, configs: Path
 ) -> None:
     write_folder(tmp_path / "photos")
-    short = ["--trainer.max_epochs=2", "--data.search_batches_per_epoch=2"]
+    short = ["--trainer.max_epochs=2", "--data.search_batches_per_epoch=4", *FEW_NETS]
     short += ["--retraining.max_epochs=1", "--data.least_batches_per_epoch=1"]
     short += [f"--data.root={tmp_path}", f"--run.folder={tmp_path / 'logs'}"]
     main(["fit", f"--config={configs / 'mnist.yaml'}", f"--data.dataset={tmp_path}/photos", *short])

@@ -134,7 +134,7 @@ def check_own_parts(checkout: Path, said: str) -> None:
 def shorten_presets(folder: Path) -> None:
     """Leaves few images, steps and epochs to the runs behind the first one."""
     shorter = {
-        r"(search_batches_per_epoch): \d+": r"\1: 24",
+        r"(search_batches_per_epoch): \d+": r"\1: 36",
         r"(least_batches_per_epoch): \d+": r"\1: 6",
         r"\n    (max_epochs): \d+": r"\n    \1: 2",  # of a retraining
         r"\n    (dataset: MNIST)": r"\n    \1\n    train_images: 1000",

@@ -534,7 +534,7 @@ def test_the_main_job_without_a_network_and_without_a_data_folder(
     configs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [f"--data.root={tmp_path / 'empty'}", f"--run.folder={tmp_path}"]
-    short = ["--data.search_batches_per_epoch=24", "--retraining.max_epochs=3"]
+    short = ["--data.search_batches_per_epoch=72", "--retraining.max_epochs=3"]
     with pytest.warns(EmbeddedDataWarning):
         main(["fit", "--config", str(configs / "mnist.yaml"), *words, *short])
     summary = json.loads((tmp_path / "mnist" / "version_0" / "summary.json").read_text())

@@ -8,6 +8,8 @@ from run_helpers import Finished
 
 from darts_lite.cli.main import main
 from darts_lite.networks.folded.executor import Folded
+from darts_lite.search.playoff.play_off import PlayOff
+from darts_lite.space.layers.layer_space import LayerSpace
 
 
 @pytest.mark.slow
@@ -38,6 +40,24 @@ def test_a_plan_of_a_search_and_its_retraining(
     assert plan["executors"]["taken"] == "folded" and "Executor: folded" in table
     assert set(plan["executors"]["seconds"]) == {"folded", "literal"}
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.slow
+def test_a_plan_of_a_play_off_counts_the_nets_of_all_heats(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = ["--data.search_batches_per_epoch=180", f"--run.folder={tmp_path / 'logs'}"]
+    few = ["--model.by_hand=7", "--model.at_random=1", "--model.children=2"]
+    main(["plan", "--config", "mnist", *finished.data, *short, *few])
+    search, retraining = json.loads(capsys.readouterr().out.splitlines()[-1])["stages"]
+    assert (search["steps"], search["epochs"], search["largest_batch"] > 0) == (180, 1, True)
+    assert search["step"] > 0 and search["warmup_epochs"] == 0 < retraining["step"]
+    assert not [*tmp_path.iterdir()]
+    model = PlayOff(LayerSpace(), by_hand=7, at_random=1, children=2)
+    model.whole = lambda: 180  # heats of 5, 5, 10, 5, 5, 10, 20, 40 and 80 steps
+    assert model.count_nets(0, 20) == (5 * 8 + 5 * 4 + 10 * 2) / 20
+    assert model.count_nets(100, 180) == 2
+    assert model.count_nets(0, 180) == pytest.approx((80 + 25 + 20 * 8 + 40 * 4 + 80 * 2) / 180)
 
 
 class Own(Folded):

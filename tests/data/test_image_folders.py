@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from run_helpers import one_line, some_digits
+from run_helpers import FEW_NETS, one_line, some_digits
 
 from darts_lite.cli.lightning_cli import main
 from darts_lite.data.datasets import Source
@@ -172,7 +172,7 @@ def test_a_run_on_ones_own_images_from_anywhere(
     write_images(tmp_path / "images" / "train", 0, 200, mode="RGB", size=(24, 24))
     write_images(tmp_path / "images" / "test", 200, 100, mode="RGB", size=(24, 24))
     monkeypatch.chdir(tmp_path)
-    short = ["--data.search_batches_per_epoch=2", "--trainer.max_epochs=1"]
+    short = ["--data.search_batches_per_epoch=8", *FEW_NETS]
     short += ["--retraining.max_epochs=1", "--run.folder=logs", "--data.least_batches_per_epoch=1"]
     main(["fit", "--config", str(configs / "mnist.yaml"), "--data.dataset=images", *short])
     run = tmp_path / "logs" / "mnist" / "version_0"

@@ -136,6 +136,8 @@ class PlayOff(Search):
 
     def configure_optimizers(self) -> Optimizer:
         """Proposes the first nets, unless the search goes on, and returns their optimizer."""
+        if self.whole is None:
+            _ = self.heats  # a search that is too short ends before it begins
         if not self._restored:
             self.random.seed(torch.initial_seed())
             self.contenders, self.known, self.leader, self._place = nn.ModuleList(), {}, None, 0
