@@ -21,6 +21,7 @@ import darts_lite
 from darts_lite.cli.errors import stop
 from darts_lite.cli.presets import FLAGS, is_text, names
 from darts_lite.runs.settings import RunSettings
+from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.space.cells.search_space import SearchSpace
 from darts_lite.storage.checkpoints import Checkpoint, flatten
 from darts_lite.storage.components import with_public_paths
@@ -89,6 +90,12 @@ def suggest_option(message: str) -> str:
     """Returns advice if a message is about an unknown option, else an empty text."""
     if (found := UNKNOWN.search(message)) is None:
         return ""
+    option = next(filter(None, found.groups()))
+    if (first := option.partition(".")[0]) in inspect.signature(ArchitectureSearch).parameters:
+        return (
+            f"; {first} belongs to darts_lite.ArchitectureSearch, and this search is another one: "
+            "begin with a preset that has it, as --config mnist_cells"
+        )
     classes = [getattr(darts_lite, name) for name in darts_lite.__all__]
     known = {
         name
@@ -96,8 +103,7 @@ def suggest_option(message: str) -> str:
         if isinstance(kind, type)
         for name in inspect.signature(kind).parameters
     }
-    given = next(filter(None, found.groups())).rpartition(".")[2]
-    near = difflib.get_close_matches(given, known, n=1, cutoff=0.7)
+    near = difflib.get_close_matches(option.rpartition(".")[2], known, n=1, cutoff=0.7)
     meant = f" did you mean {near[0]}?" if near else ""
     return f";{meant} --print_config=comments lists all settings"
 

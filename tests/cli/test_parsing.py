@@ -27,6 +27,10 @@ from darts_lite.cli.presets import folder
         ),
         ("Subcommand 'fit' does not accept option 'run.nmae'", "; did you mean name? --print"),
         ("Option 'nope' is not accepted", "; --print_config=comments"),
+        (
+            "Option 'relaxation.init_args.end' is not accepted",
+            "; relaxation belongs to darts_lite.",
+        ),
         ("unrecognized arguments: --trainer.max_epoch 3", "; did you mean max_epochs? --print"),
         ("unrecognized arguments: --zzz", "; --print_config=comments lists all settings"),
         ("Expected a <class 'int'>", ""),
