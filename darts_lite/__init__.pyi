@@ -13,6 +13,7 @@ from .networks.supernet import Supernet
 from .retraining.retraining import Retraining
 from .search.architecture_search import ArchitectureSearch
 from .search.bilevel import FirstOrder, SecondOrder
+from .search.callbacks.budget_penalty import BudgetPenalty
 from .search.callbacks.cost_penalty import CostPenalty
 from .search.callbacks.discretisation_gap import DiscretisationGap
 from .search.callbacks.eigenvalue_monitor import EigenvalueMonitor
@@ -54,6 +55,7 @@ __all__ = [
     "SharedWeights",
     "TableLookup",
     "DirichletAnchor",
+    "BudgetPenalty",
     "CostPenalty",
     "EigenvalueMonitor",
     "OperationFreezing",

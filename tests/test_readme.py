@@ -184,4 +184,4 @@ def test_every_command_works_as_printed_in_order_in_a_fresh_environment(digits_r
                 shorten_presets(checkout / "configs")
         check_own_parts(checkout, done.stdout)  # the last example
         left = {path.name for path in (checkout / MAIN_JOB).iterdir()}
-        assert left >= {"net.ckpt", "net.onnx", "net.py", "animation.gif", "summary.json"}
+        assert left >= {"net.ckpt", "net.onnx", "net.py", "curves.png", "summary.json"}

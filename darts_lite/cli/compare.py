@@ -30,13 +30,16 @@ COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "validation_accuracy": ("valid.\n%", lambda value: f"{100 * value:.2f}"),
     "params": ("weights", "{:,}".format),
     "macs": ("M mult-\nadds", lambda value: f"{value / 1e6:.2f}"),
+    "memory": ("bytes\nat once", "{:,}".format),
     "search_seconds": ("search\ns", "{:.0f}".format),
     "retrain_seconds": ("train\ns", "{:.0f}".format),
     "device": ("device", str),
     "architecture": ("architecture", str),
 }
 """Maps an entry of a summary to its heading and its format."""
-FIGURES = tuple(key for key in COLUMNS if key.endswith(("accuracy", "params", "macs", "seconds")))
+FIGURES = tuple(
+    key for key in COLUMNS if key.endswith(("accuracy", "params", "macs", "memory", "seconds"))
+)
 """Columns with results."""
 SETTINGS = tuple(key for key in COLUMNS if key not in FIGURES)
 """Columns with settings, which are shown only if the runs differ in them."""

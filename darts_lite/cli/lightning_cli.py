@@ -37,6 +37,8 @@ from darts_lite.runs.reporting import describe_part
 from darts_lite.runs.resume import ARCHITECTURE, DATASET, ROOT, choose_run
 from darts_lite.runs.settings import BudgetSettings, RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory
+from darts_lite.search.architecture_search import ArchitectureSearch
+from darts_lite.search.callbacks.budget_penalty import BudgetPenalty
 from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.components import class_path
 from darts_lite.storage.paths import expand
@@ -134,12 +136,20 @@ class DartsCLI(LightningCLI):
                 config[name] = expand(text, name)
 
     def _apply_budget(self) -> None:
-        """Gives the rule of the search the limits of the group `budget`."""
+        """Gives the rule of the search the limits of the group `budget`, and its loss a penalty."""
         config = self.config[self.subcommand]
         name, settings = config.model.class_path.rpartition(".")[2], config.model.init_args
         rule = BudgetSettings(**config.budget.as_dict()).describe_rule(name, settings.as_dict())
         if rule is not None:
             settings["derivation"] = dict_to_namespace(rule)
+        if rule is None or name != ArchitectureSearch.__name__:
+            return
+        given = config.trainer.callbacks or []
+        callbacks = given if isinstance(given, list) else [given]
+        penalty = class_path(BudgetPenalty)
+        if penalty not in [callback.class_path for callback in callbacks]:
+            added = dict_to_namespace({"class_path": penalty, "init_args": {}})
+            config.trainer.callbacks = [*callbacks, added]
 
     def instantiate_trainer(self, **overrides: Any) -> Trainer:
         """Returns a trainer for `self.model`."""

@@ -163,6 +163,14 @@ class WithinBudget(Rule):
             bound.costs.of(architecture) / limit.value for limit, bound in pairs if limit.sign > 0
         ]
 
+    def expect_use(self, space: Space, shares: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        pairs = zip(self._limits, self._bounds(space), strict=True)
+        return {
+            limit.cost: bound.costs.expected(shares) / limit.value
+            for limit, bound in pairs
+            if limit.sign > 0
+        }
+
     def _bounds(self, space: Space) -> list[Bound]:
         retrained = self.retrained_space(space)
         return [

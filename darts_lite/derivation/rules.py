@@ -63,6 +63,10 @@ class Rule:
         """Returns the share of each upper limit that an architecture uses."""
         return []
 
+    def expect_use(self, space: Space, shares: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Returns the mean costs if shares were probabilities, as shares of the upper limits."""
+        return {}
+
     def with_costs(self, space: Space) -> "Rule":
         """Returns the rule with the content of a file that it reads, in place of its path."""
         return self

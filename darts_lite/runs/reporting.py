@@ -131,6 +131,9 @@ def report(folder: RunFolder, summary: Mapping[str, Any]) -> None:
         "search": _format(summary["search_seconds"], "{:.0f} s"),
         "retraining": _format(summary["retrain_seconds"], "{:.0f} s"),
     }
+    if has("memory", "flash"):
+        memory, flash = summary["memory"], summary["flash"]
+        rows["in int8"] = f"{memory:,} bytes of activations at once, {flash:,} of weights"
     if has("agreement", "agreement_by_chance", "seeds"):
         by_chance = _format_percent(summary["agreement_by_chance"])
         rows[f"agreement of {len(summary['seeds'])} searches"] = (

@@ -140,6 +140,7 @@ def retrain(
             if not name.startswith(TRAINING_ONLY)
         ),
         "macs": multiply_adds(model, data.image_size, model.hparams["in_channels"]),
+        **model.architecture.count_bytes(Images.of(data)),
         "architecture": model.architecture.genotype(),
     }
     trainer.save_checkpoint(folder.net, weights_only=True)

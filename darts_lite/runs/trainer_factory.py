@@ -28,6 +28,7 @@ from darts_lite.runs.precision import choose_precision
 from darts_lite.runs.settings import RunSettings
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.base import Search
+from darts_lite.search.callbacks.budget_penalty import BudgetPenalty
 from darts_lite.search.callbacks.cost_penalty import CostPenalty
 from darts_lite.search.callbacks.discretisation_gap import DiscretisationGap
 from darts_lite.search.callbacks.eigenvalue_monitor import EigenvalueMonitor
@@ -39,7 +40,7 @@ from darts_lite.training.loss_scaling import SkippedSteps
 from darts_lite.training.nonfinite import NonFiniteGuard
 from darts_lite.training.trainer_settings import refuse_unsupported
 
-NEED_ALPHAS = (CostPenalty, EigenvalueMonitor, OperationFreezing, Perturbation)
+NEED_ALPHAS = (BudgetPenalty, CostPenalty, EigenvalueMonitor, OperationFreezing, Perturbation)
 """Callbacks that need a search with alphas."""
 
 
@@ -204,5 +205,9 @@ def select_callbacks(callbacks: Sequence[Callback], model: LightningModule) -> l
 
 def serves(callback: Callback, model: LightningModule) -> bool:
     """Returns False for a callback that monitors a metric of another stage."""
-    others = ("retraining/",) if isinstance(model, Search) else ("search/", "alphas/", "derived/")
+    others = (
+        ("retraining/",)
+        if isinstance(model, Search)
+        else ("search/", "alphas/", "budget/", "derived/")
+    )
     return not str(getattr(callback, "monitor", None)).startswith(others)

@@ -267,8 +267,7 @@ class ArchitectureSearch(Search):
         self.log("search/validation_accuracy", self.accuracy, prog_bar=True, batch_size=size)
 
     def on_validation_epoch_end(self) -> None:
-        known = {f"alphas/{name}": value for name, value in self.diagnostics().items()}
-        self.log_dict(known, sync_dist=True)
+        self.log_dict(self.measure_alphas(), sync_dist=True)
 
     @property
     def progress(self) -> float:
@@ -297,6 +296,16 @@ class ArchitectureSearch(Search):
         """Returns how decided the alphas are, over all rows of all groups."""
         initial = {name: getattr(self, f"initial_shares_{name}") for name in self.space.groups}
         return diagnose(self.shares(), initial, self.space.groups)
+
+    def expect_use(self) -> dict[str, Tensor]:
+        """Returns expected costs as shares of the rule's limits, differentiable in the alphas."""
+        return self.derivation.expect_use(self.space, self.mixture.ranking())
+
+    def measure_alphas(self) -> dict[str, float]:
+        """Returns what is logged of the alphas: how decided they are, and what they will cost."""
+        with torch.no_grad():
+            costs = {f"budget/{name}": float(use) for name, use in self.expect_use().items()}
+        return {f"alphas/{name}": value for name, value in self.diagnostics().items()} | costs
 
     def votes(self) -> dict[str, Tensor]:
         """Returns the shares, or one path if something else has selected the architecture."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 import torch
 from torch import Tensor
 
-from darts_lite.space.cost_tables import Bound, Costs, CostTable
+from darts_lite.space.cost_tables import Bound, Costs, CostTable, Images
 from darts_lite.space.groups import Choices, Diagram, Group, Kept, Point
 from darts_lite.space.pareto import choose_within
 from darts_lite.storage.atomic_files import write_text
@@ -75,6 +75,10 @@ class AnyArchitecture(ABC):
     @abstractmethod
     def sees(self) -> bool:
         """True if the image reaches the output of the net."""
+
+    def count_bytes(self, images: Images) -> Mapping[str, int]:
+        """Returns bytes of ``memory`` and ``flash`` in int8, where the space counts them."""
+        return {}
 
     @abstractmethod
     def genotype(self) -> str:

@@ -15,6 +15,8 @@ from darts_lite.storage.run_folder import RunFolder, find_last_checkpoint
 NUMBERS = (
     "params",
     "macs",
+    "memory",
+    "flash",
     "updated",
     "agreement",
     "agreement_by_chance",

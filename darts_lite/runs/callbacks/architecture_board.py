@@ -34,11 +34,11 @@ class ArchitectureBoard(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any
     ) -> None:
-        """Logs how decided the alphas are."""
+        """Logs how decided the alphas are, and the expected costs as shares of their limits."""
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
         due = every > 0 and (trainer.fit_loop.total_batch_idx + 1) % every == 0
         if due and isinstance(pl_module, ArchitectureSearch):
-            pl_module.log_dict({f"alphas/{k}": v for k, v in pl_module.diagnostics().items()})
+            pl_module.log_dict(pl_module.measure_alphas())
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._show(trainer, pl_module)

@@ -159,6 +159,13 @@ class Chain(AnyArchitecture):
     def _known_steps(self) -> dict[Images, tuple[Step, ...]]:
         return {}
 
+    def count_bytes(self, images: Images) -> Mapping[str, int]:
+        steps = self.steps(images)
+        return {
+            "memory": max(step.values for step in steps),
+            "flash": sum(step.flash for step in steps),
+        }
+
     def _list_steps(self, images: Images) -> Iterator[Step]:
         channels, side = images.channels, images.side
         if self.halved:

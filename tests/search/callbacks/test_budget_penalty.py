@@ -1,0 +1,61 @@
+"""A search that is paid for keeping within its limits, on real digits."""
+
+import torch
+from lightning.pytorch import seed_everything
+from run_helpers import fast_sgd, quiet_trainer
+
+from darts_lite.data.image_data import ImageData
+from darts_lite.derivation.budget import WithinBudget
+from darts_lite.search.architecture_search import ArchitectureSearch
+from darts_lite.search.callbacks.budget_penalty import BudgetPenalty, OverBudget
+from darts_lite.search.relaxations import GumbelMax
+from darts_lite.space.layers.layer_space import LayerSpace
+
+SPACE = LayerSpace(stages=(2,), stem_widths=(4, 8), widths=(4, 8, 16), placements=("stem 1",))
+LIMITS = {"parameters": 500, "multiply_adds": 10**8}
+
+
+def adam(parameters: object) -> torch.optim.Optimizer:
+    return torch.optim.Adam(parameters, lr=0.1)  # type: ignore[arg-type]
+
+
+def search_within(digits: ImageData, *penalties: BudgetPenalty) -> ArchitectureSearch:
+    seed_everything(0, verbose=False)
+    search = ArchitectureSearch(
+        SPACE,
+        derivation=WithinBudget(**LIMITS),
+        relaxation=GumbelMax(),
+        weights_optimizer=fast_sgd,
+        alphas_optimizer=adam,
+        warmup_epochs=0.25,
+    )
+    run = quiet_trainer(max_steps=32, limit_val_batches=1, callbacks=[*penalties])
+    run.fit(search, datamodule=digits)
+    assert run.callback_metrics["budget/multiply_adds"] < 0.1
+    return search
+
+
+def test_expected_costs_come_within_the_limits(digits: ImageData) -> None:
+    free = search_within(digits).expect_use()["parameters"]
+    penalty = BudgetPenalty()
+    search = search_within(digits, penalty)
+    within = search.expect_use()
+    assert float(free.detach()) > 1.2
+    assert float(within["parameters"].detach()) < min(1.05, float(free.detach()))
+    assert search.derivation.admits(SPACE, search.derive())
+    assert penalty.loss is not None and 0.5 < penalty.loss < 4 and 0 < penalty.began < 1
+    again = BudgetPenalty()
+    again.load_state_dict(penalty.state_dict())
+    assert (again.loss, again.began) == (penalty.loss, penalty.began)
+
+
+def test_it_is_nothing_within_the_limits_and_rises_above() -> None:
+    owner, alphas = BudgetPenalty(), {"width": torch.zeros(1, 3)}
+    use = {"parameters": torch.tensor(0.9), "memory": torch.tensor(1.5)}
+    penalty = OverBudget(owner, lambda: use)
+    assert penalty.penalty(alphas, 0.5) == 0  # before the loss is known
+    owner.loss, owner.began = 2.0, 0.2
+    assert penalty.penalty(alphas, 0.2) == 0
+    torch.testing.assert_close(penalty.penalty(alphas, 0.6), torch.tensor(2.0 * 10 * 0.5 * 0.5))
+    use["memory"] = torch.tensor(1.0)
+    assert penalty.penalty(alphas, 1.0) == 0
