@@ -129,6 +129,7 @@ def retrain(
     """Trains the net and saves it as ``net.ckpt``, and its weights as ``net.safetensors``."""
     write_architecture(model.architecture, trainer, folder, data)
     seconds, metrics, rollbacks = train(trainer, model, data, resume_from)
+    images = Images(model.hparams["in_channels"], data.num_classes, data.image_size)
     results = {
         "retrain_seconds": round(seconds, 1),
         "retrain_epochs": trainer.current_epoch,
@@ -139,8 +140,8 @@ def retrain(
             for name, weights in model.net.named_parameters()
             if not name.startswith(TRAINING_ONLY)
         ),
-        "macs": multiply_adds(model, data.image_size, model.hparams["in_channels"]),
-        **model.architecture.count_bytes(Images.of(data)),
+        "macs": multiply_adds(model, images.side, images.channels),
+        **model.architecture.count_bytes(images),
         "architecture": model.architecture.genotype(),
     }
     trainer.save_checkpoint(folder.net, weights_only=True)

@@ -1,5 +1,7 @@
 """A search that is paid for keeping within its limits, on real digits."""
 
+from typing import Any
+
 import torch
 from lightning.pytorch import seed_everything
 from run_helpers import fast_sgd, quiet_trainer
@@ -12,7 +14,7 @@ from darts_lite.search.relaxations import GumbelMax
 from darts_lite.space.layers.layer_space import LayerSpace
 
 SPACE = LayerSpace(stages=(2,), stem_widths=(4, 8), widths=(4, 8, 16), placements=("stem 1",))
-LIMITS = {"parameters": 500, "multiply_adds": 10**8}
+LIMITS: dict[str, Any] = {"parameters": 500, "multiply_adds": 10**8}
 
 
 def adam(parameters: object) -> torch.optim.Optimizer:
