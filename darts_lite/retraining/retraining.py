@@ -152,8 +152,7 @@ class Retraining(LightningModule):
         """Runs the passes of a step, or of an evaluation, and discards their results."""
         self.train(not evaluating)
         if evaluating:
-            with torch.no_grad():
-                self(images)
+            self(images)
             return
         self.net.zero_grad()
         logits, auxiliary = self.net.forward_auxiliary(images)

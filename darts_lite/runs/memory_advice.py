@@ -91,7 +91,8 @@ def make_step(
     def step(size: int) -> None:
         images = torch.zeros(size, *shape, dtype=dtype, device=device)
         labels = torch.zeros(size, dtype=torch.long, device=device)
-        with trainer.precision_plugin.forward_context():
+        context = trainer.precision_plugin.forward_context()
+        with context, torch.set_grad_enabled(not evaluating):
             model.try_passes(images, labels, evaluating)
 
     return step

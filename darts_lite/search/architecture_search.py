@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from darts_lite.data.batches import Batch
 from darts_lite.derivation.budget import DERIVATIONS
 from darts_lite.derivation.rules import Derivation, derive, rule_from
-from darts_lite.distributed.ranks import average, own_shard
+from darts_lite.distributed.ranks import average
 from darts_lite.networks.cells.mixed import Executor
 from darts_lite.networks.kinds import SpaceSettings, build_architecture
 from darts_lite.networks.supernet import Supernet
@@ -61,8 +61,7 @@ class ArchitectureSearch(Search):
         alphas_optimizer: Makes the optimizer of the alphas.
         derivation: Decides which edges and candidates to keep: `Strongest` if not given,
             `SkipLimit` or `WithinBudget`.
-        warmup_epochs: Number of epochs at the start, or part of one, that train only the weights;
-            see `is_warming_up` for short searches.
+        warmup_epochs: Number of epochs that at first train the weights alone; see `is_warming_up`.
         final_learning_rate: End of the cosine of the weights' learning rate, as a share of it.
         gradient_clip: Largest norm of the weights' gradient.
         executor: Computes the mixed cells: ``auto`` takes the faster one by a fixed rule
@@ -150,9 +149,8 @@ class ArchitectureSearch(Search):
 
         The training batch is the one of the next weight step, which second order looks ahead to.
         """
-        parameters = self.mixture.parameters()
-        batches = images, labels, training_images, training_labels
-        logits, loss, *gradients = self._alphas_step(*batches)
+        parameters, training = self.mixture.parameters(), (training_images, training_labels)
+        logits, loss, *gradients = self._alphas_step(images, labels, *training)
         self._log_batch("alphas", logits, labels, loss)
         for regularizer in self.regularizers:
             penalty = regularizer.penalty(dict(self.supernet.alphas.items()), self.progress)
@@ -216,8 +214,7 @@ class ArchitectureSearch(Search):
     def try_passes(self, images: Tensor, labels: Tensor, evaluating: bool) -> None:
         self.train(not evaluating)
         if evaluating:
-            with torch.no_grad():
-                self.supernet(images, self.mixture.mean(self.progress))
+            self.supernet(images, self.mixture.mean(self.progress))
         else:
             self.alphas_gradients(images, labels, images, labels)
             self.weights_gradients(images, labels)
@@ -234,20 +231,12 @@ class ArchitectureSearch(Search):
         self.read_costs()
         self.hparams["derivation"] = self.derivation.describe()
         self.selected = None  # an earlier search may have selected another architecture
-        epochs, total = self.warmup_epochs, count_steps(self.trainer)
-        if epochs * self.trainer.num_training_batches >= total and self.trainer.is_global_zero:
-            print(
-                f"Warning: model.warmup_epochs is {epochs}, which are all {total} steps of the "
-                "search; the alphas move after half of them instead",
-                flush=True,
-            )
+        self.warn_of_warm_up(self.warmup_epochs)
         steps: tuple[Step, Step] = self.alphas_gradients, self.weights_gradients
         if self.cuda_graphs:
             possible = find_scaler(self.trainer) is None and self.mixture.deterministic
             possible &= self.device.type == "cuda" and isinstance(self.gradient, FirstOrder)
-            steps = capture_graphs(
-                steps, self.supernet.buffers, possible and own_shard().world_size == 1
-            )
+            steps = capture_graphs(steps, self.supernet.buffers, possible)
         self._alphas_step, self._weights_step = steps
 
     def configure_optimizers(self) -> tuple[list[Any], list[Any]]:
@@ -255,8 +244,8 @@ class ArchitectureSearch(Search):
         weights = self.weights_optimizer(self.supernet.weights())
         self.gradient.check(weights)
         alphas = self.alphas_optimizer(self.mixture.parameters())
-        steps = count_steps(self.trainer)
-        return [weights, alphas], [make_cosine(weights, steps, self.final_learning_rate)]
+        schedule = make_cosine(weights, count_steps(self.trainer), self.final_learning_rate)
+        return [weights, alphas], [schedule]
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         images, labels = batch
@@ -297,14 +286,10 @@ class ArchitectureSearch(Search):
         initial = {name: getattr(self, f"initial_shares_{name}") for name in self.space.groups}
         return diagnose(self.shares(), initial, self.space.groups)
 
-    def expect_use(self) -> dict[str, Tensor]:
-        """Returns expected costs as shares of the rule's limits, differentiable in the alphas."""
-        return self.derivation.expect_use(self.space, self.mixture.ranking())
-
     def measure_alphas(self) -> dict[str, float]:
-        """Returns what is logged of the alphas: how decided they are, and what they will cost."""
-        with torch.no_grad():
-            costs = {f"budget/{name}": float(use) for name, use in self.expect_use().items()}
+        """Returns what is logged of the alphas: how decided they are, and expected costs."""
+        uses = self.derivation.expect_use(self.space, self.shares())
+        costs = {f"budget/{name}": float(use) for name, use in uses.items()}
         return {f"alphas/{name}": value for name, value in self.diagnostics().items()} | costs
 
     def votes(self) -> dict[str, Tensor]:
@@ -316,8 +301,7 @@ class ArchitectureSearch(Search):
         return self.selected is not None or int(self.architecture_steps) > 0
 
     def describe(self) -> Iterator[str]:
-        weights = sum(p.numel() for p in self.supernet.weights())
-        alphas = sum(a.numel() for a in self.mixture.parameters())
+        weights, alphas = (self.results()[name] for name in ("supernet_params", "alphas"))
         yield f"Supernet:  {weights:,} parameters and {alphas:,} alphas, space {self.space.name}"
         if self.execution.has_choice:
             yield f"Executor:  {self.execution.name}"
@@ -360,7 +344,7 @@ class ArchitectureSearch(Search):
     def _log_batch(self, split: str, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
         accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
         loss, accuracy = average(loss, accuracy)
-        rate = self._optimizer(0 if split == "weights" else 1).param_groups[0]["lr"]
+        rate = self._optimizer(split != "weights").param_groups[0]["lr"]
         shown = {f"search/{split}_loss": loss, f"search/{split}_accuracy": accuracy}
         self.log_dict(shown, prog_bar=split == "weights")
         self.log(f"search/{split}_learning_rate", rate)

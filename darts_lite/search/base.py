@@ -110,6 +110,16 @@ class Search(LightningModule):
             return True
         return not self.trainer.strategy.broadcast(spent >= max(steps / total, 0.5))
 
+    def warn_of_warm_up(self, epochs: float) -> None:
+        """Warns of a warm-up that would take the whole search; see `is_warming_up`."""
+        total = count_steps(self.trainer)
+        if epochs * self.trainer.num_training_batches >= total and self.trainer.is_global_zero:
+            print(
+                f"Warning: model.warmup_epochs is {epochs}, which are all {total} steps of the "
+                "search; the alphas move after half of them instead",
+                flush=True,
+            )
+
     def know_images(self, data: Any) -> None:
         """Tells the rule of derivation the images' size, if the data module has an `image_size`."""
         if (size := getattr(data, "image_size", None)) is not None:

@@ -10,6 +10,8 @@ import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
+from darts_lite.distributed.ranks import own_shard
+
 Step = Callable[..., tuple[Any, ...]]
 
 
@@ -20,7 +22,7 @@ def capture_graphs(
 
     `state` returns the tensors that both steps change in place.
     """
-    if possible:
+    if possible and own_shard().world_size == 1:
         return Graphed(steps[0], state), Graphed(steps[1], state)
     rank_zero_warn(
         "cuda_graphs needs one GPU, a precision other than 16-mixed, first order, and mixing "

@@ -89,7 +89,7 @@ def test_inheriting_from_an_architecture_file_is_refused(tmp_path: Path) -> None
 
 
 def test_inheriting_from_a_play_off_is_refused(digits: ImageData, tmp_path: Path) -> None:
-    run = quiet_trainer(max_epochs=1, limit_train_batches=8, limit_val_batches=0)
+    run = quiet_trainer(max_epochs=1, limit_train_batches=12, limit_val_batches=0)
     search = play_off()
     run.fit(search, datamodule=digits)
     run.save_checkpoint(tmp_path / "last.ckpt")

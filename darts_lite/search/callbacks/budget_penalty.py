@@ -32,8 +32,11 @@ class BudgetPenalty(Callback):
         if not isinstance(pl_module, ArchitectureSearch):
             return
         if not any(getattr(other, "owner", None) is self for other in pl_module.regularizers):
-            penalty = OverBudget(self, pl_module.expect_use)
-            pl_module.regularizers = [*pl_module.regularizers, penalty]
+            search, rule = pl_module, pl_module.derivation
+            penalty = OverBudget(
+                self, lambda: rule.expect_use(search.space, search.mixture.ranking())
+            )
+            search.regularizers = [*search.regularizers, penalty]
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any
@@ -59,6 +62,6 @@ class OverBudget:
     def penalty(self, alphas: Mapping[str, Tensor], progress: float) -> Tensor:
         over = [(use - 1).clamp_min(0) for use in self.expect().values()]
         if not over or self.owner.loss is None:
-            return next(iter(alphas.values())).new_zeros(())
+            return 0 * next(iter(alphas.values())).sum()
         done = (progress - self.owner.began) / max(1e-9, 1 - self.owner.began)
         return self.owner.loss * STEEPEST * done * torch.stack(over).sum()

@@ -134,8 +134,7 @@ class Exploration(Search):
     def try_passes(self, images: Tensor, labels: Tensor, evaluating: bool) -> None:
         self.train()  # shared weights are evaluated with the statistics of the batch
         path = self._make_mixing(random_point(self.space.sizes, Random(0)))
-        with torch.set_grad_enabled(not evaluating):
-            loss = cross_entropy(self.supernet(images, path), labels)
+        loss = cross_entropy(self.supernet(images, path), labels)
         if not evaluating:
             loss.backward()
 

@@ -168,8 +168,7 @@ class PlayOff(Search):
     def try_passes(self, images: Tensor, labels: Tensor, evaluating: bool) -> None:
         self.train(not evaluating)
         nets = self._all[:1] if evaluating else self._field
-        with torch.set_grad_enabled(not evaluating):
-            losses = [each.compute_loss(images, labels) for each in nets]
+        losses = [each.compute_loss(images, labels) for each in nets]
         if not evaluating:
             torch.stack(losses).sum().backward()
 
