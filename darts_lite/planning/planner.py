@@ -123,10 +123,9 @@ class Planner:
         epochs, minutes = self._count_epochs(watch), self.run.max_minutes
         stage = self._extrapolate(model, watch, once, None if minutes is None else 60 * minutes)
         if isinstance(model, PlayOff):
-            first, last = (len(steps) for steps in watch.steps)
             nets = model.count_nets(0, epochs * stage.steps)
-            pace = nets / model.count_nets(first, first + last)
-            stage = replace(stage, step=pace * stage.step)
+            pace = nets / model.count_nets(0, len(watch.steps[0]))
+            stage = replace(stage, step=pace * watch.step(0))
         return replace(
             stage,
             epochs=epochs,

@@ -53,6 +53,10 @@ def test_a_plan_of_a_play_off_counts_the_nets_of_all_heats(
     assert (search["steps"], search["epochs"], search["largest_batch"] > 0) == (180, 1, True)
     assert search["step"] > 0 and search["warmup_epochs"] == 0 < retraining["step"]
     assert not [*tmp_path.iterdir()]
+    main(
+        ["plan", "--config", "mnist", *finished.data, *short, "--data.search_batches_per_epoch=36"]
+    )
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["stages"][0]["steps"] == 36
     model = PlayOff(LayerSpace(), by_hand=7, at_random=1, children=2)
     model.whole = lambda: 180  # heats of 5, 5, 10, 5, 5, 10, 20, 40 and 80 steps
     assert model.count_nets(0, 20) == (5 * 8 + 5 * 4 + 10 * 2) / 20

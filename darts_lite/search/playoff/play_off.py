@@ -148,6 +148,8 @@ class PlayOff(Search):
 
     def training_step(self, batch: Mapping[str, Batch], batch_index: int) -> None:
         """Trains the nets of the heat on one batch, and decides the heat if it has ended."""
+        if not self._field:  # all is decided
+            return
         heat = self.heats[self._place]
         optimizer = cast(LightningOptimizer, self.optimizers())
         losses = [each.compute_loss(*batch["weights"]) for each in self._field]
