@@ -169,7 +169,7 @@ class PlayOff(Search):
 
     def try_passes(self, images: Tensor, labels: Tensor, evaluating: bool) -> None:
         self.train(not evaluating)
-        nets = self._all[:1] if evaluating else self._field
+        nets = self._all[:1] if evaluating else self._field or self._all
         losses = [each.compute_loss(images, labels) for each in nets]
         if not evaluating:
             torch.stack(losses).sum().backward()
