@@ -115,7 +115,10 @@ def animate(search: StageHistory, path: str | Path) -> None:
         for name, group in search.groups.items():
             title = f"{group.title}, step {moment.step}"
             parts.append(_render(draw_shares(moment.shares[name], group, title)))
-        pictures.append(Image.fromarray(np.concatenate(parts)))
+        widest = max(part.shape[1] for part in parts)
+        margins = [((0, 0), (0, widest - part.shape[1]), (0, 0)) for part in parts]
+        even = [np.pad(*each, constant_values=255) for each in zip(parts, margins, strict=True)]
+        pictures.append(Image.fromarray(np.concatenate(even)))
     if not pictures:
         raise ValueError(NO_SHARES)
     durations = [MILLISECONDS] * (len(pictures) - 1) + [5 * MILLISECONDS]

@@ -46,6 +46,7 @@ class WidestNet(nn.Module):
             blocks.append(WidestBlock(space, entering))
             entering = max(space.widths)
         self.blocks = nn.ModuleList(blocks)
+        self.num_classes = num_classes
         self.classifiers = nn.ModuleDict(
             {str(head): nn.Linear(entering * head**2, num_classes) for head in space.heads}
         )
@@ -88,13 +89,11 @@ class MixedLayers:
         if decided and not wanted:
             chosen = {name: [row.index(1) for row in matrix] for name, matrix in rows.items()}
             return self._run_part(images, chosen)
-        shares = zip(mixing["placement"][0], self.space.placements, strict=True)
-        each = [
-            share * self._run_masked(images, mixing, halved.split())
-            for share, halved in shares
-            if share != 0
-        ]
-        return torch.stack(each).sum(dim=0)
+        logits = images.new_zeros(len(images), self.skeleton.num_classes)
+        for share, halved in zip(mixing["placement"][0], self.space.placements, strict=True):
+            if share != 0:
+                logits = logits + share * self._run_masked(images, mixing, halved.split())
+        return logits
 
     def _run_masked(
         self, images: Tensor, mixing: Mapping[str, Tensor], halved: Sequence[str]
