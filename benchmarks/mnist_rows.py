@@ -58,7 +58,7 @@ def preset(name: str) -> dict[str, Any]:
 
 
 def retrained_space() -> SearchSpace:
-    """The main job's space, in the skeleton that it retrains."""
+    """The space of `mnist_cells`, in the skeleton that it retrains."""
     config = preset("mnist_cells")
     space = dict(config["model"]["init_args"]["space"]["init_args"])
     settings = config["retraining"]["init_args"]

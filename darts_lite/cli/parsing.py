@@ -91,10 +91,11 @@ def suggest_option(message: str) -> str:
     if (found := UNKNOWN.search(message)) is None:
         return ""
     option = next(filter(None, found.groups()))
-    if (first := option.partition(".")[0]) in inspect.signature(ArchitectureSearch).parameters:
+    first = option.removeprefix("model.").removeprefix("init_args.").partition(".")[0]
+    if first in inspect.signature(ArchitectureSearch).parameters:
         return (
-            f"; {first} belongs to darts_lite.ArchitectureSearch, and this search is another one: "
-            "begin with a preset that has it, as --config mnist_cells"
+            f"; {first} belongs to darts_lite.ArchitectureSearch, and the model here is another "
+            "one: begin with a preset that has it, as --config mnist_cells"
         )
     classes = [getattr(darts_lite, name) for name in darts_lite.__all__]
     known = {

@@ -26,6 +26,7 @@ from darts_lite.planning.report import Executors, Plan, Stage
 from darts_lite.planning.stopwatch import Stopwatch
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import stages
+from darts_lite.runs.controls import count_affordable
 from darts_lite.runs.memory_advice import make_step
 from darts_lite.runs.reporting import describe_device, doubt_batches
 from darts_lite.runs.settings import RunSettings
@@ -95,14 +96,14 @@ class Planner:
             if self.make_retraining is not None:
                 sizes = self.data.in_channels, self.data.num_classes
                 net = self.make_retraining(draw_likely(model, self.data), *sizes)
-                times = 1 + (self.run.control_nets if self.run.control else 0)
                 second = self._make_trainer(net)
-                stage = self.measure_retraining(net, second, net.max_epochs, times)
-                parts.append((stage, net, second))
+                stage = self.measure_retraining(net, second, net.max_epochs)
+                rivals = self._count_rivals(parts[0][0], stage)
+                parts.append((replace(stage, times=1 + rivals), net, second))
         else:
             limit = self.settings["max_epochs"]
             epochs = model.max_epochs if limit in (None, -1) else limit
-            parts.append((self.measure_retraining(model, first, epochs, 1), model, first))
+            parts.append((self.measure_retraining(model, first, epochs), model, first))
         peak = memory.read_peak_bytes(device)
         measured = tuple(self._add_largest_batch(*part) for part in parts)
         executors = self.measure_executors(model, first)  # last: the other one may raise the peak
@@ -161,16 +162,20 @@ class Planner:
         medians = {name: statistics.median(times[1:]) for name, times in seconds.items()}
         return Executors(model.execution.name, medians)
 
-    def measure_retraining(
-        self, model: Retraining, trainer: Trainer, epochs: int, times: int
-    ) -> Stage:
+    def _count_rivals(self, search: Stage, training: Stage) -> int:
+        """Returns how many nets are trained beside the found one."""
+        if self.run.control == "best_of":
+            return count_affordable(search.seconds, training.seconds)
+        return self.run.control_nets if self.run.control else 0
+
+    def measure_retraining(self, model: Retraining, trainer: Trainer, epochs: int) -> Stage:
         """Measures two short epochs of a retraining, and a test."""
         watch, folder = self._add_stopwatch(trainer), self.trainers.folder
         began = time.monotonic()
         stages.retrain(trainer, model, self.data, folder)
         stages.test(trainer, model, self.data, folder)
         once = time.monotonic() - began - watch.repeated + watch.test
-        return replace(self._extrapolate(model, watch, once), epochs=epochs, times=times)
+        return replace(self._extrapolate(model, watch, once), epochs=epochs)
 
     def _extrapolate(
         self, model: Measurable, watch: Stopwatch, once: float, limit: float | None = None

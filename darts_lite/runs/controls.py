@@ -53,9 +53,14 @@ def list_rivals(
     if run.control == "uniform":
         return make_by_hand(model, found, data, count)
     if run.control == "best_of":
-        count = 1 + round(summary["search_seconds"] / max(0.1, summary["retrain_seconds"]))
+        count = count_affordable(summary["search_seconds"], summary["retrain_seconds"])
     drawn = draw_rivals(model, found, data, count, seed)
     return [Rival(f"Random net {number}", each) for number, each in enumerate(drawn, 1)]
+
+
+def count_affordable(search_seconds: float, training_seconds: float) -> int:
+    """Returns how many nets can be trained in the time of a search and of one training."""
+    return 1 + round(search_seconds / max(0.1, training_seconds))
 
 
 def make_by_hand(model: Search, found: AnyArchitecture, data: ImageData, count: int) -> list[Rival]:

@@ -301,7 +301,7 @@ class ArchitectureSearch(Search):
         return self.selected is not None or int(self.architecture_steps) > 0
 
     def describe(self) -> Iterator[str]:
-        weights, alphas = (self.results()[name] for name in ("supernet_params", "alphas"))
+        weights, alphas = map(self.results().__getitem__, ("supernet_params", "alphas"))
         yield f"Supernet:  {weights:,} parameters and {alphas:,} alphas, space {self.space.name}"
         if self.execution.has_choice:
             yield f"Executor:  {self.execution.name}"
@@ -344,7 +344,7 @@ class ArchitectureSearch(Search):
     def _log_batch(self, split: str, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
         accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
         loss, accuracy = average(loss, accuracy)
-        rate = self._optimizer(split != "weights").param_groups[0]["lr"]
+        rate = self._optimizer(0 if split == "weights" else 1).param_groups[0]["lr"]
         shown = {f"search/{split}_loss": loss, f"search/{split}_accuracy": accuracy}
         self.log_dict(shown, prog_bar=split == "weights")
         self.log(f"search/{split}_learning_rate", rate)

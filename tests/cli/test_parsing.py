@@ -32,6 +32,10 @@ from darts_lite.cli.presets import folder
             "; relaxation belongs to darts_lite.",
         ),
         ("unrecognized arguments: --trainer.max_epoch 3", "; did you mean max_epochs? --print"),
+        (
+            "unrecognized arguments: --model.relaxation x",
+            "; relaxation belongs to darts_lite.ArchitectureSearch",
+        ),
         ("unrecognized arguments: --zzz", "; --print_config=comments lists all settings"),
         ("Expected a <class 'int'>", ""),
     ],

@@ -48,8 +48,10 @@ def test_a_plan_of_a_play_off_counts_the_nets_of_all_heats(
 ) -> None:
     short = ["--data.search_batches_per_epoch=180", f"--run.folder={tmp_path / 'logs'}"]
     few = ["--model.by_hand=7", "--model.at_random=1", "--model.children=2"]
-    main(["plan", "--config", "mnist", *finished.data, *short, *few])
+    main(["plan", "--config", "mnist", *finished.data, *short, *few, "--run.control=best_of"])
     search, retraining = json.loads(capsys.readouterr().out.splitlines()[-1])["stages"]
+    once = retraining["seconds"] / retraining["times"]
+    assert retraining["times"] == 2 + round(search["seconds"] / once)
     assert (search["steps"], search["epochs"], search["largest_batch"] > 0) == (180, 1, True)
     assert search["step"] > 0 and search["warmup_epochs"] == 0 < retraining["step"]
     assert not [*tmp_path.iterdir()]

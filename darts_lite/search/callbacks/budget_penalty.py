@@ -1,6 +1,6 @@
 """Adds what a net would cost above the limits of a search to its loss."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -32,17 +32,15 @@ class BudgetPenalty(Callback):
         if not isinstance(pl_module, ArchitectureSearch):
             return
         if not any(getattr(other, "owner", None) is self for other in pl_module.regularizers):
-            search, rule = pl_module, pl_module.derivation
-            penalty = OverBudget(
-                self, lambda: rule.expect_use(search.space, search.mixture.ranking())
-            )
-            search.regularizers = [*search.regularizers, penalty]
+            pl_module.regularizers = [*pl_module.regularizers, OverBudget(self, pl_module)]
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any
     ) -> None:
-        """Notes the loss until the alphas begin to move."""
-        if isinstance(pl_module, ArchitectureSearch) and not pl_module.has_chosen:
+        """Notes the loss until the alphas begin to move; without a warm-up, the first one."""
+        if not isinstance(pl_module, ArchitectureSearch):
+            return
+        if self.loss is None or not pl_module.has_chosen:
             self.loss = float(trainer.callback_metrics["search/weights_loss"])
             self.began = pl_module.progress
 
@@ -54,14 +52,16 @@ class BudgetPenalty(Callback):
 
 
 class OverBudget:
-    """The penalty of a `BudgetPenalty`; `expect` gives expected costs as shares of their limits."""
+    """The penalty of a `BudgetPenalty`, by the rule of a search."""
 
-    def __init__(self, owner: BudgetPenalty, expect: Callable[[], Mapping[str, Tensor]]) -> None:
-        self.owner, self.expect = owner, expect
+    def __init__(self, owner: BudgetPenalty, search: ArchitectureSearch) -> None:
+        self.owner, self.search = owner, search
 
     def penalty(self, alphas: Mapping[str, Tensor], progress: float) -> Tensor:
-        over = [(use - 1).clamp_min(0) for use in self.expect().values()]
-        if not over or self.owner.loss is None:
+        search = self.search  # its rule reads costs when the search begins
+        uses = search.derivation.expect_use(search.space, search.mixture.ranking())
+        if not uses or self.owner.loss is None:
             return 0 * next(iter(alphas.values())).sum()
+        over = torch.stack([(use - 1).clamp_min(0) for use in uses.values()]).sum()
         done = (progress - self.owner.began) / max(1e-9, 1 - self.owner.began)
-        return self.owner.loss * STEEPEST * done * torch.stack(over).sum()
+        return self.owner.loss * STEEPEST * done * over

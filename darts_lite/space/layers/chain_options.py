@@ -47,7 +47,7 @@ class ChainOptions:
     stem_widths: tuple[int, ...] = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
     stages: tuple[int, ...] = (3, 3, 2)
     kernels: tuple[int, ...] = (3, 5, 7)
-    widths: tuple[int, ...] = (*(2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64),)
+    widths: tuple[int, ...] = (2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64)
     expansions: tuple[int, ...] = (0, 1, 2, 3, 4)
     placements: tuple[str, ...] = (
         *("stem", "stem 1", "stem 2", "stem 3", "stem 1 2", "stem 1 3", "stem 2 3"),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import torch
 from lightning.pytorch import seed_everything
 from run_helpers import fast_sgd, quiet_trainer
@@ -21,7 +22,9 @@ def adam(parameters: object) -> torch.optim.Optimizer:
     return torch.optim.Adam(parameters, lr=0.1)  # type: ignore[arg-type]
 
 
-def search_within(digits: ImageData, *penalties: BudgetPenalty) -> ArchitectureSearch:
+def search_within(
+    digits: ImageData, *penalties: BudgetPenalty, warmup: float = 0.25
+) -> ArchitectureSearch:
     seed_everything(0, verbose=False)
     search = ArchitectureSearch(
         SPACE,
@@ -29,7 +32,7 @@ def search_within(digits: ImageData, *penalties: BudgetPenalty) -> ArchitectureS
         relaxation=GumbelMax(),
         weights_optimizer=fast_sgd,
         alphas_optimizer=adam,
-        warmup_epochs=0.25,
+        warmup_epochs=warmup,
     )
     run = quiet_trainer(max_steps=32, limit_val_batches=1, callbacks=[*penalties])
     run.fit(search, datamodule=digits)
@@ -50,13 +53,24 @@ def test_expected_costs_come_within_the_limits(digits: ImageData) -> None:
     assert (again.loss, again.began) == (penalty.loss, penalty.began)
 
 
+def test_a_search_without_a_warm_up_pays_as_well(digits: ImageData) -> None:
+    penalty = BudgetPenalty()
+    within = search_within(digits, penalty, warmup=0.0).measure_alphas()
+    free = search_within(digits, warmup=0.0).measure_alphas()
+    assert penalty.loss is not None
+    assert within["budget/parameters"] < 0.9 * free["budget/parameters"]
+
+
 def test_it_is_nothing_within_the_limits_and_rises_above() -> None:
-    owner, alphas = BudgetPenalty(), {"width": torch.zeros(1, 3)}
-    use = {"parameters": torch.tensor(0.9), "memory": torch.tensor(1.5)}
-    penalty = OverBudget(owner, lambda: use)
+    limits = WithinBudget(parameters=500, memory=10**6).with_data(1, 10, 28)
+    search = ArchitectureSearch(SPACE, derivation=limits, relaxation=GumbelMax())
+    owner, alphas = BudgetPenalty(), dict(search.supernet.alphas.items())
+    penalty, use = OverBudget(owner, search), search.measure_alphas()
+    assert use["budget/memory"] < 1 < use["budget/parameters"]
     assert penalty.penalty(alphas, 0.5) == 0  # before the loss is known
     owner.loss, owner.began = 2.0, 0.2
     assert penalty.penalty(alphas, 0.2) == 0
-    torch.testing.assert_close(penalty.penalty(alphas, 0.6), torch.tensor(2.0 * 10 * 0.5 * 0.5))
-    use["memory"] = torch.tensor(1.0)
+    expected = 2.0 * 10 * 0.5 * (use["budget/parameters"] - 1)
+    assert float(penalty.penalty(alphas, 0.6).detach()) == pytest.approx(expected, rel=1e-5)
+    search.derivation = WithinBudget(parameters=10**6).with_data(1, 10, 28)
     assert penalty.penalty(alphas, 1.0) == 0
