@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import torch
 from lightning.pytorch import seed_everything
 from measuring import check_output
-from pays_report import report
+from pays_report import DRAWN, report
 from quiet import quiet_trainer, silence
 from trials import Recipe, read
 
@@ -41,9 +41,13 @@ SPACE = LayerSpace()
 SEARCHES, RANDOM, IDEAS = 10, 40, 4
 """Numbers of searches, of random nets, and of ideas of each family made by hand."""
 TINY = Recipe(lr=0.03, weight_decay=0.005, batch_size=64, label_smoothing=0.0)
-HEAD, WITH_HEAD = ", head", "separable, with a head"
-HEADED = ("separable, head 2x2", "separable, head 3x3")
-"""Families as published read the mean over the map; one of them may also have a head."""
+HEAD = ", head"
+HEADED = {
+    "separable, with a head": ("separable, head 2x2", "separable, head 3x3"),
+    "full, with a head": ("full, head 2x2", "full, head 3x3", "full, head 4x4"),
+}
+"""Families as published read the mean over the map; these may also have a head. Full convolutions
+with a head are what the tutorial's net is."""
 LARGEST = 10**6  # more than there are nets by hand
 RECIPES = {
     "MNIST": replace(TINY, rotation=0.0, scale=0.0),
@@ -113,8 +117,10 @@ def list_rows(cell: Cell) -> Iterator[Row]:
     for one in pick_by_hand(SPACE, cell.rule, LARGEST):
         made.setdefault(one.family, []).append(one)
     uniform = {name: ideas[:IDEAS] for name, ideas in made.items() if HEAD not in name}
-    headed = [ideas[: IDEAS // 2] for name, ideas in made.items() if name in HEADED]
-    for kind, ideas in [*uniform.items(), (WITH_HEAD, [*chain.from_iterable(headed)])]:
+    for kind, names in HEADED.items():
+        headed = (ideas[: IDEAS // 2] for name, ideas in made.items() if name in names)
+        uniform[kind] = [*chain.from_iterable(headed)]
+    for kind, ideas in uniform.items():
         for number, one in enumerate(ideas):
             yield kind, number, partial(_give, SPACE.build(one.choices, {"algorithm": "by hand"}))
     for number in range(max(SEARCHES, RANDOM)):
@@ -178,6 +184,8 @@ def fill(cells: Sequence[Cell], options: argparse.Namespace) -> None:
     """Makes the rows that are missing."""
     number, parts = map(int, options.part.split("/"))
     rows = [(cell, *row) for cell in cells for row in list_rows(cell)]
+    if options.kind:
+        rows = [row for row in rows if (row[1] if row[1] in DRAWN else "by hand") in options.kind]
     for cell, kind, place, make in rows[number::parts]:
         key = {"cell": cell.name, "kind": kind, "number": place}
         if any(key.items() <= line.items() for line in read(options.results)):
@@ -195,6 +203,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--results", type=Path, required=True, help="file of finished rows")
     parser.add_argument("--cell", action="append", help="name of a cell; all if not given")
+    parser.add_argument(
+        "--kind", action="append", choices=("by hand", *DRAWN), help="only such rows"
+    )
     parser.add_argument("--part", default="0/1", help="k/n: every n-th row from number k on")
     parser.add_argument("--threads", type=int, default=1, help="of each process")
     parser.add_argument("--report", action="store_true", help="only print what there is")

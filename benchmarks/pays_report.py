@@ -10,7 +10,8 @@ from search_step import table
 
 DRAWS = 10_000
 """Number of permutations, bootstrap samples, and resampled choices of the best of n."""
-NOT_FAMILIES = ("found", "random")
+DRAWN = ("found", "random")
+"""Kinds of rows that are not families made by hand."""
 Line = Mapping[str, Any]
 
 
@@ -63,7 +64,7 @@ def choose_families(lines: Sequence[Line]) -> dict[str, Line]:
     """Returns of each family made by hand the idea with the best validation."""
     found: dict[str, Line] = {}
     for line in lines:
-        if line["kind"] not in NOT_FAMILIES:
+        if line["kind"] not in DRAWN:
             best = found.get(line["kind"], line)
             found[line["kind"]] = max(best, line, key=lambda one: one["validation_accuracy"])
     return found

@@ -80,15 +80,19 @@ def list_parts(chain: Chain, images: Images | None) -> list[Part]:
     parts = [Part("image", "image", ("half size",) * chain.halved, (first,))]
     parts.append(Part("plain", "stem", (_name_convolution(chain.stem),), (steps.pop(0),)))
     for number, block in enumerate(chain.blocks, 1):
-        count = 3 if block.expansion else 2
+        count = 1 if block.full else 3 if block.expansion else 2
         own, steps = tuple(steps[:count]), steps[count:]
         does = [f"1x1, x{block.expansion}"] * bool(block.expansion)
-        does += [f"depthwise {_name_convolution(block)}", "1x1"]
+        does += [_name_convolution(block)] if block.full else _name_separable(block)
         does += ["+ what enters"] * block.residual
         kind = "residual" if block.residual else "plain"
         parts.append(Part(kind, f"block {number}", tuple(does), own))
     means = "mean" if chain.head == 1 else f"{chain.head}x{chain.head} means"
     return [*parts, Part("answer", "answer", (means, "linear"), tuple(steps))]
+
+
+def _name_separable(block: Block) -> list[str]:
+    return [f"depthwise {_name_convolution(block)}", "1x1"]
 
 
 def _name_convolution(block: Block) -> str:

@@ -27,7 +27,7 @@ def labels(figure: Figure) -> list[tuple[str, Bbox]]:
 @pytest.mark.parametrize("images", [None, Images(1, 10, 28), Images(3, 1000, 1024)])
 @pytest.mark.parametrize("seed", range(4))
 def test_labels_collide_with_none(seed: int, images: Images | None) -> None:
-    space = LayerSpace(widths=(8, 4096), expansions=(0, 4))
+    space = LayerSpace(widths=(8, 4096), expansions=("full", 0, 4))
     chain = space.build(space.architecture(random_point(space.sizes, Random(seed))).choices)
     found = labels(figure := draw_chain(chain, images))
     width, height = figure.get_size_inches() * figure.dpi
@@ -38,10 +38,13 @@ def test_labels_collide_with_none(seed: int, images: Images | None) -> None:
 
 
 def test_costs_are_told() -> None:
-    chain = Chain(5, 12, 2, (Block(5, 12, residual=True), Block(3, 16, 2, 2)))
+    chain = Chain(
+        5, 12, 2, (Block(5, 12, residual=True), Block(3, 16, 2, 2), Block(3, 8, full=True))
+    )
     texts = [text for text, _ in labels(draw_architecture(chain, images=Images(1, 10, 28)))]
     steps = [*chain.steps(Images(1, 10, 28))]
     assert texts.count("1x1, x2") == 1 and texts.count("+ what enters") == 1
     assert f"{sum(step.parameters for step in steps):,} parameters" in texts[0]
+    assert texts.count("3x3") == 1 and texts.count("depthwise 5x5") == 1
     assert "12 x 14 x 14" in texts and "16 x 7 x 7" in texts
     assert not any("parameters" in text for text, _ in labels(draw_architecture(chain)))

@@ -13,7 +13,7 @@ from darts_lite.space.layers.chain_options import OFF, ChainOptions
 
 
 class ChainBlock(nn.Module):
-    """A block: a convolution of 1x1 that widens, a depthwise one, and one of 1x1.
+    """A block: a convolution of 1x1 that widens, a depthwise one, and one of 1x1; or a full one.
 
     Each convolution of 1x1 has a norm; a depthwise one only in an expanded block, as there is
     nothing between it and the next convolution otherwise. What leaves the block is rectified.
@@ -22,19 +22,28 @@ class ChainBlock(nn.Module):
     def __init__(self, block: Block, channels: int) -> None:
         super().__init__()
         self.residual = block.residual
+        self.full = self.expand = self.depthwise = self.pointwise = None
+        norm = nn.BatchNorm2d(block.width)
+        if block.full:
+            kernel = block.kernel
+            self.full = nn.Sequential(
+                nn.Conv2d(channels, block.width, kernel, block.stride, kernel // 2, bias=False),
+                norm,
+            )
+            return
         inner = block.expansion * channels or channels
-        self.expand = nn.Sequential(*_widen(channels, inner)) if block.expansion else None
+        if block.expansion:
+            self.expand = nn.Sequential(*_widen(channels, inner))
         convolution = DepthwiseConv2d(inner, block.kernel, block.stride)
         behind = [nn.BatchNorm2d(inner), nn.ReLU(inplace=True)] if block.expansion else []
         self.depthwise = nn.Sequential(convolution, *behind)
-        self.pointwise = nn.Sequential(
-            nn.Conv2d(inner, block.width, 1, bias=False), nn.BatchNorm2d(block.width)
-        )
+        self.pointwise = nn.Sequential(nn.Conv2d(inner, block.width, 1, bias=False), norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``(B, C, H, W)`` to ``(B, width, ceil(H / stride), ceil(W / stride))``."""
-        y = x if self.expand is None else self.expand(x)
-        y = self.pointwise(self.depthwise(y))
+        y = x
+        for part in self.children():
+            y = part(y)
         return (x + y if self.residual else y).relu_()
 
 
@@ -92,6 +101,11 @@ def inherit_layers(chain: Chain, net: Any, mixed: MixedLayers) -> None:
         chain.blocks, net.blocks, list_rows(space, chain.choices), strict=True
     ):
         source = widest.blocks[row]
+        if block.full:
+            weight = cut_kernel(source.full.weight, block.kernel)
+            made.full[0].weight.copy_(weight[: block.width, :width])
+            width = block.width
+            continue
         inner = list_inner(source, width, block.expansion)
         if made.expand is not None:
             made.expand[0].weight.copy_(source.expand.weight[inner][:, :width])

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from darts_lite.space.layers.chain import PLAIN, RESIDUAL
+from darts_lite.space.layers.chain import FULL, PLAIN, RESIDUAL
 from darts_lite.space.layers.chain_options import HALF, OFF, STEM, ChainOptions
 
 
 class WidestBlock(nn.Module):
-    """The weights of a block with the largest kernel, width and expansion.
+    """The weights of a block with the largest kernel, width and expansion, and of a full one.
 
     The widened map consists of copies of the map that enters, each with its own weights: an
     expansion by e takes the first e of them, a narrower map the first channels of each.
@@ -25,7 +25,11 @@ class WidestBlock(nn.Module):
 
     def __init__(self, space: ChainOptions, entering: int) -> None:
         super().__init__()
-        leaving, kernel, copies = max(space.widths), max(space.kernels), max(space.expansions)
+        leaving, kernel = max(space.widths), max(space.kernels)
+        copies = max(space.factors, default=0)
+        self.full = None
+        if FULL in space.expansions:
+            self.full = nn.Conv2d(entering, leaving, kernel, padding=kernel // 2, bias=False)
         self.inner = max(1, copies) * entering
         self.expand = nn.Conv2d(entering, self.inner, 1, bias=False) if copies else None
         self.depthwise = nn.Conv2d(
@@ -142,12 +146,15 @@ class MixedLayers:
 
         `kernel` masks kernels ``(K, K)``; `mask` is that of the channels of `x` ``(C,)``.
         """
-        factors, channels = self.space.expansions, len(mask)
+        factors, channels = self.space.factors, len(mask)
         depthwise, pointwise = block.depthwise.weight * kernel, block.pointwise.weight
         mixed: Tensor | float = 0.0
-        if factors[0] == 0:  # the map as it is, by the weights of the first copy
+        if block.full is not None:
+            mixed = expansions[0] * _convolve(x, block.full.weight * kernel, stride)
+            expansions = expansions[1:]
+        if 0 in factors:  # the map as it is, by the weights of the first copy
             y = _convolve(x, depthwise[:channels], stride, channels)
-            mixed = expansions[0] * F.conv2d(y, pointwise[:, :channels])
+            mixed = mixed + expansions[0] * F.conv2d(y, pointwise[:, :channels])
         if block.expand is not None:
             copies = _mask_prefix(expansions, factors)  # (copies,)
             inside = torch.outer(copies, mask).flatten()[:, None, None]  # (copies * C, 1, 1)
@@ -182,9 +189,13 @@ class MixedLayers:
 
 
 def _run_block(
-    block: WidestBlock, x: Tensor, kernel: int, expansion: int, width: int, stride: int
+    block: WidestBlock, x: Tensor, kernel: int, expansion: int | str, width: int, stride: int
 ) -> Tensor:
     """Computes what a part of a block maps ``(B, C, H, W)`` to, behind its norm."""
+    if block.full is not None and expansion == FULL:
+        weight = cut_kernel(block.full.weight, kernel)[:width, : x.shape[1]]
+        return _normalise(_convolve(x, weight, stride))
+    expansion = int(expansion)
     inner = list_inner(block, x.shape[1], expansion)
     depthwise = cut_kernel(block.depthwise.weight, kernel)[inner]
     if expansion and block.expand is not None:

@@ -12,20 +12,21 @@ from darts_lite.space.groups import Choices, Diagram
 from darts_lite.space.protocol import HEADER, AnyArchitecture, check_header
 
 LARGEST_KERNEL, LARGEST_WIDTH, LARGEST_HEAD, MOST_BLOCKS = 31, 4096, 64, 1000
-PLAIN, RESIDUAL = "plain", "residual"
+PLAIN, RESIDUAL, FULL = "plain", "residual", "full"
 
 
 @dataclass(frozen=True)
 class Block:
-    """A depthwise convolution, and one of 1x1 behind it.
+    """A depthwise convolution and one of 1x1 behind it, or one full convolution.
 
     Args:
-        kernel: Side of the depthwise kernel, odd.
+        kernel: Side of the depthwise or full kernel, odd.
         width: Number of channels that leave the block.
         stride: 2 halves the map.
         expansion: Factor by which a convolution of 1x1 in front widens the map; 0 means there is
             none.
         residual: Whether what enters is added to what leaves.
+        full: Whether it is one convolution from all channels to all; it has no expansion.
     """
 
     kernel: int
@@ -33,9 +34,10 @@ class Block:
     stride: int = 1
     expansion: int = 0
     residual: bool = False
+    full: bool = False
 
     def __str__(self) -> str:
-        front = f"e{self.expansion}." if self.expansion else ""
+        front = f"{FULL}." if self.full else f"e{self.expansion}." if self.expansion else ""
         behind = "/2" if self.stride == 2 else "+" if self.residual else ""
         return f"{front}{self.kernel}x{self.kernel}-{self.width}{behind}"
 
@@ -143,8 +145,9 @@ class Chain(AnyArchitecture):
     def genotype(self) -> str:
         """Returns the chain as text: ``half stem 5x5-10/2 7x7-10 3x3-10+ e2.7x7-16/2``.
 
-        A block is its kernel and its width, behind ``e2.`` if it is expanded; ``/2`` halves the
-        map, ``+`` is residual. Behind ``head 3x3`` the linear layer reads nine means.
+        A block is its kernel and its width, behind ``e2.`` if it is expanded and ``full.`` if it is
+        one full convolution; ``/2`` halves the map, ``+`` is residual. Behind ``head
+        3x3`` the linear layer reads nine means.
         """
         words = ["half"] * self.halved + [self._stem_text, *map(str, self.blocks)]
         return " ".join(words + [f"head {self.head}x{self.head}"] * (self.head > 1))
@@ -243,6 +246,10 @@ def make_step(name: str, enters: tuple[int, int], block: Block) -> Step:
 
 def list_steps(block: Block, channels: int, side: int) -> Iterator[Step]:
     """Yields the layers of a block that reads a map of `channels` and `side`."""
+    if block.full:
+        name = f"{FULL} {block.kernel}x{block.kernel}" + ("/2" if block.stride == 2 else "")
+        yield make_step(name + "+" * block.residual, (channels, side), block)
+        return
     kept = channels * side**2 if block.residual else 0  # beside what other layers read
     inner, norm = channels, 0
     if block.expansion:
@@ -269,8 +276,11 @@ def list_last_steps(enters: tuple[int, int], head: int, classes: int) -> Iterato
 def _check_block(name: str, block: Block) -> None:
     """Raises ValueError if a value of a block is out of its range."""
     numbers = (block.kernel, block.width, block.stride, block.expansion)
-    if not all(type(number) is int for number in numbers) or type(block.residual) is not bool:
-        raise ValueError(f"{name}: needs integers, and residual true or false; got {block!r}")
+    flags = (block.residual, block.full)
+    if not all([type(n) is int for n in numbers] + [type(flag) is bool for flag in flags]):
+        raise ValueError(
+            f"{name}: needs integers, and residual and full true or false; got {block!r}"
+        )
     if not (1 <= block.kernel <= LARGEST_KERNEL and block.kernel % 2):
         raise ValueError(f"{name}: kernel must be odd, 1 to {LARGEST_KERNEL}; got {block.kernel}")
     if not (1 <= block.width <= LARGEST_WIDTH and block.stride in (1, 2)):
@@ -280,11 +290,13 @@ def _check_block(name: str, block: Block) -> None:
         )
     if not 0 <= block.expansion <= 32:
         raise ValueError(f"{name}: expansion must be 0 to 32, got {block.expansion}")
+    if block.full and block.expansion:
+        raise ValueError(f"{name}: a full convolution has no expansion, got {block.expansion}")
 
 
 def _read_block(place: int, value: Any) -> Block:
     names = {one.name for one in fields(Block)}
-    if not isinstance(value, Mapping) or set(value) != names:
+    if not isinstance(value, Mapping) or {*value, "full"} != names:  # older files lack it
         raise ValueError(f"blocks[{place}]: must have the keys {sorted(names)}, got {short(value)}")
     return Block(**value)
 

@@ -24,7 +24,7 @@ from darts_lite.space.layers.chain import (
     list_steps,
     make_step,
 )
-from darts_lite.space.layers.chain_options import HALF, OFF, STEM, ChainOptions
+from darts_lite.space.layers.chain_options import HALF, OFF, STEM, ChainOptions, make_block
 
 COSTS: Mapping[str, tuple[Callable[[Step], int], Callable[..., int]]] = {
     "parameters": (lambda step: step.parameters, sum),
@@ -187,13 +187,13 @@ def _tabulate(costs: ChainCosts, halved: list[str]) -> Placement:
         inner = (space.kernels, space.expansions)
         if first:
             table = [
-                measure(Block(kernel, after, stride, expansion), before, side)
+                measure(make_block(kernel, after, stride, expansion, False), before, side)
                 for before, after, kernel, expansion in product(entering, space.widths, *inner)
             ]
             shape = [len(entering), len(space.widths), *map(len, inner)]
         else:
             table = [
-                0 if link == OFF else measure(Block(k, w, 1, e, link == RESIDUAL), w, side)
+                0 if link == OFF else measure(make_block(k, w, 1, e, link == RESIDUAL), w, side)
                 for w, k, e, link in product(space.widths, *inner, space.links)
             ]
             shape = [len(space.widths), *map(len, inner), len(space.links)]

@@ -7,7 +7,7 @@ from reprlib import repr as short
 from typing import Any
 
 from darts_lite.space.groups import Choices
-from darts_lite.space.layers.chain import PLAIN, RESIDUAL, Block, Chain
+from darts_lite.space.layers.chain import FULL, PLAIN, RESIDUAL, Block, Chain
 
 OFF = "off"
 HALF, STEM = "half", "stem"
@@ -31,7 +31,8 @@ class ChainOptions:
         stages: Largest number of blocks of each stage.
         kernels: Sides of the blocks' kernels, odd.
         widths: Numbers of channels of a stage.
-        expansions: Factors by which a block widens the map inside; 0 leaves it as it is.
+        expansions: Factors by which a block widens the map inside, 0 leaves it as it is; ``full``,
+            as the first, is one full convolution instead of a depthwise and a 1x1 one.
         placements: Where the map is halved: names of places, as ``stem 2``. ``half`` reduces the
             image, ``stem`` is the stem, a number the first block of this stage, from 1 on.
         links: How a block that is not the first of its stage may stand: ``off``, ``plain`` or
@@ -48,7 +49,7 @@ class ChainOptions:
     stages: tuple[int, ...] = (3, 3, 2)
     kernels: tuple[int, ...] = (3, 5, 7)
     widths: tuple[int, ...] = (2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64)
-    expansions: tuple[int, ...] = (0, 1, 2, 3, 4)
+    expansions: tuple[int | str, ...] = (FULL, 0, 1, 2, 3, 4)
     placements: tuple[str, ...] = (
         *("stem", "stem 1", "stem 2", "stem 3", "stem 1 2", "stem 1 3", "stem 2 3"),
         *("half", "half 1", "half 2", "half 3", "half stem", "half stem 2", "1 2", "1 3"),
@@ -65,10 +66,13 @@ class ChainOptions:
             object.__setattr__(self, setting, tuple(values))  # files hold lists
         for setting in NUMBERS:
             least, numbers = int(setting != "expansions"), getattr(self, setting)
+            if setting == "expansions" and numbers[:1] == (FULL,):
+                numbers = numbers[1:] or (0,)
             integers = all(type(number) is int for number in numbers)
             if not (numbers and integers and min(numbers) >= least):
+                also = f", behind {FULL!r} if that is one" * (least == 0)
                 raise ValueError(
-                    f"{setting} must be integers of at least {least}, got {short(numbers)}"
+                    f"{setting} must be integers of at least {least}{also}, got {short(numbers)}"
                 )
             if setting != "stages" and sorted(set(numbers)) != [*numbers]:
                 raise ValueError(f"{setting} must rise, each once; got {short(numbers)}")
@@ -85,6 +89,11 @@ class ChainOptions:
                 )
         if not self.placements or not self.links:
             raise ValueError("placements and links must not be empty")
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """The expansions that are numbers."""
+        return tuple(each for each in self.expansions if isinstance(each, int))
 
     @property
     def _places(self) -> tuple[str, ...]:
@@ -129,7 +138,7 @@ class ChainOptions:
             width = int(chosen["width"][stage])
             stride = 2 if first and str(stage + 1) in halved else 1
             residual = link == RESIDUAL
-            blocks.append(Block(int(kernel), width, stride, int(expansion), residual))
+            blocks.append(make_block(int(kernel), width, stride, expansion, residual))
         return Chain(
             int(chosen["stem_kernel"][0]),
             int(chosen["stem_width"][0]),
@@ -141,3 +150,9 @@ class ChainOptions:
             dict(choices),
             dict(found_by or {}),
         )
+
+
+def make_block(kernel: int, width: int, stride: int, expansion: int | str, residual: bool) -> Block:
+    """Makes a block of what is chosen for it; `expansion` is one of the space or its name."""
+    full = expansion == FULL
+    return Block(kernel, width, stride, 0 if full else int(expansion), residual, full)

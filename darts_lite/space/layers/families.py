@@ -10,10 +10,11 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from darts_lite.space.groups import Choices
-from darts_lite.space.layers.chain import PLAIN, RESIDUAL
+from darts_lite.space.layers.chain import FULL, PLAIN, RESIDUAL
 from darts_lite.space.layers.chain_options import OFF, ChainOptions
 from darts_lite.space.protocol import HandMade
 
+INVERTED = "inverted residual"
 GROWTHS = (1.0, 1.5, 2.0)
 """How many times as wide a stage is as the one before."""
 FINENESS = 1.06
@@ -21,35 +22,47 @@ FINENESS = 1.06
 
 
 class Family(NamedTuple):
-    """A kind of block: its expansion, and how blocks behind the first of a stage stand."""
+    """A kind of chain: expansions of the blocks of the first stage and of later ones, and links.
+
+    The link is how blocks behind the first of a stage stand.
+    """
 
     name: str
-    expansion: int
+    first: int | str
+    later: int | str
     link: str
 
 
 FAMILIES = (
-    Family("separable", 0, PLAIN),
-    Family("separable residual", 0, RESIDUAL),
-    *(Family("inverted residual", expansion, RESIDUAL) for expansion in (2, 3, 4)),
+    Family("separable", 0, 0, PLAIN),
+    Family("separable residual", 0, 0, RESIDUAL),
+    *(Family(INVERTED, each, each, RESIDUAL) for each in (2, 3, 4)),
+    Family("full", FULL, FULL, PLAIN),
+    Family("full residual", FULL, FULL, RESIDUAL),
+    Family("full, then separable", FULL, 0, RESIDUAL),
 )
-"""Depthwise separable convolutions (MobileNet, arXiv 1704.04861), also with shortcuts, and inverted
-residuals (MobileNetV2, arXiv 1801.04381)."""
+"""Depthwise separable convolutions (MobileNet, arXiv 1704.04861), also with shortcuts; inverted
+residuals (MobileNetV2, arXiv 1801.04381); full convolutions, as in every tutorial, also with
+shortcuts (ResNet, arXiv 1512.03385); and full ones early only (EfficientNetV2, arXiv 2104.00298).
+"""
 
 
 def scale_families(space: ChainOptions, admits: Callable[[Choices], bool]) -> Iterator[HandMade]:
     """Yields the widest chains that are admitted, of all kernels, depths, placements and growths.
 
-    The families as published read the mean over the map; those with another head are named apart.
+    The families as published read the mean over the map; those with another head are named apart,
+    but there are no inverted residuals with another one.
 
     What is wider than what is not admitted must not be admitted either, as within budgets.
     """
     kernels = [kernel for kernel in space.kernels if kernel in space.stem_kernels]
-    known = [each for each in FAMILIES if each.expansion in space.expansions]
+    known = [each for each in FAMILIES if {each.first, each.later} <= {*space.expansions}]
     widths = [_list_widths(space, growth) for growth in GROWTHS]
     shapes = product(_list_depths(space), space.placements, widths)
     for head, family, kernel, shape in product(space.heads, known, kernels, [*shapes]):
         depths, placement, rising = shape
+        if family.name == INVERTED and head != min(space.heads):
+            continue
         name = family.name + f", head {head}x{head}" * (head > 1)
         choose = partial(_choose, space, family, head, kernel, depths, placement)
         if (widest := _find_widest(rising, choose, admits)) is not None:
@@ -115,7 +128,7 @@ def _choose(
         "stem_width": [stem],
         "width": stages,
         "kernel": [kernel] * len(space.slots),
-        "expansion": [family.expansion] * len(space.slots),
+        "expansion": [family.later if stage else family.first for stage, _ in space.slots],
         "head": [head],
         "link": links,
     }

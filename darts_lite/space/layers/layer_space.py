@@ -32,7 +32,7 @@ class LayerSpace(ChainOptions, Space):
             "stem_width": ("width of the stem", ("stem",)),
             "width": ("widths", stages),
             "kernel": ("kernels", slots),
-            "expansion": ("expansions", slots),
+            "expansion": ("expansions, or full convolutions", slots),
             "head": ("side of what the linear layer reads", ("head",)),
             "link": ("links", later),
         }

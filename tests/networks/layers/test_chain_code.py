@@ -16,7 +16,10 @@ from darts_lite.space.layers.chain import Block, Chain
 
 CHAIN = Chain(
     *(5, 6, 2),
-    (Block(3, 6, residual=True), Block(5, 8, 2, expansion=2), Block(3, 8, residual=True)),
+    (
+        *(Block(3, 6, residual=True), Block(5, 8, 2, expansion=2), Block(3, 8, residual=True)),
+        *(Block(3, 8, residual=True, full=True), Block(5, 6, full=True)),
+    ),
     halved=True,
 )
 

@@ -42,6 +42,14 @@ def test_a_residual_block_adds_what_enters() -> None:
     torch.testing.assert_close(block(x), (x + plain).relu())
 
 
+def test_a_full_block_is_one_convolution() -> None:
+    block = replace(CHAIN, blocks=(Block(3, 6, residual=True, full=True),))
+    (made,) = build_chain(block, 1, 4, False).eval().blocks
+    x = torch.rand(2, 6, 7, 7)
+    assert [name for name, _ in made.named_children()] == ["full"]
+    torch.testing.assert_close(made(x), (x + made.full(x)).relu())  # type: ignore[operator]
+
+
 def test_there_is_no_second_head() -> None:
     with pytest.raises(ValueError, match="set auxiliary_weight to 0"):
         Net(CHAIN, 1, 4, auxiliary=True)

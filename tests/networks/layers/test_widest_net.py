@@ -12,7 +12,7 @@ from darts_lite.networks.supernet import Supernet
 from darts_lite.space.groups import random_point
 from darts_lite.space.layers.layer_space import LayerSpace
 
-SPACE = LayerSpace(stem_widths=(4, 8), widths=(4, 8, 12), expansions=(0, 1, 2))
+SPACE = LayerSpace(stem_widths=(4, 8), widths=(4, 8, 12), expansions=("full", 0, 1, 2))
 
 
 @pytest.fixture(scope="module")

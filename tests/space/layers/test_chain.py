@@ -27,6 +27,7 @@ IMAGES = Images(1, 10, 28)
 
 def test_it_is_told_in_a_line() -> None:
     assert BY_HAND.genotype() == "stem 5x5-12/2 5x5-12 5x5-16/2 5x5-16+ e2.3x3-32"
+    assert str(Block(3, 8, 2, full=True)) == "full.3x3-8/2"
     assert replace(BY_HAND, halved=True).genotype().startswith("half stem 5x5-12/2")
 
 
@@ -65,6 +66,13 @@ def test_files_come_back(tmp_path: Path) -> None:
         assert Chain.from_dict(json.loads(json.dumps(chain.to_dict()))) == chain
 
 
+def test_files_of_before_have_no_full_blocks() -> None:
+    content = BY_HAND.to_dict()
+    for block in content["blocks"]:
+        del block["full"]
+    assert Chain.from_dict(content) == BY_HAND
+
+
 def changed(*path: Any, value: Any) -> dict[str, Any]:
     """The file of a chain with another value in one place."""
     content = json.loads(json.dumps(BY_HAND.to_dict()))
@@ -87,6 +95,8 @@ def changed(*path: Any, value: Any) -> dict[str, Any]:
         (("blocks",), [{}], "must have the keys"),
         (("blocks", 0, "kernel"), True, "needs integers"),
         (("blocks", 0, "expansion"), 99, "expansion must be 0 to 32"),
+        (("blocks", 0, "full"), 1, "needs integers, and residual and full true or false"),
+        (("blocks", 3, "full"), True, "a full convolution has no expansion"),
         (("blocks", 1, "residual"), True, "is residual, and needs stride 1"),
         (("halved",), 1, "halved: must be a bool"),
         (("chosen",), {"kernel": 3}, "chosen.kernel"),

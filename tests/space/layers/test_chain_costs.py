@@ -14,7 +14,7 @@ SPACE = LayerSpace(
     stem_widths=(4, 8, 12),
     stages=(2, 2),
     widths=(4, 8, 16),
-    expansions=(0, 1, 3),
+    expansions=("full", 0, 1, 3),
     placements=("stem 1", "half", "1 2"),
 )
 IMAGES = Images(1, 10, 28)

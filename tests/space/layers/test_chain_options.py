@@ -45,11 +45,11 @@ def test_choices_make_a_chain() -> None:
         "stem_width": [0],
         "width": [0, 1],
         "kernel": [0, 1, 2],
-        "expansion": [0, 2, 1],
+        "expansion": [1, 3, 0],
         "head": [0],
         "link": [1],
     }
     made = options.build(options.name_options(places))
-    assert made.genotype() == "half stem 5x5-4/2 3x3-8 e2.5x5-8+ e1.7x7-16/2"
+    assert made.genotype() == "half stem 5x5-4/2 3x3-8 e2.5x5-8+ full.7x7-16/2"
     off = options.build(options.name_options(places | {"link": [0], "head": [2]}))
-    assert off.genotype() == "half stem 5x5-4/2 3x3-8 e1.7x7-16/2 head 3x3"
+    assert off.genotype() == "half stem 5x5-4/2 3x3-8 full.7x7-16/2 head 3x3"

@@ -17,7 +17,7 @@ SMALL = LayerSpace(
     stages=(2, 1),
     kernels=(3, 5),
     widths=(4, 8),
-    expansions=(0, 2),
+    expansions=("full", 0, 2),
     placements=("stem 1", "half"),
 )
 IMAGES = Images(1, 10, 28)

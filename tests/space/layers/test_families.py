@@ -18,10 +18,10 @@ def admits(choices: Choices) -> bool:
 
 def test_they_are_even_and_as_wide_as_the_bounds_allow() -> None:
     made = [*scale_families(SPACE, admits)]
-    # Three families, two heads, two kernels, two depths, three growths.
-    assert len(made) == 3 * 2 * 2 * 2 * 3
+    # Two families with two heads, and one with one; two kernels, two depths, three growths.
+    assert len(made) == 5 * 2 * 2 * 3
     known = ("separable", "separable residual", "inverted residual")
-    assert {each.family for each in made} == {*known, *(f"{name}, head 3x3" for name in known)}
+    assert {each.family for each in made} == {*known, *(f"{name}, head 3x3" for name in known[:2])}
     assert {each.idea for each in made} == {
         f"{kernel}x{kernel}, {blocks} blocks" for kernel in (3, 5) for blocks in (2, 3)
     }
@@ -49,3 +49,17 @@ def test_without_bounds_they_are_as_wide_as_the_space() -> None:
 def test_a_space_without_their_blocks_has_none() -> None:
     other = LayerSpace(expansions=(1,), stages=(2,), placements=("stem",))
     assert [*scale_families(other, lambda choices: True)] == []
+
+
+def test_full_convolutions_stand_early_or_everywhere() -> None:
+    space = LayerSpace(
+        stages=(2, 2), placements=("stem",), expansions=("full", 0), kernels=(3,), heads=(1,)
+    )
+    full = {}
+    for each in scale_families(space, lambda choices: True):
+        chain = space.build(each.choices)
+        assert isinstance(chain, Chain)
+        full[each.family] = chain.blocks[0].full, chain.blocks[-1].full
+    assert full["full"] == full["full residual"] == (True, True)
+    assert full["full, then separable"] == (True, False)
+    assert full["separable"] == (False, False)
