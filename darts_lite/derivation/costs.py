@@ -49,7 +49,12 @@ def flash(module: nn.Module, x: Tensor) -> float:
 
 
 def latency(module: nn.Module, x: Tensor) -> float:
-    """Returns the median time of one map on the device of `x`, in milliseconds."""
+    """Returns the median time of one map on the device of `x`, in milliseconds.
+
+    Raises ValueError if that is ``meta``, on which nothing is computed.
+    """
+    if x.device.type == "meta":
+        raise ValueError("latency needs a device that computes, such as 'cpu'")
     module.eval()
     taken = []
     with torch.inference_mode():

@@ -74,7 +74,7 @@ def list_parts(chain: Chain, images: Images | None) -> list[Part]:
     """Returns the parts of a chain with their layers; sides are shares of 64 without images."""
     known = images or Images(1, 10, 64)
     steps = [*chain.steps(known)]
-    first = Step("image", known.side, known.channels, 0, 0, 0, 0)
+    first = Step("image", "image", known.side, known.channels, 0, 0, 0, 0)
     if chain.halved:
         first = steps.pop(0)
     parts = [Part("image", "image", ("half size",) * chain.halved, (first,))]

@@ -12,7 +12,7 @@ from darts_lite.space.groups import Choices, Diagram
 from darts_lite.space.protocol import HEADER, AnyArchitecture, check_header
 
 LARGEST_KERNEL, LARGEST_WIDTH, LARGEST_HEAD, MOST_BLOCKS = 31, 4096, 64, 1000
-PLAIN, RESIDUAL, FULL = "plain", "residual", "full"
+PLAIN, RESIDUAL, FULL, DEPTHWISE = "plain", "residual", "full", "depthwise"
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Step(NamedTuple):
     """One layer of a chain for images of one size, as it is computed."""
 
     name: str
+    kind: str  # what takes time in the same way: as ``full 3x3``, ``depthwise 5x5``, ``mean``
     side: int  # of the map that leaves it
     channels: int
     weights: int  # of the convolution or of the linear layer
@@ -230,7 +231,7 @@ def halve_images(images: Images) -> Step:
     """Returns the layer that reduces images to half their side."""
     side = math.ceil(images.side / 2)
     held = images.channels * (images.side**2 + side**2)
-    return Step("half", side, images.channels, 0, 0, 0, held)
+    return Step("half", "half", side, images.channels, 0, 0, 0, held)
 
 
 def make_step(name: str, enters: tuple[int, int], block: Block) -> Step:
@@ -240,8 +241,20 @@ def make_step(name: str, enters: tuple[int, int], block: Block) -> Step:
     weights = block.kernel**2 * channels * block.width
     held = channels * side**2 + block.width * after**2
     return Step(
-        name, after, block.width, weights, weights + 2 * block.width, weights * after**2, held
+        name,
+        name_kind(FULL, block.kernel),
+        after,
+        block.width,
+        weights,
+        weights + 2 * block.width,
+        weights * after**2,
+        held,
     )
+
+
+def name_kind(kind: str, kernel: int) -> str:
+    """Returns the kind of a convolution as a `Step` holds it."""
+    return f"{kind} {kernel}x{kernel}"
 
 
 def list_steps(block: Block, channels: int, side: int) -> Iterator[Step]:
@@ -259,7 +272,8 @@ def list_steps(block: Block, channels: int, side: int) -> Iterator[Step]:
     after, weights = math.ceil(side / block.stride), block.kernel**2 * inner
     name = f"{block.kernel}x{block.kernel}" + ("/2" if block.stride == 2 else "")
     held = inner * (side**2 + after**2) + (kept if block.expansion else 0)
-    yield Step(name, after, inner, weights, weights + norm, weights * after**2, held)
+    kind, parameters = name_kind(DEPTHWISE, block.kernel), weights + norm
+    yield Step(name, kind, after, inner, weights, parameters, weights * after**2, held)
     last = make_step("1x1" + "+" * block.residual, (inner, after), Block(1, block.width))
     yield last._replace(values=last.values + kept)
 
@@ -268,9 +282,10 @@ def list_last_steps(enters: tuple[int, int], head: int, classes: int) -> Iterato
     """Yields the means over a map of `enters` channels and side, and the linear layer."""
     channels, side = enters
     means = channels * head**2
-    yield Step("mean", head, channels, 0, 0, 0, channels * side**2 + means)
+    yield Step("mean", "mean", head, channels, 0, 0, 0, channels * side**2 + means)
     weights = means * classes
-    yield Step("linear", 1, classes, weights, weights + classes, weights, means + classes)
+    parameters, held = weights + classes, means + classes
+    yield Step("linear", "linear", 1, classes, weights, parameters, weights, held)
 
 
 def _check_block(name: str, block: Block) -> None:

@@ -5,10 +5,11 @@ all of these give the mean as sums of products of probabilities, one placement a
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import product
+from reprlib import repr as short
 from typing import Any
 
 import torch
@@ -16,6 +17,8 @@ from torch import Tensor
 
 from darts_lite.space.cost_tables import Costs, Images
 from darts_lite.space.layers.chain import (
+    DEPTHWISE,
+    FULL,
     RESIDUAL,
     Block,
     Step,
@@ -23,16 +26,32 @@ from darts_lite.space.layers.chain import (
     list_last_steps,
     list_steps,
     make_step,
+    name_kind,
 )
 from darts_lite.space.layers.chain_options import HALF, OFF, STEM, ChainOptions, make_block
 
-COSTS: Mapping[str, tuple[Callable[[Step], int], Callable[..., int]]] = {
+COUNTED: Mapping[str, tuple[Callable[[Step], float], Callable[..., float]]] = {
     "parameters": (lambda step: step.parameters, sum),
     "multiply_adds": (lambda step: step.multiply_adds, sum),
     "flash": (lambda step: step.flash, sum),
     "memory": (lambda step: step.values, max),
 }
 """Name -> the cost of a layer, and how layers make that of a chain."""
+Rates = Mapping[str, Sequence[float]]
+"""Milliseconds of a kind of layer: of each layer, multiply-add, and number that it holds."""
+
+
+LATENCY = "latency"
+
+
+def list_kinds(space: ChainOptions) -> list[str]:
+    """Returns all kinds of layers that chains of a space may have."""
+    full = {*space.stem_kernels, *(space.kernels if FULL in space.expansions else ())}
+    depthwise = space.kernels if space.factors else ()
+    kinds = [name_kind(FULL, kernel) for kernel in sorted(full | {1} if depthwise else full)]
+    kinds += [name_kind(DEPTHWISE, kernel) for kernel in depthwise]
+    halves = any(HALF in placement.split() for placement in space.placements)
+    return [*kinds, *(["half"] * halves), "mean", "linear"]
 
 
 @dataclass(frozen=True)
@@ -55,23 +74,52 @@ class Slot:
 
 @dataclass(frozen=True)
 class ChainCosts(Costs):
-    """One of the `COSTS` of the chains of a space."""
+    """One of the `COUNTED` costs of the chains of a space, or their latency.
+
+    Args:
+        space: The space.
+        name: Name of the cost.
+        images: What the nets are made for.
+        rates: If it is the latency: those of every kind of layer.
+    """
 
     space: ChainOptions
     name: str
     images: Images
+    rates: Rates | None = None
 
     def of(self, architecture: Any) -> float:
-        cost, join = COSTS[self.name]
-        return float(join(map(cost, architecture.steps(self.images))))
+        return float(self.join(map(self.of_layer, architecture.steps(self.images))))
+
+    def of_layer(self, step: Step) -> float:
+        """Returns the cost of a layer."""
+        if self.rates is None:
+            return COUNTED[self.name][0](step)
+        each, multiply_add, value = self.rates[step.kind]
+        return each + multiply_add * step.multiply_adds + value * step.values
 
     @property
-    def join(self) -> Callable[..., int]:
+    def join(self) -> Callable[..., float]:
         """Makes the cost of a chain of those of its layers: `sum` or `max`."""
-        return COSTS[self.name][1]
+        return sum if self.rates is not None else COUNTED[self.name][1]
 
     def to_dict(self) -> dict[str, Any]:
-        return {"name": self.name, "images": list(self.images)}
+        return {} if self.rates is None else {"rates": dict(self.rates)}
+
+    @classmethod
+    def from_dict(cls, space: ChainOptions, content: Mapping[str, Any]) -> "ChainCosts":
+        """Builds costs from the content of their file; raises ValueError if they do not fit."""
+        name, rates = content["cost"], content.get("rates")
+        images = Images(content["images"][0], content["classes"], content["images"][1])
+        if name != LATENCY:
+            return cls(space, name, images)
+        for kind in list_kinds(space):
+            numbers = rates.get(kind) if isinstance(rates, Mapping) else None
+            if not isinstance(numbers, list) or len(numbers) != 3:
+                raise ValueError(f"rates: {kind!r} must have three numbers, got {short(numbers)}")
+            if not all(type(one) in (int, float) and 0 <= one < math.inf for one in numbers):
+                raise ValueError(f"rates: {kind!r} must be at least 0, got {short(numbers)}")
+        return cls(space, name, images, rates)
 
     def expected(self, shares: Mapping[str, Tensor]) -> Tensor:
         """Returns the mean if shares were probabilities of independent choices; differentiable."""
@@ -163,14 +211,13 @@ class Placement:
 
 def _tabulate(costs: ChainCosts, halved: list[str]) -> Placement:
     """Measures the layers of all chains at one placement."""
-    space, images = costs.space, costs.images
-    cost, join = COSTS[costs.name]
+    space, images, cost, join = costs.space, costs.images, costs.of_layer, costs.join
 
     @lru_cache
-    def measure(block: Block, channels: int, side: int) -> int:
+    def measure(block: Block, channels: int, side: int) -> float:
         return join(map(cost, list_steps(block, channels, side)))
 
-    side, rest = images.side, 0
+    side, rest = images.side, 0.0
     if HALF in halved:
         half = halve_images(images)
         side, rest = half.side, cost(half)

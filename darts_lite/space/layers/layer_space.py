@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from darts_lite.space.cost_tables import Bound, Images
+from darts_lite.space.cost_tables import Bound
 from darts_lite.space.groups import Choices, Group
 from darts_lite.space.layers.chain import refuse_frame
 from darts_lite.space.layers.chain_costs import ChainCosts
@@ -56,7 +56,4 @@ class LayerSpace(ChainOptions, Space):
         return scale_families(self, admits)
 
     def read_costs(self, content: Mapping[str, Any]) -> ChainCosts:
-        try:
-            return ChainCosts(self, content["name"], Images(*content["images"]))
-        except (LookupError, TypeError) as error:
-            raise ValueError("the costs of chains are incomplete") from error
+        return ChainCosts.from_dict(self, content)

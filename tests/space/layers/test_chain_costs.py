@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from darts_lite.space.cost_tables import Images
-from darts_lite.space.layers.chain_costs import COSTS, ChainCosts
+from darts_lite.space.layers.chain_costs import COUNTED, ChainCosts
 from darts_lite.space.layers.layer_space import LayerSpace
 
 SPACE = LayerSpace(
@@ -27,7 +27,7 @@ def some_shares(seed: int, space: LayerSpace = SPACE) -> dict[str, Tensor]:
     return {name: torch.randn(g.shape).softmax(dim=1) for name, g in space.groups.items()}
 
 
-@pytest.mark.parametrize("name", COSTS)
+@pytest.mark.parametrize("name", COUNTED)
 def test_the_mean_is_that_of_drawn_chains(name: str) -> None:
     costs, shares = ChainCosts(SPACE, name, IMAGES), some_shares(0)
     drawn = {key: torch.multinomial(rows, DRAWS, True).T.tolist() for key, rows in shares.items()}
@@ -37,7 +37,7 @@ def test_the_mean_is_that_of_drawn_chains(name: str) -> None:
     assert float(costs.expected(shares)) == pytest.approx(statistics.fmean(found), abs=4 * error)
 
 
-@pytest.mark.parametrize("name", COSTS)
+@pytest.mark.parametrize("name", COUNTED)
 def test_gradients_are_those_of_finite_differences(name: str) -> None:
     costs = ChainCosts(SPACE, name, IMAGES)
     shares = {key: rows.double().requires_grad_() for key, rows in some_shares(1).items()}
@@ -54,6 +54,6 @@ def test_gradients_are_those_of_finite_differences(name: str) -> None:
 
 
 def test_certain_shares_cost_what_the_chain_costs() -> None:
-    for name in COSTS:
+    for name in COUNTED:
         costs, chain = ChainCosts(SPACE, name, IMAGES), SPACE.first_architecture()
         assert float(costs.expected(SPACE.path(chain))) == costs.of(chain)

@@ -8,7 +8,7 @@ import torch
 
 from darts_lite.space.cost_tables import Bound, Images
 from darts_lite.space.groups import random_point
-from darts_lite.space.layers.chain_costs import COSTS, ChainCosts
+from darts_lite.space.layers.chain_costs import COUNTED, ChainCosts
 from darts_lite.space.layers.layer_space import LayerSpace
 
 SMALL = LayerSpace(
@@ -24,7 +24,7 @@ IMAGES = Images(1, 10, 28)
 
 
 def test_no_chain_within_the_bounds_is_better() -> None:
-    costs = {name: ChainCosts(SMALL, name, IMAGES) for name in COSTS}
+    costs = {name: ChainCosts(SMALL, name, IMAGES) for name in COUNTED}
     chains = [SMALL.architecture(point) for point in product(*map(range, SMALL.sizes))]
     paths = [SMALL.path(chain) for chain in chains]
     every = {
@@ -65,7 +65,7 @@ def test_memory_has_no_lower_limit() -> None:
 @pytest.mark.slow
 def test_no_chain_that_is_derived_is_above_a_bound() -> None:
     space, random = LayerSpace(placements=("stem 1", "stem 2", "half 1")), Random(0)
-    costs = {name: ChainCosts(space, name, IMAGES) for name in COSTS}
+    costs = {name: ChainCosts(space, name, IMAGES) for name in COUNTED}
     found = 0
     for seed in range(200):
         torch.manual_seed(seed)
@@ -77,7 +77,7 @@ def test_no_chain_that_is_derived_is_above_a_bound() -> None:
         assert choices is not None
         steps = [*space.build(choices).steps(IMAGES)]
         for bound, name in zip(bounds, names, strict=True):
-            cost, join = COSTS[name]
+            cost, join = COUNTED[name]
             assert join(map(cost, steps)) <= bound.value
         found += 1
     assert found == 200

@@ -1,9 +1,11 @@
 """The space of chains as any other space."""
 
+from pathlib import Path
 from random import Random
 
 import pytest
 
+from darts_lite.derivation.costs import load_or_measure_costs, measure_costs
 from darts_lite.networks.kinds import read_space
 from darts_lite.space.cost_tables import Images
 from darts_lite.space.groups import random_point
@@ -36,10 +38,8 @@ def test_it_has_no_other_frame() -> None:
         space.in_skeleton({"cells": 3})
 
 
-def test_costs_come_back() -> None:
-    space = LayerSpace()
-    costs = space.read_costs({"name": "flash", "images": [1, 10, 28]})
-    assert costs.name == "flash" and costs.images == Images(1, 10, 28)
-    assert space.read_costs(costs.to_dict()) == costs
-    with pytest.raises(ValueError, match="incomplete"):
-        space.read_costs({"name": "flash"})
+def test_costs_come_back(tmp_path: Path) -> None:
+    space, images = LayerSpace(), Images(1, 10, 28)
+    made = load_or_measure_costs(tmp_path / "flash.json", space, "flash", images)
+    assert load_or_measure_costs(tmp_path / "flash.json", space, "flash", images) == made
+    assert made == measure_costs(space, "flash", images)
