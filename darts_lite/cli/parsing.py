@@ -20,6 +20,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 import darts_lite
 from darts_lite.cli.errors import stop
 from darts_lite.cli.presets import FLAGS, is_text, names
+from darts_lite.data.preparation import LARGEST
 from darts_lite.runs.settings import RunSettings
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.space.cells.search_space import SearchSpace
@@ -36,7 +37,6 @@ UNKNOWN = re.compile(
     r"|unrecognized arguments: --([\w.]+)"
 )
 """Messages of the parser about an unknown option, with its name."""
-LARGEST = 3.4e38  # largest number in 32 bits, in which networks compute
 UNKNOWN_CLASS = re.compile(r"Expected a dot import path string: (\w+)")
 """Messages of the parser about a class that it does not find, with its name."""
 TUPLES = re.compile(r"\s*\{\s*['\"]\w+['\"]\s*:\s*\[\s*\(")

@@ -14,7 +14,7 @@ from darts_lite.data.image_files import GreyRange, crop_middle, read_image
 from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.foreign_settings import CHANGED
 
-LARGEST = 3.4e38  # largest number in 32 bits
+LARGEST = 3.4e38  # largest number in 32 bits, in which networks compute
 LARGEST_IMAGE = 1024  # largest side of an image, in pixels
 
 

@@ -79,10 +79,14 @@ class Net(nn.Module):
         return self.skeleton(images)
 
     def set_drop_path(self, rate: float) -> None:
-        """Sets the probability of `DropPath` on all edges."""
-        for module in self.modules():
-            if isinstance(module, DropPath):
-                module.rate = rate
+        """Sets the probability of `DropPath` on all edges; ValueError if the net has none."""
+        paths = [module for module in self.modules() if isinstance(module, DropPath)]
+        if rate > 0 and not paths:
+            raise ValueError(
+                "drop_path drops edges of cells, and this net has none; set drop_path to 0"
+            )
+        for path in paths:
+            path.rate = rate
 
     def inherit(self, supernet: Supernet) -> None:
         """Copies the trained weights of what was kept.

@@ -51,6 +51,11 @@ class Supernet(nn.Module):
         self.skeleton: Any = self.mixed.skeleton
         self._weights = list(self.skeleton.parameters())  # walking the modules is slow
         groups = space.groups
+        if edge_weights and all(max(group.sets) == 1 for group in groups.values()):
+            raise ValueError(
+                "edge_weights weigh the edges of a node, and each choice of this space stands "
+                "alone; set edge_weights to false"
+            )
         self.alphas = nn.ParameterDict()  # in the order of the groups
         self.edge_alphas = nn.ParameterDict()
         for name, group in groups.items():

@@ -104,6 +104,7 @@ class Retraining(LightningModule):
         self.max_epochs = max_epochs
         self.optimizer = optimizer
         self.net = Net(self.architecture, in_channels, num_classes, auxiliary_weight > 0)
+        self.net.set_drop_path(drop_path)  # refuses it before a search, if there is nothing to drop
         if inherit:
             self.net.inherit(found.supernet())
         self.net.to(memory_format=torch.channels_last)  # faster on CPUs and tensor cores

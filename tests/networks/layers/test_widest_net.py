@@ -9,6 +9,7 @@ from run_helpers import some_digits
 from darts_lite.networks.layers.widest_net import MixedLayers
 from darts_lite.networks.net import Net
 from darts_lite.networks.supernet import Supernet
+from darts_lite.retraining.retraining import Retraining
 from darts_lite.space.groups import random_point
 from darts_lite.space.layers.layer_space import LayerSpace
 
@@ -59,6 +60,10 @@ def test_what_only_cells_have_is_refused() -> None:
         MixedLayers(SPACE, 1, 10, 2, False)
     with pytest.raises(ValueError, match="no auxiliary skips"):
         Supernet(SPACE, 1, 10, auxiliary_skip=True)
+    with pytest.raises(ValueError, match="set edge_weights to false"):
+        Supernet(SPACE, 1, 10, edge_weights=True)
+    with pytest.raises(ValueError, match="set drop_path to 0"):
+        Retraining(SPACE.first_architecture(), drop_path=0.1)
 
 
 def test_blocks_have_names() -> None:
