@@ -24,7 +24,8 @@ from typing import Any, NamedTuple
 import torch
 from lightning.pytorch import seed_everything
 from measuring import check_output
-from pays_report import DRAWN, report
+from pays_report import ALONE, DRAWN, report
+from published_nets import PUBLISHED, Published, PublishedTraining
 from quiet import quiet_trainer, silence
 from trials import Recipe, read
 
@@ -38,8 +39,9 @@ from darts_lite.space.protocol import AnyArchitecture, HandMade
 
 IMAGES = Images(1, 10, 28)
 SPACE = LayerSpace()
-SEARCHES, RANDOM, IDEAS = 10, 40, 4
-"""Numbers of searches, of random nets, and of ideas of each family made by hand."""
+SEARCHES, RANDOM, IDEAS, SEARCHES_ALONE = 10, 40, 4, 3
+"""Numbers of searches, of random nets, and of ideas of each family made by hand; and of searches
+where parameters alone are limited."""
 TINY = Recipe(lr=0.03, weight_decay=0.005, batch_size=64, label_smoothing=0.0)
 HEAD = ", head"
 HEADED = {
@@ -62,23 +64,26 @@ class Cell(NamedTuple):
 
     dataset: str
     parameters: int
-    kilobytes: int
+    kilobytes: int | None
     images: int | None = 12_000
     epochs: int = 16
     search_steps: int = 1440
 
     @property
     def name(self) -> str:
-        return f"{self.dataset} {self.parameters}" + (", all images" if not self.images else "")
+        alone = f" {ALONE}" * (self.kilobytes is None)
+        return f"{self.dataset} {self.parameters}{alone}" + ", all images" * (not self.images)
 
     @property
     def rule(self) -> WithinBudget:
-        """The budget: 100 multiply-adds for each parameter, and bytes of activations."""
-        rule = WithinBudget(
-            parameters=self.parameters,
-            multiply_adds=100 * self.parameters,
-            memory=1024 * self.kilobytes,
-        )
+        """The budget: parameters, alone or with what a device has beside them.
+
+        These are 100 multiply-adds for each parameter, and bytes of activations.
+        """
+        rule = WithinBudget(parameters=self.parameters)
+        if self.kilobytes is not None:
+            most = 100 * self.parameters, 1024 * self.kilobytes
+            rule = replace(rule, multiply_adds=most[0], memory=most[1])
         return rule.with_data(IMAGES.channels, IMAGES.classes, IMAGES.side)
 
     @property
@@ -107,12 +112,18 @@ CELLS += [
     Cell("FashionMNIST", 5000, 6, None, epochs=8, search_steps=3240),
 ]
 """Six of the eight on 12,000 images alone, two on all of them as well."""
-Row = tuple[str, int, Callable[[], tuple[AnyArchitecture, dict[str, Any]]]]
-"""Kind of a net, its number, and what makes it with what is to be told of it."""
+CELLS += [Cell("MNIST", size, None, None, 24, 3240) for size in (700, 2000, 5000, 10_000)]
+Made = tuple[Callable[..., Retraining], dict[str, Any]]
+"""What makes the training of a net, and what is to be told of it."""
+Row = tuple[str, int, Callable[[], Made]]
+"""Kind of a net, its number, and what makes it."""
 
 
 def list_rows(cell: Cell) -> Iterator[Row]:
     """Yields the rows of a cell, those that tell most first."""
+    if cell.kilobytes is None:
+        yield from list_rows_alone(cell)
+        return
     made: dict[str, list[HandMade]] = {}
     for one in pick_by_hand(SPACE, cell.rule, LARGEST):
         made.setdefault(one.family, []).append(one)
@@ -130,17 +141,37 @@ def list_rows(cell: Cell) -> Iterator[Row]:
             yield "random", number, partial(draw, cell, number)
 
 
-def _give(architecture: AnyArchitecture) -> tuple[AnyArchitecture, dict[str, Any]]:
-    return architecture, {}
+def list_rows_alone(cell: Cell) -> Iterator[Row]:
+    """Yields what stands beside published nets of as many parameters."""
+    for number, (name, net) in enumerate(PUBLISHED.items()):
+        if 0.9 * cell.parameters <= net.parameters <= cell.parameters:
+            about = {"params": net.parameters, "macs": net.multiply_adds, "architecture": name}
+            yield "published", number, partial(_publish, net, about)
+    for number in range(SEARCHES_ALONE):
+        yield "found", number, partial(search, cell, number)
 
 
-def draw(cell: Cell, number: int) -> tuple[AnyArchitecture, dict[str, Any]]:
+def _publish(net: Published, about: dict[str, Any]) -> Made:
+    return partial(PublishedTraining, net.build()), about
+
+
+def _give(architecture: AnyArchitecture) -> Made:
+    steps = architecture.steps(IMAGES)  # type: ignore[attr-defined]
+    return partial(Retraining, architecture=architecture), {
+        "params": sum(step.parameters for step in steps),
+        "macs": sum(step.multiply_adds for step in steps),
+        "memory": max(step.values for step in steps),
+        "architecture": architecture.genotype(),
+    }
+
+
+def draw(cell: Cell, number: int) -> Made:
     """Draws a random net that uses most of every budget."""
     (point,) = draw_points(SPACE, cell.rule, 1, Random(f"{cell.name}/{number}"))
-    return SPACE.architecture(point), {}
+    return _give(SPACE.architecture(point))
 
 
-def search(cell: Cell, number: int) -> tuple[AnyArchitecture, dict[str, Any]]:
+def search(cell: Cell, number: int) -> Made:
     """Searches once, and returns what was found."""
     seed_everything(number, verbose=False)
     data = cell.data()
@@ -149,14 +180,15 @@ def search(cell: Cell, number: int) -> tuple[AnyArchitecture, dict[str, Any]]:
     start = time.monotonic()
     trainer.fit(model, datamodule=data)
     found = model.derive()
-    about = {"search_seconds": round(time.monotonic() - start, 1), **found.found_by}
-    return found, about
+    seconds = round(time.monotonic() - start, 1)
+    training, about = _give(found)
+    return training, {"search_seconds": seconds, **found.found_by} | about
 
 
-def train(cell: Cell, architecture: AnyArchitecture, seed: int) -> dict[str, Any]:
+def train(cell: Cell, make: Callable[..., Retraining], seed: int) -> dict[str, Any]:
     """Trains a net, validates it and tests it once."""
     seed_everything(seed, verbose=False)
-    data, model = cell.data(), cell.recipe.retraining(Retraining, architecture=architecture)
+    data, model = cell.data(), cell.recipe.retraining(make)
     trainer = quiet_trainer(
         max_epochs=cell.epochs,
         check_val_every_n_epoch=cell.epochs,
@@ -168,15 +200,10 @@ def train(cell: Cell, architecture: AnyArchitecture, seed: int) -> dict[str, Any
     seconds = time.monotonic() - start
     validated = float(trainer.callback_metrics["retraining/validation_accuracy"])
     trainer.test(model, datamodule=data, verbose=False)
-    steps = architecture.steps(IMAGES)  # type: ignore[attr-defined]
     return {
         "validation_accuracy": validated,
         "test_accuracy": float(trainer.callback_metrics["test/accuracy"]),
         "seconds": round(seconds, 1),
-        "params": sum(step.parameters for step in steps),
-        "macs": sum(step.multiply_adds for step in steps),
-        "memory": max(step.values for step in steps),
-        "architecture": architecture.genotype(),
     }
 
 
@@ -190,8 +217,8 @@ def fill(cells: Sequence[Cell], options: argparse.Namespace) -> None:
         key = {"cell": cell.name, "kind": kind, "number": place}
         if any(key.items() <= line.items() for line in read(options.results)):
             continue
-        architecture, about = make()
-        line = key | train(cell, architecture, place) | about
+        training, about = make()
+        line = key | train(cell, training, place) | about
         line |= {"epochs": cell.epochs, "threads": torch.get_num_threads()}
         line |= {"date": time.strftime("%Y-%m-%d")}
         with options.results.open("a") as file:

@@ -10,6 +10,8 @@ from search_step import table
 
 DRAWS = 10_000
 """Number of permutations, bootstrap samples, and resampled choices of the best of n."""
+ALONE = "parameters alone"
+"""In the names of cells whose nets stand beside published ones."""
 DRAWN = ("found", "random")
 """Kinds of rows that are not families made by hand."""
 Line = Mapping[str, Any]
@@ -97,8 +99,30 @@ def describe_cell(lines: Sequence[Line], random: Random) -> dict[str, Any] | Non
     }
 
 
+def report_alone(lines: Sequence[Line]) -> str:
+    """Returns the table of nets found beside published ones."""
+    rows = []
+    for cell, kind in dict.fromkeys((line["cell"], line["kind"]) for line in lines):
+        nets = [line for line in lines if (line["cell"], line["kind"]) == (cell, kind)]
+        shown = [f"{100 * line['test_accuracy']:.2f}" for line in nets]
+        mean = 100 * fmean(line["test_accuracy"] for line in nets)
+        costs = [f"{median(line[name] for line in nets):,.0f}" for name in ("params", "macs")]
+        minutes = median(line["seconds"] + line.get("search_seconds", 0) for line in nets) / 60
+        rows.append([cell, kind, f"{mean:.2f} ({', '.join(shown)})", *costs, f"{minutes:.0f}"])
+    head = ["cell", "nets", "test accuracy", "parameters", "multiply-adds", "minutes"]
+    return table(head, rows)
+
+
 def report(lines: Sequence[Line]) -> str:
     """Returns the table of all cells."""
+    alone = [line for line in lines if ALONE in line["cell"]]
+    lines = [line for line in lines if ALONE not in line["cell"]]
+    tables = [report_cells(lines), *([report_alone(alone)] if alone else [])]
+    return "\n\n".join(tables)
+
+
+def report_cells(lines: Sequence[Line]) -> str:
+    """Returns the table of the cells with random nets in them."""
     random = Random(0)
     cells = list(dict.fromkeys(line["cell"] for line in lines))
     rows = {

@@ -8,6 +8,10 @@ from typing import Any
 import pays
 import pays_report
 import pytest
+import torch
+from published_nets import PUBLISHED
+
+from darts_lite.derivation.costs import multiply_adds
 
 
 def line(kind: str, number: int, accuracy: float, **more: Any) -> dict[str, Any]:
@@ -27,6 +31,9 @@ def test_the_table_compares_at_equal_time() -> None:
     value, count = row["best of n"].split(" (n = ")
     assert count == "3)" and 86 < float(value) < 88
     assert "MNIST 1000" in pays_report.report(lines)
+    alone = {"cell": "MNIST 700 parameters alone, all images", "params": 697, "macs": 80_576}
+    told = pays_report.report([*lines, line("published", 0, 0.99, **alone)])
+    assert "| 99.00 (99.00) | 697 | 80,576 | 0 |" in " ".join(told.split())
     assert pays_report.report(lines[:10]) == "there are too few rows yet"
 
 
@@ -53,11 +60,8 @@ def test_rows_are_made_once(
     pays.main(["--results", str(results)])
     lines = [json.loads(each) for each in results.read_text().splitlines()]
     assert sorted(each["kind"] for each in lines) == [
-        "found",
-        "inverted residual",
-        "random",
-        "separable",
-        "separable residual",
+        *("found", "full", "full residual", "full, then separable", "inverted residual"),
+        *("random", "separable", "separable residual"),
     ]
     for each in lines:
         assert each["params"] <= 1000 and each["macs"] <= 100_000 and each["memory"] <= 2048
@@ -66,3 +70,15 @@ def test_rows_are_made_once(
     assert len(results.read_text().splitlines()) == len(lines)
     with pytest.raises(SystemExit):
         pays.main(["--results", str(results), "--cell", "nothing"])
+
+
+def test_published_nets_are_rebuilt() -> None:
+    for each in PUBLISHED.values():
+        net, image = each.build().eval(), torch.rand(2, 1, 28, 28)
+        assert sum(p.numel() for p in net.parameters()) == each.parameters
+        assert multiply_adds(net, image[:1]) == each.multiply_adds
+        assert net(image).shape == (2, 10)
+    alone = pays.Cell("MNIST", 700, None)
+    kinds = [kind for kind, _, _ in pays.list_rows(alone)]
+    assert kinds == ["published"] + ["found"] * pays.SEARCHES_ALONE
+    assert alone.rule.multiply_adds is None and alone.rule.parameters == 700
