@@ -8,6 +8,7 @@ from pathlib import Path
 import ablation
 import agreement
 import depthwise
+import exactness
 import leverage
 import mnist
 import mnist_nets
@@ -40,6 +41,16 @@ def test_depthwise_prints_a_row_per_kernel_and_map(capsys: pytest.CaptureFixture
     rows = [line.split("|") for line in capsys.readouterr().out.splitlines()[-8:]]
     assert [row[1].strip() for row in rows] == ["3x3", "5x5"] * 4
     assert all(float(row[4]) > 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_exactness_counts_what_is_built(capsys: pytest.CaptureFixture[str]) -> None:
+    exactness.main(["--budgets", "3", "--draws", "300"])
+    first, _, *rows = capsys.readouterr().out.splitlines()
+    assert first.startswith("0 of 3 derived nets are above a budget")
+    for row in rows[2:]:
+        *_, apart, slopes = [cell.strip() for cell in row.strip("| ").split("|")]
+        assert abs(float(apart)) < 5 and float(slopes) < 1e-4
 
 
 def test_agreement_compares_runs_edge_by_edge(

@@ -13,12 +13,13 @@ from darts_lite.space.layers.layer_space import LayerSpace
 
 SMALL = LayerSpace(
     stem_kernels=(3,),
-    stem_widths=(4, 8),
+    stem_widths=(4,),
     stages=(2, 1),
     kernels=(3, 5),
     widths=(4, 8),
     expansions=("full", 0, 2),
     placements=("stem 1", "half"),
+    heads=(1, 3),
 )
 IMAGES = Images(1, 10, 28)
 
