@@ -132,13 +132,18 @@ def rank(values: Sequence[float]) -> list[int]:
     return [places.index(each) for each in range(len(values))]
 
 
+def correlate_ranks(first: Sequence[float], second: Sequence[float]) -> float:
+    """Returns Spearman's coefficient."""
+    return correlation(rank(first), rank(second))
+
+
 def compare(accuracies: Sequence[float], losses: Sequence[float]) -> str:
     """Returns Spearman's coefficient of accuracies with losses, and that of the best alone."""
     best = sorted(range(len(accuracies)), key=lambda each: -accuracies[each])[:BEST]
 
     def ranked(chosen: Sequence[int]) -> float:
-        first = rank([accuracies[each] for each in chosen])
-        return correlation(first, rank([-losses[each] for each in chosen]))
+        first = [accuracies[each] for each in chosen]
+        return correlate_ranks(first, [-losses[each] for each in chosen])
 
     return f"{ranked(range(len(accuracies))):.2f}, {ranked(best):.2f}"
 
