@@ -210,6 +210,10 @@ class Space(ABC):
         """Yields architectures made by hand, each as large as is admitted; there may be none."""
         yield from ()
 
+    def fit_sizes(self, choices: Choices, admits: Callable[[Choices], bool]) -> Choices:
+        """Returns choices with other sizes, as large as is admitted, where a space has sizes."""
+        return choices
+
     def read_costs(self, content: Mapping[str, Any]) -> Costs:
         """Builds costs from what `Costs.to_dict` returned; raises ValueError if they do not fit."""
         return CostTable.from_dict(self.groups, content)

@@ -1,6 +1,6 @@
 """Where the contenders of a play-off come from."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import zip_longest
 from math import prod
 from random import Random
@@ -8,7 +8,7 @@ from random import Random
 import torch
 
 from darts_lite.derivation.rules import Rule
-from darts_lite.space.groups import Point
+from darts_lite.space.groups import Choices, Point
 from darts_lite.space.protocol import AnyArchitecture, HandMade, Space
 from darts_lite.space.walks import draw_within
 
@@ -19,9 +19,7 @@ CHANGED = ", changed"
 MOST_CHANGES = 3
 """Largest number of choices in which a child differs from its parent."""
 PATIENCE = 2000
-"""Number of changes in a row, none of which is within the limits, after which there is no child."""
-BARREN = 30
-"""Number of tries to have a child, after which a cohort stays as small as it is."""
+"""Number of children in a row that are none, or above the limits, after which there are no more."""
 
 
 def propose_opening(
@@ -51,21 +49,27 @@ def propose_children(
 ) -> Iterator[Proposal]:
     """Yields nets that differ in a few choices from the parents, of which the best come first.
 
-    The first parent comes most often, each one 1/e^(1/2) as often as the one before.
+    The first parent comes most often, each one 1/e^(1/2) as often as the one before. Half of the
+    children are then made as large as the limits allow. No net comes twice, in whatever choices.
     """
-    born: set[Point] = set()
 
-    def admits(point: Point) -> bool:
-        if point in known or point in born:
-            return False
-        return rule.admits(space, space.architecture(point))
+    def admits(choices: Choices) -> bool:
+        return rule.admits(space, space.build(choices))
 
-    for _ in range(BARREN):
+    born = {space.architecture(point).genotype() for point in known}
+    failed = 0
+    while failed < PATIENCE and max(space.sizes) > 1:
+        failed += 1
         parent, origin = parents[min(int(random.expovariate(0.5)), len(parents) - 1)]
-        child = change_choices(space.locate(parent.choices), space.sizes, admits, random)
-        if child is not None:
-            born.add(child)
-            yield space.architecture(child), origin.removesuffix(CHANGED) + CHANGED
+        point = change_choices(space.locate(parent.choices), space.sizes, random)
+        choices = space.architecture(point).choices
+        if random.random() < 0.5:
+            choices = space.fit_sizes(choices, admits)
+        child = space.build(choices)
+        if child.genotype() not in born and admits(choices):
+            born.add(child.genotype())
+            failed = 0
+            yield child, origin.removesuffix(CHANGED) + CHANGED
 
 
 def pick_by_hand(space: Space, rule: Rule, count: int) -> list[HandMade]:
@@ -98,20 +102,15 @@ def draw_points(space: Space, rule: Rule, count: int, random: Random) -> Iterato
         yield space.locate(found.choices)
 
 
-def change_choices(
-    point: Point, sizes: Sequence[int], admits: Callable[[Point], bool], random: Random
-) -> Point | None:
-    """Returns a point that differs in one to `MOST_CHANGES` choices, or None if none is admitted.
+def change_choices(point: Point, sizes: Sequence[int], random: Random) -> Point:
+    """Returns a point that differs in one to `MOST_CHANGES` choices, or in none by chance.
 
     Half of the changes go to a neighbouring option, since options are in their order.
     """
     places = [place for place, size in enumerate(sizes) if size > 1]
-    for _ in range(PATIENCE if places else 0):
-        changed = list(point)
-        for place in random.sample(places, min(random.randint(1, MOST_CHANGES), len(places))):
-            nearby = changed[place] + random.choice((-1, 1))
-            near = random.random() < 0.5 and 0 <= nearby < sizes[place]
-            changed[place] = nearby if near else random.randrange(sizes[place])
-        if (other := tuple(changed)) != point and admits(other):
-            return other
-    return None
+    changed = list(point)
+    for place in random.sample(places, min(random.randint(1, MOST_CHANGES), len(places))):
+        nearby = changed[place] + random.choice((-1, 1))
+        near = random.random() < 0.5 and 0 <= nearby < sizes[place]
+        changed[place] = nearby if near else random.randrange(sizes[place])
+    return tuple(changed)

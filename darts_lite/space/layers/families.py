@@ -19,6 +19,8 @@ GROWTHS = (1.0, 1.5, 2.0)
 """How many times as wide a stage is as the one before."""
 FINENESS = 1.06
 """Ratio of two widths that are tried one after the other."""
+STEPS = 60
+"""How often in a row a width may become finer, or wider, to fit."""
 
 
 class Family(NamedTuple):
@@ -69,6 +71,30 @@ def scale_families(space: ChainOptions, admits: Callable[[Choices], bool]) -> It
             yield HandMade(name, f"{kernel}x{kernel}, {sum(depths)} blocks", widest)
 
 
+def fit_widths(space: ChainOptions, choices: Choices, admits: Callable[[Choices], bool]) -> Choices:
+    """Returns choices with all widths changed by one factor, as wide as is admitted."""
+    names = ("stem_width", "width")
+    offered = {"stem_width": space.stem_widths, "width": space.widths}
+    own = {name: [int(option) for ((option, _),) in choices[name]] for name in names}
+
+    def scale(factor: float) -> Choices:
+        scaled = {
+            name: tuple(
+                ((str(_round_down(width * factor, offered[name])), 0),) for width in own[name]
+            )
+            for name in names
+        }
+        return {**choices, **scaled}
+
+    rising = [scale(FINENESS**power) for power in range(-STEPS, STEPS + 1)]
+    count = bisect_left(rising, True, key=lambda scaled: not admits(scaled))
+    return rising[count - 1] if count else choices
+
+
+def _round_down(wanted: float, offered: Sequence[int]) -> int:
+    return max((each for each in offered if each <= wanted), default=min(offered))
+
+
 def _find_widest(
     rising: Sequence[tuple[int, ...]],
     choose: Callable[[tuple[int, ...]], Choices],
@@ -97,10 +123,7 @@ def _list_widths(space: ChainOptions, growth: float) -> list[tuple[int, ...]]:
     first = float(min(space.stem_widths))
     while widest not in found:
         wanted = [first * growth**stage for stage in range(len(offered))]
-        reached = tuple(
-            max((each for each in widths if each <= most), default=min(widths))
-            for widths, most in zip(offered, wanted, strict=True)
-        )
+        reached = tuple(map(_round_down, wanted, offered))
         if reached not in found:
             found.append(reached)
         first *= FINENESS

@@ -13,7 +13,7 @@ from darts_lite.space.layers.chain import refuse_frame
 from darts_lite.space.layers.chain_costs import ChainCosts
 from darts_lite.space.layers.chain_options import ChainOptions
 from darts_lite.space.layers.choosing import choose_chain
-from darts_lite.space.layers.families import scale_families
+from darts_lite.space.layers.families import fit_widths, scale_families
 from darts_lite.space.protocol import HandMade, Space
 
 
@@ -54,6 +54,10 @@ class LayerSpace(ChainOptions, Space):
 
     def scale_families(self, admits: Callable[[Choices], bool]) -> Iterator[HandMade]:
         return scale_families(self, admits)
+
+    def fit_sizes(self, choices: Choices, admits: Callable[[Choices], bool]) -> Choices:
+        """Returns choices with all widths changed by one factor, as wide as is admitted."""
+        return fit_widths(self, choices, admits)
 
     def read_costs(self, content: Mapping[str, Any]) -> ChainCosts:
         return ChainCosts.from_dict(self, content)

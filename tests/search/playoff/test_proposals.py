@@ -1,12 +1,21 @@
 """The nets of a play-off: by hand, at random, and children."""
 
+from itertools import islice
+from operator import ne
 from random import Random
 
 from run_helpers import SMALL
 
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.derivation.rules import Strongest
-from darts_lite.search.playoff.proposals import change_choices, draw_points, pick_by_hand
+from darts_lite.search.playoff.proposals import (
+    CHANGED,
+    MOST_CHANGES,
+    change_choices,
+    draw_points,
+    pick_by_hand,
+    propose_children,
+)
 from darts_lite.space.layers.layer_space import LayerSpace
 
 SPACE = LayerSpace(stages=(2, 2), placements=("stem 1", "stem 2", "half stem"))
@@ -34,11 +43,24 @@ def test_random_nets_use_the_budget() -> None:
         assert all(0.9 <= used <= 1 for used in RULE.use(SPACE, SPACE.architecture(point)))
 
 
-def test_a_child_differs_in_a_few_choices_and_is_admitted() -> None:
-    sizes, random = (3, 1, 5, 2), Random(0)
-    children = {change_choices((0, 0, 4, 1), sizes, lambda p: p[2] > 2, random) for _ in range(300)}
-    assert None not in children and (0, 0, 4, 1) not in children
-    assert {point[2] for point in children if point} == {3, 4}
-    assert {point[0] for point in children if point} == {0, 1, 2}
-    assert change_choices((0, 0), (2, 2), lambda _: False, random) is None
-    assert change_choices((0, 0), (1, 1), lambda _: True, random) is None
+def test_changes_are_few_and_reach_all_options() -> None:
+    sizes, random = (3, 1, 5, 2, 7), Random(0)
+    changed = [change_choices((0, 0, 4, 1, 3), sizes, random) for _ in range(300)]
+    for place, size in enumerate(sizes):
+        assert {point[place] for point in changed} == set(range(size))
+    assert max(sum(map(ne, point, (0, 0, 4, 1, 3))) for point in changed) == MOST_CHANGES
+    assert change_choices((0, 0), (1, 1), random) == (0, 0)
+
+
+def test_children_are_new_nets_within_the_limits() -> None:
+    parent = SPACE.build(pick_by_hand(SPACE, RULE, 1)[0].choices)
+    known = [SPACE.locate(parent.choices)]
+    born = [*islice(propose_children(SPACE, RULE, [(parent, "hand")], known, Random(0)), 30)]
+    assert {origin for _, origin in born} == {"hand" + CHANGED}
+    assert len({child.genotype() for child, _ in born} | {parent.genotype()}) == 31
+    assert all(RULE.admits(SPACE, child) for child, _ in born)
+    assert sum(max(RULE.use(SPACE, child)) > 0.9 for child, _ in born) >= 10
+    few = LayerSpace((3,), (4,), (1,), (3,), (4, 8), (0,), ("stem",), ("off",), (1,))  # of two nets
+    start = few.first_architecture()
+    (other,) = propose_children(few, Strongest(), [(start, "")], [(0,) * len(few.sizes)], Random(0))
+    assert other[0].genotype() == "stem 3x3-4/2 3x3-8"

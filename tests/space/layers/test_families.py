@@ -63,3 +63,14 @@ def test_full_convolutions_stand_early_or_everywhere() -> None:
     assert full["full"] == full["full residual"] == (True, True)
     assert full["full, then separable"] == (True, False)
     assert full["separable"] == (False, False)
+
+
+def test_widths_keep_their_proportions() -> None:
+    (parent, *_) = scale_families(SPACE, admits)
+    wide = {**parent.choices, "width": ((("48", 0),), (("24", 0),)), "stem_width": ((("12", 0),),)}
+    fitted = SPACE.build(SPACE.fit_sizes(wide, admits))
+    assert isinstance(fitted, Chain) and RULE.admits(SPACE, fitted)
+    widths = fitted.stem_width, fitted.blocks[0].width, fitted.blocks[-1].width
+    assert widths[0] < widths[2] < widths[1] < 48
+    assert max(RULE.use(SPACE, fitted)) > 0.7
+    assert SPACE.fit_sizes(wide, lambda choices: False) == wide
