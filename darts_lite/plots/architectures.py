@@ -36,7 +36,10 @@ PORT = 0.3  # height over which the arrows into a state are spread
 FONT = 9.0  # points
 HEAD = 7.0  # points, of an arrow
 POINTS = 72.0  # per inch
-LEAST_COLUMNS = 3  # options for which drawings of shares are wide enough, so the title fits
+LEAST_COLUMNS = 3  # options for which drawings of shares are wide enough to be seen
+LETTER = 0.09  # mean width of a letter of a title
+STEP_IN_TITLE = 15  # letters: ", step 10000000"
+SHORT_NAME = 6  # letters of an option's name that has room without being turned
 LONGEST_NAME = 16  # characters
 
 Spans = Mapping[Place, tuple[float, float]]  # left and right edge of each place's column
@@ -138,8 +141,12 @@ def draw_shares(shares: torch.Tensor | NDArray[Any], group: Group, title: str) -
             f"for each option, {group.shape[1]}; got shape {values.shape}"
         )
     height, width = 0.3 * len(group.rows), 0.75 * max(LEAST_COLUMNS, len(group.options))
-    left, below, above = 1.0, 0.95, 0.4
-    full_width, full_height = left + width + MARGIN, below + height + above
+    names = [shorten_name(name) for name in group.options]
+    upright = max(map(len, names)) <= SHORT_NAME
+    left, below, above = 1.0, 0.3 if upright else 0.95, 0.4
+    # As wide as the longest title of this group, so that all steps give pictures of one size.
+    titled = max(len(title), len(group.title) + STEP_IN_TITLE) * LETTER
+    full_width, full_height = max(left + width, titled) + MARGIN, below + height + above
     figure = Figure(figsize=(full_width, full_height), dpi=DPI)
     box = (left / full_width, below / full_height, width / full_width, height / full_height)
     axes = figure.add_axes(box)
@@ -149,13 +156,15 @@ def draw_shares(shares: torch.Tensor | NDArray[Any], group: Group, title: str) -
     for (row, column), value in np.ndenumerate(values):
         colour = "white" if value > 0.6 * darkest else "black"
         axes.text(column, row, f"{value:.2f}", size=8, ha="center", va="center", color=colour)
-    names = [shorten_name(name) for name in group.options]
-    axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
+    turned: dict[str, Any] = (
+        {} if upright else {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
+    )
+    axes.set_xticks(range(len(names)), names, **turned)
     axes.set_yticks(range(len(group.rows)), group.rows)
     axes.tick_params(length=0, labelsize=FONT)
     for end in [*accumulate(group.sets)][:-1]:
         axes.axhline(end - 0.5, color="black", linewidth=0.8)
-    axes.set_title(title, size=11, loc="left")
+    figure.text(MARGIN / full_width, 1 - 0.1 / full_height, title, size=11, va="top")
     return figure
 
 

@@ -18,6 +18,7 @@ from darts_lite.space.cells.architecture import ARCHITECTURES, Architecture
 from darts_lite.space.cells.genotype import label_edges
 from darts_lite.space.cells.skeleton_settings import SkeletonSettings
 from darts_lite.space.groups import Group
+from darts_lite.space.layers.layer_space import LayerSpace
 
 PLAIN = SkeletonSettings(cells=2, reductions=())
 OPS = ("sep_conv_3x3", "skip_connect", "max_pool_3x3", "none", "my.ops.VeryLongOperationName")
@@ -108,6 +109,21 @@ def test_operations_differ_in_black_and_white() -> None:
     assert len(looks) == len(cell)
 
 
+def test_titles_of_shares_have_room_and_pictures_one_size() -> None:
+    chains, sizes = LayerSpace(), set()
+    for name, rows in chains.groups.items():
+        for step in (0, 10_000_000):
+            shares = torch.full(rows.shape, 1 / rows.shape[1])
+            figure = draw_shares(shares, rows, f"{rows.title}, step {step}")
+            FigureCanvasAgg(figure).draw()
+            width, height = figure.get_size_inches() * figure.dpi
+            for text in figure.findobj(Text):
+                box = text.get_window_extent()
+                assert box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height, name
+            sizes.add((name, width, height))
+    assert len(sizes) == len(chains.groups)
+
+
 def test_shares_show_rows_columns_and_values() -> None:
     shares = torch.softmax(torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), dim=1)
     figure = draw_shares(shares.requires_grad_(), group("none", "conv_1x1", "my.ops.Own"), "reduce")
@@ -121,7 +137,7 @@ def test_shares_show_rows_columns_and_values() -> None:
         "$0$ \N{RIGHTWARDS ARROW} 1",
     ]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["none", "conv_1x1", "Own"]
-    assert axes.get_title(loc="left") == "reduce"
+    assert [text.get_text() for text in figure.texts] == ["reduce"]
     squares = [text.get_text() for text in axes.texts]
     assert squares == [f"{value:.2f}" for value in shares.flatten().tolist()]
     [image] = axes.images
