@@ -159,7 +159,7 @@ def draw_shares(shares: torch.Tensor | NDArray[Any], group: Group, title: str) -
     turned: dict[str, Any] = (
         {} if upright else {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
     )
-    axes.set_xticks(range(len(names)), names, **turned)
+    axes.set_xticks(range(len(names)), names, **({} if upright else turned))
     axes.set_yticks(range(len(group.rows)), group.rows)
     axes.tick_params(length=0, labelsize=FONT)
     for end in [*accumulate(group.sets)][:-1]:
