@@ -9,6 +9,7 @@ from run_helpers import SMALL, quiet_trainer
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation.budget import WithinBudget
+from darts_lite.runs.precision import choose_precision
 from darts_lite.search.playoff.play_off import PlayOff
 from darts_lite.space.layers.layer_space import LayerSpace
 
@@ -54,6 +55,17 @@ def test_nets_go_on_from_their_own_weights(digits: ImageData) -> None:
     steps = {int(state["step"]) for state in optimizer.state.values()}
     assert steps == {16}  # 2 and 2 and 4 in the cohort, 8 in the final
     assert len(optimizer.state) == sum(len(each.weights()) for each in search._all)
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed", "64-true"])
+def test_other_precisions(precision: str, digits: ImageData) -> None:
+    search = play_off(cohorts=0, by_hand=3, at_random=0)
+    settings = choose_precision("cpu", precision)
+    run = quiet_trainer(max_steps=12, max_epochs=2, limit_val_batches=1, **settings)
+    run.fit(search, datamodule=digits)
+    assert search.has_chosen and search.derivation.admits(SPACE, search.derive())
+    assert all(weight.isfinite().all() for weight in search.weights())
+    assert max(each.value for each in search._all) > -2.5
 
 
 def test_cells_are_searched_as_well(digits: ImageData) -> None:
