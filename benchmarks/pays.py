@@ -214,11 +214,14 @@ def fill(cells: Sequence[Cell], options: argparse.Namespace) -> None:
     if options.kind:
         rows = [row for row in rows if (row[1] if row[1] in DRAWN else "by hand") in options.kind]
     for cell, kind, place, make in rows[number::parts]:
-        key = {"cell": cell.name, "kind": kind, "number": place}
+        # What is drawn has a number; what is made by hand is known, and numbers follow the space.
+        made = None if kind in DRAWN else make()
+        own = {"architecture": made[1]["architecture"]} if made else {"number": place}
+        key = {"cell": cell.name, "kind": kind, **own}
         if any(key.items() <= line.items() for line in read(options.results)):
             continue
-        training, about = make()
-        line = key | train(cell, training, place) | about
+        training, about = made or make()
+        line = key | {"number": place} | train(cell, training, place) | about
         line |= {"epochs": cell.epochs, "threads": torch.get_num_threads()}
         line |= {"date": time.strftime("%Y-%m-%d")}
         with options.results.open("a") as file:

@@ -52,7 +52,7 @@ class ChainOptions:
     expansions: tuple[int | str, ...] = (FULL, 0, 1, 2, 3, 4)
     placements: tuple[str, ...] = (
         *("stem", "stem 1", "stem 2", "stem 3", "stem 1 2", "stem 1 3", "stem 2 3"),
-        *("half", "half 1", "half 2", "half 3", "half stem", "half stem 2", "1 2", "1 3"),
+        *("half", "half 1", "half 2", "half 3", "half stem", "half stem 2", "1", "1 2", "1 3"),
     )
     links: tuple[str, ...] = (OFF, PLAIN, RESIDUAL)
     heads: tuple[int, ...] = (1, 2, 3, 4)

@@ -15,7 +15,7 @@ from darts_lite.space.layers.layer_space import LayerSpace
 def test_its_groups_have_a_row_for_each_choice() -> None:
     shapes = {name: group.shape for name, group in LayerSpace(stages=(2, 1, 1)).groups.items()}
     assert shapes["kernel"] == (4, 3) and shapes["link"] == (1, 3)
-    assert shapes["placement"] == (1, 15) and shapes["width"] == (3, 17)
+    assert shapes["placement"] == (1, 16) and shapes["width"] == (3, 17)
     assert "link" not in LayerSpace(stages=(1, 1), placements=("stem",)).groups
 
 
