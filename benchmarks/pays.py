@@ -7,6 +7,8 @@ budget; the families made by hand are each scaled as far as the budgets allow, i
     python benchmarks/pays.py --results pays.jsonl --cell "MNIST 2000"
     python benchmarks/pays.py --results pays.jsonl --report
 
+With ``--peer CHECKOUT`` the rows of `peer_pit` are made as well.
+
 Results: benchmarks/README.md.
 """
 
@@ -21,6 +23,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
+import peer_pit
 import torch
 from lightning.pytorch import seed_everything
 from measuring import check_output
@@ -39,9 +42,10 @@ from darts_lite.space.protocol import AnyArchitecture, HandMade
 
 IMAGES = Images(1, 10, 28)
 SPACE = LayerSpace()
-SEARCHES, RANDOM, IDEAS, SEARCHES_ALONE = 10, 40, 4, 3
-"""Numbers of searches, of random nets, and of ideas of each family made by hand; and of searches
-where parameters alone are limited."""
+SEARCHES, RANDOM, IDEAS = 10, 40, 4
+"""Numbers of searches, of random nets, and of ideas of each family made by hand."""
+SEARCHES_ALONE, PEERS = 3, 3
+"""Numbers of searches where parameters alone are limited, and of a peer's searches."""
 TINY = Recipe(lr=0.03, weight_decay=0.005, batch_size=64, label_smoothing=0.0)
 HEAD = ", head"
 HEADED = {
@@ -119,8 +123,8 @@ Row = tuple[str, int, Callable[[], Made]]
 """Kind of a net, its number, and what makes it."""
 
 
-def list_rows(cell: Cell) -> Iterator[Row]:
-    """Yields the rows of a cell, those that tell most first."""
+def list_rows(cell: Cell, peer: Path | None = None) -> Iterator[Row]:
+    """Yields the rows of a cell, those that tell most first; those of a peer, if it is there."""
     if cell.kilobytes is None:
         yield from list_rows_alone(cell)
         return
@@ -139,6 +143,8 @@ def list_rows(cell: Cell) -> Iterator[Row]:
             yield "found", number, partial(search, cell, number)
         if number < RANDOM:
             yield "random", number, partial(draw, cell, number)
+        if number < PEERS and peer is not None:
+            yield "peer", number, partial(search_peer, cell, number, peer)
 
 
 def list_rows_alone(cell: Cell) -> Iterator[Row]:
@@ -185,6 +191,12 @@ def search(cell: Cell, number: int) -> Made:
     return training, {"search_seconds": seconds, **found.found_by} | about
 
 
+def search_peer(cell: Cell, number: int, checkout: Path) -> Made:
+    """Searches once with a peer's checkout."""
+    net, about = peer_pit.search(checkout, SPACE, cell.rule, cell.data(), number)
+    return partial(PublishedTraining, net), about
+
+
 def train(cell: Cell, make: Callable[..., Retraining], seed: int) -> dict[str, Any]:
     """Trains a net, validates it and tests it once."""
     seed_everything(seed, verbose=False)
@@ -210,7 +222,7 @@ def train(cell: Cell, make: Callable[..., Retraining], seed: int) -> dict[str, A
 def fill(cells: Sequence[Cell], options: argparse.Namespace) -> None:
     """Makes the rows that are missing."""
     number, parts = map(int, options.part.split("/"))
-    rows = [(cell, *row) for cell in cells for row in list_rows(cell)]
+    rows = [(cell, *row) for cell in cells for row in list_rows(cell, options.peer)]
     if options.kind:
         rows = [row for row in rows if (row[1] if row[1] in DRAWN else "by hand") in options.kind]
     for cell, kind, place, make in rows[number::parts]:
@@ -238,6 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--part", default="0/1", help="k/n: every n-th row from number k on")
     parser.add_argument("--threads", type=int, default=1, help="of each process")
+    parser.add_argument("--peer", type=Path, help="checkout of eml-eda/plinio")
     parser.add_argument("--report", action="store_true", help="only print what there is")
     options = parser.parse_args(arguments)
     check_output("--results", options.results)

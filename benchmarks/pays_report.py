@@ -12,7 +12,7 @@ DRAWS = 10_000
 """Number of permutations, bootstrap samples, and resampled choices of the best of n."""
 ALONE = "parameters alone"
 """In the names of cells whose nets stand beside published ones."""
-DRAWN = ("found", "random")
+DRAWN = ("found", "random", "peer")
 """Kinds of rows that are not families made by hand."""
 Line = Mapping[str, Any]
 
@@ -75,6 +75,7 @@ def choose_families(lines: Sequence[Line]) -> dict[str, Line]:
 def describe_cell(lines: Sequence[Line], random: Random) -> dict[str, Any] | None:
     """Returns the row of a cell; None before there are nets to compare."""
     searches = [line for line in lines if line["kind"] == "found"]
+    peer = [100 * line["test_accuracy"] for line in lines if line["kind"] == "peer"]
     rivals = [line for line in lines if line["kind"] == "random"]
     if len(searches) < 2 or len(rivals) < 2:
         return None
@@ -96,6 +97,7 @@ def describe_cell(lines: Sequence[Line], random: Random) -> dict[str, Any] | Non
         "best of n": f"{100 * best_of(rivals, count, random):.2f} (n = {count})",
         "by hand": ", ".join(f"{name} {value:.2f}" for name, value in hand.items()),
         "search / training": f"{ratio:.1f}",
+        "peer": f"{fmean(peer):.2f} ({len(peer)})" if peer else "-",
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pays
 import pays_report
+import peer_pit
 import pytest
 import torch
 from published_nets import PUBLISHED
@@ -82,3 +83,10 @@ def test_published_nets_are_rebuilt() -> None:
     kinds = [kind for kind, _, _ in pays.list_rows(alone)]
     assert kinds == ["published"] + ["found"] * pays.SEARCHES_ALONE
     assert alone.rule.multiply_adds is None and alone.rule.parameters == 700
+
+
+def test_the_seed_of_a_peer_is_wider_than_the_budget() -> None:
+    rule = pays.Cell("MNIST", 2000, 4).rule
+    counted = peer_pit.count_costs(peer_pit.choose_seed(pays.SPACE, rule).eval())
+    assert 2 * 2000 < counted["params"] <= 4 * 2000
+    assert counted["macs"] <= 4 * 200_000 and counted["memory"] <= 4 * 4096
