@@ -3,6 +3,7 @@
 The folders, each of which imports only from those above it:
 
 - ``storage``: what lies on disk, whole files, safe checkpoints, the run's folder and its records;
+- ``launchers``: many jobs at once, each in a process of its own;
 - ``distributed``: several processes that train as one;
 - ``space``: what may be chosen, and what was chosen, in ``cells`` the first kind of space,
   in ``layers`` the second;

@@ -54,7 +54,7 @@ FEW_NETS = [
 
 QUICK: dict[str, Any] = {
     "seed_everything": 3,
-    "run": {"name": "quick"},
+    "run": {"name": "quick", "launcher": "here"},
     "trainer": {"max_epochs": 2, "log_every_n_steps": 1, "accelerator": "cpu"},
     "model": {
         "class_path": "darts_lite.ArchitectureSearch",

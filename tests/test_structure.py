@@ -11,6 +11,7 @@ import darts_lite
 
 FLOORS = (
     "storage",
+    "launchers",
     "distributed",
     "space",
     "space/cells",

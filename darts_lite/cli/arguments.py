@@ -182,6 +182,12 @@ def _add_completion(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
 
 
+def _add_part(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=_expand_path, help="folder of the run")
+    parser.add_argument("group", choices=("seeds", "controls"))
+    parser.add_argument("name", help="the seed, or the number of the rival")
+
+
 OWN: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "derive": (
         "an architecture file from a search's checkpoint, or how two architectures differ",
@@ -195,12 +201,16 @@ OWN: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "plot": ("cells, history and curves of a run, or the accuracy and cost of several", _add_plot),
     "export": ("a retrained net for other programs, each file compared with it", _add_export),
     "compare": ("runs side by side: accuracy, cost, time, architecture", _add_compare),
+    "part": ("one search or one rival of a run, as fit starts it in a process", _add_part),
     "completion": ("a script by which a shell completes these commands", _add_completion),
 }
 """Verbs that are parsed here, each with its help text and the function that adds its arguments.
 
-The module of the same name runs the verb with its function `run`; but see `PASSED_ON`.
+The module of the same name runs the verb with its function `run`; but see the next two.
 """
+
+RUN_ELSEWHERE = {"part": "lightning_cli"}
+"""Verbs of `OWN` that another module runs with its function `run`."""
 
 PASSED_ON = {"plan": "plan", "predict": "lightning_cli"}
 """Verbs of `OWN` that may have a configuration, with the module whose `main` parses it."""

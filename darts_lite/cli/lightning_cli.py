@@ -1,11 +1,15 @@
 """Runs `fit`, `validate`, `test` and `predict` with the arguments of a LightningCLI."""
 
+import argparse
 import json
 import math
+import os
+import stat
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import torch
@@ -29,10 +33,12 @@ from darts_lite.data.datasets import EMBEDDED
 from darts_lite.data.image_data import ImageData
 from darts_lite.data.preparation import Preparation, read_preparation
 from darts_lite.distributed.strategy import connect_processes, prepare
+from darts_lite.launchers.local import end_with_parent
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.test_report import TestReport
 from darts_lite.runs.fit import Fit
 from darts_lite.runs.memory_advice import advise_on_memory
+from darts_lite.runs.parts import Part
 from darts_lite.runs.reporting import describe_part
 from darts_lite.runs.resume import ARCHITECTURE, DATASET, ROOT, choose_run
 from darts_lite.runs.settings import BudgetSettings, RunSettings
@@ -42,6 +48,7 @@ from darts_lite.search.callbacks.budget_penalty import BudgetPenalty
 from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.components import class_path
 from darts_lite.storage.paths import expand
+from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.user_modules import import_own
 from darts_lite.training.callbacks import find_callback
 from darts_lite.training.memory import keep_freed_memory
@@ -54,8 +61,10 @@ PATHS = ("ckpt_path", ARCHITECTURE, DATASET, ROOT)
 class DartsCLI(LightningCLI):
     """Runs `fit` with all stages of a run, and the other verbs with a checkpoint."""
 
-    def __init__(self, args: Sequence[str], checkpoint: Checkpoint | None = None) -> None:
-        self.checkpoint = checkpoint
+    def __init__(
+        self, args: Sequence[str], checkpoint: Checkpoint | None = None, part: Part | None = None
+    ) -> None:
+        self.checkpoint, self.part = checkpoint, part
         self._preparation: Preparation | None = None
         prepare_parsing()
         super().__init__(
@@ -109,11 +118,11 @@ class DartsCLI(LightningCLI):
         import_own(self._get(self.config, "run").imports)
         self._expand_paths()
         self._apply_budget()
-        self._resumed = (
-            choose_run(self.config["fit"], self._format_config)
-            if self.subcommand == "fit"
-            else None
-        )
+        self._resumed = None
+        if self.part is not None:
+            self._resumed = self.part.run
+        elif self.subcommand == "fit":
+            self._resumed = choose_run(self.config["fit"], self._format_config)
         path = self._get(self.config, "ckpt_path")
         self._preparation = None
         if path is None:
@@ -164,7 +173,8 @@ class DartsCLI(LightningCLI):
         """Runs every stage that the configuration asks for."""
         run_all = Fit(
             settings=self.config["fit"],
-            text=self._format_config if self._resumed is None else None,
+            format_config=self._format_config,
+            resumes=self._resumed is not None,
             run=self._get(self.config_init, "run"),
             make_retraining=self._get(self.config_init, "retraining"),
             build=lambda: self._parser("fit").instantiate_classes(self.config["fit"]),
@@ -173,7 +183,10 @@ class DartsCLI(LightningCLI):
         begin_at = None if ckpt_path is None else Path(ckpt_path)
         if self._preparation is not None:
             datamodule.prepare_as(self._preparation)
-        run_all(self.trainer, model, datamodule, begin_at)
+        if self.part is not None:
+            run_all.run_part(self.part, datamodule)
+        else:
+            run_all(self.trainer, model, datamodule, begin_at)
 
     def validate(
         self, model: LightningModule, datamodule: ImageData, verbose: bool = True, **_: Any
@@ -249,6 +262,17 @@ class DartsCLI(LightningCLI):
         config["run"]["resume"] = None
         config.pop("config", None)
         return self._parser("fit").dump(config, skip_none=False)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Runs a part of a run; it goes on where it was, and ends with the process that began it."""
+    part = Part(RunFolder(Path(options.folder)), options.group, options.name)
+    if not part.folder.config.exists():
+        raise ValueError(f"{part.folder} has no config.yaml; fit writes it when it begins the part")
+    if stat.S_ISFIFO(os.fstat(0).st_mode):
+        Thread(target=end_with_parent, daemon=True).start()
+    keep_freed_memory()
+    DartsCLI(["fit", "--config", str(part.folder.config)], part=part)
 
 
 def main(args: Sequence[str] | None = None) -> None:

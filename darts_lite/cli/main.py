@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from darts_lite.cli.arguments import OWN, PASSED_ON, TRAINING
+from darts_lite.cli.arguments import OWN, PASSED_ON, RUN_ELSEWHERE, TRAINING
 from darts_lite.cli.presets import expand_presets
 from darts_lite.storage.user_modules import import_own
 from darts_lite.storage.versions import find_version
@@ -90,7 +90,7 @@ def _run(args: Sequence[str] | None) -> None:
         _load(PASSED_ON.get(verb, "lightning_cli"), front).main(given)
         return
     options = front.parse_args(given)
-    module = _load(options.verb, front)
+    module = _load(RUN_ELSEWHERE.get(options.verb, options.verb), front)
 
     def run() -> None:
         import_own(getattr(options, "imports", ()))

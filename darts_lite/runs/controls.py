@@ -1,5 +1,6 @@
 """Trains rivals beside what a search has found: random nets, and nets made by hand."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,10 @@ from lightning.pytorch import Trainer
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation import consensus
 from darts_lite.derivation.consensus import draw_architectures
+from darts_lite.networks.kinds import build_architecture
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.architecture_board import tensorboard
+from darts_lite.runs.parts import Part
 from darts_lite.runs.repeats import seed_part
 from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.stages import retrain_and_test
@@ -21,19 +24,40 @@ from darts_lite.search.base import Search
 from darts_lite.search.playoff.proposals import pick_by_hand
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.space.walks import draw_within
+from darts_lite.storage.atomic_files import write_text
+from darts_lite.storage.paths import read_content
 from darts_lite.storage.run_folder import CONTROLS, RunFolder
 from darts_lite.storage.run_record import RunRecord
 
+RIVAL = "rival.json"
+"""File in the folder of a rival's part: what is trained there."""
 WALKS = 3  # largest number of walks for each random architecture
 MakeRetraining = Callable[[str | Path | AnyArchitecture, int, int], Retraining]
 """Maps an architecture, the channels of the images and the number of classes to a retraining."""
 
 
 class Rival(NamedTuple):
-    """A net that is trained for comparison, and what it is called."""
+    """A net that is trained for comparison, with its number and what it is called."""
 
+    number: int
     name: str
     architecture: AnyArchitecture
+
+    def part(self, run: RunFolder) -> Part:
+        """Returns the part of a run that trains it."""
+        return Part(run, CONTROLS, str(self.number))
+
+    def write(self, folder: RunFolder) -> None:
+        """Writes it into the folder of its part."""
+        folder.path.mkdir(parents=True, exist_ok=True)
+        content = {"name": self.name, "architecture": self.architecture.to_dict()}
+        write_text(folder.path / RIVAL, json.dumps(content, indent=1) + "\n")
+
+    @classmethod
+    def read(cls, folder: RunFolder, number: int) -> "Rival":
+        """Reads what `write` wrote."""
+        content = json.loads(read_content(folder.path / RIVAL))
+        return cls(number, content["name"], build_architecture(content["architecture"]))
 
 
 def list_rivals(
@@ -55,7 +79,7 @@ def list_rivals(
     if run.control == "best_of":
         count = count_affordable(summary["search_seconds"], summary["retrain_seconds"])
     drawn = draw_rivals(model, found, data, count, seed)
-    return [Rival(f"Random net {number}", each) for number, each in enumerate(drawn, 1)]
+    return [Rival(place, f"Random net {place + 1}", each) for place, each in enumerate(drawn)]
 
 
 def count_affordable(search_seconds: float, training_seconds: float) -> int:
@@ -68,17 +92,17 @@ def make_by_hand(model: Search, found: AnyArchitecture, data: ImageData, count: 
     space = model.space
     rule = model.derivation.with_data(data.in_channels, data.num_classes, data.image_size)
     made = [(one, space.build(one.choices)) for one in pick_by_hand(space, rule, count + 1)]
+    others = [(one, each) for one, each in made if each.genotype() != found.genotype()]
     rivals = [
-        Rival(f"By hand, {one.family} ({one.idea})", each)
-        for one, each in made
-        if each.genotype() != found.genotype()
+        Rival(place, f"By hand, {one.family} ({one.idea})", each)
+        for place, (one, each) in enumerate(others[:count])
     ]
     if not rivals:
         raise ValueError(
             "no other net made by hand is within the limits of the search's derivation; leave out "
             "run.control, or raise the limits"
         )
-    return rivals[:count]
+    return rivals
 
 
 def draw_rivals(
@@ -136,13 +160,19 @@ def make_trainings(
 
     The run's seed is `first`, or there is none if that is False.
     """
-    for number, rival in enumerate(rivals):
-        seed_part(first, 1 + number)
-        logger = trainers.make_part_logger(CONTROLS, str(number))
+    for rival in rivals:
+        seed_part(first, 1 + rival.number)
+        logger = trainers.make_part_logger(CONTROLS, str(rival.number))
         net = make(rival.architecture, data.in_channels, data.num_classes)
         trainer = trainers.make_for_net(net, logger)
         record = RunRecord(RunFolder(Path(logger.log_dir)), trainer.is_global_zero)
         yield Training(rival.name, trainer, net, record)
+
+
+def train_rival(one: Training, data: ImageData) -> None:
+    """Trains and tests a rival, unless that is finished."""
+    retrain_and_test(one.trainer, one.net, data, one.record)
+    one.record.finish()
 
 
 def rank_among_rivals(
@@ -165,12 +195,11 @@ def rank_among_rivals(
     """
     names: list[str] = []
     parts: list[dict[str, Any]] = []
-    for name, trainer, model, record in trainings:
-        retrain_and_test(trainer, model, data, record)
-        record.finish()
-        names.append(name)
-        parts.append(record.summary)
-        print(f"{name}: {100 * record.summary['test_accuracy']:.2f} % test", flush=True)
+    for one in trainings:
+        train_rival(one, data)
+        names.append(one.name)
+        parts.append(one.record.summary)
+        print(f"{one.name}: {100 * one.record.summary['test_accuracy']:.2f} % test", flush=True)
     accuracies = [part["test_accuracy"] for part in parts]
     percentile = consensus.percentile(accuracy, accuracies)
     low, high = consensus.percentile_interval(percentile, len(parts))

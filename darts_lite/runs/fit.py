@@ -1,7 +1,7 @@
 """Runs `fit`: search, derive, retrain, test, report."""
 
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from darts_lite.retraining.from_search import NO_SUPERNET
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import controls, repeats, reporting, stages
 from darts_lite.runs.controls import MakeRetraining
+from darts_lite.runs.parts import Part, launch_parts, limit_threads
 from darts_lite.runs.repeats import seed_part
 from darts_lite.runs.resume import check_architecture, check_data, claim, tell_image_size
 from darts_lite.runs.settings import RunSettings
@@ -28,7 +29,7 @@ from darts_lite.search.playoff.play_off import PlayOff
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.atomic_files import write_text
 from darts_lite.storage.data_places import remember_place
-from darts_lite.storage.run_folder import RunFolder
+from darts_lite.storage.run_folder import SEEDS, RunFolder
 from darts_lite.storage.run_record import RunRecord
 from darts_lite.training.signals import stoppable
 
@@ -43,6 +44,8 @@ SUMMARY_KEYS = (
     "macs",
 )
 """Keys that every summary has; their values are None until they are known."""
+LEAVING = 60.0
+"""Seconds that a part of a run has to leave its folder, after the process that began it died."""
 OUTSIDE = " outside of a stage; checkpoints before it are kept"
 
 
@@ -52,13 +55,15 @@ class Fit:
 
     Args:
         settings: The whole parsed configuration.
-        text: Returns the text of ``config.yaml``; None for a resumed run, which has the file.
+        format_config: Returns the text of ``config.yaml``.
+        resumes: Whether the run goes on, and so has the file.
         make_retraining: None stops after deriving.
         build: Builds model and data anew from the configuration.
     """
 
     settings: Any
-    text: Callable[[], str] | None
+    format_config: Callable[[], str]
+    resumes: bool
     run: RunSettings
     make_retraining: MakeRetraining | None
     build: Callable[[], Any]
@@ -78,8 +83,27 @@ class Fit:
             prepare(trainer, data, "fit")
             self._try_retraining(model, data)
             folder, writes = self._shared_folder(trainer), trainer.is_global_zero
-            with claim(folder, self.text is not None) if writes else nullcontext():
+            with claim(folder, not self.resumes) if writes else nullcontext():
                 self._run(trainer, model, data, RunRecord(folder, writes), begin_at)
+
+    def run_part(self, part: Part, data: ImageData) -> None:
+        """Runs one of several searches, or one rival, which the run itself has begun."""
+        with (
+            stoppable(OUTSIDE),
+            limit_threads(self.run.job_threads),
+            claim(part.folder, new=False, patience=LEAVING),
+        ):
+            if part.group == SEEDS:
+                (one,) = repeats.make_searches(self.trainers, self.build, int(part.name), 1)
+                repeats.search_once(one)
+            elif self.make_retraining is not None:
+                data.setup("fit")
+                rival = controls.Rival.read(part.folder, int(part.name))
+                trainings = controls.make_trainings(
+                    self.trainers, self.make_retraining, [rival], data, self._seed
+                )
+                for training in trainings:
+                    controls.train_rival(training, data)
 
     def _run(
         self,
@@ -109,13 +133,13 @@ class Fit:
             if settings["executor"] in (None, AUTO):
                 settings["executor"] = model.execution.name
         tell_image_size(self.settings, data)
-        if self.text is None:
+        if self.resumes:
             print(f"Going on with {record.folder}", flush=True)
             check_data(record.summary, data.checksum, data.data_source)
             if isinstance(model, Retraining):
                 check_architecture(record.folder, model.architecture)
         elif trainer.is_global_zero:
-            write_text(record.folder.config, self.text())
+            write_text(record.folder.config, self.format_config())
         if trainer.is_global_zero:
             root = find_root(data.hparams.get("root"))
             remember_place(data.checksum, str(data.hparams.get("dataset")), root)
@@ -146,8 +170,10 @@ class Fit:
         def search() -> Mapping[str, Any]:
             nonlocal found
             if count > 1:
-                searches = repeats.make_searches(self.trainers, self.build, self._seed, count)
-                found, results = repeats.search_seeds(searches, trainer, folder)
+                names = [str(seed) for seed in range(self._seed, self._seed + count)]
+                with self._as_jobs(trainer, [Part(folder, SEEDS, name) for name in names]):
+                    searches = repeats.make_searches(self.trainers, self.build, self._seed, count)
+                    found, results = repeats.search_seeds(searches, trainer, folder)
             else:
                 found, results = stages.search(trainer, model, data, record, begin_at)
             return results
@@ -177,10 +203,31 @@ class Fit:
             )
             trainings = controls.make_trainings(self.trainers, make, rivals, data, self._seed)
             reached = self.run.control, record.summary["test_accuracy"]
-            record.stage(
-                "control", lambda: controls.rank_among_rivals(*reached, trainings, data, trainer)
-            )
+
+            def rank() -> Mapping[str, Any]:
+                parts = [rival.part(record.folder) for rival in rivals]
+                if trainer.is_global_zero:
+                    for rival, part in zip(rivals, parts, strict=True):
+                        rival.write(part.folder)
+                with self._as_jobs(trainer, parts):
+                    return controls.rank_among_rivals(*reached, trainings, data, trainer)
+
+            record.stage("control", rank)
         return trainer
+
+    @contextmanager
+    def _as_jobs(self, trainer: Trainer, parts: Sequence[Part]) -> Iterator[None]:
+        """Runs parts as jobs; what follows finds them finished, or runs them in this process.
+
+        Several processes of one training run the parts themselves, one after the other.
+        """
+        if trainer.world_size > 1:
+            yield
+            return
+        accelerator = str(self.settings["trainer"]["accelerator"])
+        launch_parts(self.run, parts, self.format_config, accelerator)
+        with limit_threads(self.run.job_threads):
+            yield
 
     def _report(self, trainer: Trainer, record: RunRecord) -> None:
         groups = self.settings.as_dict()

@@ -110,6 +110,17 @@ def make_searches(
         yield SeededSearch(seed, trainer, made.model, made.data, record)
 
 
+def search_once(one: SeededSearch) -> AnyArchitecture:
+    """Runs one of several searches, unless it is finished; returns what it found."""
+    if not one.record.summary.get("finished"):
+        print(f"Search with seed {one.seed}", flush=True)
+    one.record.begin({"seed": one.seed})
+    found, results = search(one.trainer, one.model, one.data, one.record)
+    one.record.stage("search", partial(dict, results))
+    one.record.finish()
+    return found
+
+
 def search_seeds(
     searches: Iterable[SeededSearch], run_trainer: Trainer, folder: RunFolder
 ) -> tuple[AnyArchitecture, dict[str, Any]]:
@@ -124,15 +135,11 @@ def search_seeds(
         The consensus, and this stage's part of the summary.
     """
     parts, shares, found = [], [], []
-    for seed, trainer, model, data, record in searches:
-        print(f"Search with seed {seed}", flush=True)
-        record.begin({"seed": seed})
-        architecture, part = search(trainer, model, data, record)
-        record.stage("search", partial(dict, part))
-        record.finish()
-        parts.append(record.summary)
-        shares.append(model.votes())
-        found.append(architecture)
+    for one in searches:
+        found.append(search_once(one))
+        parts.append(one.record.summary)
+        shares.append(one.model.votes())
+    model, data = one.model, one.data
     seeds = [part["seed"] for part in parts]
     found_by = {"algorithm": model.algorithm, "seeds": seeds}
     rule = model.derivation

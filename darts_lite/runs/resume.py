@@ -54,6 +54,11 @@ CHANGEABLE = (
     "run.keep_checkpoints",
     "run.on_nonfinite",
     "run.max_rollbacks",
+    "run.launcher",
+    "run.jobs",
+    "run.jobs_per_gpu",
+    "run.job_retries",
+    "run.job_minutes",
 )
 """Settings that may change when a run is resumed: they do not affect what it computes.
 
@@ -110,11 +115,11 @@ def find_unfinished_run(runs: Path) -> RunFolder | None:
 
 
 @contextmanager
-def claim(folder: RunFolder, new: bool) -> Iterator[None]:
+def claim(folder: RunFolder, new: bool, patience: float = 0.0) -> Iterator[None]:
     """Keeps other runs out of a run's folder, until the end of this process at the latest.
 
     Deletes the partly written files of a killed process first. The folder of a `new` run must not
-    exist yet.
+    exist yet. Another process has `patience` seconds to leave it.
     """
     try:
         folder.path.mkdir(parents=True, exist_ok=not new)
@@ -126,7 +131,7 @@ def claim(folder: RunFolder, new: bool) -> Iterator[None]:
         raise ValueError(
             f"another run has begun {folder} at this very moment; start this one again"
         ) from None
-    lock = FileLock(folder.path / ".lock", timeout=0)
+    lock = FileLock(folder.path / ".lock", timeout=patience)
     try:
         lock.acquire()
     except Timeout:

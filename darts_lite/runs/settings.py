@@ -80,6 +80,14 @@ class RunSettings:
             wide as the limits allow, or with ``best_of`` as many random ones as the search's time
             allows, of which validation chooses one.
         control_nets: Number of random or uniform rivals.
+        launcher: Where several searches and rivals run, each in a process of its own: ``local``,
+            on this machine; ``here``, one after the other in this process; or the path of a class.
+            It changes no result.
+        job_threads: Number of threads of each of them.
+        jobs: Number of them at once; None is as many as there are cores for, or GPUs.
+        jobs_per_gpu: Number of them that share a GPU.
+        job_retries: How often one that dies is started again, from its checkpoint.
+        job_minutes: Time after which one that still runs counts as dead.
         resume: ``auto`` resumes the newest unfinished run of this name in its folder, or begins a
             new run if there is none.
         save_every_steps: Steps between two checkpoints, beside those after every epoch.
@@ -101,6 +109,12 @@ class RunSettings:
     seeds: int = 1
     control: Literal["random", "uniform", "best_of"] | None = None
     control_nets: int = 5
+    launcher: str = "local"
+    job_threads: int = 1
+    jobs: int | None = None
+    jobs_per_gpu: int = 1
+    job_retries: int = 2
+    job_minutes: float | None = None
     resume: Literal["auto"] | None = None
     save_every_steps: int | None = None
     save_every_minutes: float | None = 5.0
@@ -121,17 +135,20 @@ class RunSettings:
                 "run.folder must be a path, and run.name the name of a folder in it, without ~ and "
                 f"$; got {short(self.folder)} and {short(self.name)}"
             )
-        for name in ("max_minutes", "save_every_minutes"):
+        for name in ("max_minutes", "save_every_minutes", "job_minutes"):
             value = getattr(self, name)
             if value is not None and not 0 < value <= LARGEST:
                 raise ValueError(f"run.{name} must be above 0 and at most {LARGEST}, got {value}")
         whole = ("seeds", "control_nets", "save_every_steps", "keep_checkpoints", "max_rollbacks")
-        for name in whole:
+        for name in (*whole, "job_threads", "jobs", "jobs_per_gpu"):
             value = getattr(self, name)
             if value is not None and not 1 <= value <= LARGEST:
                 raise ValueError(
                     f"run.{name} must be at least 1 and at most {LARGEST}, got {value}"
                 )
+
+        if not 0 <= self.job_retries <= LARGEST:
+            raise ValueError(f"run.job_retries must be at least 0, got {self.job_retries}")
 
     @property
     def place(self) -> Path:

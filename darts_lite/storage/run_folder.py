@@ -13,6 +13,8 @@ STAGES = tuple(CHECKPOINTS)
 SEEDS, CONTROLS = "seeds", "controls"
 """Subfolders of a run: they hold a folder for each of several searches, and each random net."""
 SUMMARY = "summary.json"
+LOG = "log.txt"
+"""What a job prints, in its folder."""
 
 
 def _file(name: str) -> cached_property[Path]:

@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 
-from darts_lite.cli.arguments import OWN, PASSED_ON
+from darts_lite.cli.arguments import OWN, PASSED_ON, RUN_ELSEWHERE
 from darts_lite.cli.main import main
 
 
@@ -15,7 +15,7 @@ def test_a_verb_has_a_module_that_runs_it(verb: str) -> None:
     parser = argparse.ArgumentParser(description=about)
     add_arguments(parser)
     assert all(action.help or action.choices for action in parser._actions)
-    held = import_module(f"darts_lite.cli.{verb}")
+    held = import_module(f"darts_lite.cli.{RUN_ELSEWHERE.get(verb, verb)}")
     assert callable(held.main if PASSED_ON.get(verb) == verb else held.run)
 
 

@@ -1,0 +1,169 @@
+"""Runs many jobs, as many at once as there is room for, until each is done or has failed."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from darts_lite.storage.run_folder import LOG
+
+PAUSE = 0.1
+"""Seconds between two looks at running jobs."""
+MISTAKE = 2
+"""Exit status of a command that was given something wrong; trying again would not help."""
+PATIENCE = 120.0
+"""Seconds that jobs have to save and end, when they are asked to stop."""
+
+
+class Job(NamedTuple):
+    """A command that runs in a process of its own, and goes on where it was when it runs again.
+
+    Args:
+        name: What it is called in progress lines.
+        folder: All that it writes, with its output in `LOG`.
+        words: Arguments behind ``python -m darts_lite``.
+        threads: Number of threads that it may use.
+    """
+
+    name: str
+    folder: Path
+    words: Sequence[str]
+    threads: int
+
+    @property
+    def last_words(self) -> str:
+        """The last line of its output; empty if there is none."""
+        log = self.folder / LOG
+        lines = log.read_text(errors="replace").split("\n") if log.exists() else []
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+class Running(Protocol):
+    """A job that was started."""
+
+    def poll(self) -> int | None:
+        """Returns its exit status; None while it runs."""
+        ...
+
+    def stop(self) -> None:
+        """Asks it to save and end."""
+        ...
+
+    def kill(self) -> None:
+        """Ends it at once."""
+        ...
+
+
+class Launcher(Protocol):
+    """Starts jobs somewhere."""
+
+    def count_slots(self, threads: int) -> int:
+        """Returns how many jobs of so many threads may run at once, at least 1."""
+        ...
+
+    def start(self, job: Job) -> Running:
+        """Starts a job."""
+        ...
+
+
+class JobsFailed(ValueError):
+    """Raised when some jobs have failed, after all others have ended."""
+
+
+@dataclass
+class _Try:
+    """A job with the tries that it has left."""
+
+    job: Job
+    left: int
+    since: float = field(default_factory=time.monotonic)
+    running: Running | None = None
+
+
+def run_jobs(
+    launcher: Launcher,
+    jobs: Iterable[Job],
+    retries: int = 2,
+    minutes: float | None = None,
+    at_once: int | None = None,
+    tell: Callable[[str], None] = print,
+) -> None:
+    """Runs all jobs; one that dies is started again, others go on.
+
+    An exception, such as that of a signal, stops all that run, which save before they end.
+
+    Args:
+        launcher: Where.
+        retries: How often a job that dies is started again.
+        minutes: Time after which a job that still runs counts as dead.
+        at_once: Number of jobs at once; None leaves it to the launcher.
+        tell: Takes lines about the progress.
+
+    Raises:
+        JobsFailed: at the end, with the name and the last line of each job that has failed.
+    """
+    waiting = deque(_Try(job, 1 + retries) for job in jobs)
+    total, failed, done = len(waiting), list[str](), 0
+    if not waiting:
+        return
+    slots = at_once or launcher.count_slots(max(each.job.threads for each in waiting))
+    running: list[_Try] = []
+    tell(f"Jobs: {total}, at most {min(slots, total)} at once; each writes {LOG} in its folder")
+    try:
+        while waiting or running:
+            while waiting and len(running) < slots:
+                running.append(_begin(launcher, waiting.popleft()))
+            time.sleep(PAUSE)
+            for each in [*running]:
+                status = _look(each, minutes)
+                if status is None:
+                    continue
+                running.remove(each)
+                if status == 0:
+                    done += 1
+                    seconds = time.monotonic() - each.since
+                    tell(f"{done} of {total} jobs done: {each.job.name} ({seconds:.0f} s)")
+                elif each.left and status != MISTAKE:
+                    tell(f"Warning: job {each.job.name} died (status {status}); it is tried again")
+                    waiting.append(each)
+                else:
+                    failed.append(f"{each.job.name} ({each.job.last_words or f'status {status}'})")
+                    tell(f"Warning: job {each.job.name} has failed; the others go on")
+    except BaseException:
+        _stop_all([each.running for each in running if each.running is not None])
+        raise
+    if failed:
+        raise JobsFailed(
+            f"{len(failed)} of {total} jobs have failed: {'; '.join(failed)}; the others are done, "
+            "and the same command with --run.resume auto tries these again"
+        )
+
+
+def _begin(launcher: Launcher, given: _Try) -> _Try:
+    given.job.folder.mkdir(parents=True, exist_ok=True)
+    given.left -= 1
+    given.since, given.running = time.monotonic(), launcher.start(given.job)
+    return given
+
+
+def _look(each: _Try, minutes: float | None) -> int | None:
+    """Returns the exit status of a job; None while it runs. Kills one that runs for too long."""
+    assert each.running is not None
+    status = each.running.poll()
+    if status is None and minutes is not None and time.monotonic() - each.since > 60 * minutes:
+        each.running.kill()
+        return -9
+    return status
+
+
+def _stop_all(running: Sequence[Running]) -> None:
+    for each in running:
+        each.stop()
+    end = time.monotonic() + PATIENCE
+    while any(each.poll() is None for each in running) and time.monotonic() < end:
+        time.sleep(PAUSE)
+    for each in running:
+        if each.poll() is None:
+            each.kill()

@@ -1,0 +1,92 @@
+"""Starts jobs as processes on the cores, or on the GPUs, of this machine."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import IO
+
+from darts_lite.launchers.jobs import Job
+from darts_lite.storage.run_folder import LOG
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+GPUS = "CUDA_VISIBLE_DEVICES"
+
+
+class Process:
+    """A job in a process of this machine.
+
+    The process ends when this one does, however that is, as it listens to a pipe; see
+    `end_with_parent`.
+    """
+
+    def __init__(self, job: Job, environment: dict[str, str]) -> None:
+        self.log: IO[bytes] = (job.folder / LOG).open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "darts_lite", *job.words],
+            stdin=subprocess.PIPE,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,  # a Ctrl-C reaches this process, which tells the job
+        )
+
+    def poll(self) -> int | None:
+        status = self.process.poll()
+        if status is not None:
+            self._close()
+        return status
+
+    def stop(self) -> None:
+        self.process.terminate()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._close()
+
+    def _close(self) -> None:
+        self.log.close()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+
+
+class Local:
+    """Starts jobs on this machine: one on so many cores as it has threads, or one on each GPU.
+
+    Args:
+        gpus: Names of the GPUs of which each job takes one in turn; none means the jobs have all
+            devices that this process has.
+        jobs_per_gpu: Number of jobs that share a GPU.
+    """
+
+    def __init__(self, gpus: Sequence[str] = (), jobs_per_gpu: int = 1) -> None:
+        self.gpus, self.jobs_per_gpu = gpus, jobs_per_gpu
+        self.started: list[tuple[str, Process]] = []
+
+    def count_slots(self, threads: int) -> int:
+        if self.gpus:
+            return len(self.gpus) * self.jobs_per_gpu
+        return max(1, len(os.sched_getaffinity(0)) // threads)
+
+    def start(self, job: Job) -> Process:
+        environment = dict(os.environ) | dict.fromkeys(THREADS, str(job.threads))
+        if not self.gpus:
+            return Process(job, environment)
+        self.started = [(gpu, each) for gpu, each in self.started if each.poll() is None]
+        used = [gpu for gpu, _ in self.started]
+        gpu = min(self.gpus, key=used.count)
+        made = Process(job, environment | {GPUS: gpu})
+        self.started.append((gpu, made))
+        return made
+
+
+def end_with_parent() -> None:
+    """Ends this process, as by SIGTERM, when the one that started it is gone.
+
+    Reads standard input, which is a pipe from there, until it is closed.
+    """
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,90 @@
+"""The parts of a run that are jobs of their own: each of several searches, and each rival."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+
+from darts_lite.launchers.jobs import Job, run_jobs
+from darts_lite.launchers.known import make_launcher
+from darts_lite.launchers.local import GPUS
+from darts_lite.runs.settings import RunSettings
+from darts_lite.storage.atomic_files import write_text
+from darts_lite.storage.run_folder import RunFolder
+from darts_lite.storage.run_record import read_summary
+
+VERB = "part"
+"""The verb of the command line that runs a part."""
+
+
+class Part(NamedTuple):
+    """A part of a run.
+
+    Args:
+        run: Folder of the run.
+        group: ``seeds`` or ``controls``.
+        name: Name of its folder in that of the group: the seed, or the number of the rival.
+    """
+
+    run: RunFolder
+    group: str
+    name: str
+
+    @property
+    def folder(self) -> RunFolder:
+        return RunFolder(self.run.path / self.group / self.name)
+
+    @property
+    def is_finished(self) -> bool:
+        return bool(read_summary(self.folder).get("finished"))
+
+
+def launch_parts(
+    run: RunSettings, parts: Sequence[Part], config: Callable[[], str], accelerator: str
+) -> None:
+    """Runs those parts that are not finished as jobs, unless this process is to run them itself.
+
+    Args:
+        config: Returns the configuration of the run as text; a job reads it from its folder.
+        accelerator: That of the trainer's settings.
+
+    Raises:
+        JobsFailed: if some have failed; the others have ended.
+    """
+    gpus = list_gpus() if accelerator in ("auto", "gpu", "cuda") else []
+    launcher = make_launcher(run.launcher, gpus, run.jobs_per_gpu)
+    left = [part for part in parts if not part.is_finished]
+    if launcher is None or not left:
+        return
+    jobs = []
+    for part in left:
+        part.folder.path.mkdir(parents=True, exist_ok=True)
+        write_text(part.folder.config, config())
+        words = (VERB, str(part.run), part.group, part.name)
+        name = f"{part.group}/{part.name}"
+        jobs.append(Job(name, part.folder.path, words, run.job_threads))
+    run_jobs(launcher, jobs, run.job_retries, run.job_minutes, run.jobs, _tell)
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
+
+
+def list_gpus() -> list[str]:
+    """Returns the names by which a process can ask for one of the GPUs of this one."""
+    count = torch.cuda.device_count()
+    visible = [name for name in os.environ.get(GPUS, "").split(",") if name]
+    return visible[:count] if len(visible) >= count else [str(place) for place in range(count)]
+
+
+@contextmanager
+def limit_threads(count: int) -> Iterator[None]:
+    """Computes with so many threads, as jobs do, so that results do not depend on the launcher."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,20 @@
+"""Launchers by name."""
+
+import pytest
+
+from darts_lite.launchers.known import make_launcher
+from darts_lite.launchers.local import Local
+
+
+class Own:
+    """A launcher of one's own."""
+
+
+def test_names_and_classes_make_launchers() -> None:
+    assert make_launcher("here", [], 1) is None
+    made = make_launcher("local", ["0"], 2)
+    assert isinstance(made, Local) and made.count_slots(1) == 2
+    assert type(make_launcher(f"{__name__}.Own", [], 1)).__name__ == "Own"
+    for name, told in (("cloud", "choose from here, local"), ("no.such.Thing", "cannot make")):
+        with pytest.raises(ValueError, match=told):
+            make_launcher(name, [], 1)

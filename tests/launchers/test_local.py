@@ -1,0 +1,49 @@
+"""Jobs as processes of this machine."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from darts_lite.launchers.jobs import Job, run_jobs
+from darts_lite.launchers.local import GPUS, Local
+from darts_lite.storage.run_folder import LOG
+
+
+def test_a_job_runs_the_command_line(tmp_path: Path) -> None:
+    launcher = Local()
+    run_jobs(launcher, [Job("version", tmp_path, ["--version"], 1)], tell=lambda _: None)
+    assert "darts_lite " in (tmp_path / LOG).read_text()
+    assert launcher.count_slots(10**6) == 1
+    assert launcher.count_slots(1) == len(os.sched_getaffinity(0))
+
+
+def test_gpus_are_shared_out(tmp_path: Path) -> None:
+    launcher = Local(["4", "7"], 2)
+    assert launcher.count_slots(1) == 4
+    seen = []
+    started = [launcher.start(Job("", tmp_path, ["--help"], 1)) for _ in range(4)]
+    for each in started:
+        words = Path(f"/proc/{each.process.pid}/environ").read_bytes().decode().split("\0")
+        seen += [word.partition("=")[2] for word in words if word.startswith(f"{GPUS}=")]
+        each.kill()
+    assert sorted(seen) == ["4", "4", "7", "7"]
+
+
+def test_a_job_ends_with_the_process_that_began_it() -> None:
+    program = (
+        "import time; from threading import Thread; "
+        "from darts_lite.launchers.local import end_with_parent; "
+        "Thread(target=end_with_parent, daemon=True).start(); print(1, flush=True); time.sleep(60)"
+    )
+    job = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert job.stdin is not None and job.stdout is not None
+    job.stdout.readline()
+    job.stdin.close()  # as when the other process is killed
+    start = time.monotonic()
+    assert job.wait(timeout=30) == -15
+    job.stdout.close()
+    assert time.monotonic() - start < 10

@@ -1,0 +1,122 @@
+"""Searches and rivals of a run as jobs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from run_helpers import Finished
+
+from darts_lite.cli.lightning_cli import main
+from darts_lite.runs.parts import Part, limit_threads, list_gpus
+from darts_lite.storage.run_folder import RunFolder
+
+SHORT = (
+    *("--run.seeds=2", "--run.control=random", "--run.control_nets=2", "--run.resume=auto"),
+    *("--trainer.limit_train_batches=4", "--trainer.max_epochs=1", "--data.train_images=500"),
+    *("--data.evaluation_batch_size=500", "--retraining.max_epochs=1"),
+)
+
+
+def words(finished: Finished, folder: Path, launcher: str) -> list[str]:
+    common = ["fit", "--config", str(finished.config), *finished.data, *SHORT]
+    return [*common, f"--run.folder={folder}", f"--run.launcher={launcher}"]
+
+
+def weights(folder: Path) -> dict[str, dict[str, torch.Tensor]]:
+    """The states of all nets and searches of a run, by file."""
+    names = [*folder.rglob("net.ckpt"), *folder.rglob("checkpoints/last.ckpt")]
+    return {
+        str(path.relative_to(folder)): torch.load(path, weights_only=True)["state_dict"]
+        for path in names
+    }
+
+
+def assert_same(first: Path, second: Path) -> None:
+    states = weights(first), weights(second)
+    assert states[0].keys() == states[1].keys() and len(states[0]) == 5
+    for name, state in states[0].items():
+        assert all(torch.equal(value, states[1][name][key]) for key, value in state.items()), name
+    told = [json.loads((folder / "summary.json").read_text()) for folder in (first, second)]
+    for name in ("architecture", "agreement", "test_accuracy", "control_test_accuracies"):
+        assert told[0][name] == told[1][name]
+
+
+def test_a_part_has_its_folder() -> None:
+    part = Part(RunFolder(Path("run")), "seeds", "3")
+    assert part.folder.path == Path("run/seeds/3") and not part.is_finished
+
+
+def test_threads_are_limited_for_a_while() -> None:
+    before = torch.get_num_threads()
+    with limit_threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
+
+
+def test_gpus_are_those_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert list_gpus() == [str(place) for place in range(torch.cuda.device_count())]
+
+
+@pytest.mark.slow
+def test_launchers_change_no_bit_and_kills_neither(finished: Finished, tmp_path: Path) -> None:
+    main(words(finished, tmp_path / "here", "here"))
+    main(words(finished, tmp_path / "local", "local"))
+    assert_same(*(tmp_path / name / "quick" / "version_0" for name in ("here", "local")))
+    run = tmp_path / "killed" / "quick" / "version_0"
+    command = [sys.executable, "-m", "darts_lite", *words(finished, tmp_path / "killed", "local")]
+    environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    # The process that launches is killed as soon as each kind of part has begun; jobs end with it.
+    for group in ("seeds", "controls"):
+        driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
+        while not [*run.glob(f"{group}/*/events*")] and driver.poll() is None:
+            time.sleep(0.01)
+        driver.send_signal(signal.SIGKILL)
+        driver.wait()
+    main(words(finished, tmp_path / "killed", "local"))
+    assert_same(tmp_path / "here" / "quick" / "version_0", run)
+
+
+SPOILER = """
+import os
+import torch
+from lightning.pytorch.callbacks import Callback
+
+class Spoiler(Callback):
+    def on_fit_start(self, trainer, module):
+        if torch.initial_seed() == 4 and not os.path.exists("mended"):
+            print("the disk is full", flush=True)
+            os._exit(7)
+"""
+
+
+@pytest.mark.slow
+def test_a_part_that_always_fails_is_named_and_goes_on_later(
+    finished: Finished,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "spoiler.py").write_text(SPOILER)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    given = [*words(finished, tmp_path / "logs", "local"), "--trainer.callbacks=spoiler.Spoiler"]
+    given += ["--run.job_retries=1"]
+    with pytest.raises(SystemExit) as caught:
+        main(given)
+    assert caught.value.code == 2
+    told = capsys.readouterr()
+    assert "job seeds/4 died (status 7); it is tried again" in told.out
+    assert "1 of 2 jobs have failed: seeds/4 (the disk is full)" in told.err
+    run = tmp_path / "logs" / "quick" / "version_0"
+    assert json.loads((run / "seeds" / "3" / "summary.json").read_text())["finished"]
+    (tmp_path / "mended").touch()
+    main(given)
+    assert "Jobs: 1, at most 1 at once" in capsys.readouterr().out
+    assert json.loads((run / "summary.json").read_text())["finished"]
