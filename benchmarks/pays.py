@@ -34,6 +34,8 @@ from trials import Recipe, read
 
 from darts_lite import ImageData, PlayOff
 from darts_lite.derivation.budget import WithinBudget
+from darts_lite.launchers.jobs import Job, run_jobs
+from darts_lite.launchers.known import make_launcher
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.playoff.proposals import draw_points, pick_by_hand
 from darts_lite.space.cost_tables import Images
@@ -54,6 +56,7 @@ HEADED = {
 }
 """Families as published read the mean over the map; these may also have a head. Full convolutions
 with a head are what the tutorial's net is."""
+PARTS = 4  # jobs of a cell
 LARGEST = 10**6  # more than there are nets by hand
 RECIPES = {
     "MNIST": replace(TINY, rotation=0.0, scale=0.0),
@@ -240,6 +243,25 @@ def fill(cells: Sequence[Cell], options: argparse.Namespace) -> None:
             print(json.dumps(line), file=file, flush=True)
 
 
+def launch(cells: Sequence[str], options: argparse.Namespace) -> None:
+    """Makes the rows as jobs, which all append to the file of results."""
+    launcher = make_launcher(options.launcher, options.address, None, 1)
+    if launcher is None:
+        return
+    place = options.results.absolute().parent
+    kept = ["--results", str(options.results.absolute()), "--threads", str(options.threads)]
+    kept += [word for kind in options.kind or () for word in ("--kind", kind)]
+    kept += ["--peer", str(options.peer.absolute())] if options.peer is not None else []
+    jobs = []
+    for cell in cells:
+        for part in range(PARTS):
+            name = f"{cell}, {part + 1} of {PARTS}"
+            own = ["--cell", cell, "--part", f"{part}/{PARTS}"]
+            folder = place / "jobs" / name
+            jobs.append(Job(name, folder, [__file__, *kept, *own], place, options.threads))
+    run_jobs(launcher, jobs)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Fills the file of results, and prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -250,6 +272,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--part", default="0/1", help="k/n: every n-th row from number k on")
     parser.add_argument("--threads", type=int, default=1, help="of each process")
+    parser.add_argument("--launcher", help="local or ray: makes the rows as several jobs at once")
+    parser.add_argument("--address", help="of the Ray cluster")
     parser.add_argument("--peer", type=Path, help="checkout of eml-eda/plinio")
     parser.add_argument("--report", action="store_true", help="only print what there is")
     options = parser.parse_args(arguments)
@@ -259,6 +283,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"unknown cell {unknown[0]!r}; choose from {', '.join(known)}")
     silence(options.threads)
     if not options.report:
+        if options.launcher is not None:
+            launch([*(options.cell or known)], options)
         fill([known[name] for name in options.cell or known], options)
     print(report(read(options.results)))
 

@@ -272,7 +272,9 @@ def run(options: argparse.Namespace) -> None:
     if stat.S_ISFIFO(os.fstat(0).st_mode):
         Thread(target=end_with_parent, daemon=True).start()
     keep_freed_memory()
-    DartsCLI(["fit", "--config", str(part.folder.config)], part=part)
+    place = part.run.path.parent  # the run may have been moved, or be copied to another machine
+    moved = [f"--run.folder={place.parent}", f"--run.name={place.name}"]
+    DartsCLI(["fit", "--config", str(part.folder.config), *moved], part=part)
 
 
 def main(args: Sequence[str] | None = None) -> None:

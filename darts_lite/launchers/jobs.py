@@ -23,13 +23,15 @@ class Job(NamedTuple):
     Args:
         name: What it is called in progress lines.
         folder: All that it writes, with its output in `LOG`.
-        words: Arguments behind ``python -m darts_lite``.
+        words: Arguments of the Python interpreter.
+        root: A folder around its own one, which its words name.
         threads: Number of threads that it may use.
     """
 
     name: str
     folder: Path
     words: Sequence[str]
+    root: Path
     threads: int
 
     @property

@@ -1,32 +1,48 @@
 """Finds a launcher by its name."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 
 from darts_lite.launchers.jobs import Launcher
 from darts_lite.launchers.local import Local
 
-HERE = "here"
-"""Name for no launcher: jobs run in the process that needs them, one after the other."""
-LAUNCHERS: dict[str, Callable[..., Launcher]] = {"local": Local}
+HERE, LOCAL, RAY = "here", "local", "ray"
+"""Names: of no launcher, so that jobs run in the process that needs them; and of two."""
 
 
-def make_launcher(name: str, gpus: Sequence[str], jobs_per_gpu: int) -> Launcher | None:
-    """Returns a launcher by name or by the path of its class; None for `HERE`.
+def make_launcher(
+    name: str, address: str | None, gpus: Sequence[str] | None, jobs_per_gpu: int
+) -> Launcher | None:
+    """Returns a launcher by name, or by the path of its class; None for `HERE`.
+
+    Args:
+        address: Of a cluster, for those that have one.
+        gpus: Names of the GPUs that this process could use; None if none is wanted.
+        jobs_per_gpu: Number of jobs that share one.
 
     Raises:
-        ValueError: if there is none of this name.
+        ValueError: if there is none of this name, or it lacks a package or its cluster.
     """
+    if address is not None and name in (HERE, LOCAL):
+        raise ValueError(f"run.address is for a cluster, and run.launcher is {name}; leave it out")
     if name == HERE:
         return None
-    if name in LAUNCHERS:
-        return LAUNCHERS[name](gpus=gpus, jobs_per_gpu=jobs_per_gpu)
-    if "." not in name:
-        known = ", ".join((HERE, *LAUNCHERS))
+    if name == LOCAL:
+        return Local(gpus, jobs_per_gpu)
+    if name == RAY:
+        try:
+            from darts_lite.launchers.ray_cluster import RayCluster
+        except ImportError as error:
+            raise ValueError(
+                f"run.launcher ray needs a package ({error}); pip install 'darts_lite[ray]'"
+            ) from error
+        return RayCluster(address, gpus, jobs_per_gpu)
+    module, _, kind = name.rpartition(".")
+    if not module:
+        known = ", ".join((HERE, LOCAL, RAY))
         raise ValueError(
             f"unknown run.launcher {name!r}; choose from {known}, or give the path of a class"
         )
-    module, _, kind = name.rpartition(".")
     try:
         own: Launcher = getattr(import_module(module), kind)()
     except (ImportError, AttributeError, TypeError) as error:

@@ -23,14 +23,7 @@ class Process:
 
     def __init__(self, job: Job, environment: dict[str, str]) -> None:
         self.log: IO[bytes] = (job.folder / LOG).open("ab")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "darts_lite", *job.words],
-            stdin=subprocess.PIPE,
-            stdout=self.log,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            start_new_session=True,  # a Ctrl-C reaches this process, which tells the job
-        )
+        self.process = start_process(job.words, self.log, environment)
 
     def poll(self) -> int | None:
         status = self.process.poll()
@@ -56,13 +49,13 @@ class Local:
     """Starts jobs on this machine: one on so many cores as it has threads, or one on each GPU.
 
     Args:
-        gpus: Names of the GPUs of which each job takes one in turn; none means the jobs have all
-            devices that this process has.
+        gpus: Names of the GPUs of which each job takes one in turn; None or no name means the jobs
+            have all devices that this process has.
         jobs_per_gpu: Number of jobs that share a GPU.
     """
 
-    def __init__(self, gpus: Sequence[str] = (), jobs_per_gpu: int = 1) -> None:
-        self.gpus, self.jobs_per_gpu = gpus, jobs_per_gpu
+    def __init__(self, gpus: Sequence[str] | None = None, jobs_per_gpu: int = 1) -> None:
+        self.gpus, self.jobs_per_gpu = gpus or (), jobs_per_gpu
         self.started: list[tuple[str, Process]] = []
 
     def count_slots(self, threads: int) -> int:
@@ -80,6 +73,27 @@ class Local:
         made = Process(job, environment | {GPUS: gpu})
         self.started.append((gpu, made))
         return made
+
+
+def start_process(
+    words: Sequence[str], log: IO[bytes], environment: dict[str, str], place: str | None = None
+) -> subprocess.Popen[bytes]:
+    """Starts a Python program, which holds the end of a pipe from here.
+
+    Args:
+        words: Its arguments.
+        log: Takes its output.
+        place: Its working directory; None is that of this process.
+    """
+    return subprocess.Popen(
+        [sys.executable, *words],
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        cwd=place,
+        start_new_session=True,  # a Ctrl-C reaches this process, which tells the job
+    )
 
 
 def end_with_parent() -> None:

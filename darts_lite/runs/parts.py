@@ -53,8 +53,8 @@ def launch_parts(
     Raises:
         JobsFailed: if some have failed; the others have ended.
     """
-    gpus = list_gpus() if accelerator in ("auto", "gpu", "cuda") else []
-    launcher = make_launcher(run.launcher, gpus, run.jobs_per_gpu)
+    gpus = list_gpus() if accelerator in ("auto", "gpu", "cuda") else None
+    launcher = make_launcher(run.launcher, run.address, gpus, run.jobs_per_gpu)
     left = [part for part in parts if not part.is_finished]
     if launcher is None or not left:
         return
@@ -62,9 +62,9 @@ def launch_parts(
     for part in left:
         part.folder.path.mkdir(parents=True, exist_ok=True)
         write_text(part.folder.config, config())
-        words = (VERB, str(part.run), part.group, part.name)
-        name = f"{part.group}/{part.name}"
-        jobs.append(Job(name, part.folder.path, words, run.job_threads))
+        root, name = part.run.path.absolute(), f"{part.group}/{part.name}"
+        words = ("-m", "darts_lite", VERB, str(root), part.group, part.name)
+        jobs.append(Job(name, root / part.group / part.name, words, root, run.job_threads))
     run_jobs(launcher, jobs, run.job_retries, run.job_minutes, run.jobs, _tell)
 
 

@@ -55,6 +55,7 @@ CHANGEABLE = (
     "run.on_nonfinite",
     "run.max_rollbacks",
     "run.launcher",
+    "run.address",
     "run.jobs",
     "run.jobs_per_gpu",
     "run.job_retries",

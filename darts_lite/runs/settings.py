@@ -81,8 +81,9 @@ class RunSettings:
             allows, of which validation chooses one.
         control_nets: Number of random or uniform rivals.
         launcher: Where several searches and rivals run, each in a process of its own: ``local``,
-            on this machine; ``here``, one after the other in this process; or the path of a class.
-            It changes no result.
+            on this machine; ``ray``, on a Ray cluster; ``here``, one after the other in this
+            process; or the path of a class. It changes no result.
+        address: Of the Ray cluster; None starts one on this machine.
         job_threads: Number of threads of each of them.
         jobs: Number of them at once; None is as many as there are cores for, or GPUs.
         jobs_per_gpu: Number of them that share a GPU.
@@ -110,6 +111,7 @@ class RunSettings:
     control: Literal["random", "uniform", "best_of"] | None = None
     control_nets: int = 5
     launcher: str = "local"
+    address: str | None = None
     job_threads: int = 1
     jobs: int | None = None
     jobs_per_gpu: int = 1

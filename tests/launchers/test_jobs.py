@@ -56,7 +56,7 @@ class Programs:
 
 
 def jobs(folder: Path, **programs: str) -> list[Job]:
-    return [Job(name, folder / name, (text,), 1) for name, text in programs.items()]
+    return [Job(name, folder / name, (text,), folder, 1) for name, text in programs.items()]
 
 
 def test_all_are_done_and_told_of(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ class Own:
 
 
 def test_names_and_classes_make_launchers() -> None:
-    assert make_launcher("here", [], 1) is None
-    made = make_launcher("local", ["0"], 2)
+    assert make_launcher("here", None, None, 1) is None
+    made = make_launcher("local", None, ["0"], 2)
     assert isinstance(made, Local) and made.count_slots(1) == 2
-    assert type(make_launcher(f"{__name__}.Own", [], 1)).__name__ == "Own"
-    for name, told in (("cloud", "choose from here, local"), ("no.such.Thing", "cannot make")):
+    assert type(make_launcher(f"{__name__}.Own", None, None, 1)).__name__ == "Own"
+    for name, told in (("cloud", "choose from here, local, ray"), ("no.such.Thing", "cannot make")):
         with pytest.raises(ValueError, match=told):
-            make_launcher(name, [], 1)
+            make_launcher(name, None, None, 1)
+    with pytest.raises(ValueError, match=r"run\.address is for a cluster"):
+        make_launcher("local", "auto", None, 1)

@@ -10,10 +10,12 @@ from darts_lite.launchers.jobs import Job, run_jobs
 from darts_lite.launchers.local import GPUS, Local
 from darts_lite.storage.run_folder import LOG
 
+VERSION = ("-m", "darts_lite", "--version")
+
 
 def test_a_job_runs_the_command_line(tmp_path: Path) -> None:
     launcher = Local()
-    run_jobs(launcher, [Job("version", tmp_path, ["--version"], 1)], tell=lambda _: None)
+    run_jobs(launcher, [Job("version", tmp_path, VERSION, tmp_path, 1)], tell=lambda _: None)
     assert "darts_lite " in (tmp_path / LOG).read_text()
     assert launcher.count_slots(10**6) == 1
     assert launcher.count_slots(1) == len(os.sched_getaffinity(0))
@@ -23,7 +25,7 @@ def test_gpus_are_shared_out(tmp_path: Path) -> None:
     launcher = Local(["4", "7"], 2)
     assert launcher.count_slots(1) == 4
     seen = []
-    started = [launcher.start(Job("", tmp_path, ["--help"], 1)) for _ in range(4)]
+    started = [launcher.start(Job("", tmp_path, VERSION, tmp_path, 1)) for _ in range(4)]
     for each in started:
         words = Path(f"/proc/{each.process.pid}/environ").read_bytes().decode().split("\0")
         seen += [word.partition("=")[2] for word in words if word.startswith(f"{GPUS}=")]

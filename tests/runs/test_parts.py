@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 import torch
@@ -81,6 +83,39 @@ def test_launchers_change_no_bit_and_kills_neither(finished: Finished, tmp_path:
         driver.wait()
     main(words(finished, tmp_path / "killed", "local"))
     assert_same(tmp_path / "here" / "quick" / "version_0", run)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_of_two_nodes_changes_no_bit(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    lost = cluster.add_node(num_cpus=1)
+    try:
+        run = tmp_path / "ray" / "quick" / "version_0"
+        given = [*words(finished, tmp_path / "ray", "ray"), f"--run.address={cluster.address}"]
+        killer = Thread(target=kill_when, args=(cluster, lost, run / "seeds"))
+        killer.start()
+        main(given)
+        killer.join()
+        assert "died (status -9); it is tried again" in capsys.readouterr().out
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    main(words(finished, tmp_path / "here", "here"))
+    assert_same(tmp_path / "here" / "quick" / "version_0", run)
+
+
+def kill_when(cluster: Any, node: Any, group: Path) -> None:
+    """Kills a node when both of its first jobs have begun."""
+    while len([*group.glob("*/log.txt")]) < 2:
+        time.sleep(0.02)
+    time.sleep(3)
+    cluster.remove_node(node, allow_graceful=False)
 
 
 SPOILER = """

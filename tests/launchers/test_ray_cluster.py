@@ -1,0 +1,75 @@
+"""Jobs on a Ray cluster of two nodes on this machine."""
+
+import io
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("ray")
+
+import ray
+from ray.cluster_utils import Cluster
+
+from darts_lite.launchers.jobs import Job, run_jobs
+from darts_lite.launchers.ray_cluster import RayCluster, Runner, pack, unpack
+from darts_lite.storage.run_folder import LOG
+
+VERSION = ("-m", "darts_lite", "--version")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    made.add_node(num_cpus=1)
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_jobs_run_on_all_nodes(cluster: Any, tmp_path: Path) -> None:
+    launcher, told = RayCluster(cluster.address), list[str]()
+    assert launcher.count_slots(1) == 2 and launcher.count_slots(5) == 1
+    names = ("a", "b", "c")
+    made = [Job(name, tmp_path / name, VERSION, tmp_path, 1) for name in names]
+    run_jobs(launcher, made, tell=told.append)
+    assert told[-1].startswith("3 of 3 jobs done")
+    for name in names:
+        assert (tmp_path / name / LOG).read_text().startswith("darts_lite ")
+        assert [path.name for path in (tmp_path / name).iterdir()] == [LOG]
+
+
+def test_without_a_shared_disk_the_folder_comes_back(tmp_path: Path) -> None:
+    job = Job("a", tmp_path / "run" / "a", VERSION, tmp_path / "run", 1)
+    job.folder.mkdir(parents=True)
+    (job.folder / "given").write_text("1")
+    runner = Runner()  # the actor itself, on a machine that does not see the sign
+    runner.start(job, "no such file", pack(job.folder), {}, "/nowhere")
+    while runner.poll() is None:
+        time.sleep(0.05)
+    content = runner.collect()
+    assert content is not None and not (job.folder / LOG).exists()
+    unpack(content, job.folder)
+    assert (job.folder / LOG).read_text().startswith("darts_lite ")
+    assert (job.folder / "given").read_text() == "1"
+
+
+def test_what_comes_back_is_checked(tmp_path: Path) -> None:
+    def archive(member: tarfile.TarInfo) -> bytes:
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode="w") as made:
+            made.addfile(member)
+        return file.getvalue()
+
+    link = tarfile.TarInfo("link")
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    with pytest.raises(ValueError, match="files and folders only, not 'link'"):
+        unpack(archive(link), tmp_path)
+    with pytest.raises(tarfile.OutsideDestinationError):
+        unpack(archive(tarfile.TarInfo("../out")), tmp_path)
+    assert not (tmp_path.parent / "out").exists()
