@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from disks import small_disk
 from run_helpers import Finished
 
 from darts_lite.cli.lightning_cli import main
@@ -152,6 +154,15 @@ def test_a_part_that_always_fails_is_named_and_goes_on_later(
     run = tmp_path / "logs" / "quick" / "version_0"
     assert json.loads((run / "seeds" / "3" / "summary.json").read_text())["finished"]
     (tmp_path / "mended").touch()
+    part, place = run / "seeds" / "4", tmp_path / "disk"
+    shutil.rmtree(part)
+    place.mkdir()
+    with small_disk(place, "60k") as disk:
+        part.symlink_to(disk.path)
+        with pytest.raises(SystemExit):
+            main(given)
+        assert "1 of 1 jobs have failed: seeds/4 (" in capsys.readouterr().err
+        part.unlink()
     main(given)
     assert "Jobs: 1, at most 1 at once" in capsys.readouterr().out
     assert json.loads((run / "summary.json").read_text())["finished"]
