@@ -160,6 +160,8 @@ def report(plan: Plan) -> None:
         f"Total:  {_format_duration(plan.seconds)}, start included; at most "
         f"{plan.peak / 2**30:.2f} GiB of memory, of {plan.available / 2**30:.1f} free"
     )
+    if any(stage.times > 1 for stage in plan.stages):
+        print("Searches and rivals are counted one after the other; as jobs they take less time.")
     if plan.executors is not None:
         print(f"Executor: {plan.executors.describe()}")
     print(f"Advice: {advise(plan)}")

@@ -49,7 +49,9 @@ def test_a_plan_of_a_play_off_counts_the_nets_of_all_heats(
     short = ["--data.search_batches_per_epoch=180", f"--run.folder={tmp_path / 'logs'}"]
     few = ["--model.by_hand=7", "--model.at_random=1", "--model.children=2"]
     main(["plan", "--config", "mnist", *finished.data, *short, *few, "--run.control=best_of"])
-    search, retraining = json.loads(capsys.readouterr().out.splitlines()[-1])["stages"]
+    told = capsys.readouterr().out
+    assert "as jobs they take less time" in told
+    search, retraining = json.loads(told.splitlines()[-1])["stages"]
     once = retraining["seconds"] / retraining["times"]
     assert retraining["times"] == 2 + round(search["seconds"] / once)
     assert (search["steps"], search["epochs"], search["largest_batch"] > 0) == (180, 1, True)
