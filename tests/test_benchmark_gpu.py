@@ -30,7 +30,7 @@ import sys
 from importlib.machinery import PathFinder
 
 HIDDEN = {
-    "jsonargparse", "shtab", "ruamel", "mlxtend", "docstring_parser", "typeshed_client", "onnx",
+    "jsonargparse", "shtab", "ruamel", "docstring_parser", "typeshed_client", "onnx",
     "hypothesis", "pandas", "scipy", "sklearn", "scikit_learn",
 }
 

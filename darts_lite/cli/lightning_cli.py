@@ -29,7 +29,7 @@ from darts_lite.cli.parsing import (
 )
 from darts_lite.cli.predict import print_table
 from darts_lite.data.compatibility import check_alike, check_unseen, doubt_kin
-from darts_lite.data.datasets import EMBEDDED
+from darts_lite.data.datasets import is_embedded
 from darts_lite.data.image_data import ImageData
 from darts_lite.data.preparation import Preparation, read_preparation
 from darts_lite.distributed.strategy import connect_processes, prepare
@@ -240,7 +240,7 @@ class DartsCLI(LightningCLI):
             print(f"Images: {data.preparation.describe()}")
             if part := self._describe_part(data):
                 print(f"Figures are{part}")
-            if trained_on == EMBEDDED != data.data_source:
+            if is_embedded(trained_on) and not is_embedded(data.data_source):
                 print(f"Warning: the net was trained on {trained_on}; its figures do not compare.")
             if unknown := [name for name, value in metrics.items() if not math.isfinite(value)]:
                 print(f"Warning: {', '.join(unknown)} is not a number: the net's weights are wrong")

