@@ -4,6 +4,7 @@ import io
 import logging
 import os
 import secrets
+import socket
 import subprocess
 import tarfile
 import tempfile
@@ -22,6 +23,8 @@ LOST = -9
 """Exit status of a job whose node is gone."""
 PATIENCE = 30.0
 """Seconds to wait for an answer of a node before the next question."""
+REACH = 10.0
+"""Seconds to wait for a cluster."""
 MOST_FILES, MOST_BYTES = 10_000, 2**31
 """Limits of what a job's folder may bring back."""
 SENT = ("DARTS_LITE_", "PYTHONPATH")
@@ -148,9 +151,11 @@ class RayCluster:
         self, address: str | None = None, gpus: Sequence[str] | None = None, jobs_per_gpu: int = 1
     ) -> None:
         try:
+            if address is not None:
+                _reach(address)
             if not ray.is_initialized():
                 ray.init(address, log_to_driver=False, logging_level=logging.WARNING)
-        except (RayError, ConnectionError, RuntimeError, ValueError) as error:
+        except (RayError, OSError, RuntimeError, ValueError) as error:
             raise ValueError(
                 f"run.launcher ray: no cluster at {address!r} ({error}); start it, or leave "
                 "run.address out for one on this machine"
@@ -169,6 +174,13 @@ class RayCluster:
     def start(self, job: Job) -> OnRay:
         actor: Any = ray.remote(Runner).options(num_cpus=job.threads, num_gpus=self.share)
         return OnRay(job, actor.remote())
+
+
+def _reach(address: str) -> None:
+    """Raises OSError if nothing listens at an address with a port; Ray would wait for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACH).close()
 
 
 def pack(folder: Path) -> bytes:

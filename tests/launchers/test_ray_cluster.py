@@ -73,3 +73,8 @@ def test_what_comes_back_is_checked(tmp_path: Path) -> None:
     with pytest.raises(tarfile.OutsideDestinationError):
         unpack(archive(tarfile.TarInfo("../out")), tmp_path)
     assert not (tmp_path.parent / "out").exists()
+
+
+def test_a_cluster_that_is_not_there_is_told() -> None:
+    with pytest.raises(ValueError, match=r"no cluster at '127\.0\.0\.1:1' .*; start it, or leave"):
+        RayCluster("127.0.0.1:1")
