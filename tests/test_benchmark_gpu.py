@@ -137,17 +137,6 @@ def test_a_mistake_is_one_line(
     assert message in told and told.count("\n") == 1
 
 
-def test_without_digits_it_says_what_to_bring(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(gpu, "find_spec", lambda name: None)
-    monkeypatch.setattr(os, "environ", os.environ.copy())
-    with pytest.raises(SystemExit) as caught:
-        gpu.main(["--device", "cpu", "--data", str(tmp_path)])
-    assert caught.value.code == 2
-    assert f"no MNIST in {tmp_path}" in capsys.readouterr().err
-
-
 def test_after_the_last_minute_all_steps_are_left_out(
     digits_root: str,
     tmp_path: Path,

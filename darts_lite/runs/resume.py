@@ -1,9 +1,11 @@
 """Chooses the run and the checkpoint to resume from, and removes what will be written again."""
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -195,8 +197,10 @@ def tell_image_size(config: Any, data: ImageData) -> None:
 
 def check_same_settings(folder: RunFolder, config: str) -> None:
     """Checks that a configuration is that of the run to resume, but for places and `CHANGEABLE`."""
-    then = dict(flatten(read_settings(folder)))
-    now = dict(flatten(with_public_paths(yaml.safe_load(config))))
+    # Runs of earlier versions lack some settings, and did what is the default now.
+    usual = dict(flatten({"run": json.loads(json.dumps(asdict(RunSettings())))}))
+    then = usual | dict(flatten(read_settings(folder)))
+    now = usual | dict(flatten(with_public_paths(yaml.safe_load(config))))
     changed = [name for name in sorted(then | now) if then.get(name) != now.get(name)]
     names = [name for name in changed if name not in CHANGEABLE and not _has_moved(name, then, now)]
     if names:
