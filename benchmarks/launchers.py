@@ -53,18 +53,17 @@ SEARCHES: dict[str, dict[str, Any]] = {
         },
     },
 }
-EPOCHS = 4
 
 
-def configure(search: str, folder: Path, seeds: int, rivals: int) -> dict[str, Any]:
+def configure(search: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Returns the settings of a run."""
-    trust = {"seeds": seeds, "control": "random", "control_nets": rivals}
+    trust = {"seeds": options.seeds, "control": "random", "control_nets": options.rivals}
     return {
         "seed_everything": 3,
         "run": {"name": "many", "folder": str(folder), "resume": "auto", **trust},
-        "trainer": {"max_epochs": EPOCHS, "accelerator": "cpu"},
+        "trainer": {"max_epochs": options.epochs, "accelerator": "cpu"},
         "model": SEARCHES[search],
-        "retraining": {"max_epochs": EPOCHS},
+        "retraining": {"max_epochs": options.epochs},
         "data": {"search_batch_size": 64},
     }
 
@@ -187,6 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--searches", nargs="+", choices=[*SEARCHES], default=[*SEARCHES])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rivals", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=4, help="of each search and training")
     parser.add_argument("--kills", type=int, default=0, help="of each launcher")
     options = parser.parse_args(arguments)
     nodes = TwoNodes() if "ray" in options.launchers else None
@@ -197,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for launcher in options.launchers:
             folder = options.folder / f"{search}, {launcher}"
             shutil.rmtree(folder, ignore_errors=True)
-            config = configure(search, folder, options.seeds, options.rivals)
+            config = configure(search, folder, options)
             seconds = finish(config, launcher, address)
             first = first or folder
             same = "-" if folder == first else str(are_same(first, folder))
@@ -206,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             while sum(killed.values()) < options.kills and launcher != "here":
                 again = options.folder / f"{search}, {launcher}, killed"
                 shutil.rmtree(again, ignore_errors=True)
-                config = configure(search, again, options.seeds, options.rivals)
+                config = configure(search, again, options)
                 left = options.kills - sum(killed.values())
                 killed += kill_at_random(config, launcher, nodes, left, seconds, dice)
                 all_same &= are_same(first, again)
