@@ -35,7 +35,7 @@ def draw_shares(seed: int) -> dict[str, Tensor]:
     return {name: torch.randn(g.shape).softmax(dim=1) for name, g in SPACE.groups.items()}
 
 
-def measure(net: nn.Module) -> dict[str, float]:
+def count_costs(net: nn.Module) -> dict[str, float]:
     """Counts the costs of a net from its modules; memory from the maps between them."""
     x = torch.zeros(1, IMAGES.channels, IMAGES.side, IMAGES.side)
     held: list[int] = []
@@ -69,7 +69,7 @@ def count_broken(budgets: int) -> tuple[int, list[float]]:
             memory=limits.get("memory"),
         ).with_data(IMAGES.channels, IMAGES.classes, IMAGES.side)
         found = derive(SPACE, draw_shares(seed), {}, rule)
-        counted = measure(Net(found, IMAGES.channels, IMAGES.classes).eval())
+        counted = count_costs(Net(found, IMAGES.channels, IMAGES.classes).eval())
         broken += any(counted[name] > limit for name, limit in limits.items())
         used.append(max(rule.use(SPACE, found)))
     return broken, used

@@ -117,10 +117,7 @@ class MacroChain(AnyArchitecture):
 
     @property
     def diagrams(self) -> dict[str, Diagram]:
-        names = [OPTIONS[int(digit)] for digit in self.key]
-        states = ("image", *map(str, range(len(names))))
-        edges = tuple(((name, place),) for place, name in enumerate(names))
-        return {"chain": Diagram("chain", states, edges, (len(names),), "mean")}
+        return {}  # nets that are only valued are not drawn
 
     @property
     def frame(self) -> Mapping[str, Any]:

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from exactness import count_costs
 from lightning.pytorch import seed_everything
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from darts_lite import ImageData, LayerSpace
 from darts_lite.derivation.budget import WithinBudget
-from darts_lite.derivation.costs import multiply_adds, parameters
 from darts_lite.search.playoff.proposals import pick_by_hand
 from darts_lite.space.layers.chain import Chain
 
@@ -29,6 +29,7 @@ WIDER = 4
 FAMILY = "full, head 2x2"
 WARMUP, STEPS, LEARNING_RATE = 400, 1600, 0.005
 """Steps without and with the peer's costs, and the rate of Adam."""
+COSTS = {"params": "parameters", "macs": "multiply_adds", "memory": "memory"}
 ROUNDS = 4
 """Largest number of searches that go on with lower targets."""
 
@@ -59,22 +60,6 @@ def choose_seed(space: LayerSpace, rule: WithinBudget) -> nn.Sequential:
     return build_seed(space.build(made.choices))
 
 
-def count_costs(net: nn.Module) -> dict[str, int]:
-    """Counts parameters, multiply-adds, and the numbers that a layer reads and writes at most."""
-    x = torch.zeros(1, 1, 28, 28)
-    held: list[int] = []
-
-    def hear(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        held.append(inputs[0].numel() + output.numel())
-
-    layers = [one for one in net.modules() if isinstance(one, nn.Conv2d | nn.Linear)]
-    hooks = [layer.register_forward_hook(hear) for layer in layers]
-    counted = {"params": int(parameters(net, x)), "macs": int(multiply_adds(net, x))}
-    for hook in hooks:
-        hook.remove()
-    return counted | {"memory": max(held)}
-
-
 def search(
     checkout: Path, space: LayerSpace, rule: WithinBudget, data: ImageData, seed: int
 ) -> tuple[nn.Module, dict[str, Any]]:
@@ -99,7 +84,8 @@ def search(
         regularizer = duccio(targets, task_loss=loss)
         train(model, data, STEPS // (1 if number == 0 else 2), regularizer)
         found = copy.deepcopy(model).export()
-        counted = count_costs(found.eval())
+        told = count_costs(found.eval())
+        counted = {name: int(told[cost]) for name, cost in COSTS.items()}
         over = {name: counted[name] / float(limit or math.inf) for name, limit in limits.items()}
         if max(over.values()) <= 1:
             break

@@ -61,7 +61,7 @@ class Local:
     def count_slots(self, threads: int) -> int:
         if self.gpus:
             return len(self.gpus) * self.jobs_per_gpu
-        return max(1, len(os.sched_getaffinity(0)) // threads)
+        return max(1, count_cores() // threads)
 
     def start(self, job: Job) -> Process:
         environment = dict(os.environ) | dict.fromkeys(THREADS, str(job.threads))
@@ -73,6 +73,13 @@ class Local:
         made = Process(job, environment | {GPUS: gpu})
         self.started.append((gpu, made))
         return made
+
+
+def count_cores() -> int:
+    """Returns how many cores this process may use; all of the machine where that is not known."""
+    if hasattr(os, "sched_getaffinity"):  # on Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def start_process(

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from disks import small_disk
+from launchers import read_states
 from run_helpers import Finished
 
 from darts_lite.cli.lightning_cli import main
@@ -32,17 +33,8 @@ def words(finished: Finished, folder: Path, launcher: str) -> list[str]:
     return [*common, f"--run.folder={folder}", f"--run.launcher={launcher}"]
 
 
-def weights(folder: Path) -> dict[str, dict[str, torch.Tensor]]:
-    """The states of all nets and searches of a run, by file."""
-    names = [*folder.rglob("net.ckpt"), *folder.rglob("checkpoints/last.ckpt")]
-    return {
-        str(path.relative_to(folder)): torch.load(path, weights_only=True)["state_dict"]
-        for path in names
-    }
-
-
 def assert_same(first: Path, second: Path) -> None:
-    states = weights(first), weights(second)
+    states = read_states(first), read_states(second)
     assert states[0].keys() == states[1].keys() and len(states[0]) == 5
     for name, state in states[0].items():
         assert all(torch.equal(value, states[1][name][key]) for key, value in state.items()), name

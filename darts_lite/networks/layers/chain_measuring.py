@@ -1,7 +1,7 @@
 """The costs of chains: counted from the layers' shapes, or measured layer by layer."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, count
 from random import Random
 
 import torch
@@ -18,7 +18,7 @@ from darts_lite.space.layers.layer_space import LayerSpace
 SAMPLES = 12
 """Number of layers of each kind that are measured."""
 DRAWS = 300
-"""Largest number of chains from which they are taken."""
+"""Number of chains after which one layer of each kind is enough."""
 Sample = tuple[Step, float]
 """A layer, and its milliseconds."""
 
@@ -51,8 +51,9 @@ def _measure_rates(
     """Returns the rates of all kinds of layers, from those of random chains."""
     samples: dict[str, list[Sample]] = {kind: [] for kind in list_kinds(space)}
     random = Random(0)
-    for _ in range(DRAWS):
-        if min(map(len, samples.values())) >= SAMPLES:
+    for draw in count():
+        fewest = min(map(len, samples.values()))
+        if fewest >= SAMPLES or (draw >= DRAWS and fewest > 0):
             break
         chain = space.build(space.architecture(random_point(space.sizes, random)).choices)
         net = build_chain(chain, images.channels, images.classes, False).to(device).eval()
@@ -99,8 +100,8 @@ def _fit(samples: Sequence[Sample]) -> list[float]:
     scale = table.abs().max(dim=0).values.clamp_min(1.0)
     relative = table / scale / taken[:, None]
     best, least = [float(taken.mean()), 0.0, 0.0], torch.inf
-    for count in (1, 2, 3):
-        for used in map(list, combinations(range(3), count)):
+    for number in (1, 2, 3):
+        for used in map(list, combinations(range(3), number)):
             found = torch.linalg.lstsq(relative[:, used], torch.ones(len(taken), 1).double())
             rates = found.solution.flatten()
             error = float((relative[:, used] @ rates - 1).square().sum())
