@@ -181,15 +181,15 @@ def draw(cell: Cell, number: int) -> Made:
 
 
 def search(cell: Cell, number: int) -> Made:
-    """Searches once, and returns what was found."""
+    """Searches once, and returns what was found, with the seconds of the processor."""
     seed_everything(number, verbose=False)
     data = cell.data()
     model = PlayOff(SPACE, derivation=cell.rule)
     trainer = quiet_trainer(max_epochs=1, limit_val_batches=0, accelerator="cpu")
-    start = time.monotonic()
+    start = time.process_time()
     trainer.fit(model, datamodule=data)
     found = model.derive()
-    seconds = round(time.monotonic() - start, 1)
+    seconds = round(time.process_time() - start, 1)
     training, about = _give(found)
     return training, {"search_seconds": seconds, **found.found_by} | about
 
@@ -201,7 +201,7 @@ def search_peer(cell: Cell, number: int, checkout: Path) -> Made:
 
 
 def train(cell: Cell, make: Callable[..., Retraining], seed: int) -> dict[str, Any]:
-    """Trains a net, validates it and tests it once."""
+    """Trains a net, validates it and tests it once; its seconds are the processor's."""
     seed_everything(seed, verbose=False)
     data, model = cell.data(), cell.recipe.retraining(make)
     trainer = quiet_trainer(
@@ -210,9 +210,9 @@ def train(cell: Cell, make: Callable[..., Retraining], seed: int) -> dict[str, A
         accelerator="cpu",
         num_sanity_val_steps=0,
     )
-    start = time.monotonic()
+    start = time.process_time()
     trainer.fit(model, datamodule=data)
-    seconds = time.monotonic() - start
+    seconds = time.process_time() - start
     validated = float(trainer.callback_metrics["retraining/validation_accuracy"])
     trainer.test(model, datamodule=data, verbose=False)
     return {

@@ -15,7 +15,7 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError, RayError
 
-from darts_lite.launchers.jobs import Job
+from darts_lite.launchers.jobs import MISTAKE, Job
 from darts_lite.launchers.local import THREADS, start_process
 from darts_lite.storage.run_folder import LOG
 
@@ -116,6 +116,11 @@ class OnRay:
             return None
         except RayError:
             self.status = LOST
+            self._leave()
+        except (ValueError, OSError, tarfile.TarError) as error:  # of what came back
+            self.status = MISTAKE
+            with (self.job.folder / LOG).open("a") as log:
+                log.write(f"{error}\n")
             self._leave()
         return self.status
 

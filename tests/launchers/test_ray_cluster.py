@@ -14,7 +14,8 @@ pytest.importorskip("ray")
 import ray
 from ray.cluster_utils import Cluster
 
-from darts_lite.launchers.jobs import Job, run_jobs
+from darts_lite.launchers import ray_cluster
+from darts_lite.launchers.jobs import Job, JobsFailed, run_jobs
 from darts_lite.launchers.ray_cluster import RayCluster, Runner, pack, unpack
 from darts_lite.storage.run_folder import LOG
 
@@ -42,6 +43,31 @@ def test_jobs_run_on_all_nodes(cluster: Any, tmp_path: Path) -> None:
     for name in names:
         assert (tmp_path / name / LOG).read_text().startswith("darts_lite ")
         assert [path.name for path in (tmp_path / name).iterdir()] == [LOG]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_job_that_brings_back_what_it_must_not_fails_alone(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Apart(Runner):
+        """A job on a node without the folder's disk."""
+
+        def start(self, job: Job, sign: str, *rest: Any) -> None:
+            super().start(job, "no such file", *rest)
+
+    monkeypatch.setattr(ray_cluster, "Runner", Apart)
+    link = ("-c", "import os, sys; os.symlink('/etc/passwd', sys.argv[1] + '/b/link')")
+    root = tmp_path / "run"
+    made = [
+        Job("a", root / "a", VERSION, root, 1),
+        Job("b", root / "b", [*link, str(root)], root, 1),
+        Job("c", root / "c", VERSION, root, 1),
+    ]
+    with pytest.raises(JobsFailed, match=r"1 of 3 .*: b \(a job's folder may hold files and fold"):
+        run_jobs(RayCluster(cluster.address), made)
+    assert not (root / "b" / "link").exists()
+    assert all((root / name / LOG).read_text().startswith("darts_lite ") for name in "ac")
 
 
 def test_without_a_shared_disk_the_folder_comes_back(tmp_path: Path) -> None:
