@@ -7,7 +7,7 @@ are paired by seed.
     python benchmarks/ablation.py --results ablation.jsonl
     python benchmarks/ablation.py --results small.jsonl --channels 16 --rows base "shift 2"
 
-Results: benchmarks/README.md.
+Results: docs/benchmarks.md.
 """
 
 import statistics

@@ -6,7 +6,7 @@ and their gradients with finite differences.
 
     python benchmarks/exactness.py
 
-Results: benchmarks/README.md.
+Results: docs/benchmarks.md.
 """
 
 import argparse

@@ -8,7 +8,7 @@ make of it, over the deviation of seeds.
     python benchmarks/leverage.py --results leverage.jsonl
     python benchmarks/leverage.py --results leverage.jsonl --dataset FashionMNIST
 
-Results: benchmarks/README.md.
+Results: docs/benchmarks.md.
 """
 
 import math

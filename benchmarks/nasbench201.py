@@ -8,7 +8,7 @@ value of. Only distinct evaluations count.
 
     python benchmarks/nasbench201.py --table nasbench201.csv
 
-Results: benchmarks/README.md.
+Results: docs/benchmarks.md.
 """
 
 import argparse

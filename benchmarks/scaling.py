@@ -20,9 +20,9 @@ what a fixed overhead hides in the small ones. The sizes:
 Multiply-adds and elements are those of the literal sum, so that they measure the task and not the
 way it is done.
 
-    python benchmarks/scaling.py --plot benchmarks/scaling.png
+    python benchmarks/scaling.py --plot docs/images/scaling.png
 
-Results: benchmarks/README.md.
+Results: docs/benchmarks.md.
 """
 
 import argparse

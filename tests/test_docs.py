@@ -1,4 +1,4 @@
-"""The API pages, made by the README's command."""
+"""The site of the documentation, made by the README's command."""
 
 import subprocess
 import sys
@@ -9,28 +9,33 @@ import pytest
 import darts_lite
 
 pytestmark = pytest.mark.slow
-FOLDER = Path(darts_lite.__file__).parent
-MAIN = Path("darts_lite/__main__")
+ROOT = Path(darts_lite.__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("docs")
-    rooms = sorted(str(path) for path in FOLDER.glob("[a-z]*/"))
-    command = [sys.executable, "-m", "pdoc", str(FOLDER), *rooms, "-o", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "Warn" not in done.stderr, done.stderr
     return folder
 
 
-def test_every_module_has_a_page(pages: Path) -> None:
-    found = {path.relative_to(pages).with_suffix("") for path in pages.rglob("*.html")}
-    modules = [path.relative_to(FOLDER.parent).with_suffix("") for path in FOLDER.rglob("*.py")]
-    assert found >= {m.parent if m.name == "__init__" else m for m in modules} - {MAIN}
+def test_every_module_stands_in_the_reference(site: Path) -> None:
+    pages = "".join(path.read_text() for path in site.glob("reference/*/index.html"))
+    for path in (ROOT / "darts_lite").rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        if len(parts) > 2 and not parts[-1].startswith("__"):
+            assert f'id="{".".join(parts)}"' in pages, path
 
 
-def test_every_public_name_stands_on_the_first_page(pages: Path) -> None:
-    page = (pages / "darts_lite.html").read_text()
+def test_every_public_name_stands_in_the_reference(site: Path) -> None:
+    page = (site / "reference" / "index.html").read_text()
     for name in darts_lite.__all__:
-        assert f'id="{name}"' in page, name
+        assert f'id="darts_lite.{name}"' in page, name
+
+
+def test_pages_ask_for_nothing_from_elsewhere(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        text = path.read_text()
+        assert 'src="http' not in text and '<link rel="stylesheet" href="http' not in text, path

@@ -137,7 +137,8 @@ def compare(
     """Prints how two architectures differ, and draws both.
 
     Args:
-        first, second: Names, genotype texts, architecture files, or checkpoints.
+        first: A name, a genotype's text, an architecture file, or a checkpoint.
+        second: Another one.
         picture: Path of the drawing, or None.
         trusted: Custom modules whose classes a checkpoint may name.
     """

@@ -40,7 +40,8 @@ def predict_images(
     """Returns each image's path, class, probability, and the probabilities of all classes.
 
     Args:
-        net, about: From `darts_lite.load_answer`.
+        net: What answers, from `darts_lite.load_answer`.
+        about: What is known of it, likewise.
         paths: Image files; with a warning on standard error, those that cannot be read are left
             out.
         needed: Files that must not be left out.

@@ -38,7 +38,8 @@ class Preparation:
             are rounded to 255 steps, as a data set in memory holds them.
         figure: Share of a side, in 0..1, to which what is drawn on a plain background is brought,
             light on black and centred; None leaves images as they are.
-        mean, std: Of each channel, of pixels in 0..1; empty until they are measured.
+        mean: Mean of each channel, of pixels in 0..1; empty until it is measured.
+        std: Deviation of each channel, likewise.
     """
 
     channels: int

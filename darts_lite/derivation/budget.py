@@ -61,10 +61,14 @@ class WithinBudget(Rule):
         latency: Largest time for one image, in milliseconds; None sets no limit.
         latency_table: File with the milliseconds of the operations; if there is no such file, they
             are measured on the CPU and written. A search keeps the file's content.
-        image_size, in_channels, num_classes: Of the data; if not given, a search sets them. The
-            number of parameters does not depend on the image size.
-        channels, cells, reductions, stem: Skeleton of the net that is retrained, where it differs
-            from the supernet, as in `Retraining`.
+        image_size: Side of the images; if not given, a search sets it, and likewise the next two.
+            The number of parameters does not depend on it.
+        in_channels: Number of channels of an image.
+        num_classes: Number of classes.
+        channels: Channels of the first cell of the net that is retrained, if not the supernet's.
+        cells: Number of its cells, likewise.
+        reductions: Places of its cells that halve the map, likewise.
+        stem: Name of its stem, likewise.
         least_parameters: Smallest number of parameters, so that a short search does not end with
             skip connections and pooling only; None sets no limit.
 

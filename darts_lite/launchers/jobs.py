@@ -20,7 +20,7 @@ PATIENCE = 120.0
 class Job(NamedTuple):
     """A command that runs in a process of its own, and goes on where it was when it runs again.
 
-    Args:
+    Attributes:
         name: What it is called in progress lines.
         folder: All that it writes, with its output in `LOG`.
         words: Arguments of the Python interpreter.

@@ -20,7 +20,8 @@ class Supernet(nn.Module):
         num_classes: Number of classes.
         executor: Decides how cells are computed; `darts_lite.Folded` is the fast way.
         edge_weights: Whether rows have their own parameters, see `edge_alphas`.
-        partial_channels, auxiliary_skip: See `darts_lite.networks.cells.mixed.MixedCells`.
+        partial_channels: See `darts_lite.networks.cells.mixed.MixedCells`.
+        auxiliary_skip: See there.
 
     Attributes:
         alphas: Group -> parameters ``(rows, options)``, drawn as 1e-3 * N(0, 1).

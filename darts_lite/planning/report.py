@@ -18,7 +18,10 @@ class Stage:
         images: Largest number of images that a step could have.
         largest_batch: Number of images that would fit in memory at once.
         steps: Number of steps in an epoch.
-        step, warmup_step, validation, last_validation: Seconds of one of them.
+        step: Seconds of a step.
+        warmup_step: Seconds of a step of the warm-up.
+        validation: Seconds of a validation.
+        last_validation: Seconds of the last one.
         warmup_epochs: Number of epochs, or part of one, whose steps are those of the warm-up.
         between: Seconds of the rest of an epoch: checkpoint, drawings.
         once: Seconds of what happens once: first steps, architecture, test.

@@ -18,7 +18,8 @@ class Stopwatch(Callback):
         limits: Limits of a run's batches of ``train``, ``validation`` and ``test``, as Lightning's
             Trainer takes them.
         steps: Seconds from the end of one step to the end of the next, for each epoch.
-        validations, tests: Seconds of each batch of each validation, and of the test.
+        validations: Seconds of each batch of each validation.
+        tests: Seconds of each batch of the test.
         between: Seconds from the end of an epoch's last step to the beginning of the next epoch.
         lengths: Number of batches that the training, a validation and the test of a run would have.
     """

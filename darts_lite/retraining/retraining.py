@@ -56,7 +56,10 @@ class Retraining(LightningModule):
         auxiliary_weight: Weight of the auxiliary head's loss; 0 builds no such head.
         gradient_clip: Largest norm of the gradient; 0 sets no limit.
         inherit: Starts from the supernet's weights; `architecture` is then a search checkpoint.
-        channels, cells, reductions, stem: Override the architecture's skeleton.
+        channels: Channels of the first cell, if not those of the architecture.
+        cells: Number of cells, likewise.
+        reductions: Places of the cells that halve the map, likewise.
+        stem: Name of the stem, likewise.
     """
 
     def __init__(

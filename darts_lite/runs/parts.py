@@ -22,7 +22,7 @@ VERB = "part"
 class Part(NamedTuple):
     """A part of a run.
 
-    Args:
+    Attributes:
         run: Folder of the run.
         group: ``seeds`` or ``controls``.
         name: Name of its folder in that of the group: the seed, or the number of the rival.

@@ -81,7 +81,8 @@ class Concrete(Temperature):
     """SNAS: draws from the concrete distribution, colder over the search (1812.09926, eq. 6).
 
     Args:
-        start, end: See `Temperature`.
+        start: Temperature at the beginning of a search.
+        end: Temperature at its end.
     """
 
     start: float = 1.0
@@ -105,8 +106,9 @@ class GumbelMax(Concrete):
     The backward pass uses the concrete distribution. Only the drawn candidate informs the alphas.
 
     Args:
-        start, end: Temperature of the backward pass; the published values, between which GDAS
-            interpolates linearly and `Temperature` geometrically.
+        start: Temperature of the backward pass at the beginning; this value and the next are the
+            published ones, between which GDAS interpolates linearly, `Temperature` geometrically.
+        end: Temperature at the end.
     """
 
     start: float = 10.0

@@ -77,8 +77,11 @@ def depthwise_gradients(
     """Computes the gradients of `depthwise` in x and in the weight; None where not `needed`.
 
     Args:
-        x, weight, stride, dilation: Arguments of `depthwise`; x may have its channels not yet
-            repeated (`repeat_channels`), ``(B, C / copies, H, W)``.
+        x: As for `depthwise`, but its channels need not be repeated yet (`repeat_channels`),
+            ``(B, C / copies, H, W)``.
+        weight: As for `depthwise`, and likewise the next two.
+        stride: Step of the windows.
+        dilation: Distance of the weights.
         grad_output: Gradient in its result, ``(B, C, H', W')``.
         needed: Whether the gradients in x, with repeated channels, and in the weight are needed.
     """

@@ -188,6 +188,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "conv_1x1": _convolution(1),
     "conv_3x3": _convolution(3),
 }
+"""Built-in operations by name, with the builders that make them."""
 
 
 def is_operation_name(name: object) -> TypeGuard[str]:

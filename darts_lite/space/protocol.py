@@ -30,7 +30,7 @@ HEADER: Mapping[str, Any] = {"format": "darts_lite/architecture", "version": 1}
 class HandMade(NamedTuple):
     """What is chosen of an architecture made by hand.
 
-    Args:
+    Attributes:
         family: Name of the family it belongs to.
         idea: What tells it from others of its family, beside its size.
     """

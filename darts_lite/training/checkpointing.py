@@ -62,7 +62,8 @@ class StageCheckpoint(Checkpoint):
 
     Args:
         path: Newest of the ``keep`` checkpoints; earlier ones have ``-1``, ... before the suffix.
-        every_steps, every_minutes: Between two checkpoints; None saves after epochs only.
+        every_steps: Steps between two checkpoints; None saves after epochs only.
+        every_minutes: Minutes between two checkpoints, likewise.
         at_start: Whether to save before the first step too.
 
     Attributes:

@@ -17,7 +17,8 @@ class Contender(nn.Module):
     Args:
         architecture: What was chosen.
         origin: Who proposed it.
-        in_channels, num_classes: Of the data.
+        in_channels: Number of channels of an image.
+        num_classes: Number of classes.
 
     Attributes:
         running: Whether it is trained in the present heat.

@@ -9,7 +9,7 @@ PARTS = (1, 1, 2)
 class Heat(NamedTuple):
     """Steps in which some nets are trained on the same batches, and are then compared.
 
-    Args:
+    Attributes:
         kind: A ``new`` cohort begins, the better half of it goes ``on``, or ``final``.
         begins: Step of the training at which it begins.
         steps: Its length.

@@ -55,7 +55,8 @@ class PlayOff(Search):
         in_channels: Number of channels of the images; the CLI takes it from the data.
         num_classes: Number of classes; the CLI takes it from the data.
         derivation: The limits: `WithinBudget`, or None if there are none.
-        by_hand, at_random: Numbers of nets of the first cohort.
+        by_hand: Number of nets made by hand in the first cohort.
+        at_random: Number of random ones in it.
         cohorts: Number of further cohorts; they share the steps of the search with the finals.
         children: Number of nets of each of them.
         finalists: Number of nets that are kept over cohorts, and go on at last.

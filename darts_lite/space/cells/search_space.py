@@ -24,7 +24,11 @@ class SearchSpace(Space):
         nodes: Number of intermediate nodes of a cell; their concatenation is its output.
         kept_edges: Number of incoming edges that each node keeps when the architecture is derived,
             with one operation each; None keeps all edges, which may then carry ``none``.
-        channels, cells, reductions, stem, wiring: See `SkeletonSettings`.
+        channels: Channels of the first cell, see `SkeletonSettings`.
+        cells: Number of cells.
+        reductions: Places of the cells that halve the map, from 0.
+        stem: Name of the stem.
+        wiring: How cells are connected.
         name: Name of the space, recorded in the architecture file.
 
     Raises:

@@ -65,7 +65,9 @@ class Chain(AnyArchitecture):
     """A stem, blocks in a row, means over the map or over parts of it, and a linear layer.
 
     Args:
-        stem_kernel, stem_width, stem_stride: Of the first convolution.
+        stem_kernel: Side of the first convolution's kernel.
+        stem_width: Number of channels behind it.
+        stem_stride: Its stride.
         blocks: In their order.
         halved: Whether the image is first reduced to half its side.
         head: Side of the map of means that the linear layer reads; 1 is the mean over the map.
