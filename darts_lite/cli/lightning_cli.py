@@ -42,7 +42,7 @@ from darts_lite.runs.parts import Part
 from darts_lite.runs.reporting import describe_part
 from darts_lite.runs.resume import ARCHITECTURE, DATASET, ROOT, choose_run
 from darts_lite.runs.settings import BudgetSettings, RunSettings
-from darts_lite.runs.trainer_factory import TrainerFactory
+from darts_lite.runs.trainer_factory import TrainerFactory, list_stages
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.callbacks.budget_penalty import BudgetPenalty
 from darts_lite.storage.checkpoints import Checkpoint
@@ -164,7 +164,9 @@ class DartsCLI(LightningCLI):
         """Returns a trainer for `self.model`."""
         settings, run = (self._get(self.config_init, group) for group in ("trainer", "run"))
         version = None if self._resumed is None else self._resumed.number
-        self.trainers = TrainerFactory(dict(settings), run, self.subcommand or "", version)
+        verb = self.subcommand or ""
+        stages = list_stages(self.model, verb != "fit" or self._get(self.config, "retraining"))
+        self.trainers = TrainerFactory(dict(settings), run, verb, version, stages)
         return self.trainers.make(self.model, **overrides)
 
     def fit(

@@ -22,7 +22,7 @@ from darts_lite.runs.callbacks.architecture_board import ArchitectureBoard
 from darts_lite.runs.callbacks.epoch_means import EpochMeans
 from darts_lite.runs.callbacks.failure_point import FailurePoint
 from darts_lite.runs.callbacks.history import History
-from darts_lite.runs.callbacks.progress import PlainProgress, ProgressBar
+from darts_lite.runs.callbacks.progress import PlainProgress, ProgressLine
 from darts_lite.runs.callbacks.test_report import TestReport
 from darts_lite.runs.precision import choose_precision
 from darts_lite.runs.settings import RunSettings
@@ -52,12 +52,14 @@ class TrainerFactory:
         settings: Arguments of Lightning's Trainer.
         verb: fit, validate, test or predict.
         version: Number of the run to resume; None begins a new one.
+        stages: Names of the stages of the run, in their order.
     """
 
     settings: Mapping[str, Any]
     run: RunSettings
     verb: str
     version: int | None = None
+    stages: tuple[str, ...] = ("search", "retraining", "test")
 
     @cached_property
     def logger(self) -> TensorBoardLogger:
@@ -97,10 +99,9 @@ class TrainerFactory:
         folder = RunFolder(Path((part or self.logger).log_dir))
         settings["callbacks"] = [
             *select_callbacks(as_list(settings["callbacks"]), model),
-            *self._make_callbacks(model, settings, folder),
+            *self._make_callbacks(model, settings, folder, part),
         ]
-        if not sys.stdout.isatty():
-            settings["enable_progress_bar"] = False  # plain lines replace Lightning's bar
+        settings["enable_progress_bar"] = False  # that of Lightning
         trainer = make_trainer(settings)
         if type(trainer.strategy) is DDPStrategy and settings["strategy"] in NAMES:
             trainer = make_trainer(settings | {"strategy": JointBatch()})
@@ -124,7 +125,11 @@ class TrainerFactory:
         return [part or self.logger, *others]
 
     def _make_callbacks(
-        self, model: LightningModule, settings: Mapping[str, Any], folder: RunFolder
+        self,
+        model: LightningModule,
+        settings: Mapping[str, Any],
+        folder: RunFolder,
+        part: TensorBoardLogger | None,
     ) -> list[Callback]:
         callbacks: list[Callback] = [FailurePoint()]
         if isinstance(model, Retraining) and self.verb in ("fit", "test"):
@@ -132,9 +137,10 @@ class TrainerFactory:
         if self.verb != "fit":
             return [*callbacks, *([DiscretisationGap()] if self.verb == "validate" else [])]
         callbacks.append(EpochMeans())  # before the callbacks that show the means
-        if settings["enable_progress_bar"] is not False:
-            callbacks.append(ProgressBar() if sys.stdout.isatty() else PlainProgress())
         stage = "search" if isinstance(model, Search) else "retraining"
+        if settings["enable_progress_bar"] is not False:
+            show = ProgressLine if sys.stdout.isatty() else PlainProgress
+            callbacks.append(show(self._name_stage(stage, part)))
         path = folder.checkpoint(stage)
         rolls_back = self.run.on_nonfinite == "rollback"
         guard = NonFiniteGuard(path, self.run.max_rollbacks if rolls_back else 0)
@@ -152,6 +158,21 @@ class TrainerFactory:
             interval = (run.save_every_steps, run.save_every_minutes, run.keep_checkpoints)
             callbacks.append(StageCheckpoint(path, *interval, at_start=rolls_back))
         return callbacks
+
+    def _name_stage(self, stage: str, part: TensorBoardLogger | None) -> str:
+        """Returns the name of a part of the run, or a stage with its number."""
+        if part is not None:
+            return f"{part.name}/{part.version}"
+        number = self.stages.index(stage) + 1 if stage in self.stages else 1
+        return f"{stage} {number}/{len(self.stages)}"
+
+
+def list_stages(model: LightningModule, retrains: bool) -> tuple[str, ...]:
+    """Returns the stages of a run that begins with a model; a search may be followed by more."""
+    after = ("retraining", "test")
+    if isinstance(model, Retraining):
+        return after
+    return ("search", *after) if retrains else ("search",)
 
 
 def make_logger(folder: str | Path, name: str, version: int | str | None) -> TensorBoardLogger:

@@ -1,30 +1,106 @@
-"""Shows the progress of a run in the console."""
+"""Shows the progress of a run: one line that moves in a terminal, else a line per epoch."""
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, RichProgressBar
+from lightning.pytorch.callbacks import Callback
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from darts_lite.runs.callbacks.epoch_means import collect_metrics
 
+WIDTH = 80
+"""Largest width of the bar's line, in characters."""
+PAUSE = 0.25
+"""Seconds between two readings of the metrics, each of which waits for a GPU."""
+SHORT = {"validation": "val", "accuracy": "acc", "weights": "train"}
+"""Words of metrics' names that have a shorter form in the bar."""
 
-class ProgressBar(RichProgressBar):
-    """A bar with loss, accuracy and time left, without the tags' prefixes."""
 
-    def get_metrics(
-        self, trainer: Trainer, pl_module: LightningModule
-    ) -> dict[str, int | str | float | dict[str, float]]:
-        """Returns the logged values of the bar, by the last part of their tag."""
-        metrics = super().get_metrics(trainer, pl_module)
-        return {name.split("/")[-1]: value for name, value in metrics.items() if name != "v_num"}
+class ProgressLine(Callback):
+    """Shows stage, epoch, share, time left and metrics in one line of a terminal.
+
+    Args:
+        stage: The stage's name and number, such as ``search 1/3``.
+    """
+
+    def __init__(self, stage: str) -> None:
+        self.stage = stage
+        self._bar: Progress | None = None
+        self._task, self._told = TaskID(0), 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=10),
+            TaskProgressColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[values]}"),
+            console=Console(width=min(WIDTH, Console().width)),
+            transient=True,
+        )
+        batches = trainer.num_training_batches
+        total = _count_epochs(trainer)
+        self._task = self._bar.add_task(
+            self._describe(trainer),
+            total=None if total is None else total * batches,
+            completed=trainer.current_epoch * batches,
+            values="",
+        )
+        self._bar.start()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        now = time.monotonic()
+        if self._bar is None or now - self._told < PAUSE:
+            return
+        self._told = now
+        self._bar.update(
+            self._task,
+            description=self._describe(trainer),
+            completed=trainer.current_epoch * trainer.num_training_batches + batch_idx + 1,
+            values=shorten_metrics(_read_shown(trainer)),
+        )
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._stop()
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _describe(self, trainer: Trainer) -> str:
+        return f"{self.stage}, {describe_epoch(trainer)}"
 
 
 class PlainProgress(Callback):
-    """Prints a line per epoch, for output that is not a terminal."""
+    """Prints a line per epoch, for output that is not a terminal.
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self.now = now
+    Args:
+        stage: The stage's name and number, such as ``search 1/3``.
+        now: Tells the time, in seconds.
+    """
+
+    def __init__(self, stage: str, now: Callable[[], float] = time.monotonic) -> None:
+        self.stage, self.now = stage, now
         self._start, self._before = 0.0, 0  # time and epoch at the start
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -34,19 +110,43 @@ class PlainProgress(Callback):
         """Prints loss, accuracy and the time left."""
         done = trainer.current_epoch + 1
         spent = self.now() - self._start
-        metrics = collect_metrics(trainer)
-        shown = {name: metrics[name] for name in trainer.progress_bar_metrics if name in metrics}
-        values = ", ".join(f"{name.split('/')[-1]} {value:.4f}" for name, value in shown.items())
-        of, left = "", ""
-        if (total := trainer.max_epochs) not in (None, -1):
-            of = f"/{total}"
+        values = ", ".join(f"{name} {value:.4f}" for name, value in _read_shown(trainer).items())
+        left = ""
+        if (total := _count_epochs(trainer)) is not None:
             seconds = spent / (done - self._before) * max(0, total - done)
             left = f", {format_clock(seconds)} left"
-        stage = type(pl_module).__name__
-        print(f"{stage} epoch {done}{of}: {values}, {format_clock(spent)} spent{left}", flush=True)
+        told = f"{self.stage}, {describe_epoch(trainer)}: {values}"
+        print(f"{told}, {format_clock(spent)} spent{left}", flush=True)
+
+
+def describe_epoch(trainer: Trainer) -> str:
+    """Returns the number of the present epoch, from 1 on, and that of all if it is known."""
+    total = _count_epochs(trainer)
+    return f"epoch {trainer.current_epoch + 1}" + ("" if total is None else f"/{total}")
+
+
+def shorten_metrics(metrics: dict[str, float]) -> str:
+    """Returns metrics as short words and numbers of two decimals, accuracies in per cent."""
+    shown = []
+    for name, value in metrics.items():
+        words = " ".join(SHORT.get(word, word) for word in name.split("_"))
+        is_share = name.endswith("accuracy")
+        shown.append(f"{words} {100 * value:.2f} %" if is_share else f"{words} {value:.2f}")
+    return ", ".join(reversed(shown))  # validation is logged last, and tells most
 
 
 def format_clock(seconds: float) -> str:
     """Writes seconds as ``h:mm:ss``."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def _count_epochs(trainer: Trainer) -> int | None:
+    return None if trainer.max_epochs in (None, -1) else trainer.max_epochs
+
+
+def _read_shown(trainer: Trainer) -> dict[str, float]:
+    """Returns the metrics that are for the console, by the last part of their tag."""
+    metrics = collect_metrics(trainer)
+    shown = [name for name in trainer.progress_bar_metrics if name in metrics]
+    return {name.split("/")[-1]: metrics[name] for name in shown}

@@ -39,7 +39,7 @@ def test_an_epoch_is_the_mean_of_its_batches(
     digits: ImageData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen, path = Batches(), tmp_path / "search.json"
-    callbacks = [EpochMeans(), seen, History(path), PlainProgress()]
+    callbacks = [EpochMeans(), seen, History(path), PlainProgress("search 1/3")]
     run = quiet_trainer(max_epochs=2, limit_train_batches=4, callbacks=callbacks)
     run.fit(ArchitectureSearch(SMALL, weights_optimizer=fast_sgd), datamodule=digits)
     moments = json.loads(path.read_text())["moments"][1:]
