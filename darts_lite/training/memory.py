@@ -1,12 +1,12 @@
 """Measures memory and how many images fit into it, and lets glibc keep or return freed memory."""
 
 import ctypes
-import os
 import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import torch
 
 MARGIN = 0.85  # share of the free memory to plan with, which leaves some to other programs
@@ -32,9 +32,7 @@ def read_free_bytes(device: torch.device) -> int:
     """Returns the bytes that a program may still take."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    free = _read_field("/proc/meminfo", "MemAvailable:") * 1024
-    # Systems without /proc do not say how many of the installed bytes are free.
-    free = free or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    free = psutil.virtual_memory().available
     limit, used = (_read_number(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
     return min(free, limit - used) if limit else free
 
@@ -81,11 +79,6 @@ def find_largest_batch(
             return min(most, int(MARGIN * free / ((after - before) / size)))
         known, before, size = float(after - before > VISIBLE), after, 2 * size
     return most
-
-
-def _read_field(path: str, name: str) -> int:
-    lines = Path(path).read_text().splitlines() if Path(path).exists() else []
-    return next((int(line.split()[1]) for line in lines if line.startswith(name)), 0)
 
 
 def _read_number(path: str) -> int:

@@ -55,7 +55,7 @@ class ProgressLine(Callback):
         self._task = self._bar.add_task(
             self._describe(trainer),
             total=None if total is None else total * batches,
-            completed=trainer.current_epoch * batches,
+            completed=int(trainer.current_epoch * batches),
             values="",
         )
         self._bar.start()
