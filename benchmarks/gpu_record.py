@@ -20,7 +20,7 @@ import torch
 from measuring import reason
 from systems import CONTEXT
 
-from darts_lite.cli.errors import HARMLESS_WARNINGS
+from darts_lite.cli.front.errors import HARMLESS_WARNINGS
 from darts_lite.storage.atomic_files import write_text
 from darts_lite.training.signals import Stopped
 

@@ -14,11 +14,11 @@ import pytest
 from pictures import write_pictures
 from run_helpers import SMALL, quiet_trainer
 
-from darts_lite.cli.arguments import OWN, RUN_ELSEWHERE, TRAINING
+from darts_lite.cli.front.arguments import OWN, RUN_ELSEWHERE, TRAINING
+from darts_lite.cli.front.stacking import expand_presets
 from darts_lite.cli.lightning_cli import DartsCLI
 from darts_lite.cli.main import parser
 from darts_lite.cli.parsing import add_checkpoint_settings
-from darts_lite.cli.presets import expand_presets
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation.rules import derive
 from darts_lite.retraining.retraining import Retraining

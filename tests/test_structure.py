@@ -33,6 +33,7 @@ FLOORS = (
     "runs/callbacks",
     "runs",
     "planning",
+    "cli/front",
     "cli",
 )
 """All folders, from the one that imports from no other to the command line."""

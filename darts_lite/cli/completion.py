@@ -7,14 +7,21 @@ import shtab
 from jsonargparse import ArgumentParser
 from lightning.pytorch.cli import LightningArgumentParser
 
-from darts_lite.cli.arguments import OWN, TRAINING
+from darts_lite.cli.front.arguments import OWN, TRAINING
+from darts_lite.cli.front.presets import list_names
+from darts_lite.cli.front.short_help import ALL, GROUPS, VERBS
 from darts_lite.cli.lightning_cli import DartsCLI
-from darts_lite.cli.presets import names
 from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch
+from darts_lite.search.playoff.play_off import PlayOff
 
-DEFAULTS = {"model": ArchitectureSearch, "retraining": Retraining, "data": ImageData}
+DEFAULTS = (
+    ("model", PlayOff),
+    ("model", ArchitectureSearch),
+    ("retraining", Retraining),
+    ("data", ImageData),
+)
 """Groups of the configuration, with the classes whose settings are completed."""
 
 
@@ -36,10 +43,14 @@ class _Completion(DartsCLI):
             verbs.add_subcommand(name, own, help=about)
         for name in TRAINING:
             _add_settings(verbs.choices[name])
-        for verb in verbs.choices.values():
+        for name, verb in verbs.choices.items():
             for action in verb._actions:
                 if "--config" in action.option_strings:
-                    action.choices = names()
+                    action.choices = sum(list_names(), [])
+                elif name in VERBS and "--help" in action.option_strings:
+                    action.nargs, action.choices = "?", GROUPS
+            if name in VERBS:
+                verb.add_argument(ALL, action="store_true")
         print(shtab.complete(parser, self.shell))
         parser.exit()
 
@@ -54,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     """Adds the settings of the classes in `DEFAULTS` to a parser."""
-    for group, kind in DEFAULTS.items():
+    for group, kind in DEFAULTS:
         settings = ArgumentParser()
         settings.add_class_arguments(kind, group)
         for action in settings._actions:

@@ -15,7 +15,7 @@ from darts_lite.derivation.budget import DERIVATIONS, WithinBudget
 from darts_lite.derivation.rules import Derivation, derive, rule_from
 from darts_lite.networks.kinds import read_architecture
 from darts_lite.networks.net import Net
-from darts_lite.plots.architectures import check_ending, draw_comparison, save
+from darts_lite.plots.architectures import draw_comparison, save
 from darts_lite.retraining.from_search import architecture_in
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.space.differences import describe_differences
@@ -26,18 +26,9 @@ from darts_lite.storage.checkpoints import Checkpoint
 def run(options: argparse.Namespace) -> None:
     """Derives an architecture, or compares two."""
     if options.compare:
-        others = ("checkpoint", "rule", "parameters", "output")
-        if given := [name for name in others if getattr(options, name) is not None]:
-            raise ValueError(f"--compare takes no {given[0]}; leave it out, or derive first")
-        if options.picture is not None:
-            check_ending(options.picture)
         first, second = options.compare
         compare(first, second, options.picture, options.imports)
         return
-    if options.picture is not None:
-        raise ValueError("--picture draws what --compare A B compares; give both")
-    if options.checkpoint is None:
-        raise ValueError("derive needs the .ckpt file of a search, or --compare A B")
     if options.output is not None:
         check_replaceable(options.output)
     rule = read_rule(options.rule, options.parameters)
@@ -59,8 +50,6 @@ def read_rule(text: str | None, parameters: int | None) -> Derivation | None:
         text: A class of this package, a class path, or class and settings as YAML.
         parameters: Largest number of parameters for a budget, in place of the text.
     """
-    if text is not None and parameters is not None:
-        raise ValueError("give either --rule or --parameters, which is short for a WithinBudget")
     if parameters is not None:
         return WithinBudget(parameters=parameters)
     if text is None:

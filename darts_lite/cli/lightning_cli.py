@@ -17,7 +17,7 @@ from jsonargparse import dict_to_namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from darts_lite.cli.errors import guard
+from darts_lite.cli.front.errors import guard
 from darts_lite.cli.parsing import (
     FROM_DATA,
     OneLineParser,
@@ -54,6 +54,8 @@ from darts_lite.training.callbacks import find_callback
 from darts_lite.training.memory import keep_freed_memory
 from darts_lite.training.signals import stoppable
 
+TRAINER_DEFAULTS = {"devices": 1, "enable_model_summary": False}
+"""Settings of the trainer that are not Lightning's if they are not given."""
 PATHS = ("ckpt_path", ARCHITECTURE, DATASET, ROOT)
 """Settings that are, or may be, the path of what is read."""
 
@@ -71,7 +73,7 @@ class DartsCLI(LightningCLI):
             LightningModule,
             LightningDataModule,
             save_config_callback=None,
-            trainer_defaults={"devices": 1, "enable_model_summary": False},
+            trainer_defaults=dict(TRAINER_DEFAULTS),
             seed_everything_default=0,
             parser_class=OneLineParser,
             subclass_mode_model=True,

@@ -8,14 +8,29 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from darts_lite.cli.arguments import OWN, PASSED_ON, RUN_ELSEWHERE, TRAINING
-from darts_lite.cli.presets import expand_presets
+from darts_lite.cli.front.arguments import CHECKS, OWN, PASSED_ON, RUN_ELSEWHERE, TRAINING
+from darts_lite.cli.front.common_settings import SECTIONS
+from darts_lite.cli.front.errors import guard
+from darts_lite.cli.front.short_help import (
+    ALL,
+    FLAGS,
+    GROUPS,
+    SCREEN,
+    VERBS,
+    find_question,
+    write_screen,
+)
+from darts_lite.cli.front.stacking import expand_presets
 from darts_lite.storage.user_modules import import_own
 from darts_lite.storage.versions import find_version
+
+PARSED_HERE = {"--images", "--json", *FLAGS}
+"""Arguments of verbs in `PASSED_ON` with which they are parsed here all the same."""
 
 
 class _OneLineParser(argparse.ArgumentParser):
@@ -77,26 +92,47 @@ def run_program() -> None:
 def _run(args: Sequence[str] | None) -> None:
     given = sys.argv[1:] if args is None else list(args)
     front = parser()
-    words = {word.partition("=")[0] for word in given}
     verb = given[0] if given else ""
-    parsed_here = verb in OWN and (
-        verb not in PASSED_ON or words & {"--images", "--json", "--help", "-h"}
-    )
-    if verb in TRAINING or (verb in OWN and not parsed_here):
-        try:
+    flags = {word.partition("=")[0] for word in given}
+    takes_config = verb in TRAINING or (verb in PASSED_ON and not flags & PARSED_HERE)
+    with _telling(front):
+        asked = find_question(given[1:]) if verb in VERBS else None
+        if asked in GROUPS or (asked is None and takes_config):
             given = expand_presets(given)
-        except ValueError as error:
-            front.error(str(error))
+    if asked == SCREEN and verb in SECTIONS:
+        print(write_screen(verb))
+    elif asked == ALL:
+        _load("lightning_cli", front).main(["fit" if verb == "plan" else verb, "--help"])
+    elif asked in GROUPS:
+        _load("group_help", front).main(asked, given[1:])
+    elif takes_config:
         _load(PASSED_ON.get(verb, "lightning_cli"), front).main(given)
-        return
+    else:
+        _run_own(given, front)
+
+
+def _run_own(given: Sequence[str], front: argparse.ArgumentParser) -> None:
+    """Runs a verb whose arguments are parsed here."""
     options = front.parse_args(given)
+    if options.verb in CHECKS:
+        with _telling(front):
+            CHECKS[options.verb](options)
     module = _load(RUN_ELSEWHERE.get(options.verb, options.verb), front)
 
     def run() -> None:
         import_own(getattr(options, "imports", ()))
         module.run(options)
 
-    _load("errors", front).guard(run)
+    guard(run)
+
+
+@contextmanager
+def _telling(front: argparse.ArgumentParser) -> Iterator[None]:
+    """Ends the command with the line of a ValueError."""
+    try:
+        yield
+    except ValueError as error:
+        front.error(str(error))
 
 
 def _load(name: str, front: argparse.ArgumentParser) -> Any:

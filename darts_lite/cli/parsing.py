@@ -18,8 +18,8 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
 import darts_lite
-from darts_lite.cli.errors import stop
-from darts_lite.cli.presets import FLAGS, is_text, names
+from darts_lite.cli.front.errors import stop
+from darts_lite.cli.front.presets import FLAGS, is_text, names
 from darts_lite.data.preparation import LARGEST
 from darts_lite.runs.settings import RunSettings
 from darts_lite.search.architecture_search import ArchitectureSearch
@@ -181,7 +181,7 @@ def list_kept(args: Sequence[str], config: Any) -> Iterator[str]:
     classes: dict[str, str] = {}
     given: dict[str, dict[str, Any]] = {}  # what was set for a class, by the name of its setting
     replaced: dict[str, tuple[str, dict[str, Any]]] = {}
-    for settings in _read_sources(args):
+    for settings in read_sources(args):
         flat = {name.replace(".init_args", ""): value for name, value in flatten(settings)}
         for name, value in flat.items():
             part = name.removesuffix(".class_path")
@@ -203,7 +203,7 @@ def list_kept(args: Sequence[str], config: Any) -> Iterator[str]:
             yield f"{part} is {classes[part]} now, and keeps of {kind}: {told}; set what it needs"
 
 
-def _read_sources(args: Sequence[str]) -> Iterator[Any]:
+def read_sources(args: Sequence[str]) -> Iterator[Any]:
     """Yields what each configuration and each argument sets, in their order."""
     words = iter(args)
     for word in words:

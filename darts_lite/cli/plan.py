@@ -8,7 +8,7 @@ from typing import Any
 
 from lightning.pytorch import LightningModule
 
-from darts_lite.cli.errors import guard
+from darts_lite.cli.front.errors import guard
 from darts_lite.cli.lightning_cli import DartsCLI
 from darts_lite.data.image_data import ImageData
 from darts_lite.planning.planner import Planner

@@ -48,9 +48,10 @@ class BudgetSettings:
         if not asked:
             return None
         if "derivation" not in settings:
+            limits = " and ".join(f"budget.{name}" for name in asked)
             raise ValueError(
-                f"budget limits what a search by gradients derives, and {model} derives nothing; "
-                f"leave out budget.{next(iter(asked))}"
+                f"budget limits what a search derives, and {model} derives nothing; begin with a "
+                f"configuration without a budget, or set {limits} to null"
             )
         rule = settings["derivation"] or {"class_path": RULE, "init_args": {}}
         if rule["class_path"].rpartition(".")[2] != RULE.rpartition(".")[2]:

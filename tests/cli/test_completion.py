@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from darts_lite.cli.arguments import OWN, TRAINING
+from darts_lite.cli.front.arguments import OWN, TRAINING
 from darts_lite.cli.main import main
 
 ASK = """
@@ -39,7 +39,11 @@ def printed(shell: str) -> str:
     [
         (["pre"], {"predict"}),
         (["export", "--to", "onnx", "py"], {"python"}),
-        (["fit", "--config", "algorithms/gd"], {"algorithms/gdas"}),
+        (["fit", "--config", "gd"], {"gdas"}),
+        (["fit", "--config", "mnist_c"], {"mnist_cells"}),
+        (["fit", "--help", "ret"], {"retraining"}),
+        (["predict", "--help-"], {"--help-all"}),
+        (["fit", "--model.by"], {"--model.by_hand"}),
         (["fit", "--model.warmup"], {"--model.warmup_epochs"}),
         (["fit", "--config", "mnist", "--data.batch"], {"--data.batch_size"}),
         (["test", "--ckpt"], {"--ckpt_path"}),

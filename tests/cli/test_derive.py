@@ -1,6 +1,8 @@
 """`derive` from real checkpoints."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,14 @@ def test_a_budget_counts_the_net_that_the_search_was_for(
     [
         (["--compare", "DARTS_V1", "DARTS_V2", "--rule", "Strongest"], "takes no rule"),
         (["some.ckpt", "--picture", "both.png"], "--picture draws what --compare"),
+        (["--compare", "DARTS_V1", "DARTS_V2", "--picture", "both.gif"], "a .png or .svg file"),
+        (
+            ["some.ckpt", "--rule", "Strongest", "--parameters", "9"],
+            "either --rule or --parameters",
+        ),
+        (["absent.ckpt"], "there is no absent.ckpt; give the path of a search's .ckpt file"),
+        (["--compare", "DARTS_V1", "absent.json"], "there is no absent.json; give"),
+        (["--compare", "absent.ckpt", "DARTS_V1"], "there is no absent.ckpt; give"),
         ([], "derive needs the .ckpt file"),
         (["some.ckpt", "--parameters", "0"], "at least 1"),
     ],
@@ -86,9 +96,28 @@ def test_a_budget_counts_the_net_that_the_search_was_for(
 def test_what_would_be_ignored_is_refused(
     words: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit) as stopped:
         main(["derive", *words])
-    assert told in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and told in said and said.count("\n") == 1
+
+
+REFUSED = """
+import sys
+from darts_lite.cli.main import main
+try:
+    main(["derive", *sys.argv[1:]])
+except SystemExit as end:
+    assert end.code == 2
+    print("torch" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("words", ["", "absent.ckpt", "--compare DARTS_V1", "--compare A b.ckpt"])
+def test_what_is_refused_is_so_before_torch_is_imported(words: str) -> None:
+    command = [sys.executable, "-c", REFUSED, *words.split()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n" and done.stderr.startswith("error: ")
 
 
 @pytest.mark.parametrize(

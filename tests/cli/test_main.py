@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from darts_lite.cli.arguments import OWN, TRAINING
+from darts_lite.cli import front
+from darts_lite.cli.front.arguments import OWN, TRAINING
 from darts_lite.cli.main import main
 
 LIGHT = """
@@ -23,7 +24,9 @@ assert not heavy, heavy
 """
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], *([name, "--help"] for name in OWN)])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], *([name, "--help"] for name in (*TRAINING, *OWN))]
+)
 def test_help_and_version_need_no_torch(words: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", LIGHT, *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -47,7 +50,7 @@ def test_mistakes_are_one_line(words: list[str], capsys: pytest.CaptureFixture[s
 
 
 def test_an_environment_that_a_library_cannot_read_is_told() -> None:
-    words = [sys.executable, "-m", "darts_lite", "compare", "."]
+    words = [sys.executable, "-m", "darts_lite", "export", "net.ckpt"]
     environment = os.environ | {"LOCAL_RANK": "first"}
     done = subprocess.run(words, capture_output=True, text=True, env=environment)
     assert done.returncode == 2 and done.stdout == ""
@@ -110,3 +113,14 @@ def test_ctrl_c_is_one_line_while_modules_are_imported(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (130, "Stopped by Ctrl-C.\n")
+
+
+FRONT = "import sys, {modules}; print({{'torch', 'lightning'}} & set(sys.modules))"
+
+
+def test_the_front_needs_no_torch() -> None:
+    folder = Path(front.__file__).parent
+    modules = ", ".join(f"darts_lite.cli.front.{path.stem}" for path in folder.glob("[a-z]*.py"))
+    command = [sys.executable, "-c", FRONT.format(modules=modules)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -72,7 +72,7 @@ def test_a_budget_sets_the_limits_of_the_rule() -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({}, "Exploration derives nothing; leave out budget.flash"),
+        ({}, "Exploration derives nothing; .* or set budget.flash to null"),
         ({"derivation": {"class_path": "darts_lite.SkipLimit"}}, "is darts_lite.SkipLimit; leave"),
     ],
 )

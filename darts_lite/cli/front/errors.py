@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-
+MISTAKE = "MisconfigurationException"
+"""Lightning's error for a user's mistake, known by its name as Lightning takes seconds to load."""
 HARMLESS_WARNINGS = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning on a newer torch
     r"The number of training batches .* is smaller than the logging interval",
@@ -53,12 +53,18 @@ def guard(command: Callable[[], object]) -> None:
             command()
     except BrokenPipeError:  # the reader of the output has ended, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, OSError, MisconfigurationException) as error:
-        if "DARTS_LITE_DEBUG" in os.environ:
+    except Exception as error:
+        if "DARTS_LITE_DEBUG" in os.environ or not is_mistake(error):
             raise
         if isinstance(error, OSError) and error.filename is not None:  # by the system
             stop(f"cannot use {error.filename} ({error.strerror}); choose another place")
         stop(str(error))
+
+
+def is_mistake(error: Exception) -> bool:
+    """Returns whether an error is told as a user's mistake."""
+    is_lightning = any(kind.__name__ == MISTAKE for kind in type(error).__mro__)
+    return isinstance(error, ValueError | OSError) or is_lightning
 
 
 def stop(message: str) -> NoReturn:

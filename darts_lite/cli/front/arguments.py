@@ -1,7 +1,8 @@
 """The verbs of the command line: their help texts and arguments."""
 
 import argparse
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 
 from darts_lite.storage.paths import expand
 from darts_lite.storage.user_modules import FLAG, names_in
@@ -35,6 +36,13 @@ def _expand_path(text: str) -> str:
         return expand(text, "path")
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _parse_picture(text: str) -> str:
+    path = _expand_path(text)
+    if not path.lower().endswith((".png", ".svg")):
+        raise argparse.ArgumentTypeError(f"must be a .png or .svg file, got {path!r}")
+    return path
 
 
 def _add_imports(parser: argparse.ArgumentParser) -> None:
@@ -74,9 +82,28 @@ def _add_derive(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--picture",
-        type=_expand_path,
+        type=_parse_picture,
         help="with --compare: .png or .svg file to draw both in",
     )
+
+
+def _check_derive(options: argparse.Namespace) -> None:
+    """Raises ValueError unless there is something to derive from, or two to compare."""
+    if options.compare:
+        others = ("checkpoint", "rule", "parameters", "output")
+        if given := [name for name in others if getattr(options, name) is not None]:
+            raise ValueError(f"--compare takes no {given[0]}; leave it out, or derive first")
+    elif options.picture is not None:
+        raise ValueError("--picture draws what --compare A B compares; give both")
+    elif options.checkpoint is None:
+        raise ValueError("derive needs the .ckpt file of a search, or --compare A B")
+    if options.rule is not None and options.parameters is not None:
+        raise ValueError("give either --rule or --parameters, which is short for a WithinBudget")
+    for path in filter(None, [options.checkpoint, *(options.compare or ())]):
+        is_file = path == options.checkpoint or path.endswith((".ckpt", ".json"))
+        if is_file and not os.path.lexists(path):
+            wanted = "an architecture.json" if path.endswith(".json") else "a search's .ckpt file"
+            raise ValueError(f"there is no {path}; give the path of {wanted}")
 
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:
@@ -208,6 +235,9 @@ OWN: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
 
 The module of the same name runs the verb with its function `run`; but see the next two.
 """
+
+CHECKS: Mapping[str, Callable[[argparse.Namespace], None]] = {"derive": _check_derive}
+"""What raises ValueError for arguments of a verb of `OWN` that do not fit together."""
 
 RUN_ELSEWHERE = {"part": "lightning_cli"}
 """Verbs of `OWN` that another module runs with its function `run`."""

@@ -1,15 +1,14 @@
 """Finds the configurations that come with the package, by name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 FLAGS = ("--config", "-c")
-EVALUATING = ("test", "validate", "predict")
 OVERLAYS = "algorithms"  # subfolder of the presets that change others
-PLACES = tuple(place / "configs" for place in Path(__file__).parents[1:3])
+PLACES = tuple(place / "configs" for place in Path(__file__).parents[2:4])
 """Folders of the presets: in an installed package, and beside the package in a checkout."""
 
 
@@ -27,46 +26,30 @@ def names() -> list[str]:
     return sorted(path.relative_to(folder()).with_suffix("").as_posix() for path in found)
 
 
-def expand_presets(args: Sequence[str]) -> list[str]:
-    """Replaces names of presets by their paths, unless there is a file of that name.
-
-    An overlay is refused where nothing comes before it, as the parser would not say why.
-    """
-    found, is_value = [], False
-    has_model = args[0] in EVALUATING  # that of a checkpoint
-    for word in args:
-        flag, equals, value = word.partition("=")
-        if is_value or (equals and flag in FLAGS):
-            config = _find_config(word if is_value else value)
-            is_part, names_model = _look_for_model(config)
-            if is_part and not has_model:
-                raise ValueError(
-                    f"--config: {config} is an overlay, which changes a whole configuration; give "
-                    "that first, as in --config mnist_cells --config algorithms/gdas"
-                )
-            has_model |= names_model
-            word = config if is_value else f"{flag}={config}"
-        has_model |= flag.startswith("--model")
-        is_value = word in FLAGS and not is_value
-        found.append(word)
+def list_names() -> tuple[list[str], list[str]]:
+    """Returns the short names of all presets, and those of the overlays."""
+    found: tuple[list[str], list[str]] = ([], [])
+    for name in names():
+        found[name.startswith(f"{OVERLAYS}/")].append(name.rpartition("/")[2])
     return found
 
 
-def _look_for_model(config: str) -> tuple[bool, bool]:
-    """Returns whether a file only changes the model of another one, and whether it has a model."""
-    if is_text(config) or not (path := Path(config)).is_file():
-        return False, is_text(config)
-    model = read_settings(path).get("model")
-    is_part = isinstance(model, Mapping) and "class_path" not in model
-    return is_part or (model is not None and path.parent == folder() / OVERLAYS), model is not None
+def is_preset(path: Path) -> bool:
+    """Returns whether a file is a preset of the package, but no overlay."""
+    return path.parent == folder()
 
 
-def is_text(config: str) -> bool:
-    """Returns whether a value of ``--config`` is settings in YAML instead of a path."""
-    return any(mark in config for mark in "\n:{")
+def is_overlay(path: Path) -> bool:
+    """Returns whether a file is an overlay of the package."""
+    return path.parent == folder() / OVERLAYS
 
 
-def _find_config(config: str) -> str:
+def find_config(config: str) -> str:
+    """Returns the path of a preset in place of its name, and all else as it is.
+
+    Raises ValueError for a name that is neither a file's nor a preset's, and for a file that holds
+    no settings.
+    """
     if is_text(config):
         return config
     if Path(config).is_file():
@@ -74,12 +57,18 @@ def _find_config(config: str) -> str:
     elif not Path(config).suffix:
         known = [name for name in (config, f"{OVERLAYS}/{config}") if name in names()]
         if not known:
+            presets, overlays = map(", ".join, list_names())
             raise ValueError(
-                f"--config: {config!r} is neither a file nor a preset; presets: "
-                f"{', '.join(names())}"
+                f"--config: {config!r} is neither a file nor a preset; presets: {presets}; "
+                f"overlays, which go behind one: {overlays}"
             )
         return str(folder() / f"{known[0]}.yaml")
     return config  # the parser reports other errors
+
+
+def is_text(config: str) -> bool:
+    """Returns whether a value of ``--config`` is settings in YAML instead of a path."""
+    return any(mark in config for mark in "\n:{")
 
 
 def read_settings(path: Path) -> Mapping[str, Any]:

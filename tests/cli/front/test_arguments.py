@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 
-from darts_lite.cli.arguments import OWN, PASSED_ON, RUN_ELSEWHERE
+from darts_lite.cli.front.arguments import OWN, PASSED_ON, RUN_ELSEWHERE
 from darts_lite.cli.main import main
 
 

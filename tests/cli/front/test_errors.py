@@ -4,9 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from lightning.pytorch import Trainer
 from run_helpers import Finished
 
-from darts_lite.cli.errors import LONGEST, stop
+from darts_lite.cli.front.errors import LONGEST, guard, is_mistake, stop
 
 
 def test_a_message_becomes_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,6 +28,14 @@ def test_a_long_message_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         stop("x" * 10_000)
     assert len(capsys.readouterr().err) < LONGEST + 20
+
+
+def test_lightning_tells_mistakes_as_well(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        guard(lambda: Trainer(overfit_batches=-1.0))
+    assert stopped.value.code == 2
+    assert "overfit_batches" in capsys.readouterr().err
+    assert not is_mistake(RuntimeError("a fault of the program"))
 
 
 @pytest.mark.slow

@@ -1,0 +1,129 @@
+"""Puts the files in place of the names after ``--config``, and checks that their order makes sense.
+
+Later configurations override earlier ones. So an overlay, which changes a part of a search, is lost
+in front of the configuration that it is for.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from darts_lite.cli.front.presets import (
+    FLAGS,
+    find_config,
+    folder,
+    is_overlay,
+    is_preset,
+    is_text,
+    list_names,
+    read_settings,
+)
+from darts_lite.storage.components import public_path
+
+EVALUATING = ("test", "validate", "predict")
+"""Verbs that have the model of a checkpoint."""
+BY_GRADIENTS = "darts_lite.ArchitectureSearch"
+"""The model whose parts the package's overlays change."""
+
+
+def expand_presets(args: Sequence[str]) -> list[str]:
+    """Replaces names of presets by their paths, unless there is a file of that name.
+
+    Raises ValueError if there is no such preset, or configurations do not fit together; see
+    `Stack.add`.
+    """
+    found, is_value = [], False
+    stack = Stack(has_model=args[0] in EVALUATING)
+    for word in args:
+        flag, equals, value = word.partition("=")
+        if is_value or (equals and flag in FLAGS):
+            config = find_config(word if is_value else value)
+            stack.add(config)
+            word = config if is_value else f"{flag}={config}"
+        stack.has_model |= flag.startswith("--model")
+        is_value = word in FLAGS and not is_value
+        found.append(word)
+    return found
+
+
+@dataclass
+class Stack:
+    """The configurations of a command so far.
+
+    Args:
+        has_model: Whether something names the class of the model.
+        kind: Path of this class, and `source`, the configuration that names it; empty if unknown.
+        changed: Settings of the model that overlays have changed -> name of the overlay.
+    """
+
+    has_model: bool
+    kind: str = ""
+    source: str = ""
+    changed: dict[str, str] = field(default_factory=dict)
+
+    def add(self, config: str) -> None:
+        """Adds the path of a configuration, or one that is written out.
+
+        Raises:
+            ValueError: if it is an overlay that nothing comes before, or that is for another search
+                than the one before, or if it overrides an overlay.
+        """
+        path = Path(config)
+        if is_text(config) or not path.is_file():
+            self.has_model |= is_text(config)
+            return
+        name = path.stem if is_overlay(path) or is_preset(path) else config
+        model = read_settings(path).get("model")
+        kind, parts = _describe_model(model)
+        is_part = is_overlay(path) or (isinstance(model, Mapping) and not kind)
+        if is_part and model is not None and not self.has_model:
+            raise ValueError(
+                f"--config: {name} is an overlay, which changes a whole configuration; give that "
+                f"first, as in --config mnist_cells --config {name if is_overlay(path) else 'gdas'}"
+            )
+        if is_overlay(path) and not kind:
+            self._check_kind(name)
+        if kind:
+            self._check_kept(name, kind, () if is_part else parts)
+            self.kind, self.source = kind, name
+        if is_part:
+            self.changed |= dict.fromkeys(parts, name)
+        self.has_model |= model is not None
+
+    def _check_kind(self, overlay: str) -> None:
+        """Checks that an overlay of the package, which has no model, is behind one that it fits."""
+        if self.kind.startswith("darts_lite.") and self.kind != BY_GRADIENTS:
+            fitting = [name for name in list_names()[0] if _read_kind(name) == BY_GRADIENTS]
+            raise ValueError(
+                f"--config: {overlay} is for a search by gradients, and {self.source} has "
+                f"{self.kind}; give it behind {' or '.join(fitting)}, as in --config {fitting[-1]} "
+                f"--config {overlay}"
+            )
+
+    def _check_kept(self, name: str, kind: str, parts: Sequence[str]) -> None:
+        """Checks that a configuration with a class and settings of a model overrides no overlay."""
+        lost = [part for part in self.changed if kind != self.kind or part in parts]
+        if lost:
+            overlay = self.changed[lost[0]]
+            advice = "leave one of them out"
+            if name not in list_names()[1]:
+                advice = f"give {overlay} last, or leave it out"
+            raise ValueError(
+                f"--config: {name} comes after the overlay {overlay} and would override what it "
+                f"sets ({', '.join(lost)}); {advice}"
+            )
+
+
+def _describe_model(model: Any) -> tuple[str, list[str]]:
+    """Returns the class path of the group ``model``, or an empty text, and the names it sets."""
+    if not isinstance(model, Mapping):
+        return public_path(model) if isinstance(model, str) else "", []
+    arguments = model.get("init_args")
+    parts = [*arguments] if isinstance(arguments, Mapping) else []
+    return public_path(str(model.get("class_path", ""))), parts
+
+
+def _read_kind(preset: str) -> str:
+    """Returns the class path of the model of a preset."""
+    return _describe_model(read_settings(folder() / f"{preset}.yaml").get("model"))[0]

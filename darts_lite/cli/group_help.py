@@ -1,0 +1,77 @@
+"""`--help GROUP`: lists the settings of one group of the configuration."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from jsonargparse import ArgumentParser
+from lightning.pytorch import Trainer
+
+from darts_lite.cli.front.errors import guard
+from darts_lite.cli.lightning_cli import TRAINER_DEFAULTS
+from darts_lite.cli.parsing import FROM_DATA, prepare_parsing, read_sources
+from darts_lite.data.image_data import ImageData
+from darts_lite.retraining.retraining import Retraining
+from darts_lite.runs.settings import BudgetSettings, RunSettings
+from darts_lite.search.playoff.play_off import PlayOff
+from darts_lite.storage.components import class_path
+
+CLASSES: Mapping[str, type] = {
+    "model": PlayOff,
+    "retraining": Retraining,
+    "data": ImageData,
+    "budget": BudgetSettings,
+    "run": RunSettings,
+    "trainer": Trainer,
+}
+"""Groups, each with the class of its settings if no configuration names another one."""
+REPLACEABLE = ("model", "retraining", "data")
+"""Groups whose class a configuration may name."""
+FOUND = {"retraining": ("architecture",)}
+"""Settings of a group that come from the search."""
+
+
+def main(group: str, words: Sequence[str]) -> None:
+    """Prints the settings of a group, of the class that the words behind the verb name for it."""
+    guard(lambda: print_settings(group, _find_class(group, words)))
+
+
+def print_settings(group: str, kind: type) -> None:
+    """Prints the settings of a class as those of a group: their types, defaults and what they are.
+
+    Those that come from the data or the search are left out.
+    """
+    about = "Defaults are those without a configuration; --print_config tells those with one."
+    if group in REPLACEABLE:
+        about = f"{class_path(kind)}. {about}"
+    if group == "model":
+        about += " Other presets have other models: --config mnist_cells --help model."
+    parser = ArgumentParser(usage=argparse.SUPPRESS, description=about, add_help=False)
+    skipped = {*FROM_DATA, *FOUND.get(group, ())} if group in REPLACEABLE else set()
+    parser.add_class_arguments(kind, group, skip=skipped, sub_configs=True)
+    if group == "trainer":
+        parser.set_defaults({f"{group}.{name}": value for name, value in TRAINER_DEFAULTS.items()})
+    parser.print_help()
+
+
+def _find_class(group: str, words: Sequence[str]) -> type:
+    """Returns the class that configurations and arguments name for a group, the last one of them.
+
+    Raises ValueError if there is no such class.
+    """
+    prepare_parsing()
+    path = class_path(CLASSES[group])
+    for settings in read_sources(words) if group in REPLACEABLE else ():
+        named: Any = settings.get(group) if isinstance(settings, Mapping) else None
+        if isinstance(named, Mapping):
+            named = named.get("class_path")
+        path = named or settings.get(f"{group}.class_path") or path
+    module, _, name = (path if "." in path else f"darts_lite.{path}").rpartition(".")
+    try:
+        kind = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{group}: there is no class {path} ({error})") from error
+    if not isinstance(kind, type):
+        raise ValueError(f"{group}: {path} is no class")
+    return kind
