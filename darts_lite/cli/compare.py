@@ -1,26 +1,29 @@
-"""`compare`: shows runs side by side, in the terminal and as TensorBoard's hyperparameters."""
+"""`compare`: shows runs, or groups of them, side by side: in the terminal and in TensorBoard."""
 
 import argparse
 import json
 import os
+import re
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from darts_lite.cli.run_groups import UNSET, Group, Runs, Summary, group_runs
 from darts_lite.storage.atomic_files import shorten_names
-from darts_lite.storage.run_folder import RunFolder
+from darts_lite.storage.run_folder import CONTROLS, SEEDS, RunFolder
 from darts_lite.storage.run_record import read_summary
 
-Summary = Mapping[str, Any]
-Runs = Sequence[tuple[str, Summary]]
-"""Folder and summary of each run."""
+Page = tuple[str, Mapping[str, str], Mapping[str, float]]
+"""Name, settings and figures of what TensorBoard shows as one row."""
+LONGEST = 60
+"""Largest number of characters of a group's name in the name of a folder."""
 COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "algorithm": ("algorithm", str),
     "dataset": ("data", str),
@@ -45,21 +48,58 @@ SETTINGS = tuple(key for key in COLUMNS if key not in FIGURES)
 """Columns with settings, which are shown only if the runs differ in them."""
 LONG = ("algorithm", "dataset", "device", "architecture")
 """Settings that are too long for the table, and so follow it in a line for each run."""
+GROUP_COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
+    "runs": ("n", str),
+    "validation_accuracy": ("mean\nvalid. %", COLUMNS["validation_accuracy"][1]),
+    "test_accuracy": ("mean\ntest %", COLUMNS["test_accuracy"][1]),
+    "test_accuracy_deviation": ("devia-\ntion", COLUMNS["test_accuracy"][1]),
+    "search_seconds": ("mean\nsearch s", COLUMNS["search_seconds"][1]),
+    "best_test_accuracy": ("best:\ntest %", COLUMNS["test_accuracy"][1]),
+}
+"""Maps a figure of a group to its heading and its format."""
+
+
+class View(NamedTuple):
+    """What is shown of runs or groups, best first: as JSON, in the terminal, in TensorBoard."""
+
+    records: list[dict[str, Any]]
+    table: Table
+    lines: list[str]
+    pages: Iterator[Page]
 
 
 def run(options: argparse.Namespace) -> None:
-    """Prints the runs, best first, and writes them for TensorBoard if that is asked for."""
-    runs = sorted(find_runs(options.runs).items(), key=lambda item: _sort_key(item[1]))
-    if options.json:
-        print(json.dumps([{"run": name, **summary} for name, summary in runs]))
+    """Prints runs or groups, best first, and writes them for TensorBoard if that is asked for."""
+    found = leave_out_parts(find_runs(options.runs))
+    runs = sorted(found.items(), key=lambda item: _sort_key(item[1]))
+    if options.group is None:
+        view = view_runs(runs, options.architectures)
     else:
-        Console().print(make_table(runs))
-        for line in list_long_settings(runs, options.architectures):
+        view = view_groups(options.group, group_runs(runs, options.group, SETTINGS))
+    if options.json:
+        print(json.dumps(view.records))
+    else:
+        Console().print(view.table)
+        for line in view.lines:
             print(line)
     if options.tensorboard is not None:
-        write_hyperparameters(runs, Path(options.tensorboard))
+        write_hyperparameters(view.pages, Path(options.tensorboard))
         where = sys.stderr if options.json else sys.stdout
         print(f"tensorboard --logdir {options.tensorboard}  # the page HPARAMS", file=where)
+
+
+def view_runs(runs: Runs, architectures: bool) -> View:
+    """Returns what is shown of runs."""
+    records = [{"run": name, **summary} for name, summary in runs]
+    lines = list_long_settings(runs, architectures)
+    return View(records, make_table(runs), lines, describe_runs(runs))
+
+
+def view_groups(setting: str, groups: Sequence[Group]) -> View:
+    """Returns what is shown of groups by a setting."""
+    records = [{setting: group.value, **group.describe()} for group in groups]
+    table = make_group_table(setting, groups)
+    return View(records, table, list_notes(groups), describe_groups(setting, groups))
 
 
 def find_runs(places: Sequence[str]) -> dict[str, Summary]:
@@ -91,6 +131,25 @@ def find_runs(places: Sequence[str]) -> dict[str, Summary]:
     return found
 
 
+def leave_out_parts(runs: Mapping[str, Summary]) -> dict[str, Summary]:
+    """Returns the runs without the searches and rivals that are parts of others among them.
+
+    Tells on standard error how many there are.
+    """
+    parts = {
+        name
+        for name in runs
+        if (place := Path(name)).parent.name in (SEEDS, CONTROLS) and str(place.parents[1]) in runs
+    }
+    if parts:
+        print(
+            f"Left out: {len(parts)} searches and rivals that are parts of runs; to compare them, "
+            f"give their folder, as {Path(min(parts)).parent}",
+            file=sys.stderr,
+        )
+    return {name: summary for name, summary in runs.items() if name not in parts}
+
+
 def make_table(runs: Runs) -> Table:
     """Makes a table with a row for each run, without empty columns and settings that all share."""
     table = Table(box=SIMPLE, pad_edge=False, collapse_padding=True)
@@ -109,6 +168,35 @@ def make_table(runs: Runs) -> Table:
     return table
 
 
+def make_group_table(setting: str, groups: Sequence[Group]) -> Table:
+    """Makes a table with a row for each group, without empty columns."""
+    described = [group.describe() for group in groups]
+    table = Table(box=SIMPLE, pad_edge=False, collapse_padding=True)
+    table.add_column(setting, overflow="fold")
+    shown = [name for name in GROUP_COLUMNS if any(row[name] is not None for row in described)]
+    for name in shown:
+        table.add_column(GROUP_COLUMNS[name][0], justify="right", no_wrap=True)
+    for group, row in zip(groups, described, strict=True):
+        cells = (_format(row[name], GROUP_COLUMNS[name][1]) for name in shown)
+        table.add_row(Text(group.value), *map(Text, cells))
+    return table
+
+
+def list_notes(groups: Sequence[Group]) -> list[str]:
+    """Lists the best run of each group, and in what its runs differ beside the setting and seed."""
+    folders = [name for group in groups for name, _ in group.runs]
+    short = dict(zip(folders, shorten_names(folders), strict=True))
+    lines = []
+    for group in groups:
+        notes = [] if group.best is None else [f"best by validation is {short[group.best[0]]}"]
+        others = set(_list_differing(group.runs)) - {"seed", "architecture"}
+        if others:
+            named = [COLUMNS[name][0] for name in COLUMNS if name in others]
+            notes.append(f"its runs also differ in {', '.join(named)}")
+        lines += [f"{group.value}: {'; '.join(notes)}"] if notes else []
+    return lines
+
+
 def list_long_settings(runs: Runs, architectures: bool = False) -> list[str]:
     """Lists the `LONG` settings in which the runs differ, in a line for each run."""
     shown = [key for key in _list_differing(runs) if key in LONG and key != "architecture"]
@@ -125,18 +213,35 @@ def _shorten_names(runs: Runs) -> Runs:
     return [(name, summary) for name, (_, summary) in zip(shortened, runs, strict=True)]
 
 
-def write_hyperparameters(runs: Runs, folder: Path) -> None:
-    """Writes a TensorBoard log for each run: its algorithm, results and differing settings."""
-    from torch.utils.tensorboard import SummaryWriter
-
+def describe_runs(runs: Runs) -> Iterator[Page]:
+    """Yields the pages of runs: their algorithm, results and differing settings."""
     shown = {"algorithm", *_list_differing(runs)}
     for name, summary in _shorten_names(runs):
         settings = {key: str(summary[key]) for key in SETTINGS if key in shown and key in summary}
+        figures = {f"final/{key}": summary[key] for key in FIGURES if summary.get(key) is not None}
+        yield name.replace("..", "_"), settings, figures
+
+
+def describe_groups(setting: str, groups: Sequence[Group]) -> Iterator[Page]:
+    """Yields the pages of groups, in their order."""
+    for number, group in enumerate(groups):
         figures = {
-            f"final/{key}": float(summary[key]) for key in FIGURES if summary.get(key) is not None
+            f"group/{key}": value
+            for key, value in group.describe().items()
+            if isinstance(value, int | float)
         }
-        with SummaryWriter(str(folder / name.replace("..", "_"))) as writer:
-            writer.add_hparams(settings, figures, run_name=".")
+        name = re.sub(r"[^\w.-]+", "_", group.value)[:LONGEST]
+        yield f"{number}_{name}", {setting: group.value}, figures
+
+
+def write_hyperparameters(pages: Iterable[Page], folder: Path) -> None:
+    """Writes a TensorBoard log for each page into a folder of its name."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    for name, settings, figures in pages:
+        with SummaryWriter(str(folder / name)) as writer:
+            numbers = {key: float(value) for key, value in figures.items()}
+            writer.add_hparams(settings, numbers, run_name=".")
 
 
 def _list_differing(runs: Runs) -> list[str]:
@@ -144,10 +249,14 @@ def _list_differing(runs: Runs) -> list[str]:
 
 
 def _format_entry(name: str, value: Any) -> str:
+    return _format(value, COLUMNS[name][1])
+
+
+def _format(value: Any, pattern: Callable[[Any], str]) -> str:
     if value is None:
-        return "-"
+        return UNSET
     try:
-        return COLUMNS[name][1](value)
+        return pattern(value)
     except (TypeError, ValueError):  # the summary was changed by hand
         return str(value)
 

@@ -4,6 +4,8 @@ import io
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,16 @@ from rich.table import Table
 from run_helpers import Finished
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from darts_lite.cli.compare import find_runs, list_long_settings, make_table
+from darts_lite.cli.compare import (
+    find_runs,
+    leave_out_parts,
+    list_long_settings,
+    list_notes,
+    make_group_table,
+    make_table,
+)
 from darts_lite.cli.main import main
+from darts_lite.cli.run_groups import group_runs
 
 
 @pytest.fixture
@@ -128,3 +138,105 @@ def test_a_folder_without_runs_is_named(tmp_path: Path, capsys: pytest.CaptureFi
     shutil.rmtree(tmp_path)
     with pytest.raises(SystemExit):
         main(["compare", str(tmp_path)])
+
+
+def test_parts_of_a_run_are_no_runs_of_their_own(
+    runs: Path, finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = runs / "first" / "version_0"
+    for part in ("seeds/3", "seeds/4", "controls/0"):
+        (whole / part).mkdir(parents=True)
+        (whole / part / "summary.json").write_text(json.dumps(finished.summary))
+    found = find_runs([str(runs)])
+    assert len(found) == 5 and len(leave_out_parts(found)) == 2
+    told = capsys.readouterr().err
+    assert "Left out: 3 searches and rivals" in told and f"as {whole / 'controls'}" in told
+    assert len(leave_out_parts(find_runs([str(whole / "seeds")]))) == 2  # asked for by name
+    main(["compare", str(runs), "--json"])
+    assert len(json.loads(capsys.readouterr().out)) == 2
+
+
+MANY = 20
+TORCHLESS = """
+import sys
+from darts_lite.cli.main import main
+main(["compare", *sys.argv[1:]])
+assert not {"torch", "lightning", "matplotlib"} & set(sys.modules)
+"""
+
+
+@pytest.fixture(scope="module")
+def many(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of two algorithms with ten seeds."""
+    folder = tmp_path_factory.mktemp("many")
+    for number in range(MANY):
+        place = folder / f"run_{number}" / "version_0"
+        place.mkdir(parents=True)
+        changes = {
+            "algorithm": "GDAS" if number % 2 else "DARTS",
+            "seed": number // 2,
+            "test_accuracy": 0.9 + number / 1000,
+            "validation_accuracy": 0.9 - number / 1000,
+            "search_seconds": 10.0 * (1 + number % 2),
+        }
+        (place / "summary.json").write_text(json.dumps(finished.summary | changes))
+        config = (finished.directory / "config.yaml").read_text()
+        assert "relaxation: null" in config
+        if number % 2:
+            gumbel = "{class_path: darts_lite.GumbelMax, init_args: {start: 10.0}}"
+            config = config.replace("relaxation: null", f"relaxation: {gumbel}")
+        (place / "config.yaml").write_text(config)
+    return folder
+
+
+@pytest.mark.parametrize("words", [[], ["--group", "algorithm"], ["--group", "model.relaxation"]])
+def test_no_torch_is_needed(words: list[str], many: Path) -> None:
+    command = [sys.executable, "-c", TORCHLESS, str(many), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "run_1" in done.stdout and done.stderr == ""
+
+
+def test_groups_are_shown_with_their_figures(
+    many: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["compare", str(many), "--group", "algorithm", "--json"])
+    first, second = json.loads(capsys.readouterr().out)
+    assert (first["algorithm"], second["algorithm"]) == ("DARTS", "GDAS")  # by validation
+    assert first["runs"] == second["runs"] == MANY // 2
+    assert first["test_accuracy"] == pytest.approx(0.909) and first["search_seconds"] == 10
+    assert first["test_accuracy_deviation"] == pytest.approx(0.002 * (110 / 12) ** 0.5)
+    assert first["best_run"] == str(many / "run_0" / "version_0")
+    assert first["best_test_accuracy"] == 0.9
+    main(["compare", str(many), "--group", "model.init_args.relaxation"])
+    said = capsys.readouterr().out
+    assert "GumbelMax(start 10.0): best by validation is run_1/version_0\n" in said
+    main(["compare", str(many), "--group", "data.dataset"])
+    assert "run_0/version_0; its runs also differ in algorithm\n" in capsys.readouterr().out
+
+
+def test_a_single_run_has_no_deviation(many: Path) -> None:
+    runs = list(find_runs([str(many / "run_0"), str(many / "run_1"), str(many / "run_2")]).items())
+    groups = group_runs(runs, "algorithm", ["algorithm"])
+    assert [len(group.runs) for group in groups] == [2, 1]
+    lines = [line.split() for line in shown(make_group_table("algorithm", groups)).splitlines()]
+    assert ["GDAS", "1", "89.90", "90.10", "-", "20", "90.10"] in lines
+    alone = group_runs(runs, "seed", ["seed"])[1:]
+    assert "devia-" not in shown(make_group_table("seed", alone))
+    assert list_notes(alone) == ["1: best by validation is version_0"]
+
+
+def test_tensorboard_gets_groups(many: Path, tmp_path: Path) -> None:
+    board = str(tmp_path / "board")
+    main(["compare", str(many), "--group", "model.relaxation", "--tensorboard", board])
+    logs = sorted(path.name for path in Path(board).iterdir())
+    assert logs == ["0_null", "1_GumbelMax_start_10.0_"]
+    events = EventAccumulator(str(tmp_path / "board" / logs[0]))
+    events.Reload()
+    (mean,) = events.Scalars("group/test_accuracy")
+    assert mean.value == pytest.approx(0.909) and "group/runs" in events.Tags()["scalars"]
+
+
+def test_groups_have_no_architectures(many: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["compare", str(many), "--group", "seed", "--architectures"])
+    assert "leave it or --group out" in capsys.readouterr().err

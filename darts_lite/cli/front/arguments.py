@@ -110,14 +110,28 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "runs", nargs="+", type=_expand_path, help="folders of runs, or folders that hold some"
     )
+    parser.add_argument(
+        "--group",
+        metavar="SETTING",
+        help="show groups of tested runs instead: number, mean, deviation and best; by algorithm, "
+        "dataset, seed, device, or a setting of their config.yaml, as model.relaxation",
+    )
     parser.add_argument("--architectures", action="store_true", help="show the architectures")
-    parser.add_argument("--json", action="store_true", help="print the whole summaries")
+    parser.add_argument(
+        "--json", action="store_true", help="print the whole summaries, or all of the groups"
+    )
     parser.add_argument(
         "--tensorboard",
         type=_expand_path,
         metavar="FOLDER",
-        help="write the runs for TensorBoard's page HPARAMS",
+        help="write the runs or groups for TensorBoard's page HPARAMS",
     )
+
+
+def _check_compare(options: argparse.Namespace) -> None:
+    """Raises ValueError if architectures are asked for of groups, which have none."""
+    if options.group is not None and options.architectures:
+        raise ValueError("--architectures shows those of runs; leave it or --group out")
 
 
 def _add_plot(parser: argparse.ArgumentParser) -> None:
@@ -236,7 +250,10 @@ OWN: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
 The module of the same name runs the verb with its function `run`; but see the next two.
 """
 
-CHECKS: Mapping[str, Callable[[argparse.Namespace], None]] = {"derive": _check_derive}
+CHECKS: Mapping[str, Callable[[argparse.Namespace], None]] = {
+    "derive": _check_derive,
+    "compare": _check_compare,
+}
 """What raises ValueError for arguments of a verb of `OWN` that do not fit together."""
 
 RUN_ELSEWHERE = {"part": "lightning_cli"}

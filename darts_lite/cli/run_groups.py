@@ -1,0 +1,130 @@
+"""Groups finished runs by a setting, and tells what those of a group reach together."""
+
+import json
+import warnings
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from darts_lite.cli.front.presets import read_settings
+from darts_lite.storage.run_folder import RunFolder
+
+Summary = Mapping[str, Any]
+Runs = Sequence[tuple[str, Summary]]
+"""Folder and summary of each run."""
+UNSET = "-"
+"""In place of the value of a setting that a run does not have."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tested runs with the same value of a setting."""
+
+    value: str
+    runs: Runs
+
+    @property
+    def deviation(self) -> float | None:
+        """The standard deviation of the test accuracy, of a sample; None for a single run."""
+        return stdev(self._list("test_accuracy")) if len(self.runs) > 1 else None
+
+    @property
+    def best(self) -> tuple[str, Summary] | None:
+        """The run with the highest validation accuracy; None if one has none."""
+        if self.mean("validation_accuracy") is None:
+            return None
+        return max(self.runs, key=lambda run: run[1]["validation_accuracy"])
+
+    def mean(self, figure: str) -> float | None:
+        """Returns the mean of a figure of the summaries over all runs; None if one lacks it."""
+        values = self._list(figure)
+        return None if None in values else fmean(values)
+
+    def describe(self) -> dict[str, Any]:
+        """Returns the figures of the group by name."""
+        run, summary = self.best or (None, {})
+        return {
+            "runs": len(self.runs),
+            "validation_accuracy": self.mean("validation_accuracy"),
+            "test_accuracy": self.mean("test_accuracy"),
+            "test_accuracy_deviation": self.deviation,
+            "best_test_accuracy": summary.get("test_accuracy"),
+            "best_run": run,
+            "search_seconds": self.mean("search_seconds"),
+        }
+
+    def _list(self, figure: str) -> list[Any]:
+        return [summary.get(figure) for _, summary in self.runs]
+
+
+def group_runs(runs: Runs, setting: str, in_summaries: Collection[str]) -> list[Group]:
+    """Returns the groups of the runs by a setting, the highest mean validation accuracy first.
+
+    Runs without a test accuracy, or without the file that has the setting, are left out with a
+    warning.
+
+    Args:
+        setting: One of those `in_summaries`, or the dotted name of one in ``config.yaml``, with or
+            without ``init_args``.
+
+    Raises:
+        ValueError: if no run has the setting, or none has a test accuracy.
+    """
+    tested = [(name, summary) for name, summary in runs if summary.get("test_accuracy") is not None]
+    if not tested:
+        raise ValueError("none of these runs has a test accuracy; let one finish first")
+    if left_out := len(runs) - len(tested):
+        _warn(f"runs without a test accuracy are left out: {left_out} of {len(runs)}")
+    if copies := len(tested) - len({json.dumps(summary) for _, summary in tested}):
+        _warn(f"copies of other runs count as runs, and narrow the deviation: {copies}")
+    found: dict[str, list[tuple[str, Summary]]] = {}
+    for name, summary in tested:
+        try:
+            config = RunFolder(Path(name)).config
+            known = summary if setting in in_summaries else read_settings(config)
+        except (OSError, ValueError) as error:
+            _warn(f"cannot read the settings of {name} ({error}); this run is left out")
+            continue
+        found.setdefault(find_setting(known, setting), []).append((name, summary))
+    if not set(found) - {UNSET}:
+        raise ValueError(
+            f"--group: none of these runs has the setting {setting}; give "
+            f"{', '.join(in_summaries)}, or the name of one in config.yaml, as model.relaxation"
+        )
+    groups = [Group(value, members) for value, members in found.items()]
+    return sorted(groups, key=lambda group: -(group.mean("validation_accuracy") or 0.0))
+
+
+def find_setting(settings: Mapping[str, Any], name: str) -> str:
+    """Returns the value of a setting in words, or `UNSET`.
+
+    Args:
+        settings: Nested, with the arguments of classes in ``init_args``.
+        name: Dotted; levels ``init_args`` may be left out.
+    """
+    value: Any = settings
+    for part in name.split("."):
+        if isinstance(value, Mapping) and part not in value:
+            value = value.get("init_args")
+        if not isinstance(value, Mapping) or part not in value:
+            return UNSET
+        value = value[part]
+    return describe_value(value)
+
+
+def describe_value(value: Any) -> str:
+    """Returns plain values in words: a class and its arguments as ``GumbelMax(start 10.0)``."""
+    if isinstance(value, Mapping):
+        kind = str(value.get("class_path", "")).rpartition(".")[2]
+        inside = value.get("init_args") or {} if kind else value
+        told = ", ".join(f"{name} {describe_value(one)}" for name, one in inside.items())
+        return f"{kind}({told})" if told else kind
+    if isinstance(value, list):
+        return f"[{', '.join(map(describe_value, value))}]"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=3)
