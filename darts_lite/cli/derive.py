@@ -1,6 +1,7 @@
 """`derive`: derives an architecture from a search's checkpoint by any rule, or compares two."""
 
 import argparse
+import os
 from collections.abc import Collection, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -15,12 +16,16 @@ from darts_lite.derivation.budget import DERIVATIONS, WithinBudget
 from darts_lite.derivation.rules import Derivation, derive, rule_from
 from darts_lite.networks.kinds import read_architecture
 from darts_lite.networks.net import Net
-from darts_lite.plots.architectures import draw_comparison, save
+from darts_lite.plots.comparison import draw_comparison
+from darts_lite.plots.files import save
 from darts_lite.retraining.from_search import architecture_in
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.space.differences import describe_differences
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.checkpoints import Checkpoint
+
+LONGEST_NAME = 60
+"""Largest number of characters of a name in a picture; texts of cells are longer."""
 
 
 def run(options: argparse.Namespace) -> None:
@@ -140,10 +145,22 @@ def compare(
     for letter, name, each in zip("AB", (first, second), pair, strict=True):
         print(f"{letter}: {name}: {_describe_size(each, checkpoint)}")
     if picture is not None:
-        save(draw_comparison(*pair), picture)
+        names = name_both(first, second)
+        save(draw_comparison([*zip(names, pair, strict=True)]), picture)
     print("\n".join(describe_differences(*pair)) or "They are the same.")
     if picture is not None:
         print(f"Drawn in {picture}")
+
+
+def name_both(first: str, second: str) -> tuple[str, str]:
+    """Returns short names by which two architectures are told apart: of files, what differs."""
+    if first != second and os.path.isfile(first) and os.path.isfile(second):
+        shared = os.path.commonpath([os.path.abspath(each) for each in (first, second)])
+        return os.path.relpath(first, shared), os.path.relpath(second, shared)
+    return (
+        first if len(first) <= LONGEST_NAME else "the first",
+        second if len(second) <= LONGEST_NAME else "the second",
+    )
 
 
 def build_custom_parts(

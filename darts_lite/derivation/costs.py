@@ -5,15 +5,16 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from darts_lite.networks.kinds import find_kind
+from darts_lite.networks.net import Net
 from darts_lite.space.cost_tables import Costs, Images
-from darts_lite.space.protocol import Space
+from darts_lite.space.protocol import AnyArchitecture, Space
 from darts_lite.storage.atomic_files import write_text
 from darts_lite.storage.paths import read_content, reading
 
@@ -65,6 +66,24 @@ def latency(module: nn.Module, x: Tensor) -> float:
                 torch.cuda.synchronize(x.device)
             taken.append(1000 * (time.perf_counter() - start))
     return statistics.median(taken[LATENCY_CALLS // 3 :])
+
+
+class PassCosts(NamedTuple):
+    """What a net costs that is asked once about one image."""
+
+    parameters: int
+    multiply_adds: int
+
+
+def count_pass(architecture: AnyArchitecture, images: Images) -> PassCosts:
+    """Counts the parameters and multiply-adds of an architecture's net, without computing.
+
+    Raises ValueError if an operation is unknown.
+    """
+    with torch.random.fork_rng([]), torch.device("meta"):
+        net = Net(architecture, images.channels, images.classes)
+        image = torch.zeros(1, images.channels, images.side, images.side)
+    return PassCosts(int(parameters(net, image)), int(multiply_adds(net, image)))
 
 
 COSTS: Mapping[str, Cost] = {

@@ -4,14 +4,16 @@ Lengths are in inches unless another unit is given.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from darts_lite.plots.labels import format_map, shorten_number
 from darts_lite.space.cost_tables import Images
 from darts_lite.space.layers.chain import Block, Chain, Step
 
@@ -21,7 +23,11 @@ COLUMN = 1.25  # from the middle of a box to that of the next one
 TALLEST, SHORTEST = 1.5, 0.16  # heights of boxes; their areas have the proportions of the maps
 WIDEST, NARROWEST = 0.5, 0.07
 TEXT = 0.17  # height of a line
-ABOVE, BELOW = 1.35, 0.85  # room over and under the boxes
+ABOVE, BELOW = 0.95, 0.75  # room over and under the boxes
+HEADER = 0.22  # height of a line of the title
+NARROWEST_FIGURE = 6.5
+DIFFERENT = ("#1f4e9c", "#b5532b")
+"""Colours of what only the first, and only the second, of two architectures has."""
 COLOURS = {"image": "#9a9a9a", "residual": "#00706b", "plain": "#1f4e9c", "answer": "#a63603"}
 
 
@@ -34,19 +40,84 @@ class Part(NamedTuple):
     steps: tuple[Step, ...]
 
 
-def draw_chain(chain: Chain, images: Images | None = None) -> Figure:
+def draw_chain(chain: Chain, header: Sequence[str], images: Images | None = None) -> Figure:
     """Draws a chain from left to right; for known images with sides of maps and costs."""
     parts = list_parts(chain, images)
-    width = 2 * MARGIN + COLUMN * len(parts)
-    height = 2 * MARGIN + ABOVE + TALLEST + BELOW
-    figure = Figure(figsize=(max(width, 5.0), height), dpi=DPI)
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, max(width, 5.0)), ylim=(0, height))
+    lines = [*header, *_list_held(parts, images)] or ["chain of layers"]
+    figure, axes = _make_figure(len(parts), 1, len(lines))
+    _draw_strip(axes, parts, images, figure.get_figheight() - MARGIN, lines, _find_scale(parts))
+    return figure
+
+
+def draw_chains(named: Sequence[tuple[str, Chain]]) -> Figure:
+    """Draws two chains one below the other, block below block.
+
+    What the other one has otherwise stands in dashed boxes of another colour, with a star.
+    """
+    (_, first), (_, second) = named
+    ours, theirs = list_parts(first, None), list_parts(second, None)
+    widest = max(len(ours), len(theirs))
+    scale = _find_scale([*ours, *theirs])
+    figure, axes = _make_figure(widest, 2, 2)
+    top = figure.get_figheight() - MARGIN
+    for (name, _), parts, others, colour in zip(
+        named, (ours, theirs), (theirs, ours), DIFFERENT, strict=True
+    ):
+        known = {part.title: part for part in others}
+        marked = {
+            number: colour
+            for number, part in enumerate(parts)
+            if known.get(part.title) is None
+            or known[part.title].does != part.does
+            or known[part.title].steps[-1].channels != part.steps[-1].channels
+        }
+        lines = [name, "dashed, with a star: not in the other one" if marked else "the same"]
+        # The answers stand below each other as well, behind a gap in the shorter chain.
+        places = [*range(len(parts) - 1), widest - 1]
+        _draw_strip(axes, parts, None, top, lines, scale, marked, places)
+        top -= _measure_strip(len(lines)) + MARGIN
+    return figure
+
+
+def _make_figure(parts: int, strips: int, lines: int) -> tuple[Figure, Axes]:
+    width = max(2 * MARGIN + COLUMN * parts, NARROWEST_FIGURE)
+    height = MARGIN + strips * (_measure_strip(lines) + MARGIN)
+    figure = Figure(figsize=(width, height), dpi=DPI)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
     axes.set_axis_off()
-    axes.text(MARGIN, height - MARGIN, _describe(parts, images), size=10, weight="bold", va="top")
-    middle = MARGIN + BELOW + TALLEST / 2
-    places = [MARGIN + COLUMN * (number + 0.5) for number in range(len(parts))]
-    sides = [part.steps[-1].side for part in parts]
-    widths = [part.steps[-1].channels for part in parts]
+    return figure, axes
+
+
+def _measure_strip(lines: int) -> float:
+    return HEADER * lines + ABOVE + TALLEST + BELOW
+
+
+def _find_scale(parts: Sequence[Part]) -> tuple[int, int]:
+    """Returns the largest side and number of channels, for which boxes are as large as any."""
+    last = [part.steps[-1] for part in parts]
+    return max(step.side for step in last), max(step.channels for step in last)
+
+
+def _draw_strip(
+    axes: Axes,
+    parts: Sequence[Part],
+    images: Images | None,
+    top: float,
+    lines: Sequence[str],
+    scale: tuple[int, int],
+    marked: Mapping[int, str] = MappingProxyType({}),
+    numbers: Sequence[int] = (),
+) -> None:
+    """Draws the parts of a chain below a height, under lines of which the first one is bold.
+
+    ``marked`` parts have another colour; ``numbers`` are the columns of the parts.
+    """
+    for number, line in enumerate(lines):
+        weight = "normal" if number else "bold"
+        text = axes.text(MARGIN, top - HEADER * number, line, size=9, va="top", weight=weight)
+        text.set_parse_math(False)
+    middle = top - HEADER * len(lines) - ABOVE - TALLEST / 2
+    places = [MARGIN + COLUMN * (n + 0.5) for n in numbers or range(len(parts))]
     for (left, right), (_, part) in zip(pairwise(places), pairwise(parts), strict=True):
         axes.annotate(
             "",
@@ -54,20 +125,23 @@ def draw_chain(chain: Chain, images: Images | None = None) -> Figure:
             (left + WIDEST / 2 + 0.03, middle),
             arrowprops={"arrowstyle": "-|>", "color": COLOURS[part.kind], "lw": 1.2},
         )
-    for place, part, side, channels in zip(places, parts, sides, widths, strict=True):
+    for number, (place, part) in enumerate(zip(places, parts, strict=True)):
+        last = part.steps[-1]
         box = (
-            max(NARROWEST, WIDEST * math.sqrt(channels / max(widths))),
-            max(SHORTEST, TALLEST * side / max(sides)),
+            max(NARROWEST, WIDEST * math.sqrt(last.channels / scale[1])),
+            max(SHORTEST, TALLEST * last.side / scale[0]),
         )
+        look: dict[str, Any] = {"fc": COLOURS[part.kind], "ec": "black", "lw": 0.6, "alpha": 0.8}
+        star = ""
+        if number in marked:
+            look = {"fc": "white", "ec": marked[number], "lw": 2.2, "ls": (0, (3, 1.5))}
+            star = " *"
         corner = (place - box[0] / 2, middle - box[1] / 2)
-        axes.add_patch(
-            Rectangle(corner, *box, fc=COLOURS[part.kind], ec="black", lw=0.6, alpha=0.8)
-        )
-        top = middle + TALLEST / 2 + 0.05
-        _write(axes, place, top + TEXT * len(part.does), [part.title], bold=True)
-        _write(axes, place, top + TEXT * (len(part.does) - 1), part.does)
+        axes.add_patch(Rectangle(corner, *box, **look))
+        above = middle + TALLEST / 2 + 0.05
+        _write(axes, place, above + TEXT * len(part.does), [part.title + star], bold=True)
+        _write(axes, place, above + TEXT * (len(part.does) - 1), part.does)
         _write(axes, place, middle - TALLEST / 2 - 0.05 - TEXT, [*_count(part, images)])
-    return figure
 
 
 def list_parts(chain: Chain, images: Images | None) -> list[Part]:
@@ -99,24 +173,12 @@ def _name_convolution(block: Block) -> str:
     return f"{block.kernel}x{block.kernel}" + (", halves" if block.stride == 2 else "")
 
 
-def _describe(parts: Sequence[Part], images: Images | None) -> str:
-    """Returns the title: what the whole chain costs."""
+def _list_held(parts: Sequence[Part], images: Images | None) -> list[str]:
+    """Returns a line about the memory of a chain, for known images."""
     if images is None:
-        return "chain of layers"
-    steps = [step for part in parts for step in part.steps]
-    parameters = sum(step.parameters for step in steps)
-    adds = sum(step.multiply_adds for step in steps)
-    held = max(step.values for step in steps)
-    counts = f"{shorten(parameters)} parameters, {shorten(adds)} multiply-adds"
-    return f"{counts}, {shorten(held)} activations at most"
-
-
-def shorten(number: int) -> str:
-    """Returns a number in few characters, exactly below a million: ``12,345``, ``1.23 M``."""
-    for unit, size in (("T", 10**12), ("G", 10**9), ("M", 10**6)):
-        if number >= size:
-            return f"{number / size:,.2f} {unit}"
-    return f"{number:,}"
+        return []
+    held = max(step.values for part in parts for step in part.steps)
+    return [f"{shorten_number(held)} numbers in memory at most"]
 
 
 def _count(part: Part, images: Images | None) -> Iterator[str]:
@@ -125,11 +187,11 @@ def _count(part: Part, images: Images | None) -> Iterator[str]:
     if images is None:
         yield f"{last.channels} channels" if part.kind in ("plain", "residual") else ""
         return
-    yield f"{last.channels} x {last.side} x {last.side}"
+    yield format_map(last.channels, last.side)
     if adds := sum(step.multiply_adds for step in part.steps):
-        yield f"{shorten(sum(step.parameters for step in part.steps))} parameters"
-        yield f"{shorten(adds)} mult.-adds"
-        yield f"{shorten(max(step.values for step in part.steps))} held"
+        yield f"{shorten_number(sum(step.parameters for step in part.steps))} parameters"
+        yield f"{shorten_number(adds)} mult.-adds"
+        yield f"{shorten_number(max(step.values for step in part.steps))} held"
 
 
 def _write(axes: Axes, x: float, top: float, lines: Sequence[str], bold: bool = False) -> None:

@@ -15,6 +15,7 @@ from darts_lite.space.groups import Diagram
 STATE_HEIGHT = 0.46  # inches
 LABEL_HEIGHT = 0.29
 PASSAGE_HEIGHT = 0.13
+LINE_HEIGHT = 0.17  # of a line below the name of a state
 STARTS = 12  # number of first orders that are improved; the best result is kept
 SWEEPS = 12  # number of passes over all columns that improve an order
 
@@ -59,14 +60,23 @@ class Layout:
         return min(p.y - p.height / 2 for p in places), max(p.y + p.height / 2 for p in places)
 
 
-def lay_out(diagram: Diagram, labels: Sequence[Sequence[str]]) -> Layout:
-    """Returns the places and wires of a diagram with ``labels`` on its edges, node by node."""
+def lay_out(
+    diagram: Diagram, labels: Sequence[Sequence[str]], below: Sequence[Sequence[str]] = ()
+) -> Layout:
+    """Returns the places and wires of a diagram with ``labels`` on its edges, node by node.
+
+    Lines ``below`` the names of the states, the end last, are optional.
+    """
     inputs = diagram.inputs
     depth = [0] * inputs
     for edges in diagram.edges:
         depth.append(1 + max(depth[source] for _, source in edges))
     depth.append(1 + max(depth))
-    states = [Place(STATE_HEIGHT, f"${name}$") for name in (*diagram.states, diagram.end)]
+    names = (*diagram.states, diagram.end)
+    states = [
+        Place(STATE_HEIGHT + LINE_HEIGHT * len(lines), "\n".join([f"${name}$", *lines]))
+        for name, lines in zip(names, below or [()] * len(names), strict=True)
+    ]
     columns: list[list[Place]] = [[] for _ in range(2 * depth[-1] + 1)]
     for place, column in zip(states, depth, strict=True):
         columns[2 * column].append(place)

@@ -1,17 +1,28 @@
-"""Draws which classes a net confuses, and the images on which it is most wrong."""
+"""Draws which classes a net confuses, and the images on which it is most wrong.
+
+Lengths are in inches unless another unit is given.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from darts_lite.plots.labels import cut
+
 DPI = 130
-ROW = 10  # number of images side by side
-MOST_NAMED = 20  # largest number of classes whose names and counts a confusion matrix shows
-CHARACTER, CAPTION = 0.14, 1.9  # width in inches of a wide character, and of the title
-LONGEST_NAME, LONGEST_ABOVE = 20, 11  # characters of a class in the matrix, and above an image
+ROW, LEAST_ROW = 10, 5  # largest and least number of images side by side
+CELL, LINE, TITLE = 0.9, 0.16, 0.45  # side of an image with its gap, height of a line of text
+INSIDE = 0.86  # share of the gap that an image fills
+MOST_COUNTED = 100
+"""Largest number of classes whose names and counts a confusion matrix shows."""
+CHARACTER = 0.09  # mean width of a character of 8 points
+LONGEST_NAME, LONGEST_BELOW = 20, 11  # characters of a class in the matrix, and below an image
+WIDEST_MATRIX = 9.0  # of classes without counts
+ARROW = "\N{RIGHTWARDS ARROW}"
 
 
 class Answered(NamedTuple):
@@ -21,73 +32,86 @@ class Answered(NamedTuple):
     label: int
     predicted: int
     loss: float
+    probability: float  # of the predicted class, from 0 to 1
 
 
 def draw_confusion(counts: Tensor, names: Sequence[str] | None = None) -> Figure:
     """Draws a confusion matrix with its counts; squares with more wrong answers are darker.
 
-    The counts are ``(classes, predictions)``; names of classes are by default their numbers.
+    The counts are ``(classes, predictions)``; names of classes are by default their numbers. Only
+    errors are coloured, on a scale of their own; right answers stand in frames on white.
     """
-    classes = len(counts)
+    classes, counted = len(counts), len(counts) <= MOST_COUNTED
     wrong = counts.float().clone().fill_diagonal_(0)
-    shown = min(classes, MOST_NAMED)
-    labels = [_name_class(label, names, LONGEST_NAME) for label in range(classes)]
-    room = CHARACTER * max(map(len, labels)) if classes <= MOST_NAMED else CHARACTER
-    size = (1.0 + room + max(0.42 * shown, CAPTION), 1.0 + room + 0.36 * shown)
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    labels = [cut(names[n] if names else str(n), LONGEST_NAME) for n in range(classes)]
+    # Of a square; smaller ones for many classes, of which each must still hold its count.
+    longest = len(str(int(counts.max()))) if classes else 1
+    square = max(0.4 if classes <= 20 else 0.24, 0.075 * longest) if counted else 0.0
+    side = square * classes if counted else WIDEST_MATRIX
+    size = 8 if classes <= 20 else 6
+    room = CHARACTER * max(map(len, labels)) if counted else 3 * CHARACTER
+    figure = Figure(
+        figsize=(max(side + room + 0.8, 4.6), side + room + 1.1), dpi=DPI, layout="constrained"
+    )
     axes = figure.subplots()
-    axes.imshow(wrong.numpy(), cmap="Reds", vmin=0, vmax=max(1.0, float(wrong.max())) * 1.4)
-    if classes <= MOST_NAMED:
+    largest = max(1.0, float(wrong.max()))
+    # Black is read on the darkest square, which is far from the end of the scale.
+    seen = wrong.where(wrong > 0, torch.nan)  # white where there are none
+    axes.imshow(seen.numpy(), cmap="Oranges", vmin=0, vmax=2 * largest)
+    if counted:
         for row, column in counts.nonzero().tolist():
+            weight = "bold" if row == column else "normal"
             count = str(int(counts[row, column]))
-            axes.text(column, row, count, size=7, ha="center", va="center")
-        rotation = 0 if names is None else 90
-        axes.set_xticks(range(classes), labels, rotation=rotation, parse_math=False)
-        axes.set_yticks(range(classes), labels, parse_math=False)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("class")
-    right = int(counts.diagonal().sum())
-    axes.set_title(f"{right:,} of {int(counts.sum()):,} are right", size=10, loc="left")
+            axes.text(column, row, count, size=size, ha="center", va="center", weight=weight)
+        for n in range(classes):
+            axes.add_patch(Rectangle((n - 0.5, n - 0.5), 1, 1, fill=False, ec="black", lw=0.8))
+        turned = max(map(len, labels)) > 2
+        style = {"size": size, "parse_math": False}
+        axes.set_xticks(range(classes), labels, rotation=90 if turned else 0, **style)
+        axes.set_yticks(range(classes), labels, **style)
+        axes.set_xticks([n - 0.5 for n in range(1, classes)], minor=True)
+        axes.set_yticks([n - 0.5 for n in range(1, classes)], minor=True)
+        axes.grid(which="minor", color="#d5d5d5", linewidth=0.4)
+        axes.tick_params(which="both", length=0)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    right, asked = int(counts.diagonal().sum()), int(counts.sum())
+    title = f"{asked - right:,} of {asked:,} are wrong\ncoloured: errors; in frames: right"
+    axes.set_title(title, size=9, loc="left")
     return figure
 
 
-def draw_answers(
-    answers: Sequence[Answered], title: str, names: Sequence[str] | None = None
-) -> Figure:
-    """Draws images in rows, with their class and the wrong prediction above each.
+def draw_answers(answers: Sequence[Answered], title: str, names: Sequence[str] | None) -> Figure:
+    """Draws images in rows; below each its class, what it was taken for, and how surely.
 
-    There must be at least one answer; names of classes are by default their numbers.
+    Names of classes are by default their numbers. Without answers there is only the title.
     """
-    pictures = [_to_rgb(answer.image) for answer in answers]  # (H, W, 3) each
-    height, width = pictures[0].shape[:2]
-    gap = 0.4 * height  # room for the text above each image
-    between = ", " if names is None else "\n"
-    rows = -(-len(answers) // ROW)
-    scale = 0.8 / width  # inches per pixel
-    tall, wide = rows * (height + gap), ROW * 1.15 * width
-    figure = Figure(figsize=(scale * wide, scale * tall + 0.4), dpi=DPI)
-    axes = figure.add_axes((0, 0, 1, scale * tall / (scale * tall + 0.4)))
-    axes.set_xlim(0, wide)
-    axes.set_ylim(tall, 0)
+    lines = 2 if names is None else 3
+    across = min(ROW, max(LEAST_ROW, len(answers)))
+    rows, high = -(-len(answers) // ROW), CELL + LINE * lines
+    wide, tall = CELL * across, TITLE + high * rows
+    figure = Figure(figsize=(wide, tall), dpi=DPI)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, wide), ylim=(tall, 0))
     axes.set_axis_off()
-    for number, (answer, picture) in enumerate(zip(answers, pictures, strict=True)):
-        left = (number % ROW) * 1.15 * width + 0.075 * width
-        top = (number // ROW) * (height + gap) + gap
-        axes.imshow(picture.numpy(), extent=(left, left + width, top + height, top), aspect="auto")
-        wrong = answer.predicted != answer.label
-        text = _name_class(answer.label, names, LONGEST_ABOVE)
-        if wrong:
-            text += f"{between}not {_name_class(answer.predicted, names, LONGEST_ABOVE)}"
-        middle, above = left + width / 2, top - 0.06 * height
-        label = axes.text(middle, above, text, size=7, ha="center", linespacing=1.0)
-        label.set(parse_math=False, color="#b5182b" if wrong else "black")
-    figure.suptitle(title, size=10, x=0.01, y=0.99, ha="left", va="top")
+    edge = CELL * (1 - INSIDE) / 2
+    for number, answer in enumerate(answers):
+        left, top = CELL * (number % ROW) + edge, TITLE + high * (number // ROW)
+        right, bottom = left + CELL * INSIDE, top + CELL * INSIDE
+        axes.imshow(_to_rgb(answer.image).numpy(), extent=(left, right, bottom, top), aspect="auto")
+        text = axes.text((left + right) / 2, bottom + 0.04, _tell(answer, names), size=8)
+        text.set(parse_math=False, ha="center", va="top", linespacing=1.05)
+    axes.set(xlim=(0, wide), ylim=(tall, 0))
+    axes.text(edge, TITLE / 2, title, size=10, va="center", parse_math=False)
     return figure
 
 
-def _name_class(label: int, names: Sequence[str] | None, most: int) -> str:
-    name = names[label] if names else str(label)
-    return name if len(name) <= most else f"{name[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
+def _tell(answer: Answered, names: Sequence[str] | None) -> str:
+    """Returns ``5 \u2192 6`` and the probability; names stand below each other."""
+    percent = f"{100 * answer.probability:.0f} %"
+    if names is None:
+        return f"{answer.label} {ARROW} {answer.predicted}\n{percent}"
+    true, taken = (cut(names[n], LONGEST_BELOW) for n in (answer.label, answer.predicted))
+    return f"{true}\n{ARROW} {taken}\n{percent}"
 
 
 def _to_rgb(image: Tensor) -> Tensor:
@@ -98,6 +122,7 @@ def _to_rgb(image: Tensor) -> Tensor:
 
 
 def worst(answers: Sequence[Answered], count: int) -> list[Answered]:
-    """Returns the answers with the largest losses, largest first."""
-    losses = torch.tensor([answer.loss for answer in answers])
-    return [answers[int(i)] for i in losses.argsort(descending=True, stable=True)[:count]]
+    """Returns the wrong answers with the largest losses, largest first."""
+    wrong = [answer for answer in answers if answer.predicted != answer.label]
+    losses = torch.tensor([answer.loss for answer in wrong])
+    return [wrong[int(i)] for i in losses.argsort(descending=True, stable=True)[:count]]

@@ -1,33 +1,34 @@
-"""Draws one or several runs: curves, shares over time, accuracy against cost.
+"""Draws one or several runs: curves, and accuracy against cost.
 
-All drawings work in black and white: lines differ by dashes and marks, shares by their shade.
+All drawings work in black and white: lines differ by dashes and marks.
 """
 
-import io
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
-from PIL import Image
+from matplotlib.ticker import (
+    EngFormatter,
+    FixedLocator,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+)
 
-from darts_lite.plots.architectures import draw_shares, shorten_name
-from darts_lite.plots.run_history import EpochRecord, StageHistory
-from darts_lite.storage.atomic_files import shorten_names, write_whole
+from darts_lite.plots.run_history import EpochRecord
+from darts_lite.storage.atomic_files import shorten_names
 
 DPI = 130
-MOST_FRAMES = 6  # largest number of moments side by side in a film strip
-MILLISECONDS = 500  # for each picture of an animation; the last one stays five times as long
 LINES = (("-", "o"), ("--", "s"), (":", "^"), ("-.", "D"))
 MARKS = "os^vDP*X"
 LEGEND_ROWS = 24
-NO_SHARES = "this run has no shares of candidates to draw; give one that searched by gradients"
 COSTS = {
     "params": "parameters",
-    "macs": "multiply-adds",
+    "macs": "multiply-adds of an answer",
     "milliseconds_per_image_in_batches_of_1": "ms for one image",
 }
 PARTS = {
@@ -35,144 +36,146 @@ PARTS = {
     "retraining": ("retraining/train_accuracy", "retraining/validation_accuracy"),
 }
 """Stage -> accuracies in its panel; the losses have the same names with ``loss`` at the end."""
+WIDE = 4.0
+"""How many times the least value the largest one is where a logarithmic scale helps."""
 
 
-def draw_curves(stages: Mapping[str, Sequence[EpochRecord]]) -> Figure:
-    """Draws accuracy and loss by step, one column per stage; raises ValueError without an epoch.
+def draw_curves(
+    stages: Mapping[str, Sequence[EpochRecord]], test_accuracy: float | None = None
+) -> Figure:
+    """Draws errors in per cent, and losses, by step, one column per stage.
 
-    The stages are ``"search"``, ``"retraining"`` or both, with a record per epoch.
+    The stages are ``"search"``, ``"retraining"`` or both, with a record per epoch. The test's error
+    is a level line beside the retraining. Scales are logarithmic where values are far apart, so
+    that small errors can be told from each other. Raises ValueError without an epoch.
     """
     shown = {stage: moments[1:] for stage, moments in stages.items() if len(moments) > 1}
     if not shown:
         raise ValueError("this run has no finished epoch to draw; let it go on first")
-    figure = Figure(figsize=(0.8 + 4.2 * len(shown), 5.2), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(1.4 + 4.2 * len(shown), 5.6), dpi=DPI, layout="constrained")
     panels = figure.subplots(2, len(shown), squeeze=False, sharex="col")
     for column, (stage, moments) in enumerate(shown.items()):
-        for row, quantity in enumerate(("accuracy", "loss")):
-            names = [name.replace("accuracy", quantity) for name in PARTS[stage]]
-            _plot_curves(panels[row, column], moments, names)
-            panels[row, column].set_ylabel(quantity)
-        panels[0, column].set_title(stage)
-        panels[1, column].set_xlabel("step")
+        errors = {
+            _name_part(name): [
+                (m.step, 100 * (1 - m.metrics[name])) for m in moments if name in m.metrics
+            ]
+            for name in PARTS[stage]
+        }
+        losses = {
+            _name_part(name): [(m.step, m.metrics[name]) for m in moments if name in m.metrics]
+            for name in (name.replace("accuracy", "loss") for name in PARTS[stage])
+        }
+        level = None if stage == "search" or test_accuracy is None else 100 * (1 - test_accuracy)
+        _plot_curves(panels[0, column], errors, level)
+        _plot_curves(panels[1, column], losses, None)
+        panels[0, column].set(title=stage, ylabel="error, %")
+        panels[1, column].set(ylabel="loss", xlabel="step")
     return figure
 
 
-def _plot_curves(axes: Axes, moments: Sequence[EpochRecord], names: Iterable[str]) -> None:
-    for name, (dashes, mark) in zip(names, LINES, strict=False):
-        points = [(m.step, m.metrics[name]) for m in moments if name in m.metrics]
+def _name_part(metric: str) -> str:
+    return metric.partition("/")[2].rpartition("_")[0]
+
+
+def _plot_curves(
+    axes: Axes, curves: Mapping[str, Sequence[tuple[int, float]]], level: float | None
+) -> None:
+    """Plots curves by their names, and a level of the test."""
+    for (name, points), (dashes, mark) in zip(curves.items(), LINES, strict=False):
         if points:
-            label = name.partition("/")[2].rpartition("_")[0]
-            (line,) = axes.plot(*zip(*points, strict=True), dashes, marker=mark, label=label)
+            (line,) = axes.plot(*zip(*points, strict=True), dashes, marker=mark, label=name)
             line.set(fillstyle="none", markersize=5)
+    if level is not None:
+        axes.axhline(level, color="black", linewidth=1.2, label=f"test, once: {level:.2f}")
+    _choose_scale(axes)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
     if axes.lines:
         axes.legend()
 
 
-def draw_film(search: StageHistory) -> Figure:
-    """Draws the shares of all rows at a few moments of a search, from left to right.
+def _choose_scale(axes: Axes) -> None:
+    """Makes the scale of values logarithmic if they are far apart; below the least one, linear.
 
-    Raises ValueError if there are no shares.
+    So an error of 0, which no logarithm shows, is at the bottom.
     """
-    if not (moments := search.with_shares):
-        raise ValueError(NO_SHARES)
-    chosen = np.unique(np.linspace(0, len(moments) - 1, MOST_FRAMES).round().astype(int))
-    frames = [moments[i] for i in chosen]
-    groups = search.groups.values()
-    heights = [max(0.22 * len(group.rows), 0.1 * len(group.title)) for group in groups]  # inches
-    alike = len({group.options for group in groups}) == 1
-    longest = max(len(shorten_name(option)) for group in groups for option in group.options)
-    below = 0.1 * longest * (1 if alike else len(groups))  # room for names of options
-    size = (1.2 + 1.6 * len(frames), 0.6 + below + sum(heights))
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
-    grid = len(groups), len(frames)
-    panels = figure.subplots(*grid, squeeze=False, sharex=alike, height_ratios=heights)
-    darkest = max(float(f.shares[kind].max()) for f in frames for kind in search.groups)
-    for row, (name, group) in enumerate(search.groups.items()):
-        for column, frame in enumerate(frames):
-            axes, shares = panels[row, column], frame.shares[name].numpy()
-            shown = axes.imshow(shares, cmap="Greys", vmin=0, vmax=darkest, aspect="auto")
-            axes.set_yticks([])
-            names = [shorten_name(option) for option in group.options]
-            axes.set_xticks(range(len(names)), names, rotation=90, size=7)
-        panels[row, 0].set_yticks(range(len(group.rows)), group.rows, size=7)
-        panels[row, 0].set_ylabel(group.title)
-    figure.colorbar(shown, ax=panels, label="share of the candidate")
-    for axes, frame in zip(panels[0], frames, strict=True):
-        axes.set_title(f"step {frame.step}", size=9)
-    return figure
-
-
-def animate(search: StageHistory, path: str | Path) -> None:
-    """Writes a GIF of the shares: one picture per moment, the groups one below the other.
-
-    Raises ValueError if there are no shares; see also `write_whole`.
-    """
-    pictures = []
-    for moment in search.with_shares:
-        parts = []
-        for name, group in search.groups.items():
-            title = f"{group.title}, step {moment.step}"
-            parts.append(_render(draw_shares(moment.shares[name], group, title)))
-        widest = max(part.shape[1] for part in parts)
-        margins = [((0, 0), (0, widest - part.shape[1]), (0, 0)) for part in parts]
-        even = [np.pad(*each, constant_values=255) for each in zip(parts, margins, strict=True)]
-        pictures.append(Image.fromarray(np.concatenate(even)))
-    if not pictures:
-        raise ValueError(NO_SHARES)
-    durations = [MILLISECONDS] * (len(pictures) - 1) + [5 * MILLISECONDS]
-    first, *others = [picture.quantize(64) for picture in pictures]
-    with write_whole(path) as file:
-        first.save(file, "GIF", save_all=True, append_images=others, duration=durations, loop=0)
-
-
-def _render(figure: Figure) -> Any:
-    """Returns a figure's pixels as uint8 ``(height, width, 3)``."""
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=80, facecolor="white")
-    return np.asarray(Image.open(content).convert("RGB"))
+    values = [float(y) for line in axes.lines for y in line.get_ydata()]  # type: ignore[union-attr]
+    positive = [value for value in values if 0 < value < math.inf]
+    if not positive or max(positive) < WIDE * min(positive):
+        return
+    least, most = min(positive), max(positive)
+    if min(values) > 0:
+        axes.set_yscale("log")
+        axes.set_ylim(least / 1.3, most * 1.3)
+    else:
+        axes.set_yscale("symlog", linthresh=least, linscale=0.3)
+        axes.set_ylim(-0.05 * least, most * 1.3)
+    low, high = axes.get_ylim()
+    decades = range(math.floor(math.log10(least)) - 1, math.ceil(math.log10(most)) + 1)
+    steps = (1, 2, 5) if most < 500 * least else (1,)
+    ticks = [0.0] + [step * 10.0**decade for decade in decades for step in steps]
+    axes.yaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
 def draw_costs(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """Draws the test accuracy of runs against their nets' costs: names -> summaries.
+    """Draws the test errors of runs against their nets' costs: names -> summaries.
 
-    Raises ValueError if no run was tested.
+    Each data set has its own row of panels: errors and costs are those of its images. Raises
+    ValueError if no run was tested.
     """
     tested = {name: run for name, run in runs.items() if run.get("test_accuracy") is not None}
     if not tested:
         raise ValueError("none of these runs has a test accuracy; let one finish first")
-    columns = -(-len(tested) // LEGEND_ROWS)
     # A legend leaves out labels that begin with an underscore, hence the space.
     names = [f" {name}" if name[0] == "_" else name for name in shorten_names([*tested])]
-    if len({run.get("dataset") for run in tested.values()}) > 1:
-        datasets = [Path(str(run.get("dataset"))).name for run in tested.values()]
-        names = [f"{name} ({dataset})" for name, dataset in zip(names, datasets, strict=True)]
+    named = dict(zip(names, tested.values(), strict=True))
+    datasets = list(dict.fromkeys(str(run.get("dataset")) for run in named.values()))
+    columns = -(-len(named) // LEGEND_ROWS)
     width = 11 + columns * (0.6 + 0.1 * max(map(len, names)))  # with room for the legend
-    figure = Figure(figsize=(width, 3.8), dpi=DPI, layout="constrained")
-    panels = figure.subplots(1, len(COSTS), sharey=True)
-    for panel, (key, title) in zip(panels, COSTS.items(), strict=True):
-        costs = [run[key] for run in tested.values() if run.get(key) is not None]
-        for number, (name, run) in enumerate(zip(names, tested.values(), strict=True)):
-            if run.get(key) is not None:
-                mark = MARKS[number % len(MARKS)]
-                point = ([run[key]], [100 * run["test_accuracy"]])
-                panel.plot(*point, mark, fillstyle="none", label=name)
-        if costs and max(costs) >= 10 * min(costs):
-            panel.set_xscale("log")
-            panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
-            panel.xaxis.set_minor_formatter(NullFormatter())
-        else:  # within one decade, logarithmic ticks would overlap
-            panel.xaxis.set_major_locator(MaxNLocator(3))
-        panel.xaxis.set_major_formatter(
-            lambda value, _: f"{value:g}" if value < 1000 else EngFormatter(sep="")(value)
-        )
-        panel.set_xlabel(title)
-        panel.grid(alpha=0.3)
-    panels[0].set_ylim(top=min(100.0, panels[0].get_ylim()[1]))
-    panels[0].set_ylabel("test accuracy, %")
-    points, labels = panels[0].get_legend_handles_labels()
-    legend = figure.legend(points, labels, loc="outside right upper", fontsize=7, ncols=columns)
+    figure = Figure(figsize=(width, 3.6 * len(datasets) + 0.2), dpi=DPI, layout="constrained")
+    rows = figure.subplots(len(datasets), len(COSTS), sharey="row", squeeze=False)
+    marks = {name: MARKS[number % len(MARKS)] for number, name in enumerate(names)}
+    for dataset, panels in zip(datasets, rows, strict=True):
+        shown = {name: run for name, run in named.items() if str(run.get("dataset")) == dataset}
+        for panel, (key, title) in zip(panels, COSTS.items(), strict=True):
+            _plot_costs(panel, shown, key, marks)
+            panel.set_xlabel(title)
+        of = f"{Path(dataset).name}: " if len(datasets) > 1 else ""
+        panels[0].set_ylabel(f"{of}test error, %", parse_math=False)
+        panels[0].set_ylim(bottom=max(0.0, panels[0].get_ylim()[0]))
+        _choose_scale(panels[0])
+    every = [panel.get_legend_handles_labels() for panels in rows for panel in panels]
+    points = {label: point for pair in every for point, label in zip(*pair, strict=True)}
+    shown_names = [name for name in names if name in points]
+    legend = figure.legend(
+        [points[name] for name in shown_names],
+        shown_names,
+        loc="outside right upper",
+        fontsize=7,
+        ncols=columns,
+    )
     for text in legend.get_texts():
         text.set_parse_math(False)
     return figure
+
+
+def _plot_costs(
+    panel: Axes, runs: Mapping[str, Mapping[str, Any]], key: str, marks: Mapping[str, str]
+) -> None:
+    """Plots the error of each run at one of its costs, as far as it is known."""
+    costs = {name: run[key] for name, run in runs.items() if run.get(key) is not None}
+    for name, cost in costs.items():
+        error = 100 * (1 - runs[name]["test_accuracy"])
+        panel.plot([cost], [error], marks[name], fillstyle="none", label=name)
+    if costs and max(costs.values()) >= 10 * min(costs.values()):
+        panel.set_xscale("log")
+        panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        panel.xaxis.set_minor_formatter(NullFormatter())
+    else:  # within one decade, logarithmic ticks would overlap
+        panel.xaxis.set_major_locator(MaxNLocator(3))
+    panel.xaxis.set_major_formatter(
+        lambda value, _: f"{value:g}" if value < 1000 else EngFormatter(sep="")(value)
+    )
+    panel.grid(alpha=0.3)

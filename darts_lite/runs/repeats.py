@@ -14,7 +14,7 @@ from lightning.pytorch import Trainer, seed_everything
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation import consensus
 from darts_lite.plots.architectures import draw_architecture
-from darts_lite.plots.architectures import save as save_figure
+from darts_lite.plots.files import save as save_figure
 from darts_lite.runs.callbacks.architecture_board import tensorboard
 from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.stages import search, write_architecture
@@ -152,7 +152,7 @@ def search_seeds(
         name: [[f"{share * len(found):.0f}/{len(found)}" for share in node] for node in nodes]
         for name, nodes in consensus.agreement(_edges(common), [*map(_edges, found)]).items()
     }
-    figure = draw_architecture(common, notes)
+    figure = draw_architecture(common, notes=notes)
     if run_trainer.is_global_zero:
         save_figure(figure, folder.agreement)
     if (writer := tensorboard(run_trainer)) is not None:

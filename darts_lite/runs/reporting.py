@@ -36,6 +36,8 @@ def describe_start(
         "data_source": data.data_source,
         "data_checksum": data.checksum,
         "preparation": data.preparation.to_dict(),
+        "classes": data.num_classes,
+        "class_names": data.class_names and list(data.class_names),
         "train_images": sizes["weights"] + sizes["alphas"],
         "validation_images": sizes["validation"],
         "test_images": sizes["test"],

@@ -12,7 +12,8 @@ from darts_lite.data.image_data import ImageData
 from darts_lite.derivation import costs
 from darts_lite.export.weight_files import TRAINING_ONLY, save_weights
 from darts_lite.plots.architectures import draw_architecture
-from darts_lite.plots.architectures import save as save_figure
+from darts_lite.plots.files import save as save_figure
+from darts_lite.plots.labels import tell_accuracy
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.failure_point import FailurePoint
 from darts_lite.runs.callbacks.test_report import TestReport
@@ -115,7 +116,8 @@ def write_architecture(
     """Writes an architecture and its drawing on the first rank; the other ranks wait."""
     if trainer.is_global_zero:
         architecture.save(folder.architecture)
-        save_figure(draw_architecture(architecture, images=Images.of(data)), folder.drawing)
+        figure = draw_architecture(architecture, Images.of(data), [folder.title])
+        save_figure(figure, folder.drawing)
     trainer.strategy.barrier()
 
 
@@ -152,13 +154,16 @@ def retrain(
 
 
 def test(trainer: Trainer, model: Retraining, data: ImageData, folder: RunFolder) -> dict[str, Any]:
-    """Evaluates ``net.ckpt`` once on the test set."""
+    """Evaluates ``net.ckpt`` once on the test set, and draws the architecture with its accuracy."""
     with advise_on_memory(trainer, model, data):
         trainer.test(model, datamodule=data, ckpt_path=folder.net, verbose=False, weights_only=True)
     report = find_callback(trainer, TestReport)
-    if report is not None and report.answers and trainer.is_global_zero:
-        save_figure(report.draw(), folder.worst)
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    if report is not None and report.results and trainer.is_global_zero:
+        save_figure(report.draw(), folder.worst)
+        captions = [folder.title, tell_accuracy(metrics["test/accuracy"])]
+        figure = draw_architecture(model.architecture, Images.of(data), captions)
+        save_figure(figure, folder.drawing)
     return {
         "test_images": 0,  # unless any were tested
         "test_images_in_all": data.split_sizes["test"],

@@ -40,6 +40,12 @@ class RunFolder:
     net = _file("net.ckpt")  # the checkpoint of the trained net
     weights = _file("net.safetensors")  # its weights alone, for other programs
 
+    @property
+    def title(self) -> str:
+        """Its name with that of the folder around it: ``mnist/version_0``."""
+        place = self.path.absolute()
+        return f"{place.parent.name}/{place.name}"
+
     def __str__(self) -> str:
         return str(self.path)
 

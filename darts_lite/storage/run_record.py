@@ -150,5 +150,6 @@ LISTS: Mapping[str, Callable[[Any], bool]] = {
     "seeds": _is_number,
     "control_test_accuracies": _is_number,
     "control_names": lambda value: isinstance(value, str),
+    "class_names": lambda value: isinstance(value, str) and value.isprintable(),
 }
 """Entries of a summary that are lists, with what their values must be."""

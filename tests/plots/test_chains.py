@@ -29,7 +29,7 @@ def labels(figure: Figure) -> list[tuple[str, Bbox]]:
 def test_labels_collide_with_none(seed: int, images: Images | None) -> None:
     space = LayerSpace(widths=(8, 4096), expansions=("full", 0, 4))
     chain = space.build(space.architecture(random_point(space.sizes, Random(seed))).choices)
-    found = labels(figure := draw_chain(chain, images))
+    found = labels(figure := draw_chain(chain, [], images))
     width, height = figure.get_size_inches() * figure.dpi
     for text, box in found:
         assert box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height, text
@@ -45,6 +45,7 @@ def test_costs_are_told() -> None:
     steps = [*chain.steps(Images(1, 10, 28))]
     assert texts.count("1x1, x2") == 1 and texts.count("+ what enters") == 1
     assert f"{sum(step.parameters for step in steps):,} parameters" in texts[0]
+    assert f"{sum(step.multiply_adds for step in steps):,} multiply-adds of one pass" in texts[0]
     assert texts.count("3x3") == 1 and texts.count("depthwise 5x5") == 1
     assert "12 x 14 x 14" in texts and "16 x 7 x 7" in texts
     assert not any("parameters" in text for text, _ in labels(draw_architecture(chain)))

@@ -1,9 +1,11 @@
 """Drawings of answers."""
 
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 import torch
+from figure_helpers import boxes, check_room
 from run_helpers import some_digits
 
 from darts_lite.plots.predictions import Answered, draw_answers, draw_confusion, worst
@@ -12,35 +14,66 @@ from darts_lite.plots.predictions import Answered, draw_answers, draw_confusion,
 def answers(count: int) -> list[Answered]:
     images, labels = some_digits()
     return [
-        Answered(images[i, None], int(labels[i]), (i // 2) % 10, float(i % 7)) for i in range(count)
+        Answered(images[i, None], int(labels[i]), (i // 2) % 10, float(i % 7), 0.625)
+        for i in range(count)
     ]
 
 
-def test_the_largest_losses_come_first() -> None:
+def test_the_wrong_ones_with_the_largest_losses_come_first() -> None:
     found = worst(answers(30), 5)
-    assert [answer.loss for answer in found] == [6.0] * 4 + [5.0]
+    assert [answer.loss for answer in found] == [6.0] * 3 + [5.0] * 2
     assert found[0] is not found[1] and worst(answers(3), 5)[0].loss == 2.0
+    right = [answer._replace(predicted=answer.label, loss=9.0) for answer in answers(30)]
+    assert worst([*right, *answers(30)], 5) == found and worst(right, 5) == []
 
 
-def test_every_answer_is_drawn_with_its_class() -> None:
-    (axes,) = draw_answers(answers(13), "Thirteen").axes
-    assert len(axes.images) == 13
-    expected = [
-        f"{a.label}" if a.label == a.predicted else f"{a.label}, not {a.predicted}"
-        for a in answers(13)
-    ]
-    assert [text.get_text() for text in axes.texts] == expected
+@pytest.mark.parametrize("count", [1, 13, 100])
+def test_every_answer_has_its_class_and_what_it_was_taken_for_below_it(count: int) -> None:
+    figure = draw_answers(answers(count), "Some", None)
+    (axes,) = figure.axes
+    assert len(axes.images) == count
+    *told, title = (text.get_text() for text in axes.texts)
+    assert told == [f"{a.label} \N{RIGHTWARDS ARROW} {a.predicted}\n62 %" for a in answers(count)]
+    assert title == "Some"
+    check_room(figure)
+    for image, (_, box) in zip(axes.images, boxes(figure), strict=False):
+        assert box.y1 <= image.get_window_extent().y0
+
+
+def test_no_wrong_answer_is_told_as_such(tmp_path: Path) -> None:
+    figure = draw_answers([], "All 1,000 test images are classified right", None)
+    figure.savefig(tmp_path / "none.png")
+    check_room(figure)
 
 
 def test_colours_are_drawn_in_colour() -> None:
-    figure = draw_answers([Answered(torch.rand(3, 8, 8), 1, 1, 0.1)], "")
+    figure = draw_answers([Answered(torch.rand(3, 8, 8), 1, 1, 0.1, 0.9)], "", None)
     assert figure.axes[0].images[0].get_array().shape == (8, 8, 3)  # type: ignore[union-attr]
 
 
 def test_confusions_are_counted() -> None:
     figure = draw_confusion(torch.tensor([[8, 2], [0, 10]]))
-    assert [text.get_text() for text in figure.axes[0].texts] == ["8", "2", "10"]
-    assert figure.axes[0].get_title(loc="left") == "18 of 20 are right"
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.texts] == ["8", "2", "10"]
+    assert axes.get_title(loc="left").startswith("2 of 20 are wrong")
+    assert (axes.get_ylabel(), axes.get_xlabel()) == ("true class", "predicted class")
+    [image] = axes.images
+    shades = image.to_rgba(image.get_array())[..., :3]  # (2, 2, 3)
+    assert shades[0, 1].mean() > 0.4  # black is read on the darkest error
+    assert [text.get_fontweight() for text in axes.texts] == ["bold", "normal", "bold"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("classes", [47, 100])
+def test_names_and_counts_of_many_classes_have_room(classes: int) -> None:
+    counts = torch.full((classes, classes), 12) + torch.eye(classes, dtype=torch.long) * 900
+    figure = draw_confusion(counts, [f"a class with number {n}" for n in range(classes)])
+    found = boxes(figure)
+    assert sum(text == "12" for text, _ in found) == classes * (classes - 1)
+    names = [box for text, box in found if text.startswith("a class")]
+    assert len(names) == 2 * classes
+    for group in (names[:classes], names[classes:], [b for text, b in found if text == "912"]):
+        assert not any(one.overlaps(other) for one, other in combinations(group, 2))
 
 
 def test_many_classes_are_drawn_without_numbers_and_no_larger() -> None:
@@ -68,7 +101,12 @@ def test_names_of_classes_are_text_and_can_be_told_apart(tmp_path: Path) -> None
     assert shown == ["n02085620-chihuahua\N{HORIZONTAL ELLIPSIS}", *NAMES[1:]]
     figure.savefig(tmp_path / "confusion.png")
     image = some_digits()[0][0, None]
-    figure = draw_answers([Answered(image, 2, 3, 1.0), Answered(image, 1, 1, 1.0)], "", NAMES)
-    above = [text.get_text() for text in figure.axes[0].texts]
-    assert above == ["$1_to_$5\nnot over_$5", "golden_ret\N{HORIZONTAL ELLIPSIS}"]
+    wrong = [Answered(image, 2, 3, 1.0, 0.5), Answered(image, 1, 0, 1.0, 1.0)]
+    figure = draw_answers(wrong, "", NAMES)
+    below = [text.get_text() for text in figure.axes[0].texts][:2]
+    arrow, dots = "\N{RIGHTWARDS ARROW}", "\N{HORIZONTAL ELLIPSIS}"
+    assert below == [
+        f"$1_to_$5\n{arrow} over_$5\n50 %",
+        f"golden_ret{dots}\n{arrow} n02085620-{dots}\n100 %",
+    ]
     figure.savefig(tmp_path / "worst.png")

@@ -1,4 +1,4 @@
-"""Measures the costs of cells from those of their operations, without building each net.
+"""Measures cells: the costs of their operations, and the shapes of their maps.
 
 A cell's cost is the sum of its edges' costs, so the cost of a net is a constant plus, for each kind
 of cell, the costs of the operations that its edges keep.
@@ -6,7 +6,7 @@ of cell, the costs of the operations that its edges keep.
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -69,3 +69,43 @@ def measure_cells(
         # The rest is the cost of a whole net less the costs of its edges.
         table = CostTable(space.groups, edges, 0.0)
         return replace(table, rest=cost(net, image) - table.of(first))
+
+
+Shape = tuple[int, int]
+"""Channels and side of a map."""
+
+
+class CellShapes(NamedTuple):
+    """The maps of one cell of a net: its kind, its states (inputs, then nodes), and its output."""
+
+    kind: str
+    states: tuple[Shape, ...]
+    output: Shape
+
+
+def trace_shapes(architecture: Architecture, images: Images) -> tuple[Shape, list[CellShapes]]:
+    """Returns the shape that leaves the stem, and those of each cell, without computing.
+
+    Raises ValueError if an operation is unknown.
+    """
+    found: dict[nn.Module, tuple[Shape, ...]] = {}
+
+    def keep(module: nn.Module, inputs: Any, output: Any) -> None:
+        maps = output if isinstance(output, list) else [output]
+        found[module] = tuple((each.shape[1], each.shape[2]) for each in maps)
+
+    with torch.random.fork_rng([]), torch.device("meta"), torch.no_grad():
+        net: Any = build_discrete_cells(architecture, images.channels, images.classes, False).eval()
+        parts = [net.stem, *(m for c in net.cells for m in (c, c.inputs, *c.nodes))]
+        for part in parts:
+            part.register_forward_hook(keep)
+        net(torch.zeros(1, images.channels, images.side, images.side))
+    cells = [
+        CellShapes(
+            cell.kind,
+            (*found[cell.inputs], *(found[node][0] for node in cell.nodes)),
+            found[cell][0],
+        )
+        for cell in net.cells
+    ]
+    return found[net.stem][0], cells

@@ -7,7 +7,8 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
 
-from darts_lite.plots.architectures import draw_architecture, draw_shares
+from darts_lite.plots.architectures import draw_architecture
+from darts_lite.plots.shares import draw_shares
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.space.cost_tables import Images
 
@@ -53,5 +54,5 @@ class ArchitectureBoard(Callback):
             figure = draw_shares(shares, group, f"{group.title}, step {step}")
             writer.add_figure(f"architecture/shares_{name}", figure, step)
         architecture, images = search.derive(), Images.of(getattr(trainer, "datamodule", None))
-        writer.add_figure("architecture/cells", draw_architecture(architecture, None, images), step)
+        writer.add_figure("architecture/cells", draw_architecture(architecture, images), step)
         writer.add_text("architecture/genotype", f"    {architecture.genotype()}", step)

@@ -5,17 +5,19 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
+from matplotlib.figure import Figure
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torchmetrics.classification import MulticlassCalibrationError, MulticlassConfusionMatrix
 
 from darts_lite.derivation.costs import latency
 from darts_lite.distributed.ranks import gather
-from darts_lite.plots.predictions import Answered, draw_answers, draw_confusion, worst
+from darts_lite.plots.predictions import ARROW, Answered, draw_answers, draw_confusion, worst
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.architecture_board import tensorboard
 
 WORST = 100
-"""Number of images with the largest losses that are kept."""
+"""Largest number of wrong answers that are kept, those with the largest losses."""
 MOST_SHOWN = 100
 """Largest number of classes whose confusions are kept: their number is that of classes squared."""
 BATCHES = (1, 256)
@@ -30,7 +32,7 @@ class TestReport(Callback):
 
     Attributes:
         results: Entries of a summary, once a test has ended.
-        answers: The images with the largest losses, largest first.
+        answers: The wrong answers with the largest losses, largest first.
     """
 
     def __init__(self) -> None:
@@ -42,6 +44,7 @@ class TestReport(Callback):
         self._confusion = MulticlassConfusionMatrix(classes).to(pl_module.device)
         self._calibration = MulticlassCalibrationError(classes, 15).to(pl_module.device)
         self.answers, self._largest = [], 0
+        self._image: Tensor | None = None
         self._names = getattr(getattr(trainer, "datamodule", None), "class_names", None)
 
     def on_test_batch_end(
@@ -53,10 +56,14 @@ class TestReport(Callback):
         predicted, probabilities = logits.argmax(dim=1), logits.softmax(dim=1)
         self._confusion.update(predicted, labels)
         self._calibration.update(probabilities, labels)
+        if self._image is None:
+            self._image = images[0].clone()  # its batch may go
         losses = cross_entropy(logits, labels, reduction="none")
-        for index in losses.topk(min(WORST, len(losses))).indices.tolist():
+        sure = probabilities.amax(dim=1)
+        wrong = (predicted != labels).nonzero().flatten()
+        for index in wrong[losses[wrong].topk(min(WORST, len(wrong))).indices].tolist():
             answer = (int(labels[index]), int(predicted[index]), float(losses[index]))
-            self.answers.append(Answered(images[index].cpu(), *answer))
+            self.answers.append(Answered(images[index].cpu(), *answer, float(sure[index])))
         self.answers = worst(self.answers, WORST)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -67,6 +74,7 @@ class TestReport(Callback):
         pl_module.log("test/calibration_error", calibration, sync_dist=True)
         asked = counts.sum(dim=1).tolist()  # images of each class
         right = counts.diagonal().tolist()
+        self._right = sum(right)
         self.results = {
             "test_images": sum(asked),
             "untested_classes": [
@@ -87,15 +95,20 @@ class TestReport(Callback):
                 writer.add_figure("test/confusion", draw_confusion(counts, self._names))
             writer.add_figure("test/worst", self.draw())
 
-    def draw(self) -> Any:
-        """Draws the worst answers."""
-        title = f"The {len(self.answers)} images with the largest losses"
+    def draw(self) -> Figure:
+        """Draws the worst answers, as far as any are wrong."""
+        asked, shown = self.results["test_images"], len(self.answers)
+        wrong = asked - self._right
+        if not wrong:
+            title = f"All {asked:,} test images are classified right"
+        else:
+            some = "" if shown == wrong else f", the {shown} with the largest losses"
+            title = f"{wrong:,} of {asked:,} are wrong{some}:  true class {ARROW} taken for"
         return draw_answers(self.answers, title, self._names)
 
     def _measure_latencies(self, module: LightningModule) -> dict[str, float]:
-        if not (isinstance(module, Retraining) and self.answers):
+        if not isinstance(module, Retraining) or (image := self._image) is None:
             return {}
-        image = self.answers[0].image.to(module.device)
         found = {}
         for size in (size for size in BATCHES if size <= self._largest):
             images = image.expand(size, *image.shape).contiguous(memory_format=torch.channels_last)
