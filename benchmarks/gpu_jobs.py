@@ -19,11 +19,11 @@ from gpu_record import Figures, Record
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback
 
-from darts_lite.cli.front.presets import names
 from darts_lite.data.image_data import ImageData
 from darts_lite.distributed.strategy import prepare
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import stages
+from darts_lite.runs.presets import names
 from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory, as_list
 from darts_lite.search.architecture_search import ArchitectureSearch

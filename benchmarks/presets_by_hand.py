@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from torch.optim import Optimizer
 
-from darts_lite.cli.front.presets import folder
+from darts_lite.runs.presets import folder
 
 Config = dict[str, Any]
 

@@ -43,7 +43,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from darts_lite.networks.supernet import Supernet
-from darts_lite.plots.architectures import save
+from darts_lite.plots.files import save
 from darts_lite.space.cells.search_space import darts_space
 
 CANDIDATES = (

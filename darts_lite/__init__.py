@@ -19,6 +19,7 @@ The folders, each of which imports only from those above it:
 - ``export``: the net for other programs;
 - ``runs``: one run of ``fit``, in ``callbacks`` what it records;
 - ``planning``: what a run will take, measured before it starts;
+- ``reports``: one page about a run, from its files;
 - ``cli``: the command line, in ``front`` what answers before torch is imported.
 
 The public names stand in `__init__.pyi`, with their modules. Each is imported when it is first

@@ -20,8 +20,8 @@ from gpu_jobs import FOR_OVERLAYS, TINY, Jobs
 from gpu_record import Record, in_own_process, verdicts
 from test_algorithms import NAMES
 
-from darts_lite.cli.front import presets
 from darts_lite.retraining.retraining import Retraining
+from darts_lite.runs import presets
 from darts_lite.runs.stages import Search
 from darts_lite.training.signals import Stopped
 

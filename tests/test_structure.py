@@ -33,6 +33,7 @@ FLOORS = (
     "runs/callbacks",
     "runs",
     "planning",
+    "reports",
     "cli/front",
     "cli",
 )
@@ -134,8 +135,10 @@ ASKING = {
     "search.architecture_search": "takes an executor",
     "search.exploration.exploration": "takes an executor",
     "search.exploration.evaluators": "looks up a table of NAS-Bench-201",
-    "plots.architectures": "draws chains as what they are",
+    "plots.architectures": "draws each kind as what it is",
+    "plots.cells": "draws cells with the sizes of their maps",
     "plots.chains": "draws chains",
+    "plots.comparison": "draws chains as what they are",
     "plots.run_history": "reads histories of versions that knew only cells",
     "cli.parsing": "reads spaces without a class path, which are of cells",
 }

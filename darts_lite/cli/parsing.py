@@ -19,8 +19,8 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 import darts_lite
 from darts_lite.cli.front.errors import stop
-from darts_lite.cli.front.presets import FLAGS, is_text, names
 from darts_lite.data.preparation import LARGEST
+from darts_lite.runs.presets import FLAGS, is_text, names
 from darts_lite.runs.settings import RunSettings
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.space.cells.search_space import SearchSpace

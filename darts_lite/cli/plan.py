@@ -11,8 +11,8 @@ from lightning.pytorch import LightningModule
 from darts_lite.cli.front.errors import guard
 from darts_lite.cli.lightning_cli import DartsCLI
 from darts_lite.data.image_data import ImageData
+from darts_lite.planning.plan_report import report
 from darts_lite.planning.planner import Planner
-from darts_lite.planning.report import report
 from darts_lite.runs.repeats import check_repeats
 from darts_lite.runs.settings import RunSettings
 from darts_lite.storage.atomic_files import check_writable

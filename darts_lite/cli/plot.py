@@ -2,17 +2,16 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from darts_lite.cli.compare import find_runs
 from darts_lite.networks.kinds import read_architecture
-from darts_lite.plots.architectures import draw_architecture, save
-from darts_lite.plots.run_history import StageHistory, read_history
-from darts_lite.plots.runs import animate, draw_costs, draw_curves, draw_film
-from darts_lite.space.cost_tables import Images
+from darts_lite.plots.architectures import draw_architecture
+from darts_lite.plots.files import save
+from darts_lite.plots.labels import tell_accuracy
+from darts_lite.plots.runs import draw_costs, draw_curves
+from darts_lite.plots.shares import animate, draw_film
+from darts_lite.reports.run_files import RunFiles
 from darts_lite.storage.atomic_files import make_folder
-from darts_lite.storage.run_folder import STAGES, RunFolder
-from darts_lite.storage.run_record import read_summary
 
 
 def run(options: argparse.Namespace) -> None:
@@ -27,59 +26,44 @@ def run(options: argparse.Namespace) -> None:
         save(figure, path)
         print(path)
         return
-    run_folder = RunFolder(first)
-    if not any(path.exists() for path in (run_folder.config, run_folder.history("").parent)):
-        raise FileNotFoundError(
-            f"no run in {first}; give a folder that holds config.yaml, as logs/mnist/version_0"
-        )
-    names = options.what or _list_possible(run_folder)
+    files = RunFiles(first)
+    names = options.what or _list_possible(files)
     if not names:
         raise ValueError(f"{first} has nothing to draw yet; let the run go on first")
     folder = make_folder(options.output or first, "--output")
     for name in names:
         ending = "gif" if name == "animation" else options.format
         path = folder / f"{name}.{ending}"
-        _draw(name, run_folder, path)
+        _draw(name, files, path)
         print(path)
 
 
-def _list_possible(folder: RunFolder) -> list[str]:
+def _list_possible(files: RunFiles) -> list[str]:
     """Lists the pictures that can be drawn from the files of a run."""
-    shares = bool(_read_stages(folder)["search"].with_shares)
+    shares = bool(files.stages["search"].with_shares)
     possible = {
-        "cells": folder.architecture.is_file(),
+        "cells": files.folder.architecture.is_file(),
         "alphas": shares,
         "animation": shares,
-        "curves": any(len(stage.moments) > 1 for stage in _read_stages(folder).values()),
+        "curves": any(len(stage.moments) > 1 for stage in files.stages.values()),
     }
     return [name for name, is_possible in possible.items() if is_possible]
 
 
-def _read_stages(folder: RunFolder) -> dict[str, StageHistory]:
-    return {stage: read_history(folder.history(stage)) for stage in STAGES}
-
-
-def _read_images(folder: RunFolder) -> Images | None:
-    """Returns what images a run was on, as far as its summary tells all of it."""
-    summary = read_summary(folder)
-    seen, accuracies = summary.get("preparation"), summary.get("class_accuracies")
-    if not (isinstance(seen, dict) and isinstance(accuracies, list)):
-        return None
-    known: list[Any] = [seen.get("channels"), len(accuracies), seen.get("size")]
-    return Images(*known) if all(type(each) is int for each in known) else None
-
-
-def _draw(what: str, folder: RunFolder, path: Path) -> None:
+def _draw(what: str, files: RunFiles, path: Path) -> None:
+    accuracy = files.summary.get("test_accuracy")
     match what:
         case "cells":
-            found = read_architecture(folder.architecture)
-            save(draw_architecture(found, images=_read_images(folder)), path)
+            found = read_architecture(files.folder.architecture)
+            captions = [files.folder.title]
+            captions += [] if accuracy is None else [tell_accuracy(accuracy)]
+            save(draw_architecture(found, files.images, captions), path)
         case "alphas":
-            save(draw_film(_read_stages(folder)["search"]), path)
+            save(draw_film(files.stages["search"]), path)
         case "animation":
-            animate(_read_stages(folder)["search"], path)
+            animate(files.stages["search"], path)
         case "curves":
-            moments = {name: stage.moments for name, stage in _read_stages(folder).items()}
-            save(draw_curves(moments), path)
+            moments = {name: stage.moments for name, stage in files.stages.items()}
+            save(draw_curves(moments, accuracy), path)
         case "cost":
-            save(draw_costs(find_runs([str(folder)])), path)
+            save(draw_costs(find_runs([str(files.folder)])), path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from darts_lite.cli.front.presets import read_settings
+from darts_lite.runs.presets import read_settings
 from darts_lite.storage.run_folder import RunFolder
 
 Summary = Mapping[str, Any]

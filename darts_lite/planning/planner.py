@@ -22,7 +22,7 @@ from lightning.pytorch.callbacks import Checkpoint, Timer
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation.consensus import draw_architectures
 from darts_lite.derivation.costs import measure_costs
-from darts_lite.planning.report import Executors, Plan, Stage
+from darts_lite.planning.plan_report import Executors, Plan, Stage
 from darts_lite.planning.stopwatch import Stopwatch
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import stages

@@ -80,8 +80,8 @@ def _match(ours: Sequence[Edge], theirs: Sequence[Edge]) -> Iterator[Slot]:
                 yield Slot(wanted, (name, name))
                 pair[0].remove(name)
                 pair[1].remove(name)
-        for each in zip_longest(*pair):
-            yield Slot(wanted, each)
+        for one, other in zip_longest(*pair):
+            yield Slot(wanted, (one, other))
 
 
 def _label(slot: Slot, which: int) -> str:

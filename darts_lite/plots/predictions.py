@@ -4,7 +4,7 @@ Lengths are in inches unless another unit is given.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from matplotlib.figure import Figure
@@ -66,7 +66,7 @@ def draw_confusion(counts: Tensor, names: Sequence[str] | None = None) -> Figure
         for n in range(classes):
             axes.add_patch(Rectangle((n - 0.5, n - 0.5), 1, 1, fill=False, ec="black", lw=0.8))
         turned = max(map(len, labels)) > 2
-        style = {"size": size, "parse_math": False}
+        style: dict[str, Any] = {"size": size, "parse_math": False}
         axes.set_xticks(range(classes), labels, rotation=90 if turned else 0, **style)
         axes.set_yticks(range(classes), labels, **style)
         axes.set_xticks([n - 0.5 for n in range(1, classes)], minor=True)

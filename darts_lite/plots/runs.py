@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import (
@@ -99,7 +100,7 @@ def _choose_scale(axes: Axes) -> None:
 
     So an error of 0, which no logarithm shows, is at the bottom.
     """
-    values = [float(y) for line in axes.lines for y in line.get_ydata()]  # type: ignore[union-attr]
+    values = [y for line in axes.lines for y in np.asarray(line.get_ydata(), float).tolist()]
     positive = [value for value in values if 0 < value < math.inf]
     if not positive or max(positive) < WIDE * min(positive):
         return

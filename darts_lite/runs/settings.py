@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from darts_lite.storage.paths import ADDRESS, expand
 
+TRAINER_DEFAULTS: Mapping[str, Any] = {"devices": 1, "enable_model_summary": False}
+"""Settings of the trainer whose defaults are not Lightning's."""
 RULE = "darts_lite.WithinBudget"
 LONGEST = 200  # characters of a name
 LARGEST = 1_000_000

@@ -30,12 +30,20 @@ def refuse_files(path: Path, value: object) -> None:
             refuse_files(path, entry)
 
 
+def find_loaded(class_path: str) -> Any:
+    """Returns what a class path in a file names; None if that is not known.
+
+    Only public classes may be imported because a file names them; others must be loaded already.
+    """
+    module, _, name = class_path.rpartition(".")
+    place = darts_lite if name in darts_lite.__all__ else sys.modules.get(module)
+    return getattr(place, name, None)
+
+
 def check_arguments(path: str | Path, class_path: str, arguments: Any) -> None:
     """Raises a ValueError unless a class path and its arguments fit a class of this package."""
+    named = find_loaded(class_path)
     module, _, name = class_path.rpartition(".")
-    # Only public classes may be imported because a file names them; others must be loaded already.
-    place = darts_lite if name in darts_lite.__all__ else sys.modules.get(module)
-    named = getattr(place, name, None)
     if not isinstance(named, type) or module not in ("darts_lite", named.__module__):
         raise ValueError(f"{path} names {short(class_path)}, an unknown class; {CHANGED}")
     if not isinstance(arguments, Mapping):

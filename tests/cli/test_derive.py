@@ -9,7 +9,7 @@ import pytest
 import torch
 from run_helpers import Finished, one_line
 
-from darts_lite.cli.derive import derive_architecture, read_rule
+from darts_lite.cli.derive import derive_architecture, name_both, read_rule
 from darts_lite.cli.main import main
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.derivation.rules import Derivation, SkipLimit, Strongest
@@ -212,3 +212,14 @@ def test_two_are_compared_in_words_and_drawn(
         said = capsys.readouterr().out
         assert "A: DARTS_V1" in said and "node 3 reads" in said
         assert picture.stat().st_size > 10_000
+
+
+def test_pictures_have_names_that_tell_files_apart(tmp_path: Path) -> None:
+    files = [tmp_path / name / "architecture.json" for name in ("one", "two")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text("{}")
+    assert name_both(*map(str, files)) == ("one/architecture.json", "two/architecture.json")
+    assert name_both("DARTS_V1", "DARTS_V2") == ("DARTS_V1", "DARTS_V2")
+    assert name_both(str(files[0]), str(files[0]))[0] in (str(files[0]), "the first")
+    assert name_both("Genotype(" + "x" * 60, "DARTS_V1") == ("the first", "DARTS_V1")

@@ -7,7 +7,6 @@ import pytest
 import torch
 import yaml
 
-from darts_lite.cli.front.presets import folder
 from darts_lite.cli.lightning_cli import main
 from darts_lite.cli.parsing import (
     add_checkpoint_settings,
@@ -16,6 +15,7 @@ from darts_lite.cli.parsing import (
     spell_out,
     suggest_option,
 )
+from darts_lite.runs.presets import folder
 
 
 @pytest.mark.parametrize(

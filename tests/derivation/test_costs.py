@@ -11,16 +11,35 @@ from run_helpers import SMALL, quiet_trainer
 from darts_lite.cli.derive import derive_architecture
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation.budget import WithinBudget
-from darts_lite.derivation.costs import load_or_measure_costs, measure_costs
+from darts_lite.derivation.costs import (
+    count_pass,
+    load_or_measure_costs,
+    measure_costs,
+    multiply_adds,
+)
 from darts_lite.derivation.rules import derive
+from darts_lite.networks.net import Net
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.space.cells.search_space import SearchSpace
 from darts_lite.space.cost_tables import CostTable, Images
 from darts_lite.space.layers.chain import Chain
 from darts_lite.space.layers.layer_space import LayerSpace
+from darts_lite.space.protocol import Space
 from darts_lite.storage.checkpoints import Checkpoint
 
 DATA = Images(1, 10, 28)
+
+
+@pytest.mark.parametrize("space", [SMALL, LayerSpace()])
+def test_one_pass_is_counted_without_computing(space: Space) -> None:
+    found, random = space.first_architecture(), torch.get_rng_state()
+    once = count_pass(found, DATA)
+    assert torch.equal(random, torch.get_rng_state())
+    net = Net(found, 1, 10)
+    assert once.parameters == sum(weights.numel() for weights in net.parameters())
+    assert once.multiply_adds == multiply_adds(net, torch.zeros(1, 1, 28, 28))
+    if isinstance(found, Chain):
+        assert once.multiply_adds == sum(step.multiply_adds for step in found.steps(DATA))
 
 
 def test_a_table_comes_back_as_it_was(tmp_path: Path) -> None:

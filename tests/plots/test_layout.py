@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from darts_lite.plots.layout import lay_out
+from darts_lite.plots.layout import LINE_HEIGHT, lay_out
 from darts_lite.space.cells.architecture import ARCHITECTURES
 from darts_lite.space.cells.genotype import Cell, name_state
 from darts_lite.space.groups import Diagram
@@ -35,6 +35,18 @@ def test_every_wire_runs_forwards_through_each_column(cell: Cell) -> None:
         start, *_, end = passed = [number[place] for place in wire.places]
         assert passed == list(range(start, end + 1))
         assert start % 2 == end % 2 == 0
+
+
+def test_lines_below_a_state_have_room() -> None:
+    cell = CELLS["uneven"]
+    below = [["4 x 8 x 8"] * number for number in range(5)]
+    plain, told = (lay_out(diagram(cell, (3,)), names(cell), lines) for lines in ((), below))
+    heights = [
+        {place.text.partition("\n")[0]: place.height for column in states for place in column}
+        for states in (plain.columns[::2], told.columns[::2])
+    ]
+    extra = [heights[1][name] - heights[0][name] for name in heights[0]]
+    assert sorted(extra) == pytest.approx([LINE_HEIGHT * number for number in range(5)])
 
 
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)

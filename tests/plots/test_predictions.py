@@ -3,6 +3,7 @@
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from figure_helpers import boxes, check_room
@@ -58,7 +59,7 @@ def test_confusions_are_counted() -> None:
     assert axes.get_title(loc="left").startswith("2 of 20 are wrong")
     assert (axes.get_ylabel(), axes.get_xlabel()) == ("true class", "predicted class")
     [image] = axes.images
-    shades = image.to_rgba(image.get_array())[..., :3]  # (2, 2, 3)
+    shades = image.to_rgba(np.asarray(image.get_array()))[..., :3]  # (2, 2, 3)
     assert shades[0, 1].mean() > 0.4  # black is read on the darkest error
     assert [text.get_fontweight() for text in axes.texts] == ["bold", "normal", "bold"]
 

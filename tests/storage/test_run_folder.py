@@ -25,6 +25,7 @@ def test_runs_in_and_below_a_folder_are_found_by_their_summary(tmp_path: Path) -
     assert [run.path for run in RunFolder.below(runs[0])] == [runs[0]]
     assert RunFolder.below(tmp_path / "absent") == []
     assert RunFolder(version).number == 3 and str(RunFolder(version)) == str(version)
+    assert RunFolder(version).title == "mnist/version_3"
 
 
 def test_no_two_files_share_a_name(tmp_path: Path) -> None:

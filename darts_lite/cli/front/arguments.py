@@ -156,6 +156,16 @@ def _add_plot(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=_expand_path, help="folder of a run")
+    parser.add_argument(
+        "--output",
+        type=_expand_path,
+        metavar="FILE",
+        help=".html file to write, else report.html in the run's folder",
+    )
+
+
 def _add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", help="file or preset; all arguments of fit may follow")
 
@@ -240,6 +250,7 @@ OWN: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     ),
     "predict": ("class and probability of images", _add_predict),
     "plot": ("cells, history and curves of a run, or the accuracy and cost of several", _add_plot),
+    "report": ("one HTML page about a run: results, pictures, settings, how to go on", _add_report),
     "export": ("a retrained net for other programs, each file compared with it", _add_export),
     "compare": ("runs side by side: accuracy, cost, time, architecture", _add_compare),
     "part": ("one search or one rival of a run, as fit starts it in a process", _add_part),

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from darts_lite.cli.front.arguments import OWN, PASSED_ON, TRAINING
 from darts_lite.cli.front.common_settings import SECTIONS
-from darts_lite.cli.front.presets import list_names
+from darts_lite.runs.presets import list_names
 
 FLAGS, ALL, SCREEN = ("-h", "--help"), "--help-all", ""
 VERBS = (*TRAINING, *PASSED_ON)

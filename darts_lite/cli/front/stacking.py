@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from darts_lite.cli.front.presets import (
+from darts_lite.runs.presets import (
     FLAGS,
     find_config,
     folder,

@@ -6,10 +6,10 @@ import pytest
 import yaml
 
 from darts_lite.cli.front.common_settings import EVALUATING, FIT, OF_THE_NET, SECTIONS, Section
-from darts_lite.cli.front.presets import names
 from darts_lite.cli.front.short_help import GROUPS
 from darts_lite.cli.front.stacking import expand_presets
 from darts_lite.cli.lightning_cli import DartsCLI
+from darts_lite.runs.presets import names
 
 
 class ParseOnly(DartsCLI):

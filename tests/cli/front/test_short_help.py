@@ -3,7 +3,6 @@
 import pytest
 
 from darts_lite.cli.front.common_settings import SECTIONS
-from darts_lite.cli.front.presets import list_names
 from darts_lite.cli.front.short_help import (
     ALL,
     EXAMPLES,
@@ -15,6 +14,7 @@ from darts_lite.cli.front.short_help import (
     write_screen,
 )
 from darts_lite.cli.front.stacking import expand_presets
+from darts_lite.runs.presets import list_names
 
 MOST_LINES, WIDEST = 45, 100
 

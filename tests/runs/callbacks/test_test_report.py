@@ -1,11 +1,13 @@
 """What a test tells beside its accuracy, on real digits."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from run_helpers import SMALL, quiet_trainer
-from torch.nn.functional import cross_entropy
+from torch import Tensor
+from torch.nn.functional import cross_entropy, one_hot
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
@@ -59,15 +61,46 @@ def test_what_is_told_is_what_the_logits_say(model: Retraining, digits: ImageDat
             error += float(gap.abs() * inside.float().mean())
     assert told["calibration_error"] == pytest.approx(error, abs=1e-4)
     assert metrics["test/calibration_error"] == pytest.approx(error, abs=1e-4)
-    order = losses.argsort(descending=True)[:WORST]
+    wrong = losses.where(predicted != labels, -1)
+    order = wrong.argsort(descending=True)[:WORST]
+    assert int((predicted != labels).sum()) > WORST
     assert [a.loss for a in report.answers] == pytest.approx(losses[order].tolist())
-    assert torch.equal(report.answers[0].image, images[order[0]])
-    assert (report.answers[0].label, report.answers[0].predicted) == (
-        int(labels[order[0]]),
-        int(predicted[order[0]]),
-    )
+    first = report.answers[0]
+    assert torch.equal(first.image, images[order[0]])
+    assert (first.label, first.predicted) == (int(labels[order[0]]), int(predicted[order[0]]))
+    assert first.probability == pytest.approx(float(confidence[order[0]]))
     for size in (1, 256):
         assert told[f"milliseconds_per_image_in_batches_of_{size}"] > 0
+
+
+class Knowing(Retraining):
+    """Knows every class, but takes the first images of a batch for the next class."""
+
+    wrong = 0
+
+    def test_step(self, batch: Any, batch_idx: int) -> Tensor:
+        _, labels = batch
+        mistaken = torch.arange(len(labels)) < self.wrong
+        return 9.0 * one_hot((labels + mistaken) % 10, 10)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (0, "All 300 test images are classified right"),
+        (3, "3 of 300 are wrong:"),
+        (120, "120 of 300 are wrong, the 100 with the largest losses:"),
+    ],
+)
+def test_only_wrong_answers_are_drawn(wrong: int, told: str, digits: ImageData) -> None:
+    report, model = Report(), Knowing(SMALL.first_architecture())
+    model.wrong, digits.hparams["evaluation_batch_size"] = wrong, 300
+    trainer = quiet_trainer(callbacks=[report], limit_test_batches=1)
+    trainer.test(model, datamodule=digits, verbose=False)
+    (axes,) = report.draw().axes
+    assert len(axes.images) == min(wrong, WORST)
+    assert axes.texts[-1].get_text().startswith(told)
+    assert report.results["milliseconds_per_image_in_batches_of_1"] > 0
 
 
 def test_a_run_keeps_them(model: Retraining, digits: ImageData, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from darts_lite.planning.report import Executors, Plan, Stage, advise
+from darts_lite.planning.plan_report import Executors, Plan, Stage, advise
 
 STAGE = Stage(
     name="search",

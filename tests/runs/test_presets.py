@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from run_helpers import one_line
 
-from darts_lite.cli.front.presets import find_config, folder, list_names, names
+from darts_lite.runs.presets import find_config, folder, list_names, names
 
 
 def test_every_preset_has_a_name(configs: Path) -> None:

@@ -8,7 +8,7 @@ import yaml
 
 FLAGS = ("--config", "-c")
 OVERLAYS = "algorithms"  # subfolder of the presets that change others
-PLACES = tuple(place / "configs" for place in Path(__file__).parents[2:4])
+PLACES = tuple(place / "configs" for place in Path(__file__).parents[1:3])
 """Folders of the presets: in an installed package, and beside the package in a checkout."""
 
 

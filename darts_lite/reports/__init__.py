@@ -1,0 +1,1 @@
+"""Tells about a run, from its files, on one page."""

@@ -1,0 +1,87 @@
+"""Reads what a run has left in its folder, as far as it is there."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from darts_lite.networks.kinds import read_architecture
+from darts_lite.plots.run_history import StageHistory, read_history
+from darts_lite.space.cost_tables import Images
+from darts_lite.space.protocol import AnyArchitecture
+from darts_lite.storage.paths import is_there, read_content, reading
+from darts_lite.storage.run_folder import STAGES, RunFolder
+from darts_lite.storage.run_record import read_summary
+
+
+class RunFiles:
+    """The files of a run; each is read when it is first asked for.
+
+    Raises FileNotFoundError if the folder is none of a run. What is asked for raises OSError or
+    ValueError, in one line, if its file cannot be read.
+    """
+
+    def __init__(self, place: str | Path) -> None:
+        self.folder = RunFolder(Path(place))
+        parts = (self.folder.config, self.folder.summary, self.folder.history("").parent)
+        if not any(map(is_there, parts)):
+            raise FileNotFoundError(
+                f"no run in {place}; give a folder that holds config.yaml, as logs/mnist/version_0"
+            )
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """The results; empty without any."""
+        return read_summary(self.folder)
+
+    @cached_property
+    def config_text(self) -> str:
+        """The text of the configuration; empty without one."""
+        if not is_there(self.folder.config):
+            return ""
+        with reading(self.folder.config):
+            return read_content(self.folder.config).decode("utf-8", "replace")
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The configuration; empty without one."""
+        try:
+            content: Any = yaml.safe_load(self.config_text)
+        except (yaml.YAMLError, RecursionError) as error:
+            cause = str(error).splitlines()[0]
+            raise ValueError(f"{self.folder.config} is not a configuration ({cause})") from error
+        return content if isinstance(content, dict) else {}
+
+    @cached_property
+    def stages(self) -> dict[str, StageHistory]:
+        """The course of each of `STAGES`; an empty one where it did not begin."""
+        return {stage: read_history(self.folder.history(stage)) for stage in STAGES}
+
+    @cached_property
+    def architecture(self) -> AnyArchitecture | None:
+        """The found architecture, if there is one yet."""
+        if not is_there(self.folder.architecture):
+            return None
+        return read_architecture(self.folder.architecture)
+
+    @property
+    def images(self) -> Images | None:
+        """What images the run is on, as far as its summary tells all of it."""
+        seen, accuracies = self.summary.get("preparation"), self.summary.get("class_accuracies")
+        if not isinstance(seen, dict):
+            return None
+        tested = len(accuracies) if isinstance(accuracies, list) else None
+        classes = self.summary.get("classes", tested)  # earlier versions do not tell it
+        known: list[Any] = [seen.get("channels"), classes, seen.get("size")]
+        return Images(*known) if all(type(each) is int and each > 0 for each in known) else None
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """The names of the classes, if they have any beside their numbers."""
+        names: list[str] | None = self.summary.get("class_names")
+        return names
+
+    def is_finished(self, stage: str) -> bool:
+        """Returns whether a stage, such as ``search`` or ``test``, has ended."""
+        return stage in self.summary.get("stages", [])

@@ -1,0 +1,299 @@
+"""Makes the sections of a run's page from its files."""
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from darts_lite.derivation.consensus import percentile_interval
+from darts_lite.derivation.costs import count_pass
+from darts_lite.plots.architectures import draw_architecture
+from darts_lite.plots.labels import tell_accuracy
+from darts_lite.plots.predictions import MOST_COUNTED, draw_confusion
+from darts_lite.plots.run_history import WRONG
+from darts_lite.plots.runs import draw_curves
+from darts_lite.plots.shares import draw_film
+from darts_lite.reports.changed_settings import list_changed
+from darts_lite.reports.page import Picture, Section, Table
+from darts_lite.reports.rivals import tell_rivals
+from darts_lite.reports.run_files import RunFiles
+from darts_lite.runs.reporting import describe_part
+from darts_lite.storage.paths import is_there
+
+MANY = 20
+"""Number of classes above which a confusion matrix is not made smaller."""
+FILES = {
+    "architecture.json": "the found architecture",
+    "architecture.png": "its drawing",
+    "net.ckpt": "the retrained net, which tests itself without anything else",
+    "net.safetensors": "its weights for other programs, with architecture and normalisation",
+    "worst.png": "the wrong answers with the largest losses",
+    "summary.json": "all results as numbers",
+    "config.yaml": "the whole configuration",
+    "checkpoints/last.ckpt": "the full state of the search",
+    "history/search.json": "figures of every epoch of the search, and the shares of all candidates",
+    "history/retraining.json": "figures of every epoch of the retraining",
+}
+
+
+def make_sections(run: RunFiles) -> list[Section]:
+    """Returns all sections; one whose file is damaged says so, and the others stay."""
+    parts: Mapping[str, Callable[[RunFiles], Section]] = {
+        "Result": tell_result,
+        "Rivals": tell_rivals,
+        "Architecture": show_architecture,
+        "Course": show_course,
+        "Mistakes": show_mistakes,
+        "Settings": tell_settings,
+        "How to go on": tell_files,
+    }
+    sections = []
+    for title, make in parts.items():
+        try:
+            sections.append(make(run))
+        except (OSError, *WRONG) as error:
+            sections.append(Section(title, missing=[f"{error}"]))
+    return sections
+
+
+def tell_state(run: RunFiles) -> str:
+    """Returns in words which data a run is on, and whether it has ended."""
+    summary = run.summary
+    data = f"{summary.get('dataset', 'unknown data')}"
+    if source := summary.get("data_source"):
+        data += f", {source}"
+    return f"{data}. {'Finished.' if summary.get('finished') else 'Not finished.'}"
+
+
+def tell_result(run: RunFiles) -> Section:
+    """Tells accuracy, size and time."""
+    summary, section = run.summary, Section("Result")
+    rows = [
+        ("test accuracy", _tell_accuracy(summary)),
+        ("validation accuracy", _percent(summary.get("validation_accuracy"))),
+        ("parameters", _count(summary.get("params"))),
+        *_list_costs(run),
+        *_list_memory(run),
+        ("search", _seconds(summary.get("search_seconds"))),
+        ("retraining", _seconds(summary.get("retrain_seconds"))),
+        ("time for one image", _milliseconds(summary, 1)),
+        ("time for each of 256 images at once", _milliseconds(summary, 256)),
+        ("calibration error", _percent(summary.get("calibration_error"))),
+        ("algorithm", summary.get("algorithm")),
+        ("images", _tell_images(summary)),
+        ("device", summary.get("device")),
+    ]
+    section.tables.append(Table([(name, value) for name, value in rows if value]))
+    if not run.is_finished("search") and run.config.get("model"):
+        if not run.is_finished("retraining"):
+            section.missing.append(f"the end of the search. {_tell_resumption(run)}")
+    elif run.config.get("retraining", {}) is None and not run.is_finished("retraining"):
+        section.missing.append(
+            "a retrained net and its test: the configuration has `retraining: null`."
+        )
+    elif not run.is_finished("test"):
+        section.missing.append(f"a test of the retrained net. {_tell_resumption(run)}")
+    return section
+
+
+def _tell_resumption(run: RunFiles) -> str:
+    if not is_there(run.folder.config):
+        return "Its configuration is not there either, so it cannot go on."
+    return f"It goes on with: {_resume(run)}"
+
+
+def _resume(run: RunFiles) -> str:
+    return f"python -m darts_lite fit --config {_path(run, 'config.yaml')} --run.resume auto"
+
+
+def _tell_accuracy(summary: Mapping[str, Any]) -> str | None:
+    accuracy, asked = summary.get("test_accuracy"), summary.get("test_images")
+    if accuracy is None:
+        return None
+    if not asked:
+        return _percent(accuracy)
+    low, high = percentile_interval(100 * accuracy, int(asked))
+    images = describe_part(summary) or f" of {asked:,} test images"
+    return f"{_percent(accuracy)}{images} (95 % interval: {low:.2f} to {high:.2f} %)"
+
+
+def _list_costs(run: RunFiles) -> list[tuple[str, str | None]]:
+    """Lists multiply-adds of one pass, and of an answer where it takes several."""
+    answer = run.summary.get("macs")
+    try:
+        if run.architecture is None or run.images is None:
+            raise ValueError("unknown")
+        once = count_pass(run.architecture, run.images).multiply_adds
+    except ValueError:  # an operation of a module that is not imported
+        return [("multiply-adds of an answer", _count(answer))]
+    rows: list[tuple[str, str | None]] = [("multiply-adds of one pass", _count(once))]
+    if answer is not None and answer > once:
+        told = f"{answer:,}, of {round(answer / once)} passes over shifted images"
+        rows.append(("multiply-adds of an answer", told))
+    return rows
+
+
+def _list_memory(run: RunFiles) -> list[tuple[str, str | None]]:
+    memory, flash = run.summary.get("memory"), run.summary.get("flash")
+    rows: list[tuple[str, str | None]] = []
+    if memory is not None and flash is not None:
+        told = f"{memory:,} bytes of activations at once, {flash:,} bytes of weights"
+        rows.append(("memory in int8", told))
+    if (count := run.summary.get("params")) is not None:
+        rows.append(("weights in float32", f"{4 * count:,} bytes"))
+    return rows
+
+
+def _milliseconds(summary: Mapping[str, Any], size: int) -> str | None:
+    value = summary.get(f"milliseconds_per_image_in_batches_of_{size}")
+    return None if value is None else f"{float(value):.3g} ms"
+
+
+def _tell_images(summary: Mapping[str, Any]) -> str | None:
+    names = ("train", "validation", "test")
+    counts = [(name, summary.get(f"{name}_images")) for name in names]
+    return ", ".join(f"{count:,} {name}" for name, count in counts if count is not None) or None
+
+
+def _percent(value: float | None) -> str | None:
+    return None if value is None else f"{100 * value:.2f} %"
+
+
+def _count(value: float | None) -> str | None:
+    return None if value is None else f"{value:,}"
+
+
+def _seconds(value: float | None) -> str | None:
+    return None if value is None else f"{value:,.0f} s"
+
+
+def show_architecture(run: RunFiles) -> Section:
+    """Draws what was found."""
+    section, found = Section("Architecture"), run.architecture
+    if found is None:
+        section.missing.append("an architecture: the search has not chosen one yet.")
+        return section
+    accuracy = run.summary.get("test_accuracy")
+    captions = [run.folder.title] + ([] if accuracy is None else [tell_accuracy(accuracy)])
+    figure = draw_architecture(found, run.images, captions)
+    alt = f"Drawing of the architecture {found.genotype()}"
+    section.pictures.append(Picture.of_figure(figure, alt))
+    section.folded.append(("The architecture as text", f"{found}\n\n{found.genotype()}"))
+    return section
+
+
+def show_course(run: RunFiles) -> Section:
+    """Draws the curves of search and retraining, and the shares of a search by gradients."""
+    section, stages = Section("Course"), run.stages
+    moments = {name: stage.moments for name, stage in stages.items()}
+    drawn = [name for name, each in moments.items() if len(each) > 1]
+    if drawn:
+        figure = draw_curves(moments, run.summary.get("test_accuracy"))
+        alt = f"Errors in per cent and losses by step of the {' and the '.join(drawn)}"
+        section.pictures.append(Picture.of_figure(figure, alt))
+    absent = [name for name in moments if name not in drawn]
+    if absent:
+        section.missing.append(f"an epoch of the {' and of the '.join(absent)} to draw.")
+    if stages["search"].with_shares:
+        alt = "Shares of all candidates at several steps of the search, in per cent"
+        section.pictures.append(Picture.of_figure(draw_film(stages["search"]), alt))
+    elif "search" in drawn:
+        section.paragraphs.append("This search chooses without shares of candidates.")
+    return section
+
+
+def show_mistakes(run: RunFiles) -> Section:
+    """Draws which classes are confused, and the worst answers."""
+    section, summary = Section("Mistakes"), run.summary
+    if not run.is_finished("test"):
+        section.missing.append("answers of a test.")
+        return section
+    confusion, names = summary.get("confusion"), run.class_names
+    if confusion:
+        counts = torch.tensor(confusion, dtype=torch.long)  # (classes, predictions)
+        if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or len(counts) > MOST_COUNTED:
+            raise ValueError("the confusions in summary.json have been changed")
+        if names is not None and len(names) != len(counts):
+            raise ValueError("summary.json has other class_names than confusions")
+        alt = f"Confusion matrix of {len(counts)} classes: {_tell_confusions(counts, names)}"
+        figure = draw_confusion(counts, names)
+        section.pictures.append(Picture.of_figure(figure, alt, shrinks=len(counts) <= MANY))
+    else:
+        section.missing.append(f"confusions: they are kept for at most {MOST_COUNTED} classes.")
+    if is_there(run.folder.worst):
+        alt = "Test images with wrong answers, each with its class and what it was taken for"
+        section.pictures.append(Picture.of_file(run.folder.worst, alt))
+    else:
+        section.missing.append("the picture of the worst answers, worst.png.")
+    return section
+
+
+def _tell_confusions(counts: torch.Tensor, names: Sequence[str] | None) -> str:
+    """Returns the most frequent confusions in words."""
+    wrong = counts.clone().fill_diagonal_(0)
+    most = wrong.flatten().topk(min(3, wrong.numel()))
+    told = []
+    for count, place in zip(most.values.tolist(), most.indices.tolist(), strict=True):
+        pair = divmod(place, len(counts))
+        true, taken = (names[n] if names else str(n) for n in pair)
+        if count:
+            told.append(f"{true} is taken for {taken} {count} times")
+    return ", ".join(told) or "there are no errors"
+
+
+def tell_settings(run: RunFiles) -> Section:
+    """Tells the settings that differ from the defaults, and folds the whole configuration."""
+    section = Section("Settings")
+    if not run.config_text:
+        section.missing.append("config.yaml, the configuration.")
+        return section
+    section.folded.append(("The whole configuration, config.yaml", run.config_text))
+    try:
+        rows = list(list_changed(run.config))
+    except ValueError as error:
+        section.missing.append(str(error))
+        return section
+    section.tables.append(Table(rows, caption="What differs from the defaults"))
+    seed, versions = run.summary.get("seed"), run.summary.get("versions")
+    if isinstance(versions, dict):
+        told = ", ".join(f"{name} {version}" for name, version in versions.items())
+        section.paragraphs.append(f"Seed {seed}; {told}; precision {run.summary.get('precision')}.")
+    return section
+
+
+def tell_files(run: RunFiles) -> Section:
+    """Tells what files there are, and the commands that use them."""
+    section, folder = Section("How to go on"), run.folder
+    there = [name for name in FILES if is_there(folder.path / name)]
+    rows = [(name, FILES[name]) for name in there]
+    section.tables.append(Table(rows, caption=f"Files in {folder}"))
+    verb = "python -m darts_lite"
+    place = shlex.quote(str(folder))
+    if "net.ckpt" in there:
+        net = _path(run, "net.ckpt")
+        section.commands += [
+            ("Test the net again", f"{verb} test --ckpt_path {net}"),
+            (
+                "Ask it about images of your own",
+                f"{verb} predict --ckpt_path {net} --images photos/",
+            ),
+            ("Hand it to other programs", f"{verb} export {net}"),
+        ]
+    if "checkpoints/last.ckpt" in there and run.stages["search"].with_shares:
+        last = _path(run, "checkpoints/last.ckpt")
+        derive = f"{verb} derive {last} --parameters 20000 --output smaller.json"
+        section.commands.append(("Derive a smaller architecture from the search", derive))
+    section.commands.append(("Draw all pictures as files", f"{verb} plot {place}"))
+    section.commands.append(("Look at every epoch", f"tensorboard --logdir {place}"))
+    if "config.yaml" in there:
+        ended = run.summary.get("finished")
+        again = f"{verb} fit --config {_path(run, 'config.yaml')}"
+        section.commands.append(
+            ("Repeat the run in a new folder", again) if ended else ("Go on", _resume(run))
+        )
+    return section
+
+
+def _path(run: RunFiles, name: str) -> str:
+    return shlex.quote(str(run.folder.path / name))

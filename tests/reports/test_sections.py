@@ -1,0 +1,152 @@
+"""The sections of a page about real runs, whole and in part."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from run_helpers import Finished
+
+from darts_lite.derivation.costs import count_pass
+from darts_lite.reports.page import Section
+from darts_lite.reports.run_files import RunFiles
+from darts_lite.reports.sections import make_sections, tell_state
+from darts_lite.space.cost_tables import Images
+
+BEFORE = Path(__file__).parents[1] / "before"
+
+
+def sections_of(run: Path) -> dict[str, Section]:
+    return {section.title: section for section in make_sections(RunFiles(run))}
+
+
+def rows_of(section: Section) -> dict[str, str]:
+    return {row[0]: row[1] for row in section.tables[0].rows}
+
+
+@pytest.fixture
+def copied(finished: Finished, tmp_path: Path) -> Path:
+    run = tmp_path / "a run" / "version_0"
+    shutil.copytree(finished.directory, run, ignore=shutil.ignore_patterns("events*"))
+    return run
+
+
+def change(run: Path, **values: Any) -> None:
+    summary = json.loads((run / "summary.json").read_text())
+    (run / "summary.json").write_text(json.dumps(summary | values))
+
+
+def test_a_finished_run_is_told_whole(finished: Finished) -> None:
+    run, summary = RunFiles(finished.directory), finished.summary
+    assert tell_state(run) == f"MNIST, {summary['data_source']}. Finished."
+    parts = sections_of(finished.directory)
+    assert [title for title, part in parts.items() if part.missing] == ["Rivals"]
+    result = rows_of(parts["Result"])
+    assert result["test accuracy"].startswith(f"{100 * summary['test_accuracy']:.2f} % of 1,000")
+    assert "95 % interval" in result["test accuracy"]
+    assert result["parameters"] == f"{summary['params']:,}"
+    assert run.architecture is not None
+    once = count_pass(run.architecture, Images(1, 10, 28)).multiply_adds
+    assert result["multiply-adds of one pass"] == f"{once:,}" == f"{summary['macs']:,}"
+    assert summary["architecture"] in parts["Architecture"].pictures[0].alt
+    assert len(parts["Course"].pictures) == len(parts["Mistakes"].pictures) == 2
+    assert "name: quick" in parts["Settings"].folded[0][1]
+    files = [row[0] for row in parts["How to go on"].tables[0].rows]
+    assert {"net.ckpt", "architecture.json", "checkpoints/last.ckpt"} <= set(files)
+
+
+def test_an_answer_of_several_passes_has_both_counts(copied: Path, finished: Finished) -> None:
+    change(copied, macs=9 * finished.summary["macs"])
+    rows = rows_of(sections_of(copied)["Result"])
+    assert rows["multiply-adds of one pass"] == f"{finished.summary['macs']:,}"
+    assert "of 9 passes over shifted images" in rows["multiply-adds of an answer"]
+
+
+def test_paths_in_commands_are_quoted(copied: Path) -> None:
+    commands = [command for _, command in sections_of(copied)["How to go on"].commands]
+    assert f"python -m darts_lite test --ckpt_path '{copied}/net.ckpt'" in commands
+    assert f"python -m darts_lite fit --config '{copied}/config.yaml'" in commands
+
+
+def test_an_interrupted_run_says_what_is_missing_and_how_it_comes() -> None:
+    (run,) = (BEFORE / "half").rglob("config.yaml")
+    assert tell_state(RunFiles(run.parent)).endswith("Not finished.")
+    parts = sections_of(run.parent)
+    told = " ".join(line for part in parts.values() for line in part.missing)
+    assert "--run.resume auto" in told and "answers of a test" in told
+    assert parts["How to go on"].commands[-1][0] == "Go on"
+
+
+def test_a_finished_run_of_an_earlier_version_is_told() -> None:
+    (run,) = (BEFORE / "whole").rglob("config.yaml")
+    parts = sections_of(run.parent)
+    assert parts["Result"].tables[0].rows and parts["Architecture"].pictures
+
+
+def test_a_run_that_was_not_to_be_retrained(copied: Path) -> None:
+    summary = json.loads((copied / "summary.json").read_text())
+    known = {name: value for name, value in summary.items() if not name.startswith("test")}
+    kept = known | {"stages": ["search"], "class_accuracies": None, "confusion": None}
+    (copied / "summary.json").write_text(json.dumps(kept))
+    lines = (copied / "config.yaml").read_text().splitlines()
+    start = lines.index("retraining:")
+    (copied / "config.yaml").write_text("\n".join([*lines[:start], "retraining: null"]))
+    (copied / "history" / "retraining.json").unlink()
+    (copied / "net.ckpt").unlink()
+    parts = sections_of(copied)
+    assert "`retraining: null`" in parts["Result"].missing[0]
+    assert parts["Mistakes"].missing == ["answers of a test."]
+    assert parts["Course"].missing == ["an epoch of the retraining to draw."]
+    assert parts["Architecture"].pictures and "test accuracy" not in rows_of(parts["Result"])
+    assert not any("net.ckpt" in command for _, command in parts["How to go on"].commands)
+
+
+def test_a_search_without_shares_is_told_as_one(copied: Path) -> None:
+    path = copied / "history" / "search.json"
+    history = json.loads(path.read_text())
+    plain = [{**moment, "shares": {}} for moment in history["moments"]]
+    path.write_text(json.dumps({"moments": plain}))
+    part = sections_of(copied)["Course"]
+    assert len(part.pictures) == 1 and "without shares" in part.paragraphs[0]
+    commands = [command for _, command in sections_of(copied)["How to go on"].commands]
+    assert not any(" derive " in command for command in commands)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "title"),
+    [
+        ("architecture.json", "{", "Architecture"),
+        ("history/search.json", "[]", "Course"),
+        ("worst.png", "no picture", "Mistakes"),
+        ("config.yaml", "a: [1\nb: {", "Settings"),
+    ],
+)
+def test_a_damaged_file_is_told_and_the_rest_stays(
+    name: str, content: str, title: str, copied: Path
+) -> None:
+    (copied / name).write_text(content)
+    parts = sections_of(copied)
+    assert len(parts) == 7 and any(Path(name).name in line for line in parts[title].missing)
+    shown = [other for other in ("Architecture", "Course", "Mistakes") if other != title]
+    assert all(parts[other].pictures for other in shown)
+
+
+@pytest.mark.parametrize(
+    "confusion", [[[1, 2]], "<script>", [[1, "a"], [2, 3]], [[[1]]], {"a": 1}, [[1] * 200] * 200]
+)
+def test_confusions_that_are_none_are_told(confusion: Any, copied: Path) -> None:
+    change(copied, confusion=confusion)
+    part = sections_of(copied)["Mistakes"]
+    assert part.missing and not part.pictures
+
+
+def test_confusions_are_told_in_words_with_their_names(copied: Path) -> None:
+    names = [f"class <{n}> $x" for n in range(10)]
+    counts = [[50 * (row == column) for column in range(10)] for row in range(10)]
+    counts[3][5] = 7
+    change(copied, class_names=names, confusion=counts)
+    alt = sections_of(copied)["Mistakes"].pictures[0].alt
+    assert alt.endswith("class <3> $x is taken for class <5> $x 7 times")
+    change(copied, class_names=names[:4])
+    assert "other class_names" in sections_of(copied)["Mistakes"].missing[0]
