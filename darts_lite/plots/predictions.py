@@ -59,7 +59,8 @@ def draw_confusion(counts: Tensor, names: Sequence[str] | None = None) -> Figure
     seen = wrong.where(wrong > 0, torch.nan)  # white where there are none
     axes.imshow(seen.numpy(), cmap="Oranges", vmin=0, vmax=2 * largest)
     if counted:
-        for row, column in counts.nonzero().tolist():
+        shown = (counts > 0) | torch.eye(classes, dtype=torch.bool)
+        for row, column in shown.nonzero().tolist():
             weight = "bold" if row == column else "normal"
             count = str(int(counts[row, column]))
             axes.text(column, row, count, size=size, ha="center", va="center", weight=weight)

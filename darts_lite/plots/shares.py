@@ -92,12 +92,13 @@ def draw_film(search: StageHistory) -> Figure:
     most = max(2, min(MOST_FRAMES, int(WIDEST / (SQUARE[0] * options))))
     chosen = np.unique(np.linspace(0, len(moments) - 1, most).round().astype(int))
     frames = [moments[i] for i in chosen]
-    heights = [max(SQUARE[1] * len(group.rows), 0.1 * len(group.title)) for group in groups]
+    heights = [SQUARE[1] * len(group.rows) for group in groups]
     alike = len({group.options for group in groups}) == 1
     longest = max(len(shorten_name(option)) for group in groups for option in group.options)
     below = 0.1 * longest * (1 if alike else len(groups))  # room for names of options
-    each = max(SQUARE[0] * options, 1.1)
-    size = (1.4 + (each + 0.1) * len(frames), 0.8 + below + sum(heights))
+    above = 0.15 + 0.3 * len(groups)  # and for titles
+    each = max(SQUARE[0] * options, 1.6)
+    size = (1.4 + (each + 0.1) * len(frames), 0.8 + above + below + sum(heights))
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     grid = len(groups), len(frames)
     panels = figure.subplots(*grid, squeeze=False, sharex=alike, height_ratios=heights)
@@ -111,10 +112,11 @@ def draw_film(search: StageHistory) -> Figure:
             axes.set_xticks(range(len(names)), names, rotation=90, size=8)
             axes.tick_params(length=0)
         panels[row, 0].set_yticks(range(len(group.rows)), group.rows, size=8)
-        panels[row, 0].set_ylabel(group.title)
+        title = group.title + "\n" * (row == 0)  # above the steps
+        panels[row, 0].set_title(title, size=9, loc="left", weight="bold")
     figure.suptitle("share of each candidate, %", size=10)
     for axes, frame in zip(panels[0], frames, strict=True):
-        axes.set_title(f"step {frame.step}", size=9)
+        axes.set_title(f"step {frame.step}", size=9, loc="right")
     return figure
 
 

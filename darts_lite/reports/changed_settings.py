@@ -7,6 +7,7 @@ from typing import Any
 from lightning.pytorch import Trainer
 
 from darts_lite.runs.settings import TRAINER_DEFAULTS, BudgetSettings, RunSettings
+from darts_lite.storage.components import class_path
 from darts_lite.storage.foreign_settings import find_loaded
 
 GROUPS: Mapping[str, type] = {"run": RunSettings, "trainer": Trainer, "budget": BudgetSettings}
@@ -62,4 +63,7 @@ def _read_defaults(kind: Any) -> dict[str, Any]:
 
 
 def _as_written(value: Any) -> Any:
+    """Returns a value as a configuration would have it: lists, and paths of functions."""
+    if callable(value):
+        return class_path(value)
     return [_as_written(entry) for entry in value] if isinstance(value, list | tuple) else value

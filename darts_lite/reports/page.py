@@ -89,7 +89,7 @@ class Section:
 
 def _make_breakable(text: str) -> Markup:
     """Returns escaped text that may be broken behind dots, slashes and underscores."""
-    return Markup(re.sub(r"([./_])(?=\w)", r"\1<wbr>", str(escape(text))))
+    return Markup(re.sub(r"([./_])(?=[A-Za-z])", r"\1<wbr>", str(escape(text))))
 
 
 def write_page(title: str, lead: str, sections: Sequence[Section]) -> str:

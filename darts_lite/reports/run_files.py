@@ -1,5 +1,6 @@
 """Reads what a run has left in its folder, as far as it is there."""
 
+import shlex
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -85,3 +86,13 @@ class RunFiles:
     def is_finished(self, stage: str) -> bool:
         """Returns whether a stage, such as ``search`` or ``test``, has ended."""
         return stage in self.summary.get("stages", [])
+
+    def quote(self, name: str = "") -> str:
+        """Returns the path of a file, or of the folder, for a command."""
+        return shlex.quote(str(self.folder.path / name))
+
+    @property
+    def resumption(self) -> str:
+        """The command with which an interrupted run goes on."""
+        config = self.quote(self.folder.config.name)
+        return f"python -m darts_lite fit --config {config} --run.resume auto"

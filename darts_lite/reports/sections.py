@@ -1,13 +1,9 @@
 """Makes the sections of a run's page from its files."""
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import torch
 
-from darts_lite.derivation.consensus import percentile_interval
-from darts_lite.derivation.costs import count_pass
 from darts_lite.plots.architectures import draw_architecture
 from darts_lite.plots.labels import tell_accuracy
 from darts_lite.plots.predictions import MOST_COUNTED, draw_confusion
@@ -16,10 +12,11 @@ from darts_lite.plots.runs import draw_curves
 from darts_lite.plots.shares import draw_film
 from darts_lite.reports.changed_settings import list_changed
 from darts_lite.reports.page import Picture, Section, Table
+from darts_lite.reports.results import tell_result
 from darts_lite.reports.rivals import tell_rivals
 from darts_lite.reports.run_files import RunFiles
-from darts_lite.runs.reporting import describe_part
 from darts_lite.storage.paths import is_there
+from darts_lite.storage.run_folder import SEEDS
 
 MANY = 20
 """Number of classes above which a confusion matrix is not made smaller."""
@@ -66,108 +63,6 @@ def tell_state(run: RunFiles) -> str:
     return f"{data}. {'Finished.' if summary.get('finished') else 'Not finished.'}"
 
 
-def tell_result(run: RunFiles) -> Section:
-    """Tells accuracy, size and time."""
-    summary, section = run.summary, Section("Result")
-    rows = [
-        ("test accuracy", _tell_accuracy(summary)),
-        ("validation accuracy", _percent(summary.get("validation_accuracy"))),
-        ("parameters", _count(summary.get("params"))),
-        *_list_costs(run),
-        *_list_memory(run),
-        ("search", _seconds(summary.get("search_seconds"))),
-        ("retraining", _seconds(summary.get("retrain_seconds"))),
-        ("time for one image", _milliseconds(summary, 1)),
-        ("time for each of 256 images at once", _milliseconds(summary, 256)),
-        ("calibration error", _percent(summary.get("calibration_error"))),
-        ("algorithm", summary.get("algorithm")),
-        ("images", _tell_images(summary)),
-        ("device", summary.get("device")),
-    ]
-    section.tables.append(Table([(name, value) for name, value in rows if value]))
-    if not run.is_finished("search") and run.config.get("model"):
-        if not run.is_finished("retraining"):
-            section.missing.append(f"the end of the search. {_tell_resumption(run)}")
-    elif run.config.get("retraining", {}) is None and not run.is_finished("retraining"):
-        section.missing.append(
-            "a retrained net and its test: the configuration has `retraining: null`."
-        )
-    elif not run.is_finished("test"):
-        section.missing.append(f"a test of the retrained net. {_tell_resumption(run)}")
-    return section
-
-
-def _tell_resumption(run: RunFiles) -> str:
-    if not is_there(run.folder.config):
-        return "Its configuration is not there either, so it cannot go on."
-    return f"It goes on with: {_resume(run)}"
-
-
-def _resume(run: RunFiles) -> str:
-    return f"python -m darts_lite fit --config {_path(run, 'config.yaml')} --run.resume auto"
-
-
-def _tell_accuracy(summary: Mapping[str, Any]) -> str | None:
-    accuracy, asked = summary.get("test_accuracy"), summary.get("test_images")
-    if accuracy is None:
-        return None
-    if not asked:
-        return _percent(accuracy)
-    low, high = percentile_interval(100 * accuracy, int(asked))
-    images = describe_part(summary) or f" of {asked:,} test images"
-    return f"{_percent(accuracy)}{images} (95 % interval: {low:.2f} to {high:.2f} %)"
-
-
-def _list_costs(run: RunFiles) -> list[tuple[str, str | None]]:
-    """Lists multiply-adds of one pass, and of an answer where it takes several."""
-    answer = run.summary.get("macs")
-    try:
-        if run.architecture is None or run.images is None:
-            raise ValueError("unknown")
-        once = count_pass(run.architecture, run.images).multiply_adds
-    except ValueError:  # an operation of a module that is not imported
-        return [("multiply-adds of an answer", _count(answer))]
-    rows: list[tuple[str, str | None]] = [("multiply-adds of one pass", _count(once))]
-    if answer is not None and answer > once:
-        told = f"{answer:,}, of {round(answer / once)} passes over shifted images"
-        rows.append(("multiply-adds of an answer", told))
-    return rows
-
-
-def _list_memory(run: RunFiles) -> list[tuple[str, str | None]]:
-    memory, flash = run.summary.get("memory"), run.summary.get("flash")
-    rows: list[tuple[str, str | None]] = []
-    if memory is not None and flash is not None:
-        told = f"{memory:,} bytes of activations at once, {flash:,} bytes of weights"
-        rows.append(("memory in int8", told))
-    if (count := run.summary.get("params")) is not None:
-        rows.append(("weights in float32", f"{4 * count:,} bytes"))
-    return rows
-
-
-def _milliseconds(summary: Mapping[str, Any], size: int) -> str | None:
-    value = summary.get(f"milliseconds_per_image_in_batches_of_{size}")
-    return None if value is None else f"{float(value):.3g} ms"
-
-
-def _tell_images(summary: Mapping[str, Any]) -> str | None:
-    names = ("train", "validation", "test")
-    counts = [(name, summary.get(f"{name}_images")) for name in names]
-    return ", ".join(f"{count:,} {name}" for name, count in counts if count is not None) or None
-
-
-def _percent(value: float | None) -> str | None:
-    return None if value is None else f"{100 * value:.2f} %"
-
-
-def _count(value: float | None) -> str | None:
-    return None if value is None else f"{value:,}"
-
-
-def _seconds(value: float | None) -> str | None:
-    return None if value is None else f"{value:,.0f} s"
-
-
 def show_architecture(run: RunFiles) -> Section:
     """Draws what was found."""
     section, found = Section("Architecture"), run.architecture
@@ -193,6 +88,11 @@ def show_course(run: RunFiles) -> Section:
         alt = f"Errors in per cent and losses by step of the {' and the '.join(drawn)}"
         section.pictures.append(Picture.of_figure(figure, alt))
     absent = [name for name in moments if name not in drawn]
+    if "search" in absent and (seeds := run.summary.get("seeds")):
+        absent.remove("search")
+        one = run.quote(f"{SEEDS}/{seeds[0]}")
+        told = f"python -m darts_lite report {one}"
+        section.paragraphs.append(f"Each of the searches can have a page of its own: {told}")
     if absent:
         section.missing.append(f"an epoch of the {' and of the '.join(absent)} to draw.")
     if stages["search"].with_shares:
@@ -269,9 +169,9 @@ def tell_files(run: RunFiles) -> Section:
     rows = [(name, FILES[name]) for name in there]
     section.tables.append(Table(rows, caption=f"Files in {folder}"))
     verb = "python -m darts_lite"
-    place = shlex.quote(str(folder))
+    place = run.quote()
     if "net.ckpt" in there:
-        net = _path(run, "net.ckpt")
+        net = run.quote("net.ckpt")
         section.commands += [
             ("Test the net again", f"{verb} test --ckpt_path {net}"),
             (
@@ -281,19 +181,15 @@ def tell_files(run: RunFiles) -> Section:
             ("Hand it to other programs", f"{verb} export {net}"),
         ]
     if "checkpoints/last.ckpt" in there and run.stages["search"].with_shares:
-        last = _path(run, "checkpoints/last.ckpt")
+        last = run.quote("checkpoints/last.ckpt")
         derive = f"{verb} derive {last} --parameters 20000 --output smaller.json"
         section.commands.append(("Derive a smaller architecture from the search", derive))
     section.commands.append(("Draw all pictures as files", f"{verb} plot {place}"))
     section.commands.append(("Look at every epoch", f"tensorboard --logdir {place}"))
     if "config.yaml" in there:
         ended = run.summary.get("finished")
-        again = f"{verb} fit --config {_path(run, 'config.yaml')}"
+        again = f"{verb} fit --config {run.quote('config.yaml')}"
         section.commands.append(
-            ("Repeat the run in a new folder", again) if ended else ("Go on", _resume(run))
+            ("Repeat the run in a new folder", again) if ended else ("Go on", run.resumption)
         )
     return section
-
-
-def _path(run: RunFiles, name: str) -> str:
-    return shlex.quote(str(run.folder.path / name))

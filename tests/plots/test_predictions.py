@@ -56,6 +56,8 @@ def test_confusions_are_counted() -> None:
     figure = draw_confusion(torch.tensor([[8, 2], [0, 10]]))
     (axes,) = figure.axes
     assert [text.get_text() for text in axes.texts] == ["8", "2", "10"]
+    none_right = draw_confusion(torch.tensor([[0, 2], [0, 10]])).axes[0].texts
+    assert [text.get_text() for text in none_right] == ["0", "2", "10"]
     assert axes.get_title(loc="left").startswith("2 of 20 are wrong")
     assert (axes.get_ylabel(), axes.get_xlabel()) == ("true class", "predicted class")
     [image] = axes.images

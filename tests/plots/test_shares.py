@@ -90,7 +90,9 @@ def test_a_film_shows_the_first_and_the_last_moment(search: StageHistory) -> Non
         for step in range(20)
     ]
     figure = draw_film(StageHistory(long, search.groups))
-    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    titles = [axes.get_title("right") for axes in figure.axes if axes.get_title("right")]
+    named = [axes.get_title("left").strip() for axes in figure.axes if axes.get_title("left")]
+    assert named == [group.title for group in search.groups.values()]
     assert len(titles) == 6 and titles[0] == "step 0" and titles[-1] == "step 19"
     upper, *_, lower = (axes for axes in figure.axes if axes.get_images())
     labelled = [bool(axes.xaxis.get_tick_params()["labelbottom"]) for axes in (upper, lower)]

@@ -28,6 +28,11 @@ def test_everything_is_escaped() -> None:
     assert page.text.count(HOSTILE) == 16
 
 
+def test_long_names_may_be_broken_and_numbers_not() -> None:
+    page = write_page("", "", [Section("a", tables=[Table([("a.b_c<d>/e", "26.18")])])])
+    assert "a.<wbr>b_<wbr>c&lt;d&gt;/<wbr>e" in page and "26.18" in page
+
+
 def test_pictures_are_in_the_page(finished: Finished, tmp_path: Path) -> None:
     worst = finished.directory / "worst.png"
     picture = Picture.of_file(worst, "worst")

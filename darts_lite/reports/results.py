@@ -1,0 +1,109 @@
+"""Tells how good a run's net is, what it costs, and how long it took."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from darts_lite.derivation.consensus import percentile_interval
+from darts_lite.derivation.costs import count_pass
+from darts_lite.reports.page import Section, Table
+from darts_lite.reports.run_files import RunFiles
+from darts_lite.runs.reporting import describe_part
+from darts_lite.storage.paths import is_there
+
+
+def tell_result(run: RunFiles) -> Section:
+    """Tells accuracy, size and time."""
+    summary, section = run.summary, Section("Result")
+    rows = [
+        ("test accuracy", _tell_accuracy(summary)),
+        ("validation accuracy", _percent(summary.get("validation_accuracy"))),
+        ("parameters", _count(summary.get("params"))),
+        *_list_costs(run),
+        *_list_memory(run),
+        ("search", _seconds(summary.get("search_seconds"))),
+        ("retraining", _seconds(summary.get("retrain_seconds"))),
+        ("time for one image", _milliseconds(summary, 1)),
+        ("time for each of 256 images at once", _milliseconds(summary, 256)),
+        ("calibration error", _percent(summary.get("calibration_error"))),
+        ("algorithm", summary.get("algorithm")),
+        ("images", _tell_images(summary)),
+        ("device", summary.get("device")),
+    ]
+    section.tables.append(Table([(name, value) for name, value in rows if value]))
+    if not run.is_finished("search") and run.config.get("model"):
+        if not run.is_finished("retraining"):
+            section.missing.append(f"the end of the search. {_tell_resumption(run)}")
+    elif run.config.get("retraining", {}) is None and not run.is_finished("retraining"):
+        section.missing.append(
+            "a retrained net and its test: the configuration has `retraining: null`."
+        )
+    elif not run.is_finished("test"):
+        section.missing.append(f"a test of the retrained net. {_tell_resumption(run)}")
+    return section
+
+
+def _tell_resumption(run: RunFiles) -> str:
+    if not is_there(run.folder.config):
+        return "Its configuration is not there either, so it cannot go on."
+    return f"It goes on with: {run.resumption}"
+
+
+def _tell_accuracy(summary: Mapping[str, Any]) -> str | None:
+    accuracy, asked = summary.get("test_accuracy"), summary.get("test_images")
+    if accuracy is None:
+        return None
+    if not asked:
+        return _percent(accuracy)
+    low, high = percentile_interval(100 * accuracy, int(asked))
+    images = describe_part(summary) or f" of {asked:,} test images"
+    return f"{_percent(accuracy)}{images} (95 % interval: {low:.2f} to {high:.2f} %)"
+
+
+def _list_costs(run: RunFiles) -> list[tuple[str, str | None]]:
+    """Lists multiply-adds of one pass, and of an answer where it takes several."""
+    answer = run.summary.get("macs")
+    try:
+        if run.architecture is None or run.images is None:
+            raise ValueError("unknown")
+        once = count_pass(run.architecture, run.images).multiply_adds
+    except ValueError:  # an operation of a module that is not imported
+        return [("multiply-adds of an answer", _count(answer))]
+    rows: list[tuple[str, str | None]] = [("multiply-adds of one pass", _count(once))]
+    if answer is not None and answer > once:
+        told = f"{answer:,}, of {round(answer / once)} passes over shifted images"
+        rows.append(("multiply-adds of an answer", told))
+    return rows
+
+
+def _list_memory(run: RunFiles) -> list[tuple[str, str | None]]:
+    memory, flash = run.summary.get("memory"), run.summary.get("flash")
+    rows: list[tuple[str, str | None]] = []
+    if memory is not None and flash is not None:
+        told = f"{memory:,} bytes of activations at once, {flash:,} bytes of weights"
+        rows.append(("memory in int8", told))
+    if (count := run.summary.get("params")) is not None:
+        rows.append(("weights in float32", f"{4 * count:,} bytes"))
+    return rows
+
+
+def _milliseconds(summary: Mapping[str, Any], size: int) -> str | None:
+    value = summary.get(f"milliseconds_per_image_in_batches_of_{size}")
+    return None if value is None else f"{float(value):.3g} ms"
+
+
+def _tell_images(summary: Mapping[str, Any]) -> str | None:
+    names = ("train", "validation", "test")
+    counts = [(name, summary.get(f"{name}_images")) for name in names]
+    return ", ".join(f"{count:,} {name}" for name, count in counts if count is not None) or None
+
+
+def _percent(value: float | None) -> str | None:
+    return None if value is None else f"{100 * value:.2f} %"
+
+
+def _count(value: float | None) -> str | None:
+    return None if value is None else f"{value:,}"
+
+
+def _seconds(value: float | None) -> str | None:
+    return None if value is None else f"{value:,.0f} s"
