@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import Trainer
 
 from darts_lite.cli.front.errors import guard
-from darts_lite.cli.lightning_cli import TRAINER_DEFAULTS
+from darts_lite.runs.settings import TRAINER_DEFAULTS
 from darts_lite.cli.parsing import FROM_DATA, prepare_parsing, read_sources
 from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining

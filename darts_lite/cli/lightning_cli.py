@@ -54,8 +54,6 @@ from darts_lite.training.callbacks import find_callback
 from darts_lite.training.memory import keep_freed_memory
 from darts_lite.training.signals import stoppable
 
-TRAINER_DEFAULTS = {"devices": 1, "enable_model_summary": False}
-"""Settings of the trainer that are not Lightning's if they are not given."""
 PATHS = ("ckpt_path", ARCHITECTURE, DATASET, ROOT)
 """Settings that are, or may be, the path of what is read."""
 
