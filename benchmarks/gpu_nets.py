@@ -6,14 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from gpu_jobs import Job, Jobs
 from gpu_record import Figures, Record
-from torch import Tensor
 
-from darts_lite.cli.export import PLAIN, read_test_pixels
+from darts_lite.cli.export import PLAIN, read_test_images
+from darts_lite.export.facts import answer_all, describe
 from darts_lite.export.formats import FORMATS, export
-from darts_lite.export.inference import Answer, load_answer
+from darts_lite.export.inference import load_answer
 from darts_lite.planning.planner import Planner
 
 IMAGES = 1000
@@ -55,9 +54,9 @@ def predict(path: Path, device: str) -> Figures:
         ValueError: if they differ.
     """
     net, about = load_answer(path)
-    pixels = read_test_pixels(about, IMAGES)
-    on_cpu = answers(net, pixels)
-    on_device = answers(net.to(device), pixels.to(device)).cpu()
+    pixels, _ = read_test_images(about, IMAGES)
+    on_cpu = answer_all(net, pixels)
+    on_device = answer_all(net.to(device), pixels.to(device)).cpu()
     difference = float((on_device - on_cpu).abs().max())
     others = int((on_device.argmax(dim=1) != on_cpu.argmax(dim=1)).sum())
     if others or not difference < TOLERANCE:
@@ -65,19 +64,14 @@ def predict(path: Path, device: str) -> Figures:
     return {"images": len(pixels), "largest_difference": difference, "other_classes": others}
 
 
-def answers(net: Answer, pixels: Tensor) -> Tensor:
-    """Returns the probabilities ``(N, classes)`` of pixels ``(N, C, H, W)``."""
-    with torch.no_grad():
-        return torch.cat([net(batch) for batch in pixels.split(100)])
-
-
 def export_one(name: str, path: Path) -> Figures:
     """Writes a net as a file of another kind, and compares what the file answers."""
     net, about = load_answer(path)
     exported = path.with_suffix(FORMATS[name].ending)
     exported.unlink(missing_ok=True)  # that of the weights is the training's own
-    difference = export(name, net, about, read_test_pixels(about, IMAGES), exported)
-    return {"largest_difference": difference, "bytes": exported.stat().st_size}
+    pixels, _ = read_test_images(about, IMAGES)
+    written = export(name, net, describe(net, about), pixels, answer_all(net, pixels), exported)
+    return {"largest_difference": written.difference, "bytes": written.size}
 
 
 def plan(job: Job) -> Figures:

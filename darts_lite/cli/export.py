@@ -1,15 +1,27 @@
-"""`export`: writes a retrained net for other programs."""
+"""`export`: writes a retrained net for other programs, and a card that tells about it."""
 
 import argparse
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+from rich.console import Console
+from rich.table import Table
 from torch import Tensor
 
 from darts_lite.data.image_data import ImageData
-from darts_lite.export.formats import FORMATS, About, _not_installed, export
-from darts_lite.export.inference import load_answer
+from darts_lite.export.card import NAMES, make_card, write_card
+from darts_lite.export.facts import (
+    answer_all,
+    describe,
+    find_accuracy,
+    find_summary,
+    measure_accuracy,
+)
+from darts_lite.export.formats import FORMATS, Written, explain_missing, export
+from darts_lite.export.inference import Answer, load_answer
 from darts_lite.export.standalone import SIGNATURE
 from darts_lite.retraining.recipe import SHIFTS
 from darts_lite.space.operation_code import is_plain
@@ -22,33 +34,84 @@ ONLY_TRAINING = ("augmentation", "search_augmentation", "train_images", "least_b
 
 
 def run(options: argparse.Namespace) -> None:
-    """Writes the files, and compares the answers of each with those of the net.
+    """Writes the files, compares the answers of each with those of the net, and writes a card.
 
     Raises:
         ValueError: if a file gives other answers than the net, among others; it is not kept then.
     """
     net, about = load_answer(options.checkpoint, options.imports)
-    if options.test_shifts is not None:
-        net.test_shifts = options.test_shifts
     formats = options.to or [name for name in PLAIN if name != "python" or is_plain(net.net)]
     for name in formats:
         if missing := [module for module in FORMATS[name].needs if find_spec(module) is None]:
-            raise ValueError(_not_installed(name, ", ".join(missing)))
-    pixels = read_test_pixels(about, options.images, options.root, options.dataset)
+            raise ValueError(explain_missing(name, ", ".join(missing)))
+    summary = find_summary(options.checkpoint, net)
+    pixels, labels = read_test_images(about, options.images, options.root, options.dataset)
     folder = make_folder(options.output or Path(options.checkpoint).parent, "--output")
     paths = {name: folder / f"net{FORMATS[name].ending}" for name in formats}
     for path in paths.values():
         check_replaceable(path)
+    tested, net.test_shifts = net.test_shifts, options.test_shifts
+    answers = answer_all(net, pixels)
+    measured = measure_accuracy(answers, labels)
+    known = find_accuracy(summary) if net.test_shifts == tested else None
+    facts = describe(net, about, known or measured)
+    written = {}
     for name, path in paths.items():
-        difference = export(name, net, about, pixels, path)
-        print(f"{path}: {len(pixels):,} images, same classes, within {difference:.1e}")
-    if net.test_shifts:
-        print(
-            f"An answer is the mean of {SHIFTS} passes, over images shifted by {net.test_shifts} "
-            "pixels; --test_shifts 0 exports a single pass"
-        )
+        written[name] = export(name, net, facts, pixels, answers, path)
+        difference = written[name].difference
+        print(f"{path}: {len(pixels):,} images, same classes, within {difference:.1e}", flush=True)
+    print_files(written, facts["parameters"])
+    for line in tell_shifts(net, tested, pixels, labels, measured["share"]):
+        print(line)
     if not options.to and "python" not in formats:
         print("net.py is left out: it cannot hold the code of the net's custom operations")
+    print(tell_card(folder, write_card(folder, make_card(facts, written, summary))))
+
+
+def print_files(files: Mapping[str, Written], parameters: int) -> None:
+    """Prints the files' sizes, also in those of the weights, and how long an image takes."""
+    table = Table(title="An image at a time, in one thread")
+    for column in ("file", "runs in", "bytes", "of its weights", "ms"):
+        table.add_column(column, justify="left" if column in ("file", "runs in") else "right")
+    for name, file in files.items():
+        sizes = f"{file.size:,}", f"{file.size / (4 * parameters):.2f}"
+        table.add_row(file.path.name, FORMATS[name].runtime, *sizes, f"{file.milliseconds:.3f}")
+    Console().print(table)
+
+
+def tell_shifts(
+    net: Answer, tested: int, pixels: Tensor, labels: Tensor, share: float
+) -> Iterator[str]:
+    """Yields what an export makes of the shifts with which a net was tested.
+
+    Args:
+        net: The net as it is exported.
+        tested: Shift in pixels with which the net was tested.
+        pixels, labels: Test images and their classes.
+        share: How many of them the net tells right as it is exported.
+    """
+    if net.test_shifts:
+        yield (
+            f"An answer is the mean of {SHIFTS} passes, over images shifted by {net.test_shifts} "
+            "pixels; without --test_shifts a single pass is exported"
+        )
+    elif tested:
+        shifted = Answer(net.net, net.mean.flatten().tolist(), net.std.flatten().tolist(), tested)
+        instead = measure_accuracy(answer_all(shifted.eval(), pixels), labels)["share"]
+        yield (
+            f"The net was tested with the mean of {SHIFTS} passes, and the files take one: "
+            f"{100 * share:.2f} % instead of {100 * instead:.2f} % of {len(labels):,} test images, "
+            f"for a ninth of the work; --test_shifts {tested} exports the mean"
+        )
+
+
+def tell_card(folder: Path, card: Path | None) -> str:
+    """Returns in words where the card of a folder is."""
+    if card is None:
+        return f"No card is written: {' and '.join(NAMES)} in {folder} are yours"
+    if card.name == NAMES[0]:
+        return f"{card}: what there is to know of the net"
+    return f"{card}: what there is to know of the net, as {NAMES[0]} is yours and stays"
 
 
 def check_replaceable(path: Path) -> None:
@@ -64,10 +127,10 @@ def check_replaceable(path: Path) -> None:
         raise ValueError(f"{path} exists and was not exported; choose another --output")
 
 
-def read_test_pixels(
-    about: About, count: int, root: str | None = None, dataset: str | None = None
-) -> Tensor:
-    """Returns images of a net's test set, ``(count, C, H, W)`` in 0..1.
+def read_test_images(
+    about: Mapping[str, Any], count: int, root: str | None = None, dataset: str | None = None
+) -> tuple[Tensor, Tensor]:
+    """Returns images of a net's test set, ``(count, C, H, W)`` in 0..1, and their classes.
 
     Args:
         about: Description of the net, from `load_answer`.
@@ -86,4 +149,4 @@ def read_test_pixels(
     data = kind(**settings | moved)
     data.prepare_as(about["preparation"])
     data.setup("test")
-    return data.test_pixels(count)
+    return data.test_pixels(count), data.test_labels(count)

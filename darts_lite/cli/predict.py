@@ -13,6 +13,7 @@ import torch
 from darts_lite.data.image_files import list_files
 from darts_lite.data.preparation import Preparation
 from darts_lite.export.inference import Answer, load_answer
+from darts_lite.retraining.recipe import SHIFTS
 
 BATCH = 256
 """Largest number of images in a batch."""
@@ -54,7 +55,8 @@ def predict_images(
     preparation.check_files()
     names = about["class_names"]
     answers = []
-    batch = max(1, min(BATCH, MOST_PIXELS // preparation.size**2))
+    passes = SHIFTS if net.test_shifts else 1  # of which a batch holds all at once
+    batch = max(1, min(BATCH, MOST_PIXELS // preparation.size**2) // passes)
     for start in range(0, len(paths), batch):
         readable = []
         for path in paths[start : start + batch]:

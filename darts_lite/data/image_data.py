@@ -250,8 +250,15 @@ class ImageData(LightningDataModule):
 
     def test_pixels(self, count: int) -> Tensor:
         """Returns images of the test set, of all classes, ``(count, C, H, W)`` in 0..1."""
-        chosen = stratified_order(self._images.test_labels.cpu(), seed=0)[:count].sort().values
-        return scale_pixels(self._images.test_images[chosen.to(self._images.test_images.device)])
+        return scale_pixels(self._images.test_images[self._choose_tested(count)])
+
+    def test_labels(self, count: int) -> Tensor:
+        """Returns the classes of these images, ``(count,)``."""
+        return self._images.test_labels[self._choose_tested(count)]
+
+    def _choose_tested(self, count: int) -> Tensor:
+        labels = self._images.test_labels
+        return stratified_order(labels.cpu(), seed=0)[:count].sort().values.to(labels.device)
 
     def prepare(
         self, images: Tensor, part: Shard = WHOLE, augmentation: Augmentation | None = None

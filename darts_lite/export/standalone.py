@@ -1,17 +1,17 @@
 """Writes a trained net as one file of plain torch code, which does not need this package.
 
-The file holds the calls that build the net's modules, cell by cell, then the weights as text. Nets
-with custom operations are refused, as their code is not known here.
+The file holds what is known of the net, the calls that build its modules, cell by cell, then the
+weights as text. Nets with custom operations are refused, as their code is not known here.
 """
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pprint import pformat
+from typing import Any
 
 import torch
 
-from darts_lite.data.preparation import Preparation
 from darts_lite.networks.kinds import find_kind
 from darts_lite.networks.net import Net
 from darts_lite.space.operation_code import HELPERS, LINE
@@ -19,23 +19,17 @@ from darts_lite.space.operation_code import HELPERS, LINE
 SIGNATURE = "Made by darts_lite, and needs nothing but torch."  # in every such file's docstring
 
 
-def generate_code(
-    net: Net,
-    about: str,
-    preparation: Preparation,
-    test_shifts: int = 0,
-    class_names: Sequence[str] | None = None,
-) -> str:
+def generate_code(net: Net, title: str, facts: Mapping[str, Any]) -> str:
     """Returns the text of a Python file that holds a net, its weights and its normalisation.
 
     The file's ``load()`` returns a module that maps pixels in 0..1, ``(B, C, H, W)``, to
     probabilities ``(B, classes)``.
 
     Args:
-        about: First line of the file's docstring.
-        preparation: How images were prepared, which the file tells as ``PREPARATION``.
-        test_shifts: Largest shift in pixels; see `darts_lite.Retraining`.
-        class_names: Names in the order of the probabilities; the file's ``CLASSES``.
+        net: A net of `darts_lite.export.folding.fold_norms`.
+        title: First line of the file's docstring.
+        facts: What the file tells as ``ABOUT``, as plain values: ``preparation``, ``test_shifts``,
+            ``class_names`` and others; see `darts_lite.export.facts.describe`.
 
     Raises:
         ValueError: if an operation is neither this package's nor torch's.
@@ -44,18 +38,18 @@ def generate_code(
     classes = list(find_kind(net.architecture).write_code(net.skeleton, renamed))
     used = {type(module) for module in net.modules()}
     helpers = [text for kind, text in HELPERS.items() if kind in used]
-    answer = _write_answer(preparation.mean, preparation.std, test_shifts)
-    channels, side = f"{preparation.channels:d}", f"{preparation.size:d}"
+    seen = facts["preparation"]
+    answer = _write_answer(seen["mean"], seen["std"], facts["test_shifts"])
     # Part of a docstring: no data set's name may end it and become code.
-    about = "".join(x if x.isprintable() and x not in '"\\' else "_" for x in about)
-    names = None if class_names is None else list(class_names)
-    head = f'''"""{about}
+    title = "".join(x if x.isprintable() and x not in '"\\' else "_" for x in title)
+    size = f"{seen['channels']:d}, {seen['size']:d}, {seen['size']:d}"
+    head = f'''"""{title}
 
     net = load()
-    probabilities = net(images)  # pixels of 0 to 1, (B, {channels}, {side}, {side})
+    probabilities = net(images)  # pixels of 0 to 1, (B, {size})
 
-{SIGNATURE} PREPARATION tells how image files
-become such pixels, and CLASSES the names of the classes, if they have names.
+{SIGNATURE} ABOUT tells what is known of the
+network; PREPARATION is how image files become such pixels, CLASSES the names of the classes.
 """
 
 import base64
@@ -65,8 +59,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-PREPARATION = {pformat(preparation.to_dict(), width=LINE)}
-CLASSES = {pformat(names, width=LINE)}
+ABOUT = {pformat(dict(facts), width=LINE, sort_dicts=False)}
+CLASSES, PREPARATION = ABOUT["class_names"], ABOUT["preparation"]
 '''
     parts = [head, *helpers, *classes, answer, _write_weights(net, renamed)]
     return "\n\n".join(part.strip("\n") + "\n" for part in parts)
@@ -78,7 +72,8 @@ def _write_answer(mean: Sequence[float], std: Sequence[float], shifts: int) -> s
         height, width = images.shape[2:]
         offsets = (0, {shifts}, {2 * shifts})
         views = [padded[:, :, y : y + height, x : x + width] for y in offsets for x in offsets]
-        return torch.stack([self.net(view).softmax(dim=1) for view in views]).mean(dim=0)"""
+        shares = self.net(torch.cat(views)).softmax(dim=1)
+        return shares.unflatten(0, (len(views), -1)).mean(dim=0)"""
     alone = "\n        return self.net(images).softmax(dim=1)"
     title = "the mean over nine shifts of the images" if shifts else "of the network"
     return f'''
@@ -99,22 +94,26 @@ class Answer(nn.Module):
 def load():
     """The trained network, ready to answer."""
     answer = Answer()
-    content = io.BytesIO(base64.b64decode(WEIGHTS))
+    content = io.BytesIO(base64.b85decode(WEIGHTS.replace("\\n", "")))
     answer.net.load_state_dict(torch.load(content, weights_only=True))
     return answer.eval()
 '''
 
 
 def _write_weights(net: Net, renamed: dict[str, str]) -> str:
-    """Returns the weights as base64 text, under their names in the file."""
-    state = {}
-    for name, value in net.state_dict().items():
-        for old, new in renamed.items():
-            if name.startswith(f"{old}."):
-                plain = value.detach().cpu().clone(memory_format=torch.contiguous_format)
-                state[new + name.removeprefix(old)] = plain
+    """Returns the weights as text in base 85, under their names in the file."""
+    kept = {
+        new + name.removeprefix(old): value.detach().cpu()
+        for name, value in net.state_dict().items()
+        for old, new in renamed.items()
+        if name.startswith(f"{old}.")
+    }
+    # All in one piece of memory, as each piece takes some hundred bytes more.
+    whole = torch.cat([value.flatten().to(torch.float32) for value in kept.values()])
+    pieces = whole.split([value.numel() for value in kept.values()])
+    views = zip(kept, pieces, kept.values(), strict=True)
     content = io.BytesIO()
-    torch.save(state, content)
-    whole = base64.b64encode(content.getvalue()).decode()
-    text = "\n".join(whole[start : start + LINE] for start in range(0, len(whole), LINE))
-    return f'WEIGHTS = """\n{text}\n"""\n'
+    torch.save({name: piece.view(value.shape) for name, piece, value in views}, content)
+    text = base64.b85encode(content.getvalue()).decode()
+    lines = "\n".join(text[start : start + LINE] for start in range(0, len(text), LINE))
+    return f'WEIGHTS = """\n{lines}\n"""\n'

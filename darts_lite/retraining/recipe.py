@@ -113,17 +113,20 @@ SHIFTS = 9
 """Number of passes of a net over the shifts of an image."""
 
 
-def average_over_shifts(net: Callable[[Tensor], Tensor], images: Tensor, pixels: int) -> Tensor:
-    """Computes the logarithms of the mean probabilities over nine shifts, ``(B, classes)``.
+def shift_images(images: Tensor, pixels: int) -> list[Tensor]:
+    """Returns nine shifts of images ``(B, C, H, W)``, one of them the images themselves.
 
-    Images ``(B, C, H, W)`` move by so many pixels along each axis and along both; their border is
-    repeated.
+    They move by so many pixels along each axis and along both; their border is repeated.
     """
-    # Nine windows (B, C, H, W) of the padded images, one of them the images themselves.
     height, width = images.shape[-2:]
     padded = F.pad(images, (pixels,) * 4, mode="replicate")
     offsets = (0, pixels, 2 * pixels)
-    views = [padded[:, :, y : y + height, x : x + width] for y in offsets for x in offsets]
+    return [padded[:, :, y : y + height, x : x + width] for y in offsets for x in offsets]
+
+
+def average_over_shifts(net: Callable[[Tensor], Tensor], images: Tensor, pixels: int) -> Tensor:
+    """Computes the logarithms of the mean probabilities over nine shifts, ``(B, classes)``."""
+    views = shift_images(images, pixels)
     # log of the mean of exp(log p) over the windows.
     answers = torch.stack([net(view).log_softmax(dim=1) for view in views])  # (9, B, classes)
     return answers.logsumexp(dim=0) - math.log(len(views))

@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation import costs
-from darts_lite.export.weight_files import TRAINING_ONLY, save_weights
+from darts_lite.networks.net import TRAINING_ONLY, save_weights
 from darts_lite.plots.architectures import draw_architecture
 from darts_lite.plots.files import save as save_figure
 from darts_lite.plots.labels import tell_accuracy
@@ -148,8 +148,8 @@ def retrain(
     }
     trainer.save_checkpoint(folder.net, weights_only=True)
     if trainer.is_global_zero:
-        expected = {n: model.hparams[n] for n in ("in_channels", "num_classes", "test_shifts")}
-        save_weights(model.net, folder.weights, {**expected, **describe_data(model)})
+        facts = {"test_shifts": model.recipe.test_shifts, **describe_data(model)}
+        save_weights(model.net, folder.weights, facts)
     return results
 
 

@@ -1,4 +1,7 @@
-"""Writes operations as plain torch code, which does not need this package."""
+"""Writes operations as plain torch code, which does not need this package.
+
+Norms behind convolutions are folded into them before, see `darts_lite.export.folding`.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -25,16 +28,15 @@ HELPERS = {
 class FactorizedReduce(nn.Module):
     """Halves a map by two 1x1 convolutions on grids that are shifted by one pixel."""
 
-    def __init__(self, in_channels, out_channels, affine=True):
+    def __init__(self, in_channels, out_channels):
         super().__init__()
-        self.even = nn.Conv2d(in_channels, out_channels // 2, 1, bias=False)
-        self.odd = nn.Conv2d(in_channels, out_channels - out_channels // 2, 1, bias=False)
-        self.norm = nn.BatchNorm2d(out_channels, affine=affine)
+        self.even = nn.Conv2d(in_channels, out_channels // 2, 1)
+        self.odd = nn.Conv2d(in_channels, out_channels - out_channels // 2, 1)
 
     def forward(self, x):
         x = F.pad(torch.relu(x), (0, x.shape[3] % 2, 0, x.shape[2] % 2))
         halves = self.even(x[:, :, ::2, ::2]), self.odd(x[:, :, 1::2, 1::2])
-        return self.norm(torch.cat(halves, dim=1))
+        return torch.cat(halves, dim=1)
 ''',
     Subsample: STRIDED.format("Subsample", "Every stride-th pixel.", PIXELS),
     Zero: STRIDED.format("Zero", "No connection.", f"torch.zeros_like({PIXELS})"),
@@ -72,7 +74,7 @@ def _wrap(start: str, module: nn.Module, end: str) -> Iterator[str]:
 
 def _write_call(module: nn.Module) -> str:
     """Returns the call that builds a module; raises ValueError if the module is not known."""
-    if not _is_known(module):
+    if not is_known(module):
         raise ValueError(
             f"{class_path(type(module))} is a custom operation, whose code a standalone file "
             "cannot hold; export to another format"
@@ -80,9 +82,9 @@ def _write_call(module: nn.Module) -> str:
     match module:
         case nn.Sequential():
             return f"nn.Sequential({', '.join(map(_write_call, module))})"
-        case FactorizedReduce():
-            sizes = module.even.in_channels, module.norm.num_features
-            return _format_call("FactorizedReduce", sizes, affine=(module.norm.affine, True))
+        case FactorizedReduce(norm=nn.Identity()):  # its norm is in its convolutions
+            sizes = module.even.in_channels, module.even.out_channels + module.odd.out_channels
+            return _format_call("FactorizedReduce", sizes)
         case nn.Conv2d():
             return _format_call(
                 "nn.Conv2d",
@@ -121,10 +123,11 @@ def _write_call(module: nn.Module) -> str:
 
 def is_plain(net: nn.Module) -> bool:
     """Returns whether all of a net's operations are this package's or torch's."""
-    return all(map(_is_known, net.modules()))
+    return all(map(is_known, net.modules()))
 
 
-def _is_known(module: nn.Module) -> bool:
+def is_known(module: nn.Module) -> bool:
+    """Returns whether a module is of a class of this package or of torch."""
     return type(module).__module__.split(".")[0] in ("torch", "darts_lite")
 
 

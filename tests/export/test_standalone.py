@@ -12,6 +12,7 @@ from run_helpers import SMALL, some_digits, some_slow
 from torch import nn
 
 from darts_lite.data.preparation import Preparation
+from darts_lite.export.folding import fold_norms
 from darts_lite.export.standalone import generate_code
 from darts_lite.networks.net import Net
 from darts_lite.retraining.recipe import average_over_shifts
@@ -22,7 +23,11 @@ from darts_lite.space.cells.search_space import mnist_space, nasbench201_space
 from darts_lite.space.protocol import AnyArchitecture
 
 MEAN, STD = (0.1307,), (0.3081,)
-SEEN = Preparation(1, 28, mean=MEAN, std=STD)
+FACTS = {
+    "preparation": Preparation(1, 28, mean=MEAN, std=STD).to_dict(),
+    "class_names": list("0123456789"),
+    "test_shifts": 0,
+}
 ALONE = """
 import runpy, sys, torch
 load = runpy.run_path(sys.argv[1])["load"]
@@ -75,7 +80,7 @@ def test_the_file_answers_alone_as_the_net_does(kind: str, tmp_path: Path) -> No
     shifts = int(kind.endswith("shifted"))
     net = trained_like(KINDS[kind.removesuffix(" shifted")])
     path = tmp_path / "net.py"
-    path.write_text(generate_code(net, "A net.", SEEN, shifts))
+    path.write_text(generate_code(fold_norms(net), "A net.", {**FACTS, "test_shifts": shifts}))
     images = some_digits()[0][:20].unsqueeze(1) / 255
     torch.save(images, tmp_path / "images.pt")
     answers = tmp_path / "answers.pt"
@@ -91,7 +96,7 @@ def test_the_file_answers_alone_as_the_net_does(kind: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_code_is_plain_and_imports_torch_only(kind: str) -> None:
-    code = generate_code(trained_like(KINDS[kind]), "A net.", SEEN)
+    code = generate_code(fold_norms(trained_like(KINDS[kind])), "A net.", FACTS)
     tree = ast.parse(code)
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     modules = {
@@ -117,12 +122,12 @@ def test_a_users_own_operation_is_refused() -> None:
     cell = (((name, 0), (name, 1)), (("skip_connect", 0), (name, 2)))
     net = Net(Architecture({"normal": cell, "reduce": cell}, {}, SMALL.skeleton), 1, 10)
     with pytest.raises(ValueError, match=r"test_standalone.Own is a custom operation"):
-        generate_code(net, "A net.", SEEN)
+        generate_code(fold_norms(net), "A net.", FACTS)
 
 
 def test_what_the_file_says_of_itself_never_becomes_code() -> None:
     told = 'Found for """\nimport antigravity\n"""\\, digits.'
-    tree = ast.parse(generate_code(trained_like(KINDS["digits"]), told, SEEN))
+    tree = ast.parse(generate_code(fold_norms(trained_like(KINDS["digits"])), told, FACTS))
     assert (ast.get_docstring(tree) or "").startswith("Found for ____import antigravity_____, dig")
     imported = [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
     assert {name.name for node in imported for name in node.names} == {"base64", "io", "torch"}

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from darts_lite.export.folding import fold_norms
 from darts_lite.space.operation_code import HELPERS, assign, is_plain, write_class
 from darts_lite.space.operations import OPERATIONS
 
@@ -15,7 +16,8 @@ from darts_lite.space.operations import OPERATIONS
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_the_code_of_an_operation_computes_the_same(name: str, stride: int) -> None:
     torch.manual_seed(0)
-    operation = OPERATIONS[name](4, stride, True).eval()
+    parts = nn.ModuleList([OPERATIONS[name](4, stride, True), nn.Linear(1, 1)])
+    operation = fold_norms(parts)[0]
     code = write_class("Net", "One.", [*assign("one", operation)], "x", ["return self.one(x)"])
     place: dict[str, Any] = {"nn": nn, "torch": torch, "F": functional}
     exec("\n".join([*HELPERS.values(), code]), place)

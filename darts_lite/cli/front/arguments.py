@@ -211,8 +211,10 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--test_shifts",
         type=_parse_shifts,
+        default=0,
         metavar="PIXELS",
-        help="shift over which nine answers are averaged; 0 takes one pass; by default as tested",
+        help="shift over which nine answers are averaged in the files, as in a retraining; by "
+        "default 0, one pass",
     )
     parser.add_argument(
         "--data.root",

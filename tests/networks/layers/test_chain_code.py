@@ -29,7 +29,8 @@ def test_it_answers_as_the_net(head: int, tmp_path: Path) -> None:
     torch.manual_seed(0)
     net = Net(replace(CHAIN, head=head), 1, 10).eval()
     seen = Preparation(1, 28, mean=(0.1,), std=(0.3,))
-    (tmp_path / "net.py").write_text(generate_code(net, "A chain.", seen))
+    facts = {"preparation": seen.to_dict(), "class_names": None, "test_shifts": 0}
+    (tmp_path / "net.py").write_text(generate_code(net, "A chain.", facts))
     pixels = some_digits()[0][:8].unsqueeze(1) / 255
     with torch.no_grad():
         alone = runpy.run_path(str(tmp_path / "net.py"))["load"]()(pixels)

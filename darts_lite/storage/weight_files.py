@@ -1,4 +1,4 @@
-"""Writes and reads trained nets as safetensors files, which other programs read too."""
+"""Writes and reads tensors as safetensors files, which other programs read too."""
 
 import json
 from collections.abc import Mapping
@@ -8,41 +8,40 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
-from darts_lite.networks.kinds import build_architecture
-from darts_lite.networks.net import Net
 from darts_lite.storage.atomic_files import write_whole
 
 FORMAT, VERSION = "darts_lite/net", 1
-TRAINING_ONLY = "skeleton.auxiliary_head."  # prefix of weights that a net needs in training only
 NUMBERS = ("in_channels", "num_classes")
 
 
-def save_weights(net: Net, path: str | Path, about: Mapping[str, Any]) -> None:
-    """Writes weights, running statistics, and the values that are needed to build the net again.
+def write_weights(
+    path: str | Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]
+) -> None:
+    """Writes tensors, and facts about them, as plain values, into the file's metadata.
 
-    ``about`` holds ``in_channels``, ``num_classes`` and other facts, as plain values.
+    The facts hold ``architecture``, ``in_channels`` and ``num_classes``.
     """
-    known = {"format": FORMAT, "version": VERSION, "architecture": net.architecture.to_dict()}
     # Copies, as the format has neither channels_last nor memory that tensors share.
-    tensors = {
+    plain = {
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, value in net.state_dict().items()
-        if not name.startswith(TRAINING_ONLY)
+        for name, value in tensors.items()
     }
-    metadata = {name: json.dumps(value) for name, value in {**known, **about}.items()}
+    known = {"format": FORMAT, "version": VERSION, **about}
+    metadata = {name: json.dumps(value) for name, value in known.items()}
     with write_whole(path) as file:
-        file.write(save(tensors, metadata))
+        file.write(save(plain, metadata))
 
 
-def load_weights(path: str | Path) -> tuple[Net, dict[str, Any]]:
-    """Returns the net in a file, ready for use, and what the file says about it.
+def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Returns the tensors in a file, and what the file says about them.
 
     Nothing in the file is executed, and nothing larger than the file is allocated.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is damaged, written by another program, or does not fit its architecture.
+        ValueError: if it is damaged, or written by another program.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"no weights at {path}; give the path of a .safetensors file")
@@ -55,16 +54,7 @@ def load_weights(path: str | Path) -> tuple[Net, dict[str, Any]]:
     for name, values in tensors.items():
         if values.is_floating_point() and not values.isfinite().all():
             raise ValueError(f"{path}: {name} holds NaN or infinite values; give another file")
-    about = _read_about(path, metadata)
-    try:
-        with torch.device("meta"):
-            architecture = build_architecture(about["architecture"])
-            net = Net(architecture, *(about[name] for name in NUMBERS))
-        net.load_state_dict(tensors, assign=True)
-    except (RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ValueError(f"the weights in {path} do not fit its architecture: {reason}") from None
-    return net.eval().to(memory_format=torch.channels_last), about
+    return tensors, _read_about(path, metadata)
 
 
 def _read_about(path: str | Path, metadata: Mapping[str, str]) -> dict[str, Any]:

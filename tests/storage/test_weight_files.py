@@ -12,8 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from darts_lite.data.image_data import ImageData
-from darts_lite.export.weight_files import load_weights, save_weights
-from darts_lite.networks.net import Net
+from darts_lite.networks.net import Net, load_weights, save_weights
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.stages import retrain
 from darts_lite.search.architecture_search import ArchitectureSearch
@@ -36,7 +35,7 @@ def logits(net: torch.nn.Module) -> Tensor:
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    save_weights(small_net(), tmp_path / "net.safetensors", ABOUT)
+    save_weights(small_net(), tmp_path / "net.safetensors", {"from": "tests"})
     return tmp_path / "net.safetensors"
 
 
@@ -73,7 +72,7 @@ def test_channels_last_shared_memory_and_an_auxiliary_head_make_no_difference(
     norms = [m for m in net.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     one, *alike = [norm for norm in norms if norm.num_features == norms[0].num_features]
     one.running_mean = alike[0].running_mean = torch.rand(one.num_features)
-    save_weights(net, path, ABOUT)
+    save_weights(net, path, {})
     again = load_weights(path)[0]
     assert torch.equal(logits(again), logits(net))
     assert not any("auxiliary" in name for name in load_file(path))

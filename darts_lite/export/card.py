@@ -1,0 +1,184 @@
+"""Writes the card of a model, as Hugging Face's Hub shows it: a README.md beside its files."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from darts_lite.export.formats import FORMATS, Written
+from darts_lite.export.usage import show_use
+from darts_lite.storage.atomic_files import write_text
+
+NAMES = ("README.md", "README.net.md")
+"""Names of a card: the usual one, and one for folders whose README.md is somebody else's."""
+SEAL = "<!-- Written by darts_lite, which writes over this file until somebody changes it: {} -->\n"
+"""Last line, with a checksum of all before it."""
+MOST_SHOWN = 100
+"""Largest number of classes that are named."""
+
+
+def write_card(folder: Path, text: str) -> Path | None:
+    """Writes a card; returns its path, or None where all `NAMES` are files of somebody else."""
+    for path in (folder / name for name in NAMES):
+        if not path.exists() or _is_own(path):
+            write_text(path, text + SEAL.format(_checksum(text)))
+            return path
+    return None
+
+
+def _is_own(path: Path) -> bool:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+    *lines, last = text.splitlines(keepends=True) or [""]
+    return last == SEAL.format(_checksum("".join(lines)))
+
+
+def _checksum(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:16]
+
+
+def make_card(
+    facts: Mapping[str, Any], files: Mapping[str, Written], summary: Mapping[str, Any]
+) -> str:
+    """Returns the text of a card.
+
+    Args:
+        facts: What the files tell; see `darts_lite.export.facts.describe`.
+        files: The files by the names of their formats.
+        summary: That of the run; empty if there is none.
+    """
+    data = _name_data(facts)
+    parts = [
+        f"---\n{yaml.safe_dump(_front(facts, data), sort_keys=False)}---\n",
+        f"# A small network for {_escape(data)}\n",
+        _introduce(facts, summary),
+        "## How to use it\n",
+        f"It takes {facts['input']}. It gives {facts['output']}.\n",
+        *(show_use(name, written.path.name, facts) for name, written in files.items()),
+        "## Files\n",
+        _list_files(facts, files),
+        "## Accuracy\n",
+        *_tell_accuracy(facts, summary),
+        "## Data and licence\n",
+        _tell_data(facts, summary, data),
+        "## Limits\n",
+        _tell_limits(facts, data),
+    ]
+    return "\n".join(parts)
+
+
+def _name_data(facts: Mapping[str, Any]) -> str:
+    data = facts["data"]
+    return str(data["init_args"].get("dataset", data["class_path"]))
+
+
+def _front(facts: Mapping[str, Any], data: str) -> dict[str, Any]:
+    """Returns the values that the Hub reads."""
+    front: dict[str, Any] = {
+        "license": facts["data_licence"]["hub"],
+        "library_name": "darts_lite",
+        "pipeline_tag": "image-classification",
+        "tags": ["neural-architecture-search", "image-classification"],
+        "metrics": ["accuracy"],
+    }
+    if facts["accuracy"] is None:
+        return front
+    result = {
+        "task": {"type": "image-classification"},
+        "dataset": {"name": data, "type": data.lower()},
+        "metrics": [{"type": "accuracy", "value": facts["accuracy"]["share"]}],
+    }
+    return {**front, "model-index": [{"name": "net", "results": [result]}]}
+
+
+def _introduce(facts: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
+    seconds = summary.get("search_seconds")
+    found = " by a search" if seconds is None else f" by a search of {seconds:,.0f} seconds"
+    passes = facts["passes"]
+    answer = f"An answer is the mean over {passes} shifts of an image. " if passes > 1 else ""
+    return (
+        f"A classifier of images that darts_lite found{found} and trained. It has "
+        f"{facts['parameters']:,} parameters, and takes {facts['multiply_adds']:,} multiply-adds "
+        f"for an answer. {answer}Its {len(facts['class_names'])} classes: "
+        f"{_list_names(facts['class_names'])}.\n"
+    )
+
+
+def _list_files(facts: Mapping[str, Any], files: Mapping[str, Written]) -> str:
+    weights = 4 * facts["parameters"]
+    rows = [
+        f"| `{each.path.name}` | {FORMATS[name].runtime} | {each.size:,} | "
+        f"{each.size / weights:.2f} | {each.milliseconds:.3f} |"
+        for name, each in files.items()
+    ]
+    head = "| file | runs in | bytes | of its weights' bytes | ms for an image |"
+    told = (
+        "Milliseconds are medians in one thread of the machine that wrote the files. Norms are "
+        "folded into the convolutions before them, but for `net.safetensors`, whose weights can "
+        "be trained further."
+    )
+    return "\n".join([head, "| --- | --- | --- | --- | --- |", *rows, "", told, ""])
+
+
+def _tell_accuracy(facts: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:
+    accuracy = facts["accuracy"]
+    if accuracy is None:
+        yield "It was not measured.\n"
+        return
+    passes = "one pass" if facts["passes"] == 1 else f"{facts['passes']} passes"
+    yield f"{_percent(accuracy['share'])} of {accuracy['of']}, by {passes} for an answer.\n"
+    shares = summary.get("class_accuracies")
+    if isinstance(shares, list) and len(shares) == len(facts["class_names"]):
+        known = [
+            pair for pair in zip(shares, facts["class_names"], strict=True) if pair[0] is not None
+        ]
+        for share, name in sorted(known)[:1]:
+            yield f"At the end of the run the worst class was {_escape(name)}: {_percent(share)}.\n"
+    names, rivals = summary.get("control_names"), summary.get("control_test_accuracies")
+    if names and rivals and summary.get("test_accuracy") is not None:
+        yield "Rivals within the same limits, trained alike and tested once:\n"
+        pairs = zip(names, rivals, strict=False)
+        rows = [f"| {_escape(name)} | {_percent(share)} |" for name, share in pairs]
+        found = f"| this net | {_percent(summary['test_accuracy'])} |"
+        yield "\n".join(["| net | test accuracy |", "| --- | --- |", found, *rows, ""])
+
+
+def _tell_data(facts: Mapping[str, Any], summary: Mapping[str, Any], data: str) -> str:
+    count = summary.get("train_images")
+    trained = "Trained" if count is None else f"Trained on {count:,} images"
+    licence = facts["data_licence"]
+    source = f" ({licence['source']})" if licence["source"] else ""
+    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+    return (
+        f"{trained} of {_escape(data)} ({_escape(facts['data_source'])}). Licence of these images: "
+        f"{licence['name']}{source}. The line `license` above repeats it; which licence the net "
+        f"itself has is for whoever hands it on to say. Written by {versions}.\n"
+    )
+
+
+def _tell_limits(facts: Mapping[str, Any], data: str) -> str:
+    return (
+        f"It knows its {len(facts['class_names'])} classes and nothing else: it gives one of them "
+        f"for every image. The accuracy is that on images of {_escape(data)}; other cameras, "
+        "lights, hands and backgrounds were not measured, nor was it tried against images made "
+        "to deceive it. Probabilities were not calibrated.\n"
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
+
+
+def _list_names(names: Sequence[object]) -> str:
+    shown = ", ".join(_escape(str(name)) for name in names[:MOST_SHOWN])
+    return shown + (" and others" if len(names) > MOST_SHOWN else "")
+
+
+def _escape(text: str) -> str:
+    """Returns a text of somebody else as plain words of Markdown."""
+    return re.sub(r"[^\w ,.()+-]", lambda found: f"&#{ord(found[0])};", text)

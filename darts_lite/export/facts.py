@@ -1,0 +1,111 @@
+"""Gathers what exported files tell about a net, once for all of their formats."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from darts_lite.data.licences import find_licence
+from darts_lite.derivation.costs import multiply_adds
+from darts_lite.export.inference import Answer
+from darts_lite.retraining.recipe import SHIFTS
+from darts_lite.storage.data_places import hide_places
+from darts_lite.storage.run_folder import RunFolder
+from darts_lite.storage.run_record import read_summary
+from darts_lite.storage.versions import describe_versions
+
+Facts = dict[str, Any]
+"""What a file tells about its net, as plain values."""
+BATCH = 100
+"""Number of images that a net is asked for at once."""
+PROGRAMS = ("darts_lite", "torch")
+"""Packages whose versions are told."""
+
+
+def describe(net: Answer, about: Mapping[str, Any], accuracy: Facts | None = None) -> Facts:
+    """Returns what files tell about a net, without a path of this machine.
+
+    Args:
+        net, about: From `darts_lite.load_answer`.
+        accuracy: Result of `find_accuracy` or `measure_accuracy`.
+
+    Raises:
+        ValueError: if a value is not plain.
+    """
+    preparation, data = about["preparation"], hide_places(about["data"])
+    named = {n: value for n, value in data["init_args"].items() if n == "dataset"}  # no training's
+    size = preparation.channels, preparation.size, preparation.size
+    licence = find_licence(about["data"], about["data_source"])
+    pixels = next(net.parameters()).new_zeros(1, *size)
+    facts = {
+        "data": {**data, "init_args": named},
+        "data_source": about["data_source"],
+        "data_licence": licence._asdict(),
+        "class_names": about["class_names"] or list(map(str, range(net.net.num_classes))),
+        "preparation": preparation.to_dict(),
+        "input": f"pixels of 0 to 1, (images, {', '.join(map(str, size))}), not normalised: the "
+        f"net does that itself; images are brought to {preparation.describe()}, and the middle "
+        "is cut out of those that are not square",
+        "output": "probabilities, (images, classes)",
+        "test_shifts": net.test_shifts,
+        "passes": count_passes(net),
+        "accuracy": accuracy,
+        "parameters": sum(parameter.numel() for parameter in net.parameters()),
+        "multiply_adds": int(multiply_adds(net, pixels)),
+        "versions": {name: describe_versions()[name] for name in PROGRAMS},
+    }
+    try:
+        plain: Facts = json.loads(json.dumps(facts, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the net's data have settings that no file can hold ({error})") from error
+    return plain
+
+
+def count_passes(net: Answer) -> int:
+    """Returns how many passes of the net make one answer."""
+    return SHIFTS if net.test_shifts else 1
+
+
+def answer_all(net: Answer, pixels: Tensor) -> Tensor:
+    """Returns the probabilities ``(N, classes)`` of pixels ``(N, C, H, W)``."""
+    with torch.no_grad():
+        return torch.cat([net(batch) for batch in pixels.split(BATCH)])
+
+
+def measure_accuracy(answers: Tensor, labels: Tensor) -> Facts:
+    """Returns the share of right answers, and of what it is.
+
+    Args:
+        answers: Probabilities ``(N, classes)`` of test images.
+        labels: Their classes ``(N,)``.
+    """
+    share = (answers.argmax(dim=1) == labels).float().mean()
+    of = f"{len(labels):,} test images, asked when the net was exported"
+    return {"share": round(float(share), 6), "images": len(labels), "of": of}
+
+
+def find_accuracy(summary: Mapping[str, Any]) -> Facts | None:
+    """Returns the accuracy that a run has measured once, in the form of `measure_accuracy`."""
+    share, images = summary.get("test_accuracy"), summary.get("test_images")
+    if share is None or not images:
+        return None
+    return {
+        "share": round(share, 6),
+        "images": images,
+        "of": f"{images:,} test images, asked once, at the end of the run",
+    }
+
+
+def find_summary(checkpoint: str | Path, net: Answer) -> Mapping[str, Any]:
+    """Returns the summary of the run that a checkpoint lies in, if it is about this net.
+
+    Raises:
+        ValueError: if it has values that no run writes.
+    """
+    summary = read_summary(RunFolder(Path(checkpoint).parent))
+    size = sum(parameter.numel() for parameter in net.parameters())
+    told = summary.get("architecture"), summary.get("params")
+    return summary if told == (net.net.architecture.genotype(), size) else {}

@@ -1,0 +1,88 @@
+"""Shows how an exported file is asked, as a few lines of Python that run where the file lies."""
+
+from collections.abc import Mapping
+from string import Template
+
+HEAD = {
+    "onnx": "With ONNX Runtime (`pip install onnxruntime`):",
+    "litert": "With LiteRT (`pip install ai-edge-litert`), one image at a time:",
+    "python": "With PyTorch alone (`pip install torch`):",
+    "pt2": "As a program of `torch.export` (`pip install torch`):",
+    "safetensors": "With darts_lite, for more training or another size of images:",
+}
+LINES: Mapping[str, str] = {
+    "onnx": """
+import json
+
+import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession("$file")
+classes = json.loads(session.get_modelmeta().custom_metadata_map["class_names"])
+pixels = np.zeros((1, $size), np.float32)  # put your images here, with values of 0 to 1
+(shares,) = session.run(None, {"pixels": pixels})
+for row in shares:
+    print(classes[row.argmax()], row.max())
+""",
+    "litert": """
+import json
+import zipfile
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+net = Interpreter("$file")
+net.allocate_tensors()
+classes = json.loads(zipfile.ZipFile("$file").read("about.json"))["class_names"]
+pixels = np.zeros((1, $size), np.float32)  # put an image here, with values of 0 to 1
+net.set_tensor(net.get_input_details()[0]["index"], pixels)
+net.invoke()
+(row,) = net.get_tensor(net.get_output_details()[0]["index"])
+print(classes[row.argmax()], row.max())
+""",
+    "python": """
+import torch
+from $module import CLASSES, load
+
+net = load()
+pixels = torch.zeros(1, $size)  # put your images here, with values of 0 to 1
+with torch.no_grad():
+    shares = net(pixels)
+for row in shares:
+    print(CLASSES[row.argmax()], float(row.max()))
+""",
+    "pt2": """
+import json
+
+import torch
+
+about = {"about.json": ""}
+net = torch.export.load("$file", extra_files=about).module()
+classes = json.loads(about["about.json"])["class_names"]
+pixels = torch.zeros(1, $size)  # put your images here, with values of 0 to 1
+for row in net(pixels):
+    print(classes[row.argmax()], float(row.max()))
+""",
+    "safetensors": """
+import torch
+from darts_lite import Net
+
+net = Net.from_pretrained(".")  # or the name of its repository on Hugging Face's Hub
+pixels = torch.zeros(1, $size)  # put your images here, with values of 0 to 1
+mean, std = torch.tensor($mean), torch.tensor($std)  # of each channel
+images = (pixels - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)
+for row in net(images).softmax(dim=1):
+    print(int(row.argmax()), float(row.max()))  # the number of the class, from 0 on
+""",
+}
+"""Kind of file, as `darts_lite.export.formats.FORMATS` names it -> the lines."""
+
+
+def show_use(kind: str, file: str, facts: Mapping[str, object]) -> str:
+    """Returns a heading and the lines, in Markdown."""
+    seen = facts["preparation"]
+    assert isinstance(seen, Mapping)
+    size = f"{seen['channels']}, {seen['size']}, {seen['size']}"
+    words = {"file": file, "module": file.removesuffix(".py"), "size": size}
+    code = Template(LINES[kind]).substitute(words, mean=seen["mean"], std=seen["std"])
+    return f"{HEAD[kind]}\n\n```python\n{code.strip()}\n```\n"
