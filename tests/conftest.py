@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from run_helpers import Finished, Proxy, use_proxy, write_digits
+from run_helpers import Exported, Finished, Proxy, use_proxy, write_digits
 
 from darts_lite.data.image_data import ImageData
 
@@ -56,6 +56,12 @@ def digits(digits_root: str) -> ImageData:
 def finished(tmp_path_factory: pytest.TempPathFactory, digits_root: str) -> Finished:
     """A complete run, to be looked at only."""
     return Finished(tmp_path_factory.mktemp("finished"), digits_root)
+
+
+@pytest.fixture(scope="session")
+def exported(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """Files of a complete run for other programs, to be looked at only."""
+    return Exported(finished, tmp_path_factory.mktemp("exported"))
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,13 @@
 """Complete runs, quiet trainers, small settings, data files and proxies for several tests."""
 
+import contextlib
 import functools
+import io
 import json
 import socket
 import struct
 import threading
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor
 
 from darts_lite.cli.lightning_cli import main
+from darts_lite.cli.main import main as verbs
 from darts_lite.data.datasets import DATASETS, read_digits
 from darts_lite.derivation.costs import measure_costs
 from darts_lite.space.cells.architecture import Architecture
@@ -93,6 +97,21 @@ class Finished:
         main(["fit", "--config", str(self.config), *self.data])
         self.directory = folder / "logs" / "quick" / "version_0"
         self.summary = json.loads((self.directory / "summary.json").read_text())
+
+
+class Exported:
+    """All files that need no TensorFlow, of a complete run, and what was printed."""
+
+    formats = ("onnx", "pt2", "safetensors", "python")
+
+    def __init__(self, finished: Finished, folder: Path) -> None:
+        self.folder = folder
+        words = ["--to", *self.formats, "--output", str(folder), "--images", "1000"]
+        with contextlib.redirect_stdout(io.StringIO()) as said, warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # torch's own
+            warnings.simplefilter("ignore", FutureWarning)
+            verbs(["export", str(finished.directory / "net.ckpt"), *words])
+        self.said = said.getvalue()
 
 
 def some_slow(fast: Iterable[Any], slow: Iterable[Any]) -> list[Any]:

@@ -28,6 +28,7 @@ from darts_lite.data.image_files import (
 from darts_lite.data.preparation import LARGEST_IMAGE, Preparation
 from darts_lite.data.splits import hold_out, stratified_order
 
+FOLDER = "images in "  # how the source of images of a folder begins
 LARGEST_SIDE = 64  # side in pixels to which larger images are reduced if no size is given
 TEST_SHARE = 6  # number of images per test image where there is no folder of test images
 
@@ -73,7 +74,7 @@ class FolderImages:
         for doubt in self._doubt(cut_out=preparation.figure is not None):
             warnings.warn(f"{self.folder}: {doubt}", stacklevel=2)
         train, test = (_load_files(files, preparation) for files in (self.train, self.test))
-        return LoadedImages(*train, *test, f"images in {self.folder.name}", preparation.greys)
+        return LoadedImages(*train, *test, f"{FOLDER}{self.folder.name}", preparation.greys)
 
     def _doubt(self, cut_out: bool) -> Iterator[str]:
         """Yields what is lost of images, and which classes have none in the test."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from darts_lite.data.image_data import ImageData
+from darts_lite.data.image_folders import FOLDER
 from darts_lite.storage.components import class_path
 
 
@@ -31,8 +32,6 @@ LICENCES: Mapping[str, Licence] = {
 }
 """The data sets of `darts_lite.data.datasets.DATASETS`; each source was read on 2026-11-29."""
 OWN = Licence("unknown: your own images", "unknown", None)
-FOLDER = "images in "
-"""How the source of a folder of one's own images begins, whose name may be that of a data set."""
 
 
 def find_licence(data: Mapping[str, Any], data_source: str) -> Licence:
@@ -42,5 +41,6 @@ def find_licence(data: Mapping[str, Any], data_source: str) -> Licence:
         data: Class and arguments of the data, as checkpoints keep them.
         data_source: Source of the images in words.
     """
+    # A folder of one's own may have the name of a data set.
     named = data["class_path"] == class_path(ImageData) and not data_source.startswith(FOLDER)
     return LICENCES.get(str(data["init_args"].get("dataset")), OWN) if named else OWN

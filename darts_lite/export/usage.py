@@ -60,7 +60,9 @@ about = {"about.json": ""}
 net = torch.export.load("$file", extra_files=about).module()
 classes = json.loads(about["about.json"])["class_names"]
 pixels = torch.zeros(1, $size)  # put your images here, with values of 0 to 1
-for row in net(pixels):
+with torch.no_grad():
+    shares = net(pixels)
+for row in shares:
     print(classes[row.argmax()], float(row.max()))
 """,
     "safetensors": """
@@ -71,7 +73,9 @@ net = Net.from_pretrained(".")  # or the name of its repository on Hugging Face'
 pixels = torch.zeros(1, $size)  # put your images here, with values of 0 to 1
 mean, std = torch.tensor($mean), torch.tensor($std)  # of each channel
 images = (pixels - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)
-for row in net(images).softmax(dim=1):
+with torch.no_grad():
+    shares = net(images).softmax(dim=1)
+for row in shares:
     print(int(row.argmax()), float(row.max()))  # the number of the class, from 0 on
 """,
 }

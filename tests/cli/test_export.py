@@ -7,10 +7,11 @@ import pytest
 import torch
 from run_helpers import Finished
 
-from darts_lite.cli.export import read_test_pixels
+from darts_lite.cli.export import read_test_images
 from darts_lite.cli.main import main
 from darts_lite.export.formats import FORMATS
 from darts_lite.export.inference import load_answer
+from darts_lite.networks.net import load_weights
 
 
 def test_what_is_not_installed_is_told_before_anything_is_done(
@@ -62,8 +63,59 @@ def test_code_of_a_users_own_is_not_overwritten(
         main([*words, "--output", str(tmp_path)])
 
 
+def with_shifts(checkpoint: Path, folder: Path) -> Path:
+    """The same net as if it had been tested with nine shifts."""
+    content = torch.load(checkpoint, weights_only=True)
+    content["model"]["init_args"]["test_shifts"] = 1
+    torch.save(content, folder / "net.ckpt")
+    return folder / "net.ckpt"
+
+
+def test_one_pass_is_exported_unless_shifts_are_asked_for(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = with_shifts(finished.directory / "net.ckpt", tmp_path)
+    words = ["export", str(path), "--to", "safetensors", "--images", "200"]
+    main(words)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "The net was tested with the mean of 9 passes, and the files take one: " in said
+    assert " of 200 test images, for a ninth of the work; --test_shifts 1 exports the mean" in said
+    assert load_weights(tmp_path / "net.safetensors")[1]["passes"] == 1
+    main([*words, "--test_shifts", "1"])
+    assert "An answer is the mean of 9 passes" in capsys.readouterr().out
+    facts = load_weights(tmp_path / "net.safetensors")[1]
+    assert (facts["passes"], facts["test_shifts"]) == (9, 1)
+    assert facts["accuracy"]["of"] == "200 test images, asked when the net was exported"
+
+
+def test_a_run_that_was_tested_otherwise_lends_no_accuracy(
+    finished: Finished, tmp_path: Path
+) -> None:
+    path = with_shifts(finished.directory / "net.ckpt", tmp_path)
+    shutil.copy(finished.directory / "summary.json", tmp_path)
+    words = ["export", str(path), "--to", "safetensors", "--images", "200"]
+    for shifts, images in (("0", 200), ("1", 1000)):
+        main([*words, "--test_shifts", shifts])
+        facts = load_weights(tmp_path / "net.safetensors")[1]
+        assert facts["accuracy"]["images"] == images
+
+
+def test_a_readme_of_the_users_own_stays(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["export", str(finished.directory / "net.ckpt"), "--to", "safetensors"]
+    words += ["--images", "1", "--output", str(tmp_path)]
+    (tmp_path / "README.md").write_text("mine\n")
+    main(words)
+    assert "as README.md is yours and stays" in " ".join(capsys.readouterr().out.split())
+    assert (tmp_path / "README.md").read_text() == "mine\n"
+    (tmp_path / "README.net.md").write_text("mine, too\n")
+    main(words)
+    assert "No card is written: README.md and README.net.md" in capsys.readouterr().out
+
+
 def test_data_of_another_kind_are_refused(finished: Finished) -> None:
     about = load_answer(finished.directory / "net.ckpt")[1]
     about["data"] = {"class_path": "darts_lite.Augmentation", "init_args": {}}
     with pytest.raises(ValueError, match="darts_lite.Augmentation, which is not an ImageData"):
-        read_test_pixels(about, 1)
+        read_test_images(about, 1)
