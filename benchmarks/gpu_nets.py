@@ -9,7 +9,7 @@ from typing import Any
 from gpu_jobs import Job, Jobs
 from gpu_record import Figures, Record
 
-from darts_lite.cli.export import PLAIN, read_test_images
+from darts_lite.cli.verbs.export import PLAIN, read_test_images
 from darts_lite.export.facts import answer_all, describe
 from darts_lite.export.formats import FORMATS, export
 from darts_lite.export.inference import load_answer

@@ -15,9 +15,9 @@ import pytest
 import torch
 from run_helpers import Finished, some_slow
 
-from darts_lite.cli.derive import derive_architecture
 from darts_lite.cli.main import main
 from darts_lite.cli.parsing import add_checkpoint_settings
+from darts_lite.cli.verbs.derive import derive_architecture
 from darts_lite.derivation.rules import SkipLimit
 from darts_lite.export.inference import load_answer
 from darts_lite.networks.net import Net

@@ -35,6 +35,7 @@ FLOORS = (
     "planning",
     "reports",
     "cli/front",
+    "cli/verbs",
     "cli",
 )
 """All folders, from the one that imports from no other to the command line."""

@@ -9,11 +9,10 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import Trainer
 
 from darts_lite.cli.front.errors import guard
-from darts_lite.runs.settings import TRAINER_DEFAULTS
 from darts_lite.cli.parsing import FROM_DATA, prepare_parsing, read_sources
 from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
-from darts_lite.runs.settings import BudgetSettings, RunSettings
+from darts_lite.runs.settings import TRAINER_DEFAULTS, BudgetSettings, RunSettings
 from darts_lite.search.playoff.play_off import PlayOff
 from darts_lite.storage.components import class_path
 

@@ -3,13 +3,10 @@
 import argparse
 import json
 import math
-import os
-import stat
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import torch
@@ -27,13 +24,12 @@ from darts_lite.cli.parsing import (
     prepare_parsing,
     spell_out,
 )
-from darts_lite.cli.predict import print_table
+from darts_lite.cli.verbs.predict import print_table
 from darts_lite.data.compatibility import check_alike, check_unseen, doubt_kin
 from darts_lite.data.datasets import is_embedded
 from darts_lite.data.image_data import ImageData
 from darts_lite.data.preparation import Preparation, read_preparation
 from darts_lite.distributed.strategy import connect_processes, prepare
-from darts_lite.launchers.local import end_with_parent
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.test_report import TestReport
 from darts_lite.runs.fit import Fit
@@ -271,8 +267,6 @@ def run(options: argparse.Namespace) -> None:
     part = Part(RunFolder(Path(options.folder)), options.group, options.name)
     if not part.folder.config.exists():
         raise ValueError(f"{part.folder} has no config.yaml; fit writes it when it begins the part")
-    if stat.S_ISFIFO(os.fstat(0).st_mode):
-        Thread(target=end_with_parent, daemon=True).start()
     keep_freed_memory()
     place = part.run.path.parent  # the run may have been moved, or be copied to another machine
     moved = [f"--run.folder={place.parent}", f"--run.name={place.name}"]

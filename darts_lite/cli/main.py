@@ -13,7 +13,14 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from darts_lite.cli.front.arguments import CHECKS, OWN, PASSED_ON, RUN_ELSEWHERE, TRAINING
+from darts_lite.cli.front.arguments import (
+    CHECKS,
+    OWN,
+    PASSED_ON,
+    RUN_ELSEWHERE,
+    SWEEP,
+    TRAINING,
+)
 from darts_lite.cli.front.common_settings import SECTIONS
 from darts_lite.cli.front.errors import guard
 from darts_lite.cli.front.short_help import (
@@ -26,6 +33,7 @@ from darts_lite.cli.front.short_help import (
     write_screen,
 )
 from darts_lite.cli.front.stacking import expand_presets
+from darts_lite.launchers.local import follow_parent
 from darts_lite.storage.user_modules import import_own
 from darts_lite.storage.versions import find_version
 
@@ -82,6 +90,7 @@ def script() -> None:
 
 def run_program() -> None:
     """Runs `main` as the only thing that this process does."""
+    follow_parent()
     try:
         main()
     except SystemExit:
@@ -105,6 +114,8 @@ def _run(args: Sequence[str] | None) -> None:
         _load("lightning_cli", front).main(["fit" if verb == "plan" else verb, "--help"])
     elif asked in GROUPS:
         _load("group_help", front).main(asked, given[1:])
+    elif verb == "fit" and SWEEP in flags:
+        _load("sweep", front).main(given)
     elif takes_config:
         _load(PASSED_ON.get(verb, "lightning_cli"), front).main(given)
     else:
@@ -117,7 +128,7 @@ def _run_own(given: Sequence[str], front: argparse.ArgumentParser) -> None:
     if options.verb in CHECKS:
         with _telling(front):
             CHECKS[options.verb](options)
-    module = _load(RUN_ELSEWHERE.get(options.verb, options.verb), front)
+    module = _load(RUN_ELSEWHERE.get(options.verb, f"verbs.{options.verb}"), front)
 
     def run() -> None:
         import_own(getattr(options, "imports", ()))

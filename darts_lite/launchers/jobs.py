@@ -35,18 +35,21 @@ class Job(NamedTuple):
     threads: int
 
     @property
-    def last_words(self) -> str:
-        """The last line of its output; empty if there is none."""
+    def output(self) -> str:
+        """All that it has printed, in every try."""
         log = self.folder / LOG
-        lines = log.read_text(errors="replace").split("\n") if log.exists() else []
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return log.read_text(errors="replace") if log.exists() else ""
 
 
 class Running(Protocol):
     """A job that was started."""
 
     def poll(self) -> int | None:
-        """Returns its exit status; None while it runs."""
+        """Returns its exit status; None while it runs, or waits for a place."""
+        ...
+
+    def has_begun(self) -> bool:
+        """Returns False while it waits for a place."""
         ...
 
     def stop(self) -> None:
@@ -82,6 +85,18 @@ class _Try:
     left: int
     since: float = field(default_factory=time.monotonic)
     running: Running | None = None
+    printed: int = 0  # characters of the output before this try
+    late: bool = False  # whether it took too long
+
+    def explain(self, status: int, minutes: float | None) -> str:
+        """Returns in words why this try has failed."""
+        if self.late:
+            return f"it still ran after {minutes:g} minutes"
+        if status < 0:
+            return f"it was killed by signal {-status}, or its machine is gone"
+        lines = self.job.output[self.printed :].split("\n")
+        said = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return said or f"status {status}, without a word"
 
 
 def run_jobs(
@@ -104,13 +119,16 @@ def run_jobs(
         tell: Takes lines about the progress.
 
     Raises:
-        JobsFailed: at the end, with the name and the last line of each job that has failed.
+        JobsFailed: at the end, with the names of the jobs that have failed, and why.
+        ValueError: if the launcher has no room for a job.
     """
     waiting = deque(_Try(job, 1 + retries) for job in jobs)
-    total, failed, done = len(waiting), list[str](), 0
+    total, failed, done = len(waiting), dict[str, list[str]](), 0
     if not waiting:
         return
     slots = at_once or launcher.count_slots(max(each.job.threads for each in waiting))
+    if slots < 1:
+        raise ValueError(f"the launcher has room for {slots} jobs; it must have room for one")
     running: list[_Try] = []
     tell(f"Jobs: {total}, at most {min(slots, total)} at once; each writes {LOG} in its folder")
     try:
@@ -123,29 +141,38 @@ def run_jobs(
                 if status is None:
                     continue
                 running.remove(each)
+                why = each.explain(status, minutes)
                 if status == 0:
                     done += 1
                     seconds = time.monotonic() - each.since
                     tell(f"{done} of {total} jobs done: {each.job.name} ({seconds:.0f} s)")
                 elif each.left and status != MISTAKE:
-                    tell(f"Warning: job {each.job.name} died (status {status}); it is tried again")
+                    tell(f"Warning: job {each.job.name} is tried again: {why}")
                     waiting.append(each)
                 else:
-                    failed.append(f"{each.job.name} ({each.job.last_words or f'status {status}'})")
-                    tell(f"Warning: job {each.job.name} has failed; the others go on")
+                    failed.setdefault(why, []).append(each.job.name)
+                    tell(f"Warning: job {each.job.name} has failed: {why}")
     except BaseException:
         _stop_all([each.running for each in running if each.running is not None])
         raise
     if failed:
+        reasons = "; ".join(f"{', '.join(names)} ({why})" for why, names in failed.items())
+        others = ", the others are done" * (done > 0)
         raise JobsFailed(
-            f"{len(failed)} of {total} jobs have failed: {'; '.join(failed)}; the others are done, "
-            "and the same command with --run.resume auto tries these again"
+            f"{total - done} of {total} jobs have failed{others}: {reasons}; once mended, the same "
+            "command with --run.resume auto tries these again"
         )
 
 
 def _begin(launcher: Launcher, given: _Try) -> _Try:
-    given.job.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        given.job.folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise ValueError(
+            f"{given.job.folder} should be the folder of a job, and is a file; move it elsewhere"
+        ) from None
     given.left -= 1
+    given.printed, given.late = len(given.job.output), False
     given.since, given.running = time.monotonic(), launcher.start(given.job)
     return given
 
@@ -154,8 +181,11 @@ def _look(each: _Try, minutes: float | None) -> int | None:
     """Returns the exit status of a job; None while it runs. Kills one that runs for too long."""
     assert each.running is not None
     status = each.running.poll()
+    if not each.running.has_begun():
+        each.since = time.monotonic()
     if status is None and minutes is not None and time.monotonic() - each.since > 60 * minutes:
         each.running.kill()
+        each.late = True
         return -9
     return status
 

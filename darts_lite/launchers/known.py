@@ -47,4 +47,7 @@ def make_launcher(
         own: Launcher = getattr(import_module(module), kind)()
     except (ImportError, AttributeError, TypeError) as error:
         raise ValueError(f"run.launcher: cannot make {name!r} ({error})") from error
+    for method in ("count_slots", "start"):
+        if not callable(getattr(own, method, None)):
+            raise ValueError(f"run.launcher: {name!r} is no launcher, as it has no {method}()")
     return own

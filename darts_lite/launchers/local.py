@@ -2,9 +2,12 @@
 
 import os
 import signal
+import stat
 import subprocess
 import sys
+import warnings
 from collections.abc import Sequence
+from threading import Thread
 from typing import IO
 
 from darts_lite.launchers.jobs import Job
@@ -12,6 +15,8 @@ from darts_lite.storage.run_folder import LOG
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 GPUS = "CUDA_VISIBLE_DEVICES"
+JOB = "DARTS_LITE_JOB"
+"""Variable that is set for jobs, so that they end with the process that started them."""
 
 
 class Process:
@@ -30,6 +35,9 @@ class Process:
         if status is not None:
             self._close()
         return status
+
+    def has_begun(self) -> bool:
+        return True
 
     def stop(self) -> None:
         self.process.terminate()
@@ -61,7 +69,9 @@ class Local:
     def count_slots(self, threads: int) -> int:
         if self.gpus:
             return len(self.gpus) * self.jobs_per_gpu
-        return max(1, count_cores() // threads)
+        if threads > (cores := count_cores()):
+            warnings.warn(f"a job has {threads} threads, and there are {cores} cores", stacklevel=2)
+        return max(1, cores // threads)
 
     def start(self, job: Job) -> Process:
         environment = dict(os.environ) | dict.fromkeys(THREADS, str(job.threads))
@@ -97,13 +107,19 @@ def start_process(
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=subprocess.STDOUT,
-        env=environment,
+        env=environment | {JOB: "1"},
         cwd=place,
         start_new_session=True,  # a Ctrl-C reaches this process, which tells the job
     )
 
 
-def end_with_parent() -> None:
+def follow_parent() -> None:
+    """Lets this process, if it is a job, end with the one that started it."""
+    if JOB in os.environ and stat.S_ISFIFO(os.fstat(0).st_mode):
+        Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
     """Ends this process, as by SIGTERM, when the one that started it is gone.
 
     Reads standard input, which is a pipe from there, until it is closed.

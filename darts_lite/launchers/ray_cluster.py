@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tarfile
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,9 @@ class OnRay:
             return self.status
         try:
             if self.sign is not None:
-                ray.get(self.started, timeout=PATIENCE)
+                if not ray.wait([self.started], timeout=0)[0]:
+                    return None
+                ray.get(self.started)
                 self.sign.unlink()
                 self.sign = None
             self.status = ray.get(self.actor.poll.remote(), timeout=PATIENCE)
@@ -124,8 +127,14 @@ class OnRay:
             self._leave()
         return self.status
 
+    def has_begun(self) -> bool:
+        return self.sign is None
+
     def stop(self) -> None:
-        self.actor.stop.remote()
+        if self.has_begun():
+            self.actor.stop.remote()
+        else:
+            self.kill()  # it has nothing to save
 
     def kill(self) -> None:
         self.status = LOST
@@ -170,11 +179,17 @@ class RayCluster:
             self.share = 1 / jobs_per_gpu
 
     def count_slots(self, threads: int) -> int:
-        known = ray.cluster_resources()
-        slots = known.get("CPU", 1.0) / threads
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        slots = sum(int(node.get("CPU", 0.0) / threads) for node in nodes)
         if self.share:
-            slots = min(slots, known["GPU"] / self.share)
-        return max(1, int(slots))
+            slots = min(slots, sum(int(node.get("GPU", 0.0) / self.share) for node in nodes))
+        if not slots:
+            warnings.warn(
+                f"no node of the Ray cluster has room for a job of {threads} threads, so the jobs "
+                "wait for one that has; lower run.job_threads if none will come",
+                stacklevel=2,
+            )
+        return max(1, slots)
 
     def start(self, job: Job) -> OnRay:
         actor: Any = ray.remote(Runner).options(num_cpus=job.threads, num_gpus=self.share)

@@ -47,7 +47,7 @@ SUMMARY_KEYS = (
 """Keys that every summary has; their values are None until they are known."""
 LEAVING = 60.0
 """Seconds that a part of a run has to leave its folder, after the process that began it died."""
-OUTSIDE = " outside of a stage; checkpoints before it are kept"
+OUTSIDE = "; what has been trained is kept, and --run.resume auto goes on from there"
 
 
 @dataclass(frozen=True)

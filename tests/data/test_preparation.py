@@ -117,9 +117,7 @@ def test_training_test_predict_and_exports_see_the_same(
     told = json.loads(capsys.readouterr().out)
     predicted = torch.tensor([[*each["probabilities"].values()] for each in told])
     torch.testing.assert_close(predicted, expected, atol=2e-6, rtol=0)
-    (tmp_path / "net.py").write_text(
-        generate_code(answer.net, "x", about["preparation"], 0, about["class_names"])
-    )
+    (tmp_path / "net.py").write_text(generate_code(answer.net, "x", {**about, "test_shifts": 0}))
     torch.save(seen, tmp_path / "seen.pt")
     words = [str(tmp_path / name) for name in ("net.py", "seen.pt")]
     out = subprocess.check_output([sys.executable, "-I", "-c", STANDALONE, *words], text=True)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from run_helpers import SMALL, quiet_trainer
 
-from darts_lite.cli.derive import derive_architecture
+from darts_lite.cli.verbs.derive import derive_architecture
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.derivation.costs import (

@@ -13,8 +13,8 @@ from run_helpers import Exported, Finished, some_digits
 from torch import Tensor
 
 import darts_lite
-from darts_lite.cli.export import read_test_images
 from darts_lite.cli.main import main
+from darts_lite.cli.verbs.export import read_test_images
 from darts_lite.data.preparation import Preparation
 from darts_lite.export.facts import answer_all, describe
 from darts_lite.export.formats import ABOUT, FORMATS, export

@@ -37,6 +37,9 @@ class Process:
     def poll(self) -> int | None:
         return self.process.poll()
 
+    def has_begun(self) -> bool:
+        return True
+
     def stop(self) -> None:
         self.process.terminate()
 
@@ -72,7 +75,7 @@ def test_one_that_dies_is_started_again(tmp_path: Path) -> None:
     told: list[str] = []
     run_jobs(Programs(), jobs(tmp_path, a=ONCE_KILLED, b=WHOLE), tell=told.append)
     assert (tmp_path / "a" / "done").exists()
-    assert sum("job a died (status -6); it is tried again" in line for line in told) == 1
+    assert sum("job a is tried again: it was killed by signal 6" in line for line in told) == 1
 
 
 def test_those_that_fail_are_named_and_the_others_end(tmp_path: Path) -> None:
@@ -82,7 +85,7 @@ def test_those_that_fail_are_named_and_the_others_end(tmp_path: Path) -> None:
     told: list[str] = []
     with pytest.raises(JobsFailed) as caught:
         run_jobs(Programs(), made, retries=1, tell=told.append)
-    assert "2 of 3 jobs have failed: " in str(caught.value)
+    assert "2 of 3 jobs have failed, the others are done: " in str(caught.value)
     assert "bad (no such thing)" in str(caught.value) and "worse (error: wrong)" in str(
         caught.value
     )
@@ -93,7 +96,7 @@ def test_those_that_fail_are_named_and_the_others_end(tmp_path: Path) -> None:
 def test_one_that_hangs_is_ended(tmp_path: Path) -> None:
     hangs = "import time; time.sleep(60)"
     start = time.monotonic()
-    with pytest.raises(JobsFailed, match="1 of 2 jobs have failed: hangs"):
+    with pytest.raises(JobsFailed, match=r"hangs \(it still ran after 0.02 minutes\)"):
         run_jobs(Programs(), jobs(tmp_path, hangs=hangs, good=WHOLE), retries=0, minutes=0.02)
     assert (tmp_path / "good" / "done").exists() and time.monotonic() - start < 30
 
@@ -108,3 +111,25 @@ def test_all_save_when_something_stops_them(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run_jobs(Programs(), jobs(tmp_path, slow=SAVES, quick=WHOLE), tell=stop)
     assert (tmp_path / "slow" / "saved").exists()
+
+
+def test_a_reason_is_that_of_the_last_try(tmp_path: Path) -> None:
+    """What an earlier try has printed does not explain why a later one was killed."""
+    killed = "import os; print('all is well', flush=True); os.abort()"
+    with pytest.raises(JobsFailed, match=r"a, b \(it was killed by signal 6"):
+        run_jobs(Programs(), jobs(tmp_path, a=killed, b=killed), retries=1)
+
+
+def test_a_launcher_without_room_is_refused(tmp_path: Path) -> None:
+    class Full(Programs):
+        def count_slots(self, threads: int) -> int:
+            return 0
+
+    with pytest.raises(ValueError, match="room for 0 jobs"):
+        run_jobs(Full(), jobs(tmp_path, a=WHOLE))
+
+
+def test_a_file_in_the_place_of_a_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    with pytest.raises(ValueError, match="should be the folder of a job, and is a file"):
+        run_jobs(Programs(), jobs(tmp_path, a=WHOLE))

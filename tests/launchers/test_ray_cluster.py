@@ -35,7 +35,15 @@ def cluster() -> Iterator[Any]:
 @pytest.mark.filterwarnings("ignore")
 def test_jobs_run_on_all_nodes(cluster: Any, tmp_path: Path) -> None:
     launcher, told = RayCluster(cluster.address), list[str]()
-    assert launcher.count_slots(1) == 2 and launcher.count_slots(5) == 1
+    assert launcher.count_slots(1) == 2
+    with pytest.warns(UserWarning, match="no node of the Ray cluster has room for a job of 5"):
+        assert launcher.count_slots(5) == 1
+    (tmp_path / "waits").mkdir()
+    waits = launcher.start(Job("waits", tmp_path / "waits", VERSION, tmp_path, 5))
+    begun = time.monotonic()
+    assert waits.poll() is None and not waits.has_begun()
+    waits.stop()  # it has nothing to save
+    assert waits.poll() is not None and time.monotonic() - begun < 20
     names = ("a", "b", "c")
     made = [Job(name, tmp_path / name, VERSION, tmp_path, 1) for name in names]
     run_jobs(launcher, made, tell=told.append)

@@ -40,7 +40,7 @@ def test_a_signal_before_the_first_step_stops_as_one_behind_it(
             ]
         )
     assert stopped.value.code == 128 + getattr(signal, name)
-    assert f"Stopped by {name} outside of a stage" in capsys.readouterr().out
+    assert f"Stopped by {name}; what has been trained is kept" in capsys.readouterr().out
     assert signal.getsignal(getattr(signal, name)) is handler
 
 

@@ -96,7 +96,7 @@ def test_a_cluster_of_two_nodes_changes_no_bit(
         killer.start()
         main(given)
         killer.join()
-        assert "died (status -9); it is tried again" in capsys.readouterr().out
+        assert "is tried again: it was killed by signal 9" in capsys.readouterr().out
     finally:
         ray.shutdown()
         cluster.shutdown()
@@ -141,8 +141,8 @@ def test_a_part_that_always_fails_is_named_and_goes_on_later(
         main(given)
     assert caught.value.code == 2
     told = capsys.readouterr()
-    assert "job seeds/4 died (status 7); it is tried again" in told.out
-    assert "1 of 2 jobs have failed: seeds/4 (the disk is full)" in told.err
+    assert "job seeds/4 is tried again: the disk is full" in told.out
+    assert "1 of 2 jobs have failed, the others are done: seeds/4 (the disk is full)" in told.err
     run = tmp_path / "logs" / "quick" / "version_0"
     assert json.loads((run / "seeds" / "3" / "summary.json").read_text())["finished"]
     (tmp_path / "mended").touch()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from darts_lite.cli.derive import derive_architecture
+from darts_lite.cli.verbs.derive import derive_architecture
 from darts_lite.derivation.rules import SkipLimit
 from darts_lite.storage.checkpoints import Checkpoint
 

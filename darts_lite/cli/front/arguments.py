@@ -14,6 +14,9 @@ TRAINING = {
 }
 """Verbs whose arguments the LightningCLI parses, with their help texts."""
 
+SWEEP = "--sweep"
+"""Argument of `fit` that takes names of overlays, each of which is run with every seed."""
+
 
 MOST_SHIFTS = 64
 """Largest shift in pixels that an export takes."""

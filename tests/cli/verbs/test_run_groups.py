@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from darts_lite.cli.run_groups import Group, describe_value, find_setting, group_runs
+from darts_lite.cli.verbs.run_groups import Group, describe_value, find_setting, group_runs
 
 CONFIG = """
 seed_everything: 3

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from darts_lite.cli.run_groups import UNSET, Group, Runs, Summary, group_runs
+from darts_lite.cli.verbs.run_groups import UNSET, Group, Runs, Summary, group_runs
 from darts_lite.storage.atomic_files import shorten_names
 from darts_lite.storage.run_folder import CONTROLS, SEEDS, RunFolder
 from darts_lite.storage.run_record import read_summary

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from darts_lite.cli.compare import find_runs
+from darts_lite.cli.verbs.compare import find_runs
 from darts_lite.networks.kinds import read_architecture
 from darts_lite.plots.architectures import draw_architecture
 from darts_lite.plots.files import save

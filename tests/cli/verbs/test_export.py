@@ -7,8 +7,8 @@ import pytest
 import torch
 from run_helpers import Finished
 
-from darts_lite.cli.export import read_test_images
 from darts_lite.cli.main import main
+from darts_lite.cli.verbs.export import read_test_images
 from darts_lite.export.formats import FORMATS
 from darts_lite.export.inference import load_answer
 from darts_lite.networks.net import load_weights

@@ -9,8 +9,8 @@ import pytest
 import torch
 from run_helpers import Finished, one_line
 
-from darts_lite.cli.derive import derive_architecture, name_both, read_rule
 from darts_lite.cli.main import main
+from darts_lite.cli.verbs.derive import derive_architecture, name_both, read_rule
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.derivation.rules import Derivation, SkipLimit, Strongest
 from darts_lite.space.cells.architecture import Architecture

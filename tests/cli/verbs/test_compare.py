@@ -14,7 +14,8 @@ from rich.table import Table
 from run_helpers import Finished
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from darts_lite.cli.compare import (
+from darts_lite.cli.main import main
+from darts_lite.cli.verbs.compare import (
     find_runs,
     leave_out_parts,
     list_long_settings,
@@ -22,8 +23,7 @@ from darts_lite.cli.compare import (
     make_group_table,
     make_table,
 )
-from darts_lite.cli.main import main
-from darts_lite.cli.run_groups import group_runs
+from darts_lite.cli.verbs.run_groups import group_runs
 
 
 @pytest.fixture

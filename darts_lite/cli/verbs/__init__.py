@@ -1,0 +1,1 @@
+"""Verbs that have arguments of their own, one module each."""

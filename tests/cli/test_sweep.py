@@ -1,0 +1,98 @@
+"""`fit --sweep`: several overlays with several seeds."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from launchers import read_states
+from run_helpers import Finished
+
+from darts_lite.cli.main import main
+from darts_lite.cli.sweep import add_overlay, take_overlays
+from darts_lite.runs.parts import limit_threads
+
+SHORT = (
+    *("--trainer.limit_train_batches=4", "--trainer.max_epochs=1", "--data.train_images=500"),
+    *("--data.evaluation_batch_size=500", "--retraining.max_epochs=1"),
+)
+FIGURES = ("algorithm", "architecture", "test_accuracy", "test_loss", "validation_accuracy")
+
+
+def words(finished: Finished, folder: Path) -> list[str]:
+    return ["--config", str(finished.config), *finished.data, *SHORT, f"--run.folder={folder}"]
+
+
+def test_overlays_stand_behind_the_last_configuration() -> None:
+    names, left = take_overlays(
+        ["--config", "mnist_cells", "--sweep", "gdas, drnas", "--run.seeds=2"]
+    )
+    assert names == ["gdas", "drnas"]
+    made = add_overlay(left, names[0])
+    assert made[2] == "--config" and made[3].endswith("gdas.yaml") and made[4:] == ["--run.seeds=2"]
+    assert take_overlays(["--sweep=gdas"]) == (["gdas"], [])
+    for wrong in (["--sweep="], ["--sweep", "gdas,gdas"]):
+        with pytest.raises(ValueError, match="takes names of overlays with commas"):
+            take_overlays(wrong)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--config", "mnist_cells", "--sweep", "nothing"], "'nothing' is neither a file nor"),
+        (["--sweep", "gdas"], "gdas is an overlay, which changes a whole configuration"),
+        (["--config", "mnist", "--sweep", "gdas"], "gdas is for a search by gradients"),
+    ],
+)
+def test_mistakes_are_one_line(
+    given: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["fit", *given])
+    assert caught.value.code == 2
+    err = capsys.readouterr().err
+    assert told in err and err.count("\n") == 1
+
+
+def assert_same(first: Path, second: Path) -> None:
+    told = [json.loads((each / "version_0/summary.json").read_text()) for each in (first, second)]
+    assert [told[0][name] for name in FIGURES] == [told[1][name] for name in FIGURES]
+    states = read_states(first), read_states(second)
+    assert len(states[0]) == 2 and states[0].keys() == states[1].keys()
+    for name, state in states[0].items():
+        assert all(value.equal(states[1][name][key]) for key, value in state.items()), name
+
+
+@pytest.mark.slow
+def test_a_sweep_is_a_shell_loop_and_goes_on(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common, root = words(finished, tmp_path), tmp_path / "quick" / "sweep"
+    asked = ["fit", *common, "--sweep=gdas,drnas", "--run.seeds=2", "--run.launcher=local"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "darts_lite", *asked], stdout=subprocess.PIPE, text=True
+    )
+    while not [*root.glob("*/*/version_0/config.yaml")]:  # until a job has begun its run
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    told = process.communicate(timeout=120)[0]
+    assert process.returncode == 130 and "4 runs, 4 of them to be made" in told
+    main(asked)
+    told = capsys.readouterr().out
+    assert "gdas     2" in told and "drnas    2" in told
+    logged = {path.parent.name.partition("_")[2] for path in (root / "compared").rglob("events*")}
+    assert logged == {"gdas", "drnas"}
+    for place in ("gdas/3", "gdas/4", "drnas/3", "drnas/4"):
+        overlay, seed = place.split("/")
+        loop = ["--config", overlay, f"--seed_everything={seed}", f"--run.name=loop/{place}"]
+        with limit_threads(1):
+            main(["fit", *common, *loop])
+        assert_same(root / place, tmp_path / "loop" / place)
+    main(asked)
+    assert "4 runs, 0 of them to be made" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main([*asked, "--data.batch_size=32"])
+    assert "cannot go on with other settings (data" in capsys.readouterr().err
