@@ -182,7 +182,7 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
         type=_expand_path,
         metavar="PATH",
         help="image files and folders of them, of any size and mode; by default the net's test "
-        "set is predicted, and settings of the groups data and trainer may follow",
+        "set is predicted, and settings may follow (--help data and --help trainer list them)",
     )
     parser.add_argument(
         "--json", action="store_true", help="with --images: print all probabilities, as JSON"

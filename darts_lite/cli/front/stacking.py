@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from darts_lite.runs.presets import (
     FLAGS,
     find_config,
@@ -42,6 +44,8 @@ def expand_presets(args: Sequence[str]) -> list[str]:
             stack.add(config)
             word = config if is_value else f"{flag}={config}"
         stack.has_model |= flag.startswith("--model")
+        if flag in ("--model", "--model.class_path"):
+            stack.kind = ""
         is_value = word in FLAGS and not is_value
         found.append(word)
     return found
@@ -69,10 +73,13 @@ class Stack:
             ValueError: if it is an overlay that nothing comes before, or that is for another search
                 than the one before, or if it overrides an overlay.
         """
-        path = Path(config)
-        if is_text(config) or not path.is_file():
-            self.has_model |= is_text(config)
+        if is_text(config):
+            self.has_model = True
+            self.kind = _describe_model(_read_text(config).get("model"))[0] or self.kind
             return
+        path = Path(config)
+        if not path.is_file():
+            return  # the parser tells so
         name = path.stem if is_overlay(path) or is_preset(path) else config
         model = read_settings(path).get("model")
         kind, parts = _describe_model(model)
@@ -122,6 +129,15 @@ def _describe_model(model: Any) -> tuple[str, list[str]]:
     arguments = model.get("init_args")
     parts = [*arguments] if isinstance(arguments, Mapping) else []
     return public_path(str(model.get("class_path", ""))), parts
+
+
+def _read_text(text: str) -> Mapping[str, Any]:
+    """Returns settings that are written out; none if they are no YAML, which the parser tells."""
+    try:
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError):
+        return {}
+    return content if isinstance(content, Mapping) else {}
 
 
 def _read_kind(preset: str) -> str:

@@ -92,3 +92,8 @@ def test_a_model_of_your_own_takes_overlays(tmp_path: Path) -> None:
     own.write_text("model: mine.Search")
     assert stack(own, "gdas")
     assert stack("model: {class_path: mine.Search}", "gdas")
+    assert stack("mnist", "model: {class_path: mine.Search}", "gdas")
+    assert stack("mnist_cells", "gdas", "run: {name: mine}", "snas")
+    assert stack("run: {name: mine", "mnist")  # the parser tells of text that is no YAML
+    for named in ("--model=mine.Search", "--model.class_path=mine.Search"):
+        assert expand_presets(["fit", "--config=mnist", named, "--config=gdas"])[2] == named
