@@ -109,7 +109,7 @@ def _run(args: Sequence[str] | None) -> None:
         if asked in GROUPS or (asked is None and takes_config):
             given = expand_presets(given)
     if asked == SCREEN and verb in SECTIONS:
-        print(write_screen(verb))
+        guard(lambda: print(write_screen(verb), flush=True))
     elif asked == ALL:
         _load("lightning_cli", front).main(["fit" if verb == "plan" else verb, "--help"])
     elif asked in GROUPS:

@@ -115,6 +115,12 @@ def test_ctrl_c_is_one_line_while_modules_are_imported(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (130, "Stopped by Ctrl-C.\n")
 
 
+def test_a_reader_of_the_help_may_go_before_the_end() -> None:
+    command = f"{sys.executable} -m darts_lite fit --help | head -n 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("usage: darts-lite fit") and done.stderr == ""
+
+
 FRONT = "import sys, {modules}; print({{'torch', 'lightning'}} & set(sys.modules))"
 
 
