@@ -30,22 +30,20 @@ def tell_result(run: RunFiles) -> Section:
         ("device", summary.get("device")),
     ]
     section.tables.append(Table([(name, value) for name, value in rows if value]))
-    if not run.is_finished("search") and run.config.get("model"):
-        if not run.is_finished("retraining"):
-            section.missing.append(f"the end of the search. {_tell_resumption(run)}")
-    elif run.config.get("retraining", {}) is None and not run.is_finished("retraining"):
-        section.missing.append(
-            "a retrained net and its test: the configuration has `retraining: null`."
-        )
-    elif not run.is_finished("test"):
-        section.missing.append(f"a test of the retrained net. {_tell_resumption(run)}")
+    if summary.get("test_accuracy") is None:
+        section.missing.append(_tell_absent(run))
     return section
 
 
-def _tell_resumption(run: RunFiles) -> str:
+def _tell_absent(run: RunFiles) -> str:
+    """Returns which stage a run has not ended, and how it would."""
+    if run.summary.get("finished"):
+        return "a test: the run was to end without one, as with `retraining: null`."
+    began = run.is_finished("search") or run.is_finished("retraining")
+    what = "a test of a retrained net" if began else "the end of the first stage"
     if not is_there(run.folder.config):
-        return "Its configuration is not there either, so it cannot go on."
-    return f"It goes on with: {run.resumption}"
+        return f"{what}; nor is config.yaml, with which the run would go on."
+    return f"{what}. The run goes on with: {run.resumption}"
 
 
 def _tell_accuracy(summary: Mapping[str, Any]) -> str | None:

@@ -31,7 +31,7 @@ def _tell_nets(run: RunFiles, section: Section) -> None:
     summary = run.summary
     accuracies = summary.get("control_test_accuracies")
     if not accuracies or summary.get("test_accuracy") is None:
-        if run.config.get("run", {}).get("control") is not None:
+        if not summary.get("finished") and run.config.get("run", {}).get("control") is not None:
             section.missing.append("the rivals, which are trained last.")
         return
     made = MADE.get(str(summary.get("control")), "other nets")

@@ -42,7 +42,7 @@ def test_lines_below_a_state_have_room() -> None:
     below = [["4 x 8 x 8"] * number for number in range(5)]
     plain, told = (lay_out(diagram(cell, (3,)), names(cell), lines) for lines in ((), below))
     heights = [
-        {place.text.partition("\n")[0]: place.height for column in states for place in column}
+        {p.text.partition("\n")[0]: p.height for column in states for p in column if p.text}
         for states in (plain.columns[::2], told.columns[::2])
     ]
     extra = [heights[1][name] - heights[0][name] for name in heights[0]]

@@ -9,8 +9,15 @@ import pytest
 from run_helpers import Finished
 
 from darts_lite.reports.page import Section
+from darts_lite.reports.results import tell_result
 from darts_lite.reports.run_files import RunFiles
-from darts_lite.reports.sections import make_sections, tell_state
+from darts_lite.reports.sections import (
+    make_sections,
+    show_course,
+    show_mistakes,
+    tell_files,
+    tell_state,
+)
 
 BEFORE = Path(__file__).parents[1] / "before"
 
@@ -44,7 +51,7 @@ def test_a_finished_run_is_told_whole(finished: Finished) -> None:
 
 
 def test_paths_in_commands_are_quoted(copied: Path) -> None:
-    commands = [command for _, command in sections_of(copied)["How to go on"].commands]
+    commands = [command for _, command in tell_files(RunFiles(copied)).commands]
     assert f"python -m darts_lite test --ckpt_path '{copied}/net.ckpt'" in commands
     assert f"python -m darts_lite fit --config '{copied}/config.yaml'" in commands
 
@@ -69,13 +76,14 @@ def test_a_run_that_was_not_to_be_retrained(copied: Path) -> None:
     known = {name: value for name, value in summary.items() if not name.startswith("test")}
     kept = known | {"stages": ["search"], "class_accuracies": None, "confusion": None}
     (copied / "summary.json").write_text(json.dumps(kept))
-    lines = (copied / "config.yaml").read_text().splitlines()
-    start = lines.index("retraining:")
-    (copied / "config.yaml").write_text("\n".join([*lines[:start], "retraining: null"]))
     (copied / "history" / "retraining.json").unlink()
     (copied / "net.ckpt").unlink()
     parts = sections_of(copied)
     assert "`retraining: null`" in parts["Result"].missing[0]
+    change(copied, finished=False)
+    assert "--run.resume auto" in tell_result(RunFiles(copied)).missing[0]
+    (copied / "config.yaml").unlink()
+    assert "nor is config.yaml" in tell_result(RunFiles(copied)).missing[0]
     assert parts["Mistakes"].missing == ["answers of a test."]
     assert parts["Course"].missing == ["an epoch of the retraining to draw."]
     assert parts["Architecture"].pictures and "test accuracy" not in str(parts["Result"].tables)
@@ -87,16 +95,16 @@ def test_a_search_without_shares_is_told_as_one(copied: Path) -> None:
     history = json.loads(path.read_text())
     plain = [{**moment, "shares": {}} for moment in history["moments"]]
     path.write_text(json.dumps({"moments": plain}))
-    part = sections_of(copied)["Course"]
+    part = show_course(RunFiles(copied))
     assert len(part.pictures) == 1 and "without shares" in part.paragraphs[0]
-    commands = [command for _, command in sections_of(copied)["How to go on"].commands]
+    commands = [command for _, command in tell_files(RunFiles(copied)).commands]
     assert not any(" derive " in command for command in commands)
 
 
 def test_several_searches_have_pages_of_their_own(copied: Path) -> None:
     change(copied, seeds=[3, 4])
     (copied / "history" / "search.json").unlink()
-    part = sections_of(copied)["Course"]
+    part = show_course(RunFiles(copied))
     told = f"python -m darts_lite report '{copied}/seeds/3'"
     assert part.paragraphs[0].endswith(told) and not part.missing
 
@@ -115,6 +123,7 @@ def test_a_damaged_file_is_told_and_the_rest_stays(
 ) -> None:
     (copied / name).write_text(content)
     parts = sections_of(copied)
+    assert parts["Result"].tables and not parts["Result"].missing
     assert len(parts) == 7 and any(Path(name).name in line for line in parts[title].missing)
     shown = [other for other in ("Architecture", "Course", "Mistakes") if other != title]
     assert all(parts[other].pictures for other in shown)
@@ -134,7 +143,7 @@ def test_confusions_are_told_in_words_with_their_names(copied: Path) -> None:
     counts = [[50 * (row == column) for column in range(10)] for row in range(10)]
     counts[3][5] = 7
     change(copied, class_names=names, confusion=counts)
-    alt = sections_of(copied)["Mistakes"].pictures[0].alt
+    alt = show_mistakes(RunFiles(copied)).pictures[0].alt
     assert alt.endswith("class <3> $x is taken for class <5> $x 7 times")
     change(copied, class_names=names[:4])
     assert "other class_names" in sections_of(copied)["Mistakes"].missing[0]
