@@ -17,7 +17,7 @@ def tell_result(run: RunFiles) -> Section:
     rows = [
         ("test accuracy", _tell_accuracy(summary)),
         ("validation accuracy", _percent(summary.get("validation_accuracy"))),
-        ("parameters", _count(summary.get("params"))),
+        ("that of the search", _percent(summary.get("search_validation_accuracy"))),
         *_list_costs(run),
         *_list_memory(run),
         ("search", _seconds(summary.get("search_seconds"))),
@@ -58,17 +58,24 @@ def _tell_accuracy(summary: Mapping[str, Any]) -> str | None:
 
 
 def _list_costs(run: RunFiles) -> list[tuple[str, str | None]]:
-    """Lists multiply-adds of one pass, and of an answer where it takes several."""
-    answer = run.summary.get("macs")
+    """Lists parameters, multiply-adds of one pass, and of an answer where it takes several."""
+    parameters, answer = run.summary.get("params"), run.summary.get("macs")
     try:
         if run.architecture is None or run.images is None:
             raise ValueError("unknown")
-        once = count_pass(run.architecture, run.images).multiply_adds
+        once = count_pass(run.architecture, run.images)
     except ValueError:  # an operation of a module that is not imported
-        return [("multiply-adds of an answer", _count(answer))]
-    rows: list[tuple[str, str | None]] = [("multiply-adds of one pass", _count(once))]
-    if answer is not None and answer > once:
-        told = f"{answer:,}, of {round(answer / once)} passes over shifted images"
+        return [
+            ("parameters", _count(parameters)),
+            ("multiply-adds of an answer", _count(answer)),
+        ]
+    rows: list[tuple[str, str | None]] = [
+        ("parameters", _count(parameters or once.parameters)),
+        ("multiply-adds of one pass", _count(once.multiply_adds)),
+    ]
+    if answer is not None and answer > once.multiply_adds:
+        passes = round(answer / once.multiply_adds)
+        told = f"{answer:,}, of {passes} passes over shifted images"
         rows.append(("multiply-adds of an answer", told))
     return rows
 

@@ -49,6 +49,15 @@ def test_an_answer_of_several_passes_has_both_counts(run: Path, finished: Finish
     assert "of 9 passes over shifted images" in rows["multiply-adds of an answer"]
 
 
+def test_a_search_alone_has_the_costs_of_its_architecture(run: Path, finished: Finished) -> None:
+    change(run, params=None, macs=None, test_accuracy=None)
+    rows = rows_of(run)
+    assert rows["parameters"] == f"{finished.summary['params']:,}"
+    assert rows["multiply-adds of one pass"] == f"{finished.summary['macs']:,}"
+    reached = finished.summary["search_validation_accuracy"]
+    assert rows["that of the search"] == f"{100 * reached:.2f} %"
+
+
 def test_what_is_not_known_is_left_out(run: Path) -> None:
     change(run, preparation=None, test_accuracy=None, validation_accuracy=None)
     rows = rows_of(run)
