@@ -9,6 +9,7 @@ import ablation
 import agreement
 import depthwise
 import exactness
+import exports
 import leverage
 import mnist
 import mnist_nets
@@ -41,6 +42,13 @@ def test_depthwise_prints_a_row_per_kernel_and_map(capsys: pytest.CaptureFixture
     rows = [line.split("|") for line in capsys.readouterr().out.splitlines()[-8:]]
     assert [row[1].strip() for row in rows] == ["3x3", "5x5"] * 4
     assert all(float(row[4]) > 0 for row in rows)
+
+
+def test_exports_prints_a_row_per_net_and_format(capsys: pytest.CaptureFixture[str]) -> None:
+    exports.main(["--to", "safetensors"])
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[-3:]]
+    assert [row[0] for row in rows] == ["chain", "cells", "cells, nine shifts"]
+    assert all(1 < float(row[4]) < 1.3 and float(row[5]) > 0 for row in rows)
 
 
 @pytest.mark.slow

@@ -17,6 +17,8 @@ from darts_lite.cli.main import main
 from darts_lite.data.image_data import ImageData
 from darts_lite.data.image_files import GreyRange
 from darts_lite.data.preparation import Preparation, read_preparation
+from darts_lite.export.facts import describe
+from darts_lite.export.folding import fold_norms
 from darts_lite.export.inference import load_answer
 from darts_lite.export.standalone import generate_code
 from darts_lite.retraining.retraining import Retraining
@@ -117,7 +119,8 @@ def test_training_test_predict_and_exports_see_the_same(
     told = json.loads(capsys.readouterr().out)
     predicted = torch.tensor([[*each["probabilities"].values()] for each in told])
     torch.testing.assert_close(predicted, expected, atol=2e-6, rtol=0)
-    (tmp_path / "net.py").write_text(generate_code(answer.net, "x", {**about, "test_shifts": 0}))
+    code = generate_code(fold_norms(answer.net), "x", describe(answer, about))
+    (tmp_path / "net.py").write_text(code)
     torch.save(seen, tmp_path / "seen.pt")
     words = [str(tmp_path / name) for name in ("net.py", "seen.pt")]
     out = subprocess.check_output([sys.executable, "-I", "-c", STANDALONE, *words], text=True)
