@@ -8,7 +8,7 @@ HEAD = {
     "litert": "With LiteRT (`pip install ai-edge-litert`), one image at a time:",
     "python": "With PyTorch alone (`pip install torch`):",
     "pt2": "As a program of `torch.export` (`pip install torch`):",
-    "safetensors": "With darts_lite, for more training or another size of images:",
+    "safetensors": "With darts_lite, which trains it further; its net takes normalised images:",
 }
 LINES: Mapping[str, str] = {
     "onnx": """
