@@ -20,7 +20,8 @@ The folders, each of which imports only from those above it:
 - ``runs``: one run of ``fit``, in ``callbacks`` what it records;
 - ``planning``: what a run will take, measured before it starts;
 - ``reports``: one page about a run, from its files;
-- ``cli``: the command line, in ``front`` what answers before torch is imported.
+- ``cli``: the command line, in ``front`` what answers before torch is imported,
+  in ``verbs`` a module for each verb.
 
 The public names stand in `__init__.pyi`, with their modules. Each is imported when it is first
 asked for, so that what needs no torch, as ``--help``, does not wait for it.
