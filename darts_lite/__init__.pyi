@@ -1,3 +1,4 @@
+from .cli.library import Run, fit
 from .data.augmentation import Augmentation
 from .data.datasets import LoadedImages, Source
 from .data.image_data import ImageData
@@ -34,6 +35,8 @@ from .space.operations import OPERATIONS
 from .training.optimizers import darts_adam, darts_sgd
 
 __all__ = [
+    "Run",
+    "fit",
     "ARCHITECTURES",
     "OPERATIONS",
     "Answer",

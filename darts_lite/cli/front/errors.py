@@ -69,11 +69,16 @@ def is_mistake(error: Exception) -> bool:
 
 def stop(message: str) -> NoReturn:
     """Prints a message as one line on standard error and exits with status 2."""
+    print("error:", shorten_message(message), file=sys.stderr)
+    raise SystemExit(2)
+
+
+def shorten_message(message: str) -> str:
+    """Returns a message as one line, without what the parser says of all that it has tried."""
     lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
     useful = [line for line in lines if line and not line.startswith(PARSER_NOISE)]
     text = " ".join(dict.fromkeys(useful or lines))
-    print("error:", text if len(text) <= LONGEST else f"{text[:LONGEST]} ...", file=sys.stderr)
-    raise SystemExit(2)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
 
 
 @contextmanager

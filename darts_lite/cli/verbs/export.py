@@ -33,8 +33,10 @@ ONLY_TRAINING = ("augmentation", "search_augmentation", "train_images", "least_b
 """Settings of the data that the test set does not need."""
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> list[Path]:
     """Writes the files, compares the answers of each with those of the net, and writes a card.
+
+    Returns the paths of the files.
 
     Raises:
         ValueError: if a file gives other answers than the net, among others; it is not kept then.
@@ -66,6 +68,7 @@ def run(options: argparse.Namespace) -> None:
     if not options.to and "python" not in formats:
         print("net.py is left out: it cannot hold the code of the net's custom operations")
     print(tell_card(folder, write_card(folder, make_card(facts, written, summary))))
+    return [*paths.values()]
 
 
 def print_files(files: Mapping[str, Written], parameters: int) -> None:

@@ -1,0 +1,142 @@
+"""Runs `fit`, and what follows it, from Python."""
+
+import contextlib
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from darts_lite.cli.front.errors import HARMLESS_WARNINGS, is_mistake, shorten_message
+from darts_lite.cli.front.stacking import expand_presets
+from darts_lite.cli.lightning_cli import DartsCLI
+from darts_lite.cli.main import parser
+from darts_lite.cli.verbs import export
+from darts_lite.cli.verbs.predict import predict_images
+from darts_lite.data.image_files import list_files
+from darts_lite.export.inference import load_answer
+from darts_lite.networks.kinds import read_architecture
+from darts_lite.networks.net import Net
+from darts_lite.space.protocol import AnyArchitecture
+from darts_lite.storage.run_folder import RunFolder
+from darts_lite.storage.run_record import read_summary
+from darts_lite.training.memory import keep_freed_memory
+from darts_lite.training.signals import Stopped
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that `fit` has made, here or on the command line.
+
+    Args:
+        folder: Its folder, ``<run.folder>/<run.name>/version_<n>``.
+    """
+
+    folder: Path
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """All results, as in ``summary.json``."""
+        return dict(read_summary(RunFolder(self.folder)))
+
+    @property
+    def architecture(self) -> AnyArchitecture:
+        """What was found."""
+        return read_architecture(RunFolder(self.folder).architecture)
+
+    @cached_property
+    def net(self) -> Net:
+        """The trained net, for normalised images."""
+        return Net.from_run(self.folder)
+
+    def predict(self, *places: str | Path) -> list[dict[str, Any]]:
+        """Returns path, class and probabilities of each image in files and folders.
+
+        Raises:
+            ValueError: if there is no image, or one that is named cannot be read.
+        """
+        named = [Path(place) for place in places]
+        answer, about = load_answer(str(RunFolder(self.folder).net))
+        return predict_images(answer, about, list(list_files(named)), {*named})
+
+    def export(self, *formats: str, folder: str | Path | None = None) -> list[Path]:
+        """Writes the net for other programs, and returns the paths of the files.
+
+        Args:
+            formats: Of ``pt2``, ``safetensors``, ``python``, ``onnx`` and ``litert``; the first
+                three if none is given.
+            folder: Where to; by default the folder of the run.
+
+        Raises:
+            ValueError: if a file gives other answers than the net, among others.
+        """
+        words = ["export", str(RunFolder(self.folder).net)]
+        words += ["--to", *formats] if formats else []
+        words += ["--output", str(folder)] if folder is not None else []
+        with _telling_errors(quiet=True):
+            return export.run(parser().parse_args(words))
+
+
+def fit(
+    preset: str | Path = "mnist",
+    *,
+    data: str | Path | None = None,
+    budget: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    quiet: bool = True,
+) -> Run:
+    """Searches, derives, retrains and tests, as ``python -m darts_lite fit`` does.
+
+    Args:
+        preset: Name of a preset, or path of a configuration.
+        data: Name of a data set, or folder of images; None takes that of the preset.
+        budget: Limits on the net, as ``{"parameters": 5000, "memory": "8kB"}``.
+        settings: All other settings by their dotted names, as ``{"trainer.max_epochs": 2}``.
+        quiet: Whether to print nothing but warnings.
+
+    Raises:
+        ValueError: if a setting is wrong, or the run cannot go on.
+        KeyboardInterrupt: at Ctrl-C, after what has been trained is saved.
+    """
+    limits = {f"budget.{name}": value for name, value in (budget or {}).items()}
+    place = {} if data is None else {"data.dataset": str(data)}
+    given = {**place, **limits, **(settings or {})}
+    words = [f"--{name}={_write(value)}" for name, value in given.items()]
+    keep_freed_memory()
+    with _telling_errors(quiet):
+        made = DartsCLI(expand_presets(["fit", "--config", str(preset), *words]))
+    return Run(made.trainers.folder.path)
+
+
+def _write(value: Any) -> str:
+    return str(value) if isinstance(value, str | Path) else json.dumps(value)
+
+
+@contextlib.contextmanager
+def _telling_errors(quiet: bool) -> Iterator[None]:
+    """Turns the end of a command into an exception, and keeps what it prints if it is quiet."""
+    said, errors = io.StringIO(), io.StringIO()
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(warnings.catch_warnings())
+            for message in HARMLESS_WARNINGS:
+                warnings.filterwarnings("ignore", message)
+            stack.enter_context(contextlib.redirect_stderr(errors))
+            if quiet:
+                stack.enter_context(contextlib.redirect_stdout(said))
+            yield
+    except Stopped:
+        raise KeyboardInterrupt from None
+    except Exception as error:
+        if not is_mistake(error):
+            raise
+        raise ValueError(shorten_message(str(error))) from error
+    except SystemExit:
+        line = next((one for one in errors.getvalue().splitlines() if "error: " in one), "stopped")
+        raise ValueError(line.removeprefix("error: ")) from None

@@ -1,0 +1,79 @@
+"""`darts_lite.fit` and what it returns."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from run_helpers import FEW_NETS, some_digits
+
+import darts_lite
+from darts_lite.cli.library import fit
+
+SETTINGS = {
+    **dict(word.removeprefix("--").split("=") for word in FEW_NETS),
+    "data.search_batches_per_epoch": 8,
+    "data.least_batches_per_epoch": 1,
+    "data.train_images": 800,
+    "retraining.max_epochs": 1,
+    "trainer.accelerator": "cpu",
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_is_searched_predicted_and_exported(
+    found_digits: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = fit("mnist", budget={"parameters": 3000}, settings={**SETTINGS, "run.folder": tmp_path})
+    assert capsys.readouterr().out == ""
+    assert run.folder == tmp_path / "mnist" / "version_0"
+    assert run.summary["finished"] and run.summary["params"] <= 3000
+    assert run.architecture == run.net.architecture
+    images, _ = some_digits()
+    Image.fromarray(images[0].numpy()).save(tmp_path / "digit.png")
+    (answer,) = run.predict(tmp_path / "digit.png")
+    assert answer["class"] in range(10) and 0 < answer["probability"] <= 1
+    (path,) = run.export("safetensors", folder=tmp_path / "out")
+    state = darts_lite.Net.from_pretrained(tmp_path / "out").state_dict()
+    assert path.name == "net.safetensors"
+    assert all(torch.equal(value, run.net.state_dict()[name]) for name, value in state.items())
+
+
+@pytest.mark.slow
+def test_the_notebook_runs(tmp_path: Path) -> None:
+    notebook = Path(darts_lite.__file__).parents[1] / "docs" / "first_search.ipynb"
+    shutil.copy(notebook, tmp_path)
+    words = ["-m", "pytest", "--nbmake", "-p", "no:cacheprovider", "-n0", notebook.name]
+    place = {"DARTS_LITE_DATA": str(tmp_path), "JUPYTER_PLATFORM_DIRS": "1"}
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=tmp_path,
+        env={**os.environ, **place},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"preset": "nothing"}, "'nothing' is neither a file nor a preset"),
+        ({"settings": {"data.batch_siz": 3}}, "batch_siz"),
+        ({"data": "no/such/folder"}, "no/such/folder"),
+        ({"budget": {"parameters": 10}}, "at most 10 parameters"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_mistakes_are_value_errors(
+    arguments: dict[str, object], told: str, tmp_path: Path, found_digits: None
+) -> None:
+    given = {"settings": {"run.folder": str(tmp_path), **SETTINGS}, **arguments}
+    if "settings" in arguments:
+        given["settings"] = {"run.folder": str(tmp_path), **SETTINGS, **arguments["settings"]}  # type: ignore[dict-item]
+    with pytest.raises(ValueError, match=told):
+        fit(**given)  # type: ignore[arg-type]
