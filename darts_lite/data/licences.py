@@ -26,11 +26,11 @@ LICENCES: Mapping[str, Licence] = {
         "unknown",
         "https://www.nist.gov/itl/products-and-services/emnist-dataset",
     ),
-    "QMNIST": Licence("BSD", "bsd", "https://github.com/facebookresearch/qmnist"),
+    "QMNIST": Licence("BSD 3-Clause", "bsd-3-clause", "https://github.com/facebookresearch/qmnist"),
     "CIFAR10": Licence(NONE, "unknown", "https://www.cs.toronto.edu/~kriz/cifar.html"),
     "CIFAR100": Licence(NONE, "unknown", "https://www.cs.toronto.edu/~kriz/cifar.html"),
 }
-"""The data sets of `darts_lite.data.datasets.DATASETS`; each source was read on 2026-11-29."""
+"""The data sets of `darts_lite.data.datasets.DATASETS`; sources as copies of 2026-11 have them."""
 OWN = Licence("unknown: your own images", "unknown", None)
 
 
