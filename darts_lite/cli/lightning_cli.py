@@ -24,7 +24,7 @@ from darts_lite.cli.parsing import (
     prepare_parsing,
     spell_out,
 )
-from darts_lite.cli.verbs.predict import print_table
+from darts_lite.data.class_balance import describe_recalls
 from darts_lite.data.compatibility import check_alike, check_unseen, doubt_kin
 from darts_lite.data.datasets import is_embedded
 from darts_lite.data.image_data import ImageData
@@ -45,6 +45,7 @@ from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.components import class_path
 from darts_lite.storage.paths import expand
 from darts_lite.storage.run_folder import RunFolder
+from darts_lite.storage.tables import format_table
 from darts_lite.storage.user_modules import import_own
 from darts_lite.training.callbacks import find_callback
 from darts_lite.training.memory import keep_freed_memory
@@ -207,7 +208,9 @@ class DartsCLI(LightningCLI):
         probabilities = torch.cat([batch[1] for batch in batches]).tolist()
         names = datamodule.class_names
         answers = [names[label] if names else label for label in classes]
-        print_table(zip(range(len(answers)), answers, probabilities, strict=True))
+        shares = (f"{share:.6f}" for share in probabilities)
+        rows = zip(range(len(answers)), answers, shares, strict=True)
+        print(format_table(("image", "class", "probability"), rows), end="")
 
     def _prepare(self, model: LightningModule, data: ImageData) -> str | None:
         """Loads weights and images; returns the source of the images of the training, if known."""
@@ -236,6 +239,9 @@ class DartsCLI(LightningCLI):
             (metrics,) = run(model, verbose=verbose, datamodule=data)
             print(f"Data: {data.hparams.get('dataset')}, {data.data_source}")
             print(f"Images: {data.preparation.describe()}")
+            report = find_callback(self.trainer, TestReport)
+            if report is not None and (recalls := report.results.get("class_recalls")):
+                print(f"Recall: {describe_recalls(recalls)}")
             if part := self._describe_part(data):
                 print(f"Figures are{part}")
             if is_embedded(trained_on) and not is_embedded(data.data_source):

@@ -15,6 +15,7 @@ from typing import Any
 
 from darts_lite.cli.front.arguments import (
     CHECKS,
+    OF_IMAGES,
     OWN,
     PASSED_ON,
     RUN_ELSEWHERE,
@@ -37,7 +38,7 @@ from darts_lite.launchers.local import follow_parent
 from darts_lite.storage.user_modules import import_own
 from darts_lite.storage.versions import find_version
 
-PARSED_HERE = {"--images", "--json", *FLAGS}
+PARSED_HERE = {*OF_IMAGES, *FLAGS}
 """Arguments of verbs in `PASSED_ON` with which they are parsed here all the same."""
 
 

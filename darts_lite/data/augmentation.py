@@ -1,7 +1,12 @@
-"""Random augmentation of whole batches, on their own device."""
+"""Random augmentation of whole batches, on their own device.
 
-from collections.abc import Callable
-from typing import Any
+To add one: an argument of `Augmentation`, its limits in `LIMITS`, and a step in one of its methods.
+"""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,14 +16,42 @@ from darts_lite.distributed.ranks import WHOLE, Shard
 from darts_lite.storage.components import class_path
 
 KNOTS = 5  # points along each side of the grid on which an elastic displacement is drawn
+GREY = (0.299, 0.587, 0.114)  # weights of red, green and blue, ITU-R 601-2
+BORDERS = {"black": "zeros", "mirrored": "reflection"}
+"""What lies outside of an image -> the padding of torch's `grid_sample`."""
+
+
+def _is_count(value: float) -> bool:
+    return value >= 0 and value == int(value)
+
+
+LIMITS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "shift": (_is_count, "a whole number of pixels >= 0"),
+    "rotation": (lambda value: 0 <= value <= 180, "between 0 and 180 degrees"),
+    "scale": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
+    "elastic": (lambda value: 0 <= value < math.inf, "at least 0 pixels and finite"),
+    "erase": (_is_count, "a whole number of pixels >= 0"),
+    "brightness": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
+    "contrast": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
+    "saturation": (lambda value: 0 <= value <= 1, "between 0 and 1"),
+    "border": (lambda value: value in BORDERS, " or ".join(BORDERS)),
+}
+"""Arguments -> their checks, and what is allowed in words."""
+
+
+def to_grey(images: Tensor) -> Tensor:
+    """Returns the grey (B, 1, H, W) of images (B, C, H, W): the mean, unless these are colours."""
+    if images.shape[1] != len(GREY):
+        return images.mean(dim=1, keepdim=True)
+    return (images * images.new_tensor(GREY).view(-1, 1, 1)).sum(dim=1, keepdim=True)
 
 
 class Augmentation(nn.Module):
-    """Shifts, rotates, scales, bends, flips and partly erases images, each image differently.
+    """Changes light and colours, flips, rotates, scales, shifts and bends images, erases parts.
 
-    The geometry fills with black, so it comes before normalisation. Erasing fills with the mean,
-    which is 0 after normalisation (cutout, arXiv 1708.04552). Calling the module keeps that order.
-    All draws come from the device's global random generator.
+    Each image is changed differently. Light and geometry come before normalisation; erasing fills
+    with the mean, which is 0 after it (cutout, arXiv 1708.04552). Calling the module keeps that
+    order. All draws come from the device's global random generator; what is off draws nothing.
 
     Args:
         shift: largest shift along each axis, in whole pixels, uniform
@@ -28,6 +61,11 @@ class Augmentation(nn.Module):
             ICDAR 2003), drawn on a grid of `KNOTS` by `KNOTS` points and interpolated between them
         flip: mirror half of the images left to right
         erase: side in pixels of one square set to the mean, clipped at the border; 0 erases nothing
+        brightness: largest relative change of all values, uniform as ``scale``
+        contrast: largest relative change of the distances from an image's mean grey, uniform
+        saturation: largest relative change of a pixel's distances from its grey, uniform; images
+            that do not have three channels keep theirs
+        border: what geometry finds outside of an image, ``black`` or the image ``mirrored``
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -41,19 +79,19 @@ class Augmentation(nn.Module):
         elastic: float = 0.0,
         flip: bool = False,
         erase: int = 0,
+        brightness: float = 0.0,
+        contrast: float = 0.0,
+        saturation: float = 0.0,
+        border: Literal["black", "mirrored"] = "black",
     ) -> None:
         super().__init__()
-        for name, pixels in (("shift", shift), ("erase", erase)):
-            if pixels != int(pixels) or pixels < 0:
-                raise ValueError(f"{name} must be a whole number of pixels >= 0, got {pixels}")
-        if not 0 <= rotation <= 180:
-            raise ValueError(f"rotation must be between 0 and 180 degrees, got {rotation}")
-        if not 0 <= scale < 1:
-            raise ValueError(f"scale must be at least 0 and below 1, got {scale}")
-        if not 0 <= elastic < float("inf"):
-            raise ValueError(f"elastic must be at least 0 pixels and finite, got {elastic}")
         self.shift, self.rotation, self.scale = shift, rotation, scale
         self.elastic, self.flip, self.erase = elastic, flip, erase
+        self.brightness, self.contrast, self.saturation = brightness, contrast, saturation
+        self.border = border
+        for name, (is_allowed, allowed) in LIMITS.items():
+            if not is_allowed(value := getattr(self, name)):
+                raise ValueError(f"{name} must be {allowed}, got {value}")
 
     def forward(
         self,
@@ -62,10 +100,24 @@ class Augmentation(nn.Module):
         part: Shard = WHOLE,
     ) -> Tensor:
         """Augments float images (B, C, H, W) in 0..1, normalised between geometry and erasing."""
-        return self.erasing(normalize(self.geometry(images, part)), part)
+        changed = self.geometry(self.light(images, part), part)
+        return self.erasing(normalize(changed), part)
+
+    def light(self, images: Tensor, part: Shard = WHOLE) -> Tensor:
+        """Changes brightness, contrast and saturation of images (B, C, H, W), kept in 0..1."""
+        if self.brightness:
+            images = (images * self._factors(self.brightness, images, part)).clamp(0, 1)
+        if self.contrast:
+            middle = to_grey(images).mean(dim=(2, 3), keepdim=True)  # (B, 1, 1, 1)
+            factors = self._factors(self.contrast, images, part)
+            images = (middle + factors * (images - middle)).clamp(0, 1)
+        if self.saturation and images.shape[1] == len(GREY):
+            grey, factors = to_grey(images), self._factors(self.saturation, images, part)
+            images = (grey + factors * (images - grey)).clamp(0, 1)
+        return images
 
     def geometry(self, images: Tensor, part: Shard = WHOLE) -> Tensor:
-        """Flips, rotates, scales, shifts and bends images (B, C, H, W); uncovered pixels are 0."""
+        """Flips, rotates, scales, shifts and bends images (B, C, H, W)."""
         batch, _, height, width = images.shape
         device = images.device
         if self.flip:
@@ -94,7 +146,7 @@ class Augmentation(nn.Module):
             bent = F.interpolate(knots, (height, width), mode="bicubic", align_corners=True)
             sides = torch.tensor([width, height], device=device)
             grid = grid + self.elastic * 2 / sides * bent.permute(0, 2, 3, 1)
-        return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
+        return F.grid_sample(images, grid, padding_mode=BORDERS[self.border], align_corners=False)
 
     def erasing(self, images: Tensor, part: Shard = WHOLE) -> Tensor:
         """Sets one square of each normalised image (B, C, H, W) to 0."""
@@ -114,9 +166,13 @@ class Augmentation(nn.Module):
 
     def describe(self) -> dict[str, Any]:
         """Returns the class and its arguments as plain values, to build the object again."""
-        names = ("shift", "rotation", "scale", "elastic", "flip", "erase")
+        names = inspect.signature(Augmentation).parameters
         settings = {name: getattr(self, name) for name in names}
         return {"class_path": class_path(type(self)), "init_args": settings}
+
+    def _factors(self, change: float, images: Tensor, part: Shard) -> Tensor:
+        """Draws a factor of 1 - change to 1 + change for each image, (B, 1, 1, 1)."""
+        return (1 + change * self._uniform(images, part)).view(-1, 1, 1, 1)
 
     @staticmethod
     def _uniform(images: Tensor, part: Shard) -> Tensor:

@@ -109,6 +109,8 @@ class Source(NamedTuple):
     """Whether images show digits, light on black, as `darts_lite.data.foreground` makes them."""
     load_as: Callable[[Preparation], LoadedImages] | None = None
     """Loads image files so prepared, and measures what is not known yet; None if `load` is all."""
+    held_out: tuple[str, ...] = ()
+    """Files that were chosen for the test out of a folder that has no others for it."""
 
 
 def find_named(name: str) -> Source:

@@ -209,6 +209,17 @@ class ImageData(LightningDataModule):
         sizes = {name: len(indices) for name, indices in self.splits.items()}
         return {**sizes, "test": len(self._images.test_labels)}
 
+    @property
+    def class_counts(self) -> Tensor:
+        """Number of training images of each class (classes,), of both splits; after ``setup``."""
+        union = torch.cat([self.splits["weights"], self.splits["alphas"]])
+        return self._images.train_labels.cpu()[union].bincount(minlength=self.num_classes)
+
+    @property
+    def held_out(self) -> tuple[str, ...]:
+        """Files that were chosen for the test; empty where there is another test set."""
+        return self._source.held_out
+
     def train_dataloader(self) -> Batches | PairedBatches:
         """Returns pairs for a search, else plain batches of both training splits."""
         weights, alphas = self.splits["weights"], self.splits["alphas"]
@@ -241,6 +252,10 @@ class ImageData(LightningDataModule):
 
     def val_dataloader(self) -> Batches:
         return self._batches("train", self.splits["validation"])
+
+    def whole_validation(self) -> Batches:
+        """Returns the whole ``validation`` split on every rank."""
+        return replace(self.val_dataloader(), part=WHOLE)
 
     def test_dataloader(self) -> Batches:
         return self._batches("test", torch.arange(self.split_sizes["test"]))

@@ -109,7 +109,7 @@ def scan_folder(folder: Path, size: int | None = None, cut_out: bool = False) ->
         cut_out: Whether to cut out what is drawn, see `darts_lite.data.foreground`; images then
             have one channel.
     """
-    classes, train, test = _list_parts(folder)
+    classes, train, test, chosen = _list_parts(folder)
     if not test:
         raise ValueError(f"{folder} has too few images for a test; add images to each class")
     headers = [_read_header(path) for path, _ in train]
@@ -127,15 +127,24 @@ def scan_folder(folder: Path, size: int | None = None, cut_out: bool = False) ->
         load=files.load,
         class_names=tuple(classes),
         load_as=files.load_as,
+        held_out=tuple(sorted(path.relative_to(folder).as_posix() for path, _ in test if chosen)),
     )
 
 
-def _list_parts(folder: Path) -> tuple[list[str], list[File], list[File]]:
-    """Returns the classes of a folder, its training images and its test images."""
+class _Parts(NamedTuple):
+    """The files of a folder."""
+
+    classes: list[str]
+    train: list[File]
+    test: list[File]
+    chosen: bool  # whether the test images were chosen here, and have no folder of their own
+
+
+def _list_parts(folder: Path) -> _Parts:
     named = folder / "train"
     if not _has_folders(named):
         classes, files = _list_images(folder)
-        return classes, *_hold_out(files)
+        return _Parts(classes, *_hold_out(files), chosen=True)
     _warn_of_loose_images(folder)
     classes, train = _list_images(named)
     others = [name for name in _list_folders(folder) if name not in ("train", "test")]
@@ -146,14 +155,14 @@ def _list_parts(folder: Path) -> tuple[list[str], list[File], list[File]]:
             stacklevel=2,
         )
     if not (folder / "test").is_dir():
-        return classes, *_hold_out(train)
+        return _Parts(classes, *_hold_out(train), chosen=True)
     test_classes, test = _list_images(folder / "test")
     if test_classes != classes:
         raise ValueError(
             f"{folder / 'test'} has the classes {test_classes}, {named} has {classes}; both need "
             "the same folders"
         )
-    return classes, train, test
+    return _Parts(classes, train, test, chosen=False)
 
 
 def _list_images(folder: Path) -> tuple[list[str], list[File]]:

@@ -15,6 +15,8 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
 
+from darts_lite.training.class_loss import ClassWeights
+
 WARM_SHARE = 0.1
 """Share of all steps during which the learning rate of ``warm_cosine`` grows."""
 
@@ -55,6 +57,7 @@ class Recipe:
     ema_decay: float
     auxiliary_weight: float
     gradient_clip: float
+    class_weights: ClassWeights
 
     def __post_init__(self) -> None:
         for name in ("label_smoothing", "drop_path", "ema_decay"):

@@ -14,8 +14,10 @@ from torch.optim import Optimizer
 from torchmetrics.classification import MulticlassAccuracy
 
 from darts_lite.data.batches import Batch
+from darts_lite.data.image_data import ImageData
 from darts_lite.distributed.ranks import average, average_gradients
 from darts_lite.networks.net import Net
+from darts_lite.retraining.familiarity import NAME, Familiarity
 from darts_lite.retraining.from_search import FoundArchitecture
 from darts_lite.retraining.recipe import (
     SCHEDULES,
@@ -28,6 +30,7 @@ from darts_lite.retraining.recipe import (
 from darts_lite.search.bilevel import list_weights
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.checkpoints import complete_checkpoint
+from darts_lite.training.class_loss import ClassLoss, ClassWeights
 from darts_lite.training.optimizers import count_steps, darts_sgd, try_optimizer
 from darts_lite.training.trainer_settings import check_trainer
 
@@ -55,6 +58,8 @@ class Retraining(LightningModule):
         ema_decay: Decay of the averaged weights that are validated and kept; 0 averages nothing.
         auxiliary_weight: Weight of the auxiliary head's loss; 0 builds no such head.
         gradient_clip: Largest norm of the gradient; 0 sets no limit.
+        class_weights: ``balanced`` weighs each image in the loss by the inverse of its class' share
+            of the training images; null weighs all alike. What is reported is never weighted.
         inherit: Starts from the supernet's weights; `architecture` is then a search checkpoint.
         channels: Channels of the first cell, if not those of the architecture.
         cells: Number of cells, likewise.
@@ -78,6 +83,7 @@ class Retraining(LightningModule):
         ema_decay: float = 0.0,
         auxiliary_weight: float = 0.0,
         gradient_clip: float = 5.0,
+        class_weights: ClassWeights = None,
         inherit: bool = False,
         channels: int | None = None,
         cells: int | None = None,
@@ -96,6 +102,7 @@ class Retraining(LightningModule):
             ema_decay=ema_decay,
             auxiliary_weight=auxiliary_weight,
             gradient_clip=gradient_clip,
+            class_weights=class_weights,
         )
         try_optimizer("optimizer", optimizer)
         found = FoundArchitecture.of(architecture)
@@ -111,6 +118,8 @@ class Retraining(LightningModule):
         if inherit:
             self.net.inherit(found.supernet())
         self.net.to(memory_format=torch.channels_last)  # faster on CPUs and tensor cores
+        self.familiarity: Familiarity | None = None
+        self.loss = ClassLoss(num_classes, class_weights, label_smoothing)
         self.accuracy = MulticlassAccuracy(num_classes, average="micro")
 
     def forward(self, images: Tensor) -> Tensor:
@@ -118,6 +127,11 @@ class Retraining(LightningModule):
         if self.recipe.test_shifts == 0:
             return self.net(images)
         return average_over_shifts(self.net, images, self.recipe.test_shifts)
+
+    def setup(self, stage: str) -> None:
+        """Weighs the classes by the images that there are; a training that goes on restores it."""
+        if stage == "fit":
+            self.loss.know_data(self.trainer.datamodule)  # type: ignore[attr-defined]
 
     def on_train_start(self) -> None:
         """Sets the drop-path probability if training resumes in the middle of an epoch."""
@@ -139,7 +153,7 @@ class Retraining(LightningModule):
         if self.recipe.mixup:
             images, targets = mix_up(images, labels, self.hparams["num_classes"], self.recipe.mixup)
         logits, auxiliary = self.net.forward_auxiliary(images)
-        loss = cross_entropy(logits, targets, label_smoothing=self.recipe.label_smoothing)
+        loss = self.loss(logits, targets)
         accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
         joint_loss, accuracy = average(loss.detach(), accuracy)
         self.log("retraining/train_loss", joint_loss, prog_bar=True)
@@ -147,10 +161,15 @@ class Retraining(LightningModule):
         rate = cast(Optimizer, self.optimizers()).param_groups[0]["lr"]
         self.log("retraining/learning_rate", rate)
         if auxiliary is not None:
-            loss = loss + self.recipe.auxiliary_weight * cross_entropy(
-                auxiliary, targets, label_smoothing=self.recipe.label_smoothing
-            )
+            loss = loss + self.recipe.auxiliary_weight * self.loss(auxiliary, targets)
         return loss
+
+    def on_train_end(self) -> None:
+        """Measures which images are of the kind of its training images."""
+        data: Any = getattr(self.trainer, "datamodule", None)
+        if isinstance(data, ImageData):
+            parts = data.alphas_dataloader(), data.whole_validation()
+            self.familiarity = Familiarity.measure(self.net, *parts)
 
     def try_passes(self, images: Tensor, labels: Tensor, evaluating: bool) -> None:
         """Runs the passes of a step, or of an evaluation, and discards their results."""
@@ -160,8 +179,8 @@ class Retraining(LightningModule):
             return
         self.net.zero_grad()
         logits, auxiliary = self.net.forward_auxiliary(images)
-        loss = cross_entropy(logits, labels)
-        (loss if auxiliary is None else loss + cross_entropy(auxiliary, labels)).backward()
+        loss = self.loss(logits, labels)
+        (loss if auxiliary is None else loss + self.loss(auxiliary, labels)).backward()
 
     def on_after_backward(self) -> None:
         """Averages the gradients over all ranks, if there are several."""
@@ -210,6 +229,8 @@ class Retraining(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the model's and the data's settings, as plain values."""
         complete_checkpoint(checkpoint, self, Retraining, self.hparams)
+        if self.familiarity is not None:
+            checkpoint[NAME] = self.familiarity.to_dict()
 
     def _evaluate(self, answer: nn.Module, batch: Batch, prefix: str) -> Tensor:
         images, labels = batch

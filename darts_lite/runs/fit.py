@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
+from darts_lite.data.class_balance import doubt_counts, name_classes
 from darts_lite.data.datasets import find_root
 from darts_lite.data.image_data import ImageData
 from darts_lite.distributed.strategy import connect_processes, prepare
@@ -28,7 +29,7 @@ from darts_lite.search.base import Search
 from darts_lite.search.executors import AUTO
 from darts_lite.search.playoff.play_off import PlayOff
 from darts_lite.space.protocol import AnyArchitecture
-from darts_lite.storage.atomic_files import write_text
+from darts_lite.storage.atomic_files import format_names, write_text
 from darts_lite.storage.data_places import remember_place
 from darts_lite.storage.run_folder import SEEDS, RunFolder
 from darts_lite.storage.run_record import RunRecord
@@ -143,6 +144,8 @@ class Fit:
                 check_architecture(record.folder, model.architecture)
         elif trainer.is_global_zero:
             write_text(record.folder.config, self.format_config())
+            if data.held_out:
+                write_text(record.folder.held_out, format_names(data.held_out))
         if trainer.is_global_zero:
             root = find_root(data.hparams.get("root"))
             remember_place(data.checksum, str(data.hparams.get("dataset")), root)
@@ -151,6 +154,9 @@ class Fit:
         retrains = self.make_retraining is not None
         for doubt in reporting.doubt_batches(data, model, retrains, trainer.world_size):
             print(doubt, flush=True)
+        names = name_classes(data.class_names, data.num_classes)
+        for doubt in doubt_counts(names, data.class_counts.tolist(), self._weighs_classes(model)):
+            print(f"Warning: {doubt}", flush=True)
         if record.summary:
             (session,) = known["sessions"]
             record.summary["sessions"] = reporting.add_session(record.summary, session)
@@ -266,6 +272,12 @@ class Fit:
     @property
     def _seed(self) -> int | bool:
         return self.settings["seed_everything"]
+
+    def _weighs_classes(self, model: LightningModule) -> bool:
+        """Whether the last training of the run weighs classes."""
+        group = "model" if isinstance(model, Retraining) else "retraining"
+        settings = self.settings[group] or self.settings["model"]
+        return settings["init_args"].get("class_weights") is not None
 
     @property
     def _inherits(self) -> bool:

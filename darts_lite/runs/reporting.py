@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from darts_lite.data.class_balance import describe_recalls
 from darts_lite.data.compatibility import list_names
 from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
@@ -133,6 +134,9 @@ def report(folder: RunFolder, summary: Mapping[str, Any]) -> None:
         "search": _format(summary["search_seconds"], "{:.0f} s"),
         "retraining": _format(summary["retrain_seconds"], "{:.0f} s"),
     }
+    if has("balanced_accuracy", "class_recalls"):
+        rows["balanced accuracy"] = _format_percent(summary["balanced_accuracy"])
+        rows["recall"] = describe_recalls(summary["class_recalls"])
     if has("memory", "flash"):
         memory, flash = summary["memory"], summary["flash"]
         rows["in int8"] = f"{memory:,} bytes of activations at once, {flash:,} of weights"

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
+from darts_lite.data.class_balance import name_classes
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation import costs
 from darts_lite.networks.net import TRAINING_ONLY, save_weights
@@ -132,7 +133,7 @@ def retrain(
     write_architecture(model.architecture, trainer, folder, data)
     seconds, metrics, rollbacks = train(trainer, model, data, resume_from)
     images = Images(model.hparams["in_channels"], data.num_classes, data.image_size)
-    results = {
+    results: dict[str, Any] = {
         "retrain_seconds": round(seconds, 1),
         "retrain_epochs": trainer.current_epoch,
         "retrain_rollbacks": rollbacks,
@@ -146,6 +147,10 @@ def retrain(
         **model.architecture.count_bytes(images),
         "architecture": model.architecture.genotype(),
     }
+    if (weights := model.loss.weights) is not None:
+        names = name_classes(data.class_names, data.num_classes)
+        shares = [round(weight, 4) for weight in weights.tolist()]
+        results["class_weights"] = dict(zip(names, shares, strict=True))
     trainer.save_checkpoint(folder.net, weights_only=True)
     if trainer.is_global_zero:
         facts = {"test_shifts": model.recipe.test_shifts, **describe_data(model)}

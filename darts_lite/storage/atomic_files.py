@@ -1,7 +1,7 @@
 """Writes files atomically: a file is complete, or it does not exist."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -46,6 +46,11 @@ def write_text(path: str | Path, text: str) -> None:
     """Writes a text file as `write_whole` does."""
     with write_whole(path) as file:
         file.write(text.encode())
+
+
+def format_names(names: Iterable[str]) -> str:
+    """Returns names of files, a line each; one that cannot be printed is spelt as in Python."""
+    return "".join(f"{name if name.isprintable() else ascii(name)}\n" for name in names)
 
 
 def make_folder(path: str | Path, setting: str) -> Path:

@@ -38,6 +38,7 @@ class RunFolder:
     agreement = _file("agreement.png")  # a picture of the agreement of several searches
     worst = _file("worst.png")  # the test images that the net is most wrong about
     net = _file("net.ckpt")  # the checkpoint of the trained net
+    held_out = _file("held_out.txt")  # files of a folder of images that were kept for the test
     weights = _file("net.safetensors")  # its weights alone, for other programs
 
     @property

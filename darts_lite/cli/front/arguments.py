@@ -28,6 +28,16 @@ def _parse_count(text: str) -> int:
     return int(text)
 
 
+def _parse_share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number of 0 to 1, got {text!r}")
+    return share
+
+
 def _parse_shifts(text: str) -> int:
     if not (text.isdecimal() and int(text) <= MOST_SHIFTS):
         raise argparse.ArgumentTypeError(f"must be a whole number of 0 to {MOST_SHIFTS}")
@@ -187,6 +197,26 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="with --images: print all probabilities, as JSON"
     )
+    parser.add_argument(
+        "--top",
+        type=_parse_count,
+        metavar="N",
+        help="with --images: tell the N likeliest classes, each with its probability",
+    )
+    parser.add_argument(
+        "--output",
+        type=_expand_path,
+        metavar="FILE",
+        help="with --images: write the answers to a file, .csv for one, instead of printing them",
+    )
+    parser.add_argument(
+        "--sure",
+        type=_parse_share,
+        metavar="PROBABILITY",
+        help="with --images: answers of a smaller probability are marked as unsure, by default "
+        "0.7. Images are marked as unlike if what the net's last layer reads of them is farther "
+        "from that of its training images than of 99 %% of its validation images",
+    )
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
@@ -277,3 +307,6 @@ RUN_ELSEWHERE = {"part": "lightning_cli"}
 
 PASSED_ON = {"plan": "plan", "predict": "lightning_cli"}
 """Verbs of `OWN` that may have a configuration, with the module whose `main` parses it."""
+
+OF_IMAGES = ("--images", "--json", "--top", "--output", "--sure")
+"""Arguments of `predict` for image files; without them the net's test set is predicted."""

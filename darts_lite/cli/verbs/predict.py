@@ -1,44 +1,80 @@
-"""`predict --images`: prints class and probability of image files."""
+"""`predict --images`: tells the classes of image files."""
 
 import argparse
-import csv
 import json
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from darts_lite.data.class_balance import (
+    compute_balanced_accuracy,
+    count_recalls,
+    describe_recalls,
+    name_classes,
+)
 from darts_lite.data.image_files import list_files
 from darts_lite.data.preparation import Preparation
 from darts_lite.export.inference import Answer, load_answer
+from darts_lite.retraining.familiarity import Familiarity, reading_features
 from darts_lite.retraining.recipe import SHIFTS
+from darts_lite.storage.atomic_files import write_whole
+from darts_lite.storage.checkpoints import Checkpoint
+from darts_lite.storage.tables import format_table
 
 BATCH = 256
 """Largest number of images in a batch."""
 MOST_PIXELS = BATCH * 64**2
 """Largest number of pixels in a batch, unless one image has more."""
+SURE = 0.7
+"""Probability below which an answer is marked as unsure."""
+UNSURE, UNLIKE = "unsure", "unlike"
+"""Notes on answers: the probability is small; the image is unlike those of the training."""
 
 
 def run(options: argparse.Namespace) -> None:
-    """Prints a line for each image, or all answers as JSON."""
+    """Prints or writes a line for each image, or all answers as JSON.
+
+    What else there is to say goes to standard error: how images were prepared, how many answers are
+    marked, and how many are right where folders have the names of classes.
+    """
     if not options.images:
-        raise ValueError("--json needs --images; without them predict prints the test set's lines")
+        raise ValueError(
+            "--json, --top, --output and --sure need --images; without them predict prints the "
+            "test set's lines"
+        )
     net, about = load_answer(options.ckpt_path, options.imports)
+    known = Familiarity.read(Checkpoint.read(options.ckpt_path))
     named = set(map(Path, options.images))
-    answers = predict_images(net, about, list(list_files(options.images)), named)
+    sure = SURE if options.sure is None else options.sure
+    paths = list(list_files(options.images))
+    answers = predict_images(net, about, paths, named, known, sure, options.top or 1)
     print(f"Images were brought to {about['preparation'].describe()}", file=sys.stderr)
-    if options.json:
-        print(json.dumps(answers, indent=2))
-        return
-    print_table((each["image"], each["class"], each["probability"]) for each in answers)
+    text = json.dumps(answers, indent=2) + "\n" if options.json else format_answers(answers)
+    if options.output:
+        with write_whole(options.output) as file:
+            file.write(text.encode(errors="surrogateescape"))  # names of files may be no text
+        print(f"{options.output}: {len(answers):,} answers", file=sys.stderr)
+    else:
+        print(text.encode(errors="surrogateescape").decode(errors="replace"), end="")
+    for line in summarise(answers, name_classes(about["class_names"], net.net.num_classes), sure):
+        print(line, file=sys.stderr)
+    if known is None:
+        print("The net is of an earlier version, so none is marked as unlike", file=sys.stderr)
 
 
 def predict_images(
-    net: Answer, about: Mapping[str, Any], paths: Sequence[Path], needed: Collection[Path] = ()
+    net: Answer,
+    about: Mapping[str, Any],
+    paths: Sequence[Path],
+    needed: Collection[Path] = (),
+    known: Familiarity | None = None,
+    sure: float = SURE,
+    top: int = 1,
 ) -> list[dict[str, Any]]:
-    """Returns each image's path, class, probability, and the probabilities of all classes.
+    """Returns each image's path, class, probability, note, and the probabilities of all classes.
 
     Args:
         net: What answers, from `darts_lite.load_answer`.
@@ -46,6 +82,9 @@ def predict_images(
         paths: Image files; with a warning on standard error, those that cannot be read are left
             out.
         needed: Files that must not be left out.
+        known: What the net's own images look like; None marks no image as unlike them.
+        sure: Probability below which an answer is marked as unsure.
+        top: Number of likeliest classes; more than one are told as ``top``.
 
     Raises:
         ValueError: if a needed file or all files cannot be read, or the net's images have neither
@@ -71,17 +110,25 @@ def predict_images(
         for path, image in readable:
             if image.doubt is not None:
                 print(f"Warning: {path} {image.doubt}; check its answer", file=sys.stderr)
-        with torch.no_grad():
+        with torch.no_grad(), reading_features(net.net) as seen:
             shares = net(torch.stack([image.pixels for _, image in readable]))  # (B, classes)
         if not shares.isfinite().all():
             raise ValueError("the net answers with NaN, so its weights are wrong; give another net")
-        for (path, _), row in zip(readable, shares, strict=True):
-            best = int(row.argmax())
+        unlike = [False] * len(readable)
+        if known is not None and seen:  # of nine passes over shifts, the one in their middle
+            unlike = known.find_unlike(seen[len(seen) // 2]).tolist()
+        for (path, _), row, is_unlike in zip(readable, shares, unlike, strict=True):
+            ranked = [
+                {"class": names[label] if names else label, "probability": round(share, 6)}
+                for share, label in zip(*map(torch.Tensor.tolist, row.topk(len(row))), strict=True)
+            ]
+            notes = [UNSURE] * (ranked[0]["probability"] < sure) + [UNLIKE] * is_unlike
             answers.append(
                 {
                     "image": str(path),
-                    "class": names[best] if names else best,
-                    "probability": round(float(row[best]), 6),
+                    **ranked[0],
+                    "note": " ".join(notes),
+                    **({"top": ranked[:top]} if top > 1 else {}),
                     "probabilities": {
                         names[label] if names else str(label): round(share, 6)
                         for label, share in enumerate(row.tolist())
@@ -93,8 +140,44 @@ def predict_images(
     return answers
 
 
-def print_table(answers: Iterable[tuple[object, object, float]]) -> None:
-    """Prints the image, class and probability of each answer as CSV."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(("image", "class", "probability"))
-    writer.writerows((image, label, f"{share:.6f}") for image, label, share in answers)
+def format_answers(answers: Sequence[Mapping[str, Any]]) -> str:
+    """Returns answers as comma-separated lines, in which a spreadsheet finds no formula."""
+    count = len(answers[0].get("top", [None]))
+    header = ["image", "class", "probability"]
+    header += [f"{name}_{n}" for n in range(2, count + 1) for name in ("class", "probability")]
+    rows = [
+        [
+            Path(each["image"]),
+            *(
+                value
+                for one in each.get("top", [each])
+                for value in (one["class"], f"{one['probability']:.6f}")
+            ),
+            each["note"],
+        ]
+        for each in answers
+    ]
+    return format_table([*header, "note"], rows)
+
+
+def summarise(
+    answers: Sequence[Mapping[str, Any]], names: Sequence[str], sure: float
+) -> Iterator[str]:
+    """Yields how many answers are marked, and right where an image's folder is named by a class."""
+    meant = {UNSURE: f"a probability below {sure:g}", UNLIKE: "to images of its training"}
+    for note, meaning in meant.items():
+        if count := sum(note in each["note"].split() for each in answers):
+            yield f"Marked as {note}: {count:,} of {len(answers):,} images ({meaning})"
+    placed = [(Path(each["image"]).absolute().parent.name, str(each["class"])) for each in answers]
+    judged = [(folder, answer) for folder, answer in placed if folder in names]
+    if not judged:
+        return
+    recalls = count_recalls(judged, names)
+    balanced = compute_balanced_accuracy(recalls)
+    right = sum(folder == answer for folder, answer in judged) / len(judged)
+    yield (
+        f"Accuracy: {100 * right:.2f} % of the {len(judged):,} of {len(answers):,} images whose "
+        f"folder is named as a class; balanced {100 * (balanced or 0):.2f} %. Images that the net "
+        "was trained on count as well, if there are any"
+    )
+    yield f"Recall: {describe_recalls(recalls)}"

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torchmetrics.classification import MulticlassCalibrationError, MulticlassConfusionMatrix
 
+from darts_lite.data.class_balance import compute_balanced_accuracy, name_classes
 from darts_lite.derivation.costs import latency
 from darts_lite.distributed.ranks import gather
 from darts_lite.plots.predictions import ARROW, Answered, draw_answers, draw_confusion, worst
@@ -75,17 +76,20 @@ class TestReport(Callback):
         asked = counts.sum(dim=1).tolist()  # images of each class
         right = counts.diagonal().tolist()
         self._right = sum(right)
+        accuracies = [
+            round(hits / count, 4) if count else None
+            for hits, count in zip(right, asked, strict=True)
+        ]
+        recalls = dict(zip(name_classes(self._names, len(asked)), accuracies, strict=True))
+        balanced = compute_balanced_accuracy(recalls)
+        if balanced is not None:
+            pl_module.log("test/balanced_accuracy", balanced, sync_dist=True)
         self.results = {
             "test_images": sum(asked),
-            "untested_classes": [
-                self._names[label] if self._names else str(label)
-                for label, count in enumerate(asked)
-                if not count
-            ],
-            "class_accuracies": [
-                round(hits / count, 4) if count else None
-                for hits, count in zip(right, asked, strict=True)
-            ],
+            "balanced_accuracy": balanced,
+            "class_recalls": recalls,
+            "untested_classes": [name for name, recall in recalls.items() if recall is None],
+            "class_accuracies": accuracies,  # as in earlier versions, by label
             "calibration_error": round(calibration, 5),
             "confusion": counts.tolist() if len(counts) <= MOST_SHOWN else None,
             **self._measure_latencies(pl_module),

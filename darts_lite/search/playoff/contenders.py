@@ -4,11 +4,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from darts_lite.distributed.ranks import average
 from darts_lite.networks.net import Net
 from darts_lite.space.protocol import AnyArchitecture
+from darts_lite.training.class_loss import ClassLoss
 
 
 class Contender(nn.Module):
@@ -56,14 +56,10 @@ class Contender(nn.Module):
         about = {"origin": self.origin, "running": self.running}
         return {"architecture": self.architecture.to_dict(), **about}
 
-    def compute_loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Computes the loss on images ``(B, C, H, W)`` and labels ``(B,)``."""
-        return cross_entropy(self.net(images), labels)
-
-    def hear(self, images: Tensor, labels: Tensor) -> None:
+    def hear(self, images: Tensor, labels: Tensor, loss: ClassLoss) -> None:
         """Adds the loss on held-out images to what it is judged by.
 
         Norms use the batch, as those of all processes do only where gradients are recorded.
         """
-        (loss,) = average(self.compute_loss(images, labels).detach())
-        self.heard += torch.stack([loss, torch.ones_like(loss)])
+        (value,) = average(loss(self.net(images), labels).detach())
+        self.heard += torch.stack([value, torch.ones_like(value)])

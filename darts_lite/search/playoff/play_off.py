@@ -32,6 +32,7 @@ from darts_lite.search.playoff.proposals import (
 from darts_lite.space.groups import Point
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.components import build_component
+from darts_lite.training.class_loss import ClassLoss, ClassWeights
 from darts_lite.training.optimizers import count_steps, try_optimizer
 
 
@@ -62,6 +63,7 @@ class PlayOff(Search):
         finalists: Number of nets that are kept over cohorts, and go on at last.
         weights_optimizer: Makes the optimizer; its rate stays the same.
         gradient_clip: Largest norm of each net's gradient.
+        class_weights: As of `darts_lite.Retraining`, in training and judging the nets.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class PlayOff(Search):
         finalists: int = 8,
         weights_optimizer: OptimizerCallable = quick_adamw,
         gradient_clip: float = 5.0,
+        class_weights: ClassWeights = None,
     ) -> None:
         super().__init__(space, num_classes, weights_optimizer, 1.0, gradient_clip)
         counts = {
@@ -95,14 +98,10 @@ class PlayOff(Search):
         try_optimizer("weights_optimizer", weights_optimizer)
         data = {"in_channels": in_channels, "num_classes": num_classes}
         self.derivation = rule_from(build_component(derivation, DERIVATIONS)).with_data(**data)
-        settings = {
-            "space": self.space.to_dict(),
-            **data,
-            "derivation": self.derivation.describe(),
-            **counts,
-            "gradient_clip": gradient_clip,
-        }
-        self.save_hyperparameters(settings, logger=False)
+        self.loss = ClassLoss(num_classes, class_weights)
+        settings = {"space": self.space.to_dict(), "derivation": self.derivation.describe()}
+        rest = {"gradient_clip": gradient_clip, "class_weights": class_weights}
+        self.save_hyperparameters(settings | data | counts | rest, logger=False)
         self.contenders = nn.ModuleList()
         self.known: dict[Point, str] = {}  # all points that were trained, with their origin
         self.random = Random()
@@ -133,6 +132,7 @@ class PlayOff(Search):
         self.know_images(self.trainer.datamodule)  # type: ignore[attr-defined]
         if stage == "fit":
             self.read_costs()
+            self.loss.know_data(self.trainer.datamodule)  # type: ignore[attr-defined]
         self.hparams["derivation"] = self.derivation.describe()
 
     def configure_optimizers(self) -> Optimizer:
@@ -153,7 +153,8 @@ class PlayOff(Search):
             return
         heat = self.heats[self._place]
         optimizer = cast(LightningOptimizer, self.optimizers())
-        losses = [each.compute_loss(*batch["weights"]) for each in self._field]
+        images, labels = batch["weights"]
+        losses = [self.loss(each.net(images), labels) for each in self._field]
         loss = torch.stack(losses).sum()  # each weight is in one of them
         optimizer.zero_grad()
         with without_autocast(loss):
@@ -161,7 +162,7 @@ class PlayOff(Search):
         optimizer.step()
         if 2 * (self.global_step - heat.begins) > heat.steps:
             for each in self._field:
-                each.hear(*batch["alphas"])
+                each.hear(*batch["alphas"], self.loss)
         (mean,) = average(loss.detach() / len(losses))
         self.log("search/weights_loss", mean, prog_bar=True)
         self.log("search/field", float(len(losses)))
@@ -171,7 +172,7 @@ class PlayOff(Search):
     def try_passes(self, images: Tensor, labels: Tensor, evaluating: bool) -> None:
         self.train(not evaluating)
         nets = self._all[:1] if evaluating else self._field or self._all
-        losses = [each.compute_loss(images, labels) for each in nets]
+        losses = [self.loss(each.net(images), labels) for each in nets]
         if not evaluating:
             torch.stack(losses).sum().backward()
 
