@@ -1,8 +1,10 @@
 """Every preset is a complete, valid configuration."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from darts_lite.cli.lightning_cli import DartsCLI
 from darts_lite.retraining.retraining import Retraining
@@ -10,6 +12,21 @@ from darts_lite.search.base import Search
 from darts_lite.space.cells.search_space import darts_space, mnist_space
 
 PRESETS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whoever runs the presets does so beside the photographs that one of them is for."""
+    beside = tmp_path_factory.mktemp("beside")
+    for number in range(24):
+        folder = beside / "photos" / ("dark" if number % 2 else "light")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (90, 70), (200 - 99 * (number % 2), 90, number)).save(
+            folder / f"{number}.jpg"
+        )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(beside)
+        yield
 
 
 class WithoutRunning(DartsCLI):
@@ -35,7 +52,17 @@ def test_a_preset_builds_model_data_and_trainer(preset: Path) -> None:
 
 def test_the_presets_are_there() -> None:
     expected = {"mnist", "mnist_small", "mnist_best", "retrain", "fashion_mnist", "cifar10_darts"}
-    assert expected <= {p.stem for p in PRESETS}
+    assert expected | {"photos"} <= {p.stem for p in PRESETS}
+
+
+def test_photographs_are_in_colour_of_64_pixels_and_their_classes_weighted(configs: Path) -> None:
+    cli = built(configs / "photos.yaml")
+    data = cli.datamodule
+    assert (data.in_channels, data.image_size, data.num_classes) == (3, 64, 2)
+    assert data.augmentation.describe() == data.search_augmentation.describe()
+    assert data.augmentation.flip and data.augmentation.saturation
+    retraining = cli.config_init["fit"]["retraining"](cli.model.space.first_architecture(), 3, 2)
+    assert cli.model.loss.weights is not None and retraining.loss.weights is not None
 
 
 def test_the_presets_spell_out_the_built_in_space(configs: Path) -> None:

@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback
 from run_helpers import SMALL, fast_sgd, quiet_trainer
 
+from darts_lite.data.augmentation import Augmentation
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.retraining.retraining import Retraining
@@ -63,13 +64,15 @@ def search() -> ArchitectureSearch:
 def play_off() -> PlayOff:
     space = LayerSpace(stages=(2, 1), widths=(4, 6, 8), placements=("stem 1", "stem 2"))
     sizes: Any = {"by_hand": 2, "at_random": 2, "children": 2, "finalists": 2}
-    return PlayOff(space, derivation=WithinBudget(parameters=600), **sizes)
+    budget = WithinBudget(parameters=600)
+    return PlayOff(space, derivation=budget, class_weights="balanced", **sizes)
 
 
 def retraining() -> Retraining:
     torch.manual_seed(1)
     found = ArchitectureSearch(SMALL).derive()
-    return Retraining(found, drop_path=0.3, ema_decay=0.9, schedule="one_cycle")
+    weighted: Any = {"class_weights": "balanced"}
+    return Retraining(found, drop_path=0.3, ema_decay=0.9, schedule="one_cycle", **weighted)
 
 
 def trained(
@@ -78,7 +81,9 @@ def trained(
     """State after a training, from the checkpoint if there is one."""
     seed_everything(3, verbose=False)
     model: LightningModule = make()
-    data = ImageData(root=root, train_images=900, search_batch_size=45, batch_size=45)
+    changes = Augmentation(flip=True, shift=1, brightness=0.2, contrast=0.2, border="mirrored")
+    both: Any = {"augmentation": changes, "search_augmentation": changes}
+    data = ImageData(root=root, train_images=900, search_batch_size=45, batch_size=45, **both)
     guards: list[Callback] = [OperationFreezing(0.9, 2, 3), EigenvalueMonitor(1e9, 1, 2)]
     guards = guards if isinstance(model, ArchitectureSearch) else []
     saving = StageCheckpoint(path, every_steps=2)

@@ -64,7 +64,7 @@ def count_recalls(
     asked: dict[str, list[bool]] = {name: [] for name in names}
     for name, answer in answered:
         asked[name].append(name == answer)
-    return {name: round(sum(hits) / len(hits), 4) if hits else None for name, hits in asked.items()}
+    return {name: sum(hits) / len(hits) if hits else None for name, hits in asked.items()}
 
 
 def compute_balanced_accuracy(recalls: Mapping[str, float | None]) -> float | None:

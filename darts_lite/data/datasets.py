@@ -134,7 +134,7 @@ def find_spec(name: str) -> DataSpec:
     """Returns the entry of ``name``; raises ValueError if it is unknown."""
     if name in DATASETS:
         return DATASETS[name]
-    if len(Path(name).parts) > 1:
+    if len(Path(name).parts) > 1 or name.endswith(("/", os.sep)):
         raise ValueError(
             f"there is no folder {name}; set data.dataset to one with a folder of images per class"
         )

@@ -1,12 +1,13 @@
 """Augmentation: exact where it can be, reproducible where it is random."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-from darts_lite.data.augmentation import Augmentation
+from darts_lite.data.augmentation import Augmentation, to_grey
 from darts_lite.distributed.ranks import Shard
 
 
@@ -88,13 +89,63 @@ def test_bending_moves_pixels_smoothly_by_so_many() -> None:
 
 
 def test_ranks_bend_as_the_joint_batch_is_bent(images: torch.Tensor) -> None:
-    augmentation = Augmentation(shift=1, rotation=5.0, elastic=1.0, flip=True, erase=3)
+    light: Any = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.5, "border": "mirrored"}
+    augmentation = Augmentation(shift=1, rotation=5.0, elastic=1.0, flip=True, erase=3, **light)
+    images = torch.cat([images, images[:, :1]], dim=1)  # colours
     torch.manual_seed(5)
     whole = augmentation(images)
     for rank in range(2):
         torch.manual_seed(5)
         part = augmentation(images[rank::2], part=Shard(rank, 2))
         torch.testing.assert_close(part, whole[rank::2])
+
+
+def test_brightness_multiplies_each_image_by_its_own_factor(images: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    images = images * 0.6  # below 0.7, so that nothing is cut off
+    factors = (Augmentation(brightness=0.4).light(images) / images).flatten(1)
+    assert torch.allclose(factors, factors[:, :1].expand_as(factors))
+    assert 0.6 <= factors.min() < 0.65 and 1.35 < factors.max() <= 1.4
+    bright = Augmentation(brightness=0.4).light(torch.ones(64, 3, 4, 4))
+    assert bright.max() == 1
+
+
+def test_contrast_keeps_the_mean_grey_and_saturation_each_pixels_own() -> None:
+    torch.manual_seed(0)
+    images = 0.4 + 0.2 * torch.rand(64, 3, 12, 12)
+    changed = Augmentation(contrast=0.5).light(images)
+    means = [to_grey(each).mean(dim=(1, 2, 3)) for each in (changed, images)]
+    torch.testing.assert_close(*means)
+    ratios = changed.std(dim=(1, 2, 3)) / images.std(dim=(1, 2, 3))
+    assert 0.5 < ratios.min() < 0.6 and 1.4 < ratios.max() < 1.5
+    changed = Augmentation(saturation=1.0).light(images)
+    torch.testing.assert_close(to_grey(changed), to_grey(images), atol=1e-6, rtol=0)
+    spread = [(each - to_grey(each)).abs().mean(dim=(1, 2, 3)) for each in (changed, images)]
+    ratios = spread[0] / spread[1]
+    assert 0 < ratios.min() < 0.1 and 1.9 < ratios.max() < 2
+    grey = images[:, :1]
+    assert Augmentation(saturation=1.0)(grey) is grey
+
+
+def test_a_mirrored_border_is_the_image_itself(images: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    image = images[:1].expand(40, -1, -1, -1)
+    padded = F.pad(image, (3,) * 4, mode="replicate")
+    results = Augmentation(shift=1, border="mirrored").geometry(image)
+    steps = [(down, right) for down in (2, 3, 4) for right in (2, 3, 4)]
+    options = torch.stack([padded[0, :, d : d + 12, r : r + 12] for d, r in steps])
+    errors = (results[:, None] - options).abs().amax(dim=(2, 3, 4)).amin(dim=1)
+    assert errors.max() < 1e-5
+
+
+def test_what_is_off_draws_nothing(images: torch.Tensor) -> None:
+    """So that runs of earlier versions go on with the same numbers."""
+    states = []
+    for more in ({}, {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0}):
+        torch.manual_seed(0)
+        Augmentation(shift=1, **more)(images)  # type: ignore[arg-type]
+        states.append(torch.get_rng_state())
+    assert torch.equal(*states)
 
 
 def test_flip_mirrors_about_half_of_the_images(images: torch.Tensor) -> None:
@@ -156,6 +207,10 @@ def test_description_builds_it_again() -> None:
         ("scale", -0.1),
         ("elastic", -1.0),
         ("elastic", math.inf),
+        ("brightness", 1.0),
+        ("contrast", -0.1),
+        ("saturation", 1.1),
+        ("border", "white"),
     ],
 )
 def test_a_wrong_argument_is_one_line(name: str, value: float) -> None:

@@ -11,6 +11,7 @@ from run_helpers import SMALL, fast_sgd, quiet_trainer
 from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.space.cells.architecture import Architecture
+from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.data_places import hide_places
 
 CELL = (
@@ -68,6 +69,32 @@ def test_the_last_epoch_is_validated_as_the_net_will_be_tested(digits: ImageData
     assert answers == {0: 1, 1: 1, 2: 9}
     run.validate(model, datamodule=digits, verbose=False)
     assert answers[3] == 9
+
+
+def test_class_weights_are_kept_with_the_net_and_change_its_gradient(
+    digits_root: str, tmp_path: Path
+) -> None:
+    data = ImageData(root=digits_root, train_images=700)
+    data.setup("fit")
+    kept = data._images.train_labels[data.splits["weights"]] > 1
+    kept[:20] = True  # of two classes few are left
+    data.splits["weights"] = data.splits["weights"][kept]
+    results, counts = [], data.class_counts
+    weighted: Any
+    for weighted in (None, "balanced"):
+        seed_everything(0, verbose=False)
+        model = Retraining(TINY, optimizer=fast_sgd, class_weights=weighted)
+        run = quiet_trainer(max_epochs=1, limit_val_batches=0)
+        run.fit(model, datamodule=data)
+        results.append(model.net.skeleton.classifier.weight.detach())
+    assert not torch.equal(*results)
+    assert counts[0] < counts[5] and int(counts.sum()) == len(data.splits["weights"]) + 315
+    assert model.loss.weights is not None
+    torch.testing.assert_close(model.loss.weights, (counts.sum() / (10 * counts)).float())
+    run.save_checkpoint(tmp_path / "net.ckpt", weights_only=True)
+    again = Checkpoint.read(tmp_path / "net.ckpt").build(Retraining)
+    assert again.loss.weights is not None
+    assert torch.equal(again.loss.weights, model.loss.weights)
 
 
 def test_a_checkpoint_holds_plain_values_only(digits: ImageData, tmp_path: Path) -> None:
@@ -130,6 +157,7 @@ def test_the_skeleton_can_be_overridden() -> None:
         ({"auxiliary_weight": -1.0}, "auxiliary_weight"),
         ({"inherit": True}, "inherit needs the path of a search checkpoint"),
         ({"channels": 0}, "channels"),
+        ({"class_weights": "even"}, "class_weights must be balanced or null"),
     ],
 )
 def test_bad_settings_get_one_line(settings: dict[str, Any], message: str) -> None:

@@ -76,20 +76,21 @@ class TestReport(Callback):
         asked = counts.sum(dim=1).tolist()  # images of each class
         right = counts.diagonal().tolist()
         self._right = sum(right)
-        accuracies = [
-            round(hits / count, 4) if count else None
-            for hits, count in zip(right, asked, strict=True)
-        ]
-        recalls = dict(zip(name_classes(self._names, len(asked)), accuracies, strict=True))
-        balanced = compute_balanced_accuracy(recalls)
+        names = name_classes(self._names, len(asked))
+        exact = {
+            name: hits / count if count else None
+            for name, hits, count in zip(names, right, asked, strict=True)
+        }
+        recalls = {name: share and round(share, 4) for name, share in exact.items()}
+        balanced = compute_balanced_accuracy(exact)
         if balanced is not None:
             pl_module.log("test/balanced_accuracy", balanced, sync_dist=True)
         self.results = {
             "test_images": sum(asked),
-            "balanced_accuracy": balanced,
+            "balanced_accuracy": None if balanced is None else round(balanced, 5),
             "class_recalls": recalls,
             "untested_classes": [name for name, recall in recalls.items() if recall is None],
-            "class_accuracies": accuracies,  # as in earlier versions, by label
+            "class_accuracies": [*recalls.values()],  # as in earlier versions, by label
             "calibration_error": round(calibration, 5),
             "confusion": counts.tolist() if len(counts) <= MOST_SHOWN else None,
             **self._measure_latencies(pl_module),

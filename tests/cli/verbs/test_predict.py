@@ -1,5 +1,6 @@
 """What a net says of image files of any kind."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -9,7 +10,11 @@ from PIL import Image
 from run_helpers import Finished
 
 from darts_lite.cli.main import main
+from darts_lite.cli.predict import predict_images
 from darts_lite.data.image_data import ImageData
+from darts_lite.export.inference import load_answer
+from darts_lite.retraining.familiarity import Familiarity
+from darts_lite.storage.checkpoints import Checkpoint
 
 
 def test_the_command_prints_lines_or_json(
@@ -19,14 +24,15 @@ def test_the_command_prints_lines_or_json(
     words = ["predict", f"--ckpt_path={finished.directory / 'net.ckpt'}"]
     main([*words, "--images", str(tmp_path / "digits")])
     header, *lines = capsys.readouterr().out.splitlines()
-    assert header == "image,class,probability" and len(lines) == 10
+    assert header == "image,class,probability,note" and len(lines) == 10
     main([*words, "--images", *2 * [lines[0].split(",")[0]]])
     assert capsys.readouterr().out.splitlines() == [header, lines[0], lines[0]]
     main([*words, "--json", "--images", str(tmp_path / "digits")])
     answers = json.loads(capsys.readouterr().out)
     for line, answer in zip(lines, answers, strict=True):
         shares = answer["probabilities"]
-        assert line == f"{answer['image']},{answer['class']},{answer['probability']:.6f}"
+        told = f"{answer['image']},{answer['class']},{answer['probability']:.6f},{answer['note']}"
+        assert line == told
         assert len(shares) == 10 and sum(shares.values()) == pytest.approx(1, abs=1e-4)
         assert str(answer["class"]) == max(shares, key=shares.get)
 
@@ -87,12 +93,99 @@ def test_a_bad_file_in_a_folder_is_left_out(
     main(words)
     said = capsys.readouterr()
     assert "good.png" in said.out and said.out.count("\n") == 2
-    bad, empty, prepared = said.err.splitlines()
+    bad, empty, prepared, *_ = said.err.splitlines()
     assert prepared.startswith("Images were brought to 28 x 28 pixels, grey, figures cut out")
     assert bad.startswith("Warning: ") and "bad.png" in bad and "shows nothing" in empty
 
 
-def test_json_is_for_images(finished: Finished, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("word", ["--json", "--top=3", "--output=a.csv", "--sure=0.5"])
+def test_some_words_are_for_images(
+    word: str, finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
-        main(["predict", f"--ckpt_path={finished.directory}/net.ckpt", "--json"])
-    assert "--json needs --images" in capsys.readouterr().err
+        main(["predict", f"--ckpt_path={finished.directory}/net.ckpt", word])
+    assert "--json, --top, --output and --sure need --images" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "told"), [("--top=0", "at least 1"), ("--sure=1.5", "a number of 0 to 1, got '1.5'")]
+)
+def test_a_number_out_of_range_is_refused(
+    word: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["predict", "--ckpt_path=net.ckpt", "--images=a", word])
+    assert told in capsys.readouterr().err
+
+
+@pytest.fixture
+def sorted_digits(digits: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """30 test digits in folders named by their classes, seen from the folder that holds them."""
+    digits.setup("test")
+    monkeypatch.chdir(tmp_path)
+    images, labels = digits._images.test_images[:30, 0], digits._images.test_labels[:30].tolist()
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        place = Path("sorted", str(label))
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.numpy()).save(place / f"{number}.png")
+    return [str(path) for path in sorted(Path("sorted").rglob("*.png"))]
+
+
+def test_the_likeliest_classes_go_to_a_file_that_spreadsheets_only_read(
+    finished: Finished, sorted_digits: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(sorted_digits[0]).rename("=1+1.png")
+    words = ["predict", f"--ckpt_path={finished.directory / 'net.ckpt'}", "--top", "3"]
+    images = ["--sure", "1", "--images", "=1+1.png", *sorted_digits[1:]]
+    main([*words, "--output", "answers.csv", *images])
+    said = capsys.readouterr()
+    assert not said.out and "answers.csv: 30 answers" in said.err
+    with Path("answers.csv").open(newline="") as file:
+        rows = [*csv.DictReader(file)]
+    assert rows[0]["image"] == "./=1+1.png" and len(rows) == 30
+    main([*words, "--json", *images])
+    for row, answer in zip(rows, json.loads(capsys.readouterr().out), strict=True):
+        told = [(row[f"class{n}"], float(row[f"probability{n}"])) for n in ("", "_2", "_3")]
+        assert told == [(str(each["class"]), each["probability"]) for each in answer["top"]]
+        shares = sorted(answer["probabilities"].values(), reverse=True)
+        assert [share for _, share in told] == shares[:3]
+        assert all(answer["probabilities"][name] == share for name, share in told)
+        assert row["note"].split()[0] == "unsure"
+
+
+def test_folders_named_by_classes_tell_how_many_are_right(
+    finished: Finished, sorted_digits: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.open(sorted_digits[0]).save("elsewhere.png")
+    words = ["predict", f"--ckpt_path={finished.directory / 'net.ckpt'}", "--json"]
+    main([*words, "--images", "sorted", "elsewhere.png"])
+    said = capsys.readouterr()
+    answers = json.loads(said.out)[:-1]
+    right = [Path(each["image"]).parent.name == str(each["class"]) for each in answers]
+    assert f"Accuracy: {100 * sum(right) / 30:.2f} % of the 30 of 31 images" in said.err
+    recalls: dict[str, list[bool]] = {}
+    for path, hit in zip(sorted_digits, right, strict=True):
+        recalls.setdefault(Path(path).parent.name, []).append(hit)
+    means = [sum(hits) / len(hits) for hits in recalls.values()]
+    assert f"balanced {100 * sum(means) / len(means):.2f} %" in said.err
+    assert "\nRecall: 0 " in said.err
+
+
+def test_unsure_answers_and_unlike_images_are_marked(
+    finished: Finished, sorted_digits: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    net, about = load_answer(finished.directory / "net.ckpt")
+    paths = [*map(Path, sorted_digits)]
+    for each in predict_images(net, about, paths, sure=0.5):
+        assert each["note"] == ("unsure" if each["probability"] < 0.5 else "")
+    known = Familiarity.read(Checkpoint.read(finished.directory / "net.ckpt"))
+    assert known is not None
+    for limit, note in ((2.0, ""), (-1.0, "unlike")):
+        limited = Familiarity(known.references, limit)
+        answers = predict_images(net, about, paths, known=limited, sure=0.0)
+        assert {each["note"] for each in answers} == {note}
+    main(
+        ["predict", f"--ckpt_path={finished.directory}/net.ckpt", "--sure=1", "--images", "sorted"]
+    )
+    said = capsys.readouterr().err
+    assert "Marked as unsure: 30 of 30 images (a probability below 1)" in said

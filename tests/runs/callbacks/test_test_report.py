@@ -34,6 +34,8 @@ def test_a_part_of_the_test_set_is_told_as_one(model: Retraining, digits: ImageD
     assert report.results["test_images"] == 4 and digits.split_sizes["test"] == 1000
     told = report.results["class_accuracies"]
     assert None not in told[:4] and told[4:] == [None] * 6
+    assert report.results["class_recalls"] == dict(zip("0123456789", told, strict=True))
+    assert report.results["balanced_accuracy"] == pytest.approx(sum(told[:4]) / 4)
 
 
 def test_what_is_told_is_what_the_logits_say(model: Retraining, digits: ImageData) -> None:
@@ -52,7 +54,9 @@ def test_what_is_told_is_what_the_logits_say(model: Retraining, digits: ImageDat
     told = report.results
     assert told["confusion"] == counts.tolist()
     right = [round(float((predicted[labels == n] == n).float().mean()), 4) for n in range(10)]
-    assert told["class_accuracies"] == right
+    assert told["class_accuracies"] == [*told["class_recalls"].values()] == right
+    assert told["balanced_accuracy"] == pytest.approx(sum(right) / 10, abs=1e-4)
+    assert metrics["test/balanced_accuracy"] == pytest.approx(told["balanced_accuracy"], abs=1e-5)
     confidence, error = logits.softmax(dim=1).max(dim=1).values, 0.0
     for step in range(15):
         inside = (confidence > step / 15) & (confidence <= (step + 1) / 15)
