@@ -11,7 +11,7 @@ its left one.
 
 import argparse
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -108,14 +108,16 @@ def write_photos(folder: Path, seed: int = 0) -> None:
                 image.save(inside / f"{number:03}.jpg", quality=90)
 
 
-def write_strange(folder: Path, count: int, seed: int = 0) -> None:
-    """Writes images of what is none of the classes, made in the same way."""
+def write_kind(
+    folder: Path, views: Mapping[str, View], part: tuple[float, float], count: int, seed: int = 99
+) -> None:
+    """Writes as many images of a part of each view, made in the same way."""
     draw = random.Random(seed)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, view in STRANGE.items():
+    for name, view in views.items():
         shown = find_photograph(view)
         for number in range(count):
-            image = take_image(shown, WHOLE, draw)
+            image = take_image(shown, part, draw)
             image.save(folder / f"{name}-{number:02}.jpg", quality=90)
 
 

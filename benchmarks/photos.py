@@ -4,9 +4,9 @@
     python benchmarks/photos.py FOLDER --seeds 0 1
 
 Makes the 600 photographs of `photo_folder` in FOLDER, runs what README tells a stranger to run, and
-prints for each run accuracies, recalls and seconds; how many answers are marked, of test images and
-of photographs of other things; and how far the answers of an ONNX file, asked by `PROGRAM`, are
-from those of `predict`. Results: benchmarks/README.md.
+prints for each run accuracies, recalls and seconds; how many images are marked as unlike, of other
+squares of the training halves, of test images and of other things; and how far the answers of an
+ONNX file, asked by `PROGRAM`, are from those of `predict`. Results: benchmarks/README.md.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from photo_folder import PHOTOGRAPHS, write_photos, write_strange
+from photo_folder import PARTS, PHOTOGRAPHS, STRANGE, WHOLE, write_kind, write_photos
 
 VARIANTS = {
     "balanced": [],
@@ -39,7 +39,7 @@ for path in sys.argv[2:]:
     print(path, facts["class_names"][shares.argmax()], shares.max(), sep=",")
 """
 """Asks an ONNX file about image files, without torch."""
-STRANGE = 24  # images of each photograph of other things
+EACH = 24  # images of each photograph, of the same halves and of other things
 
 
 def run(*words: object) -> str:
@@ -89,7 +89,8 @@ def ask_onnx(place: Path, images: Path) -> dict[str, tuple[str, float]]:
 def describe(place: Path, variant: str, seed: int, folder: Path) -> dict[str, Any]:
     """Returns a row of the table."""
     summary = json.loads((place / "summary.json").read_text())
-    tested, strange = predict(place, folder / "photos" / "test"), predict(place, folder / "strange")
+    tested = predict(place, folder / "photos" / "test")
+    kinds = [predict(place, folder / "akin"), tested, predict(place, folder / "strange")]
     asked = ask_onnx(place, folder / "photos" / "test")
     same = sum(asked[each["image"]][0] == each["class"] for each in tested)
     apart = max(abs(asked[each["image"]][1] - float(each["probability"])) for each in tested)
@@ -108,7 +109,7 @@ def describe(place: Path, variant: str, seed: int, folder: Path) -> dict[str, An
             ]
         ),
         "unsure: right, sure: right": describe_unsure(tested),
-        "unlike: test, other things": f"{share_of(tested)}, {share_of(strange)}",
+        "unlike: akin, test, other": ", ".join(map(share_of, kinds)),
         "ONNX": f"{same} of {len(tested)} same, within {apart:.0e}",
     }
 
@@ -141,7 +142,8 @@ def main(args: Sequence[str] | None = None) -> None:
     folder = options.folder.resolve()
     if not (folder / "photos").exists():
         write_photos(folder / "photos")
-        write_strange(folder / "strange", STRANGE)
+        write_kind(folder / "akin", PHOTOGRAPHS, PARTS["train"], EACH)
+        write_kind(folder / "strange", STRANGE, WHOLE, EACH)
     for number, (seed, variant) in enumerate(
         (seed, variant) for seed in options.seeds for variant in options.variants
     ):

@@ -253,10 +253,6 @@ class ImageData(LightningDataModule):
     def val_dataloader(self) -> Batches:
         return self._batches("train", self.splits["validation"])
 
-    def whole_validation(self) -> Batches:
-        """Returns the whole ``validation`` split on every rank."""
-        return replace(self.val_dataloader(), part=WHOLE)
-
     def test_dataloader(self) -> Batches:
         return self._batches("test", torch.arange(self.split_sizes["test"]))
 

@@ -1,7 +1,7 @@
 """Trains and tests a discrete network."""
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Literal, cast
 
 import torch
@@ -15,7 +15,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from darts_lite.data.batches import Batch
 from darts_lite.data.image_data import ImageData
-from darts_lite.distributed.ranks import average, average_gradients
+from darts_lite.distributed.ranks import WHOLE, average, average_gradients
 from darts_lite.networks.net import Net
 from darts_lite.retraining.familiarity import NAME, Familiarity
 from darts_lite.retraining.from_search import FoundArchitecture
@@ -168,8 +168,8 @@ class Retraining(LightningModule):
         """Measures which images are of the kind of its training images."""
         data: Any = getattr(self.trainer, "datamodule", None)
         if isinstance(data, ImageData):
-            parts = data.alphas_dataloader(), data.whole_validation()
-            self.familiarity = Familiarity.measure(self.net, *parts)
+            validation = replace(data.val_dataloader(), part=WHOLE)  # alike on every rank
+            self.familiarity = Familiarity.measure(self.net, data.alphas_dataloader(), validation)
 
     def try_passes(self, images: Tensor, labels: Tensor, evaluating: bool) -> None:
         """Runs the passes of a step, or of an evaluation, and discards their results."""

@@ -53,7 +53,7 @@ def test_the_limit_holds_for_the_share_of_validation_images_that_it_says(
 ) -> None:
     net = Checkpoint.read(trained).build(Retraining).net
     digits.setup("fit")
-    parts = digits.alphas_dataloader(), digits.whole_validation()
+    parts = digits.alphas_dataloader(), digits.val_dataloader()
     known = Familiarity.measure(net, *parts)
     assert known is not None
     features = compute_features(net, parts[1], 1000)

@@ -20,7 +20,7 @@ from darts_lite.data.preparation import Preparation
 from darts_lite.export.inference import Answer, load_answer
 from darts_lite.retraining.familiarity import Familiarity, reading_features
 from darts_lite.retraining.recipe import SHIFTS
-from darts_lite.storage.atomic_files import write_whole
+from darts_lite.storage.atomic_files import check_writable, write_whole
 from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.tables import format_table
 
@@ -50,6 +50,8 @@ def run(options: argparse.Namespace) -> None:
     named = set(map(Path, options.images))
     sure = SURE if options.sure is None else options.sure
     paths = list(list_files(options.images))
+    if options.output:
+        check_output(Path(options.output), paths)
     answers = predict_images(net, about, paths, named, known, sure, options.top or 1)
     print(f"Images were brought to {about['preparation'].describe()}", file=sys.stderr)
     text = json.dumps(answers, indent=2) + "\n" if options.json else format_answers(answers)
@@ -63,6 +65,13 @@ def run(options: argparse.Namespace) -> None:
         print(line, file=sys.stderr)
     if known is None:
         print("The net is of an earlier version, so none is marked as unlike", file=sys.stderr)
+
+
+def check_output(path: Path, images: Sequence[Path]) -> None:
+    """Raises ValueError or OSError if the answers cannot be written, or would replace an image."""
+    if any(path.resolve() == image.resolve() for image in images):
+        raise ValueError(f"--output is {path}, one of the images; give another name")
+    check_writable(path.parent, "--output")
 
 
 def predict_images(

@@ -48,8 +48,15 @@ def test_names_of_classes_are_told(tmp_path: Path, capsys: pytest.CaptureFixture
     small = ["--model.channels=2", "--model.cells=3", "--trainer.max_epochs=1"]
     data = [f"--data.dataset={tmp_path / 'shapes'}", "--data.batch_size=8"]
     main(["fit", *configuration, *small, *data, f"--run.folder={tmp_path}", "--run.name=run"])
-    capsys.readouterr()
-    words = ["predict", f"--ckpt_path={tmp_path / 'run' / 'version_0' / 'net.ckpt'}"]
+    said, run = capsys.readouterr().out, tmp_path / "run" / "version_0"
+    assert "fewer than 20 training images of left, dark (1" in said and "uneven" not in said
+    assert "balanced accuracy" in said and "left, dark" in said.split("recall", 1)[1]
+    held_out = (run / "held_out.txt").read_text().splitlines()
+    assert len(held_out) == 6 and all((tmp_path / "shapes" / name).is_file() for name in held_out)
+    summary = json.loads((run / "summary.json").read_text())
+    assert [*summary["class_recalls"]] == ["left, dark", "right"]
+    assert [*summary["class_recalls"].values()] == summary["class_accuracies"]
+    words = ["predict", f"--ckpt_path={run / 'net.ckpt'}"]
     main([*words, "--images", str(tmp_path / "shapes" / "right" / "0.png"), "--json"])
     (answer,) = json.loads(capsys.readouterr().out)
     assert answer["class"] in ("left, dark", "right")
@@ -151,6 +158,17 @@ def test_the_likeliest_classes_go_to_a_file_that_spreadsheets_only_read(
         assert [share for _, share in told] == shares[:3]
         assert all(answer["probabilities"][name] == share for name, share in told)
         assert row["note"].split()[0] == "unsure"
+
+
+def test_the_answers_replace_no_image(
+    finished: Finished, sorted_digits: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = Path(sorted_digits[0]).read_bytes()
+    words = ["predict", f"--ckpt_path={finished.directory / 'net.ckpt'}", "--images", "sorted"]
+    with pytest.raises(SystemExit):
+        main([*words, "--output", sorted_digits[0]])
+    assert "one of the images; give another name" in capsys.readouterr().err
+    assert Path(sorted_digits[0]).read_bytes() == before
 
 
 def test_folders_named_by_classes_tell_how_many_are_right(
