@@ -25,8 +25,8 @@ def test_the_photographs_are_600_of_which_one_class_is_rare(tmp_path: Path) -> N
     assert sum(sum(each.values()) for each in counts.values()) == 600
     assert counts["train"].pop("cat") == 20 and {*counts["train"].values()} == {115}
     assert {*counts["test"].values()} == {24} and len(counts["test"]) == 5
-    image = Image.open(tmp_path / "test" / "cat" / "000.jpg")
-    assert image.size == (96, 96) and image.mode == "RGB"
+    with Image.open(tmp_path / "test" / "cat" / "000.jpg") as image:
+        assert image.size == (96, 96) and image.mode == "RGB"
 
 
 def test_its_program_has_ten_lines_and_its_table_counts() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
+from darts_lite.data.augmentation import Augmentation
 from darts_lite.data.datasets import DATASETS
 from darts_lite.data.image_data import ImageData
 from darts_lite.data.image_folders import is_folder
@@ -198,7 +199,10 @@ def tell_image_size(config: Any, data: ImageData) -> None:
 def check_same_settings(folder: RunFolder, config: str) -> None:
     """Checks that a configuration is that of the run to resume, but for places and `CHANGEABLE`."""
     # Runs of earlier versions lack some settings, and did what is the default now.
-    usual = dict(flatten({"run": json.loads(json.dumps(asdict(RunSettings())))}))
+    off = Augmentation().describe()
+    data = {"init_args": {"augmentation": off, "search_augmentation": off}}
+    run = json.loads(json.dumps(asdict(RunSettings())))
+    usual = dict(flatten({"run": run, "data": data}))
     then = usual | dict(flatten(read_settings(folder)))
     now = usual | dict(flatten(with_public_paths(yaml.safe_load(config))))
     changed = [name for name in sorted(then | now) if then.get(name) != now.get(name)]

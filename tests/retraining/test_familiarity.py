@@ -15,7 +15,7 @@ from darts_lite.storage.checkpoints import Checkpoint
 SPACE = LayerSpace(
     stem_widths=(8,), stages=(1, 1), widths=(24,), heads=(3,), placements=("stem 1",)
 )
-CHANGED = (
+CHANGED: tuple[object, ...] = (
     *({}, 3, {"references": torch.ones(3), "farthest": 0.5}),
     *({"references": torch.ones(2, 3)}, {"references": torch.ones(2, 3) / 0, "farthest": 0.5}),
 )

@@ -16,6 +16,7 @@ from jsonargparse import Namespace
 from run_helpers import SMALL, Finished, one_line
 from torch.utils.tensorboard import SummaryWriter
 
+from darts_lite.data.augmentation import Augmentation
 from darts_lite.runs.resume import (
     check_architecture,
     check_checkpoints,
@@ -310,3 +311,16 @@ def test_a_run_whose_checkpoints_are_gone_is_not_begun_again(
     folder.checkpoint("search").parent.symlink_to(tmp_path / "not mounted")
     with pytest.raises(OSError, match="a link to a place that is not there"):
         check_checkpoints(folder)
+
+
+def test_ways_to_augment_that_a_run_of_before_did_not_know_are_off(tmp_path: Path) -> None:
+    folder = run(tmp_path, 0, None)
+    then = "data: {init_args: {augmentation: {init_args: {shift: 1}}}}\n"
+    folder.config.write_text(then)
+    now = Augmentation(shift=1).describe()["init_args"]
+    check_same_settings(folder, f"data: {{init_args: {{augmentation: {{init_args: {now}}}}}}}\n")
+    now["contrast"] = 0.1
+    with pytest.raises(ValueError, match="augmentation.init_args.contrast: 0.0 then, 0.1 now"):
+        check_same_settings(
+            folder, f"data: {{init_args: {{augmentation: {{init_args: {now}}}}}}}\n"
+        )
