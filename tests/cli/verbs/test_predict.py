@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 
 import pytest
-from darts_lite.cli.verbs.predict import predict_images
 from pictures import write_pictures
 from PIL import Image
 from run_helpers import Finished
 
 from darts_lite.cli.main import main
+from darts_lite.cli.verbs.predict import predict_images
 from darts_lite.data.image_data import ImageData
 from darts_lite.export.inference import load_answer
 from darts_lite.retraining.familiarity import Familiarity
