@@ -45,7 +45,7 @@ def test_every_measure_tells_noise_from_digits_or_not(
 ) -> None:
     net, _ = load_answer(finished.directory / "net.ckpt")
     digits.setup("test")
-    pixels = digits.test_pixels(400)
+    pixels = digits.sample_test(400)[0]
     measures = familiarity.make_measures(familiarity.look(net, pixels[:300]))
     torch.manual_seed(0)
     seen = [familiarity.look(net, each) for each in (pixels[300:], torch.rand(50, 1, 28, 28))]

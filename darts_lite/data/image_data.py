@@ -211,7 +211,7 @@ class ImageData(LightningDataModule):
 
     @property
     def class_counts(self) -> Tensor:
-        """Number of training images of each class (classes,), of both splits; after ``setup``."""
+        """Number of training images of each class ``(classes,)``; after ``setup``."""
         union = torch.cat([self.splits["weights"], self.splits["alphas"]])
         return self._images.train_labels.cpu()[union].bincount(minlength=self.num_classes)
 
@@ -259,17 +259,11 @@ class ImageData(LightningDataModule):
     def predict_dataloader(self) -> Batches:
         return self.test_dataloader()
 
-    def test_pixels(self, count: int) -> Tensor:
-        """Returns images of the test set, of all classes, ``(count, C, H, W)`` in 0..1."""
-        return scale_pixels(self._images.test_images[self._choose_tested(count)])
-
-    def test_labels(self, count: int) -> Tensor:
-        """Returns the classes of these images, ``(count,)``."""
-        return self._images.test_labels[self._choose_tested(count)]
-
-    def _choose_tested(self, count: int) -> Tensor:
-        labels = self._images.test_labels
-        return stratified_order(labels.cpu(), seed=0)[:count].sort().values.to(labels.device)
+    def sample_test(self, count: int) -> tuple[Tensor, Tensor]:
+        """Returns test images of all classes, ``(count, C, H, W)`` in 0..1, and their classes."""
+        images, labels = self._images.test_images, self._images.test_labels
+        chosen = stratified_order(labels.cpu(), seed=0)[:count].sort().values.to(labels.device)
+        return scale_pixels(images[chosen]), labels[chosen]
 
     def prepare(
         self, images: Tensor, part: Shard = WHOLE, augmentation: Augmentation | None = None

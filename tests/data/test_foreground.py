@@ -22,7 +22,7 @@ def test_a_net_sees_nearly_the_digit_that_was_drawn(
 ) -> None:
     digits.setup("test")
     random = Random(mode)
-    for number, pixels in enumerate(digits.test_pixels(12)):
+    for number, pixels in enumerate(digits.sample_test(12)[0]):
         path = tmp_path / f"{number}.{ENDINGS.get(mode, 'png')}"
         picture(pixels[0].mul(255).to(torch.uint8), mode, random).save(path)
         seen, doubt = digits.preparation.read(path)
@@ -86,7 +86,7 @@ def page(digit: Tensor, folder: Path, darker: float = 0.0, frame: int = 0) -> Pa
 @pytest.mark.parametrize("darker", [0.0, 0.2, 0.4, 0.6])
 def test_a_page_may_be_lit_from_one_side(darker: float, digits: ImageData, tmp_path: Path) -> None:
     digits.setup("test")
-    for pixels in digits.test_pixels(12):
+    for pixels in digits.sample_test(12)[0]:
         path = page(pixels, tmp_path, darker)
         seen, doubt = digits.preparation.read(path)
         near = avg_pool2d(torch.stack([seen, pixels]), 3, stride=1)
@@ -95,7 +95,7 @@ def test_a_page_may_be_lit_from_one_side(darker: float, digits: ImageData, tmp_p
 
 def test_what_may_mean_nothing_is_told(digits: ImageData, tmp_path: Path) -> None:
     digits.setup("test")
-    framed = page(digits.test_pixels(1)[0], tmp_path, frame=3)
+    framed = page(digits.sample_test(1)[0][0], tmp_path, frame=3)
     assert str(digits.preparation.read(framed).doubt).startswith(
         "shows more figure than background"
     )
@@ -113,7 +113,7 @@ def test_a_figure_and_its_negative_are_alike(
     digits.setup("test")
     most = 2**bits - 1
     greys = GreyRange() if bits == 8 else GreyRange(0.0, float(most))
-    for number, pixels in enumerate(digits.test_pixels(12)[:, 0]):
+    for number, pixels in enumerate(digits.sample_test(12)[0][:, 0]):
         lit = (pixels.clamp_min(ground / 255) * most).round().numpy()
         for name, values in (("figure", lit), ("negative", most - lit)):
             kind = "uint8" if bits == 8 else "uint16"

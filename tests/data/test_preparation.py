@@ -216,7 +216,7 @@ def test_figures_are_cut_out_on_demand_in_training_and_afterwards(tmp_path: Path
     )
     assert dark[0, 14, 14] > 0.8 and light[0, 14, 14] > 0.8  # light on black, both
     assert dark[0, 0, 0] < 0.1 and light[0, 0, 0] < 0.1
-    assert torch.equal(data.test_pixels(1000)[0], dark)
+    assert torch.equal(data.sample_test(1000)[0][0], dark)
 
 
 def test_what_earlier_versions_kept_is_read() -> None:

@@ -24,7 +24,7 @@ def test_it_answers_pixels_as_the_net_answers_normalised_images(
     seen = about["preparation"]
     assert (seen.size, seen.mean, seen.std) == (28, (0.1307,), (0.3081,))
     digits.setup("test")
-    pixels = digits.test_pixels(50)
+    pixels = digits.sample_test(50)[0]
     net = Retraining.load_from_checkpoint(path, weights_only=True).eval().net
     normal = digits.normalize(pixels)
     with torch.no_grad():
@@ -63,7 +63,7 @@ def test_a_net_comes_back_from_its_run(finished: Finished, digits: ImageData) ->
     directory = finished.directory
     kept = Retraining.load_from_checkpoint(directory / "net.ckpt", weights_only=True).eval().net
     digits.setup("test")
-    normal = digits.normalize(digits.test_pixels(20))
+    normal = digits.normalize(digits.sample_test(20)[0])
     for path in (directory, str(directory / "net.ckpt")):
         net = Net.from_run(path)
         assert not net.training and net.architecture == kept.architecture

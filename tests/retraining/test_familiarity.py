@@ -38,7 +38,7 @@ def test_digits_are_known_and_noise_and_negatives_are_not(trained: Path, digits:
     net, known = checkpoint.build(Retraining).net.eval(), Familiarity.read(checkpoint)
     assert known is not None and len(known.references) == 256
     digits.setup("test")
-    pixels = digits.test_pixels(300)
+    pixels = digits.sample_test(300)[0]
     torch.manual_seed(0)
     shares = []
     for images in (pixels, 1 - pixels, torch.rand_like(pixels)):

@@ -152,4 +152,4 @@ def read_test_images(
     data = kind(**settings | moved)
     data.prepare_as(about["preparation"])
     data.setup("test")
-    return data.test_pixels(count), data.test_labels(count)
+    return data.sample_test(count)
