@@ -14,11 +14,12 @@ import pytest
 from pictures import write_pictures
 from run_helpers import SMALL, quiet_trainer
 
-from darts_lite.cli.front.arguments import OWN, RUN_ELSEWHERE, TRAINING
+from darts_lite.cli.front.arguments import OWN, RUN_ELSEWHERE, SWEEP, TRAINING
 from darts_lite.cli.front.stacking import expand_presets
 from darts_lite.cli.lightning_cli import DartsCLI
 from darts_lite.cli.main import parser
 from darts_lite.cli.parsing import add_checkpoint_settings
+from darts_lite.cli.sweep import add_overlay, take_overlays
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation.rules import derive
 from darts_lite.retraining.retraining import Retraining
@@ -82,6 +83,9 @@ def test_a_command_parses(command: str, checkpoint: str, monkeypatch: pytest.Mon
         parser().parse_args(arguments)
         return
     arguments = [checkpoint if word.endswith(".ckpt") else word for word in arguments]
+    if SWEEP in arguments:
+        overlays, rest = take_overlays(arguments[1:])
+        arguments = ["fit", *add_overlay(rest, overlays[0])]
     try:
         ParseOnly(*add_checkpoint_settings(expand_presets(arguments)))
     except SystemExit as end:  # of a command that only prints

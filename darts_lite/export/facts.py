@@ -29,7 +29,8 @@ def describe(net: Answer, about: Mapping[str, Any], accuracy: Facts | None = Non
     """Returns what files tell about a net, without a path of this machine.
 
     Args:
-        net, about: From `darts_lite.load_answer`.
+        net: What answers, from `darts_lite.load_answer`.
+        about: What is known of it, likewise.
         accuracy: Result of `find_accuracy` or `measure_accuracy`.
 
     Raises:

@@ -1,5 +1,6 @@
 """Reports on a run: on the console, in ``summary.json`` and as TensorBoard's hyperparameters."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,23 @@ def report(folder: RunFolder, summary: Mapping[str, Any]) -> None:
     Console().print(table)
     files = sorted(path.name + "/" * path.is_dir() for path in folder.path.glob("[!.]*"))
     print(f"Files in {folder}: {', '.join(files)}")
+    print("To go on:")
+    for command in suggest_commands(folder):
+        print(f"  python -m darts_lite {command}")
+
+
+def suggest_commands(folder: RunFolder) -> list[str]:
+    """Returns the three commands that most people want after a run."""
+    place = shlex.quote(str(folder.path))
+    if not folder.net.exists():
+        found = shlex.quote(str(folder.architecture))
+        return [
+            f"report {place}",
+            f"plot {place}",
+            f"fit --config retrain --model.architecture {found}",
+        ]
+    net = shlex.quote(str(folder.net))
+    return [f"report {place}", f"predict --ckpt_path {net} --images photos/", f"export {net}"]
 
 
 def log_hyperparameters(

@@ -1,11 +1,14 @@
 """What a run tells of itself."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 from run_helpers import SMALL, quiet_trainer
 
+from darts_lite.cli.front.arguments import OWN
+from darts_lite.cli.main import parser
 from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.reporting import (
@@ -14,6 +17,7 @@ from darts_lite.runs.reporting import (
     doubt_batches,
     report,
     shorten_settings,
+    suggest_commands,
 )
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.storage.run_folder import RunFolder
@@ -46,7 +50,7 @@ def test_the_report_shows_the_figures_and_the_files(
         str(tmp_path),
     ):
         assert text in out
-    assert out.splitlines()[-1].startswith("Files in ")
+    assert out.splitlines()[-5].startswith("Files in ")
 
 
 def test_a_part_of_a_comparison_is_left_out(
@@ -179,3 +183,17 @@ def test_columns_of_settings_leave_out_the_levels_of_classes() -> None:
         },
         "retraining": None,
     }
+
+
+def test_the_end_tells_how_to_go_on(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "my logs" / "version_0")
+    folder.path.mkdir(parents=True)
+    searched = suggest_commands(folder)
+    assert searched[2].startswith("fit --config retrain --model.architecture '")
+    folder.net.touch()
+    trained = suggest_commands(folder)
+    assert len(searched) == len(trained) == 3
+    for command in (*searched, *trained):
+        words = shlex.split(command)
+        if words[0] in OWN:
+            parser().parse_args(words)

@@ -10,7 +10,7 @@ OF_THE_NET = "(the net's)"
 class Setting(NamedTuple):
     """A setting on the command line.
 
-    Args:
+    Attributes:
         name: With its group and two dashes.
         default: Its value in YAML if it is not given, or `OF_THE_NET`.
         about: What it is, in a few words.
@@ -24,7 +24,7 @@ class Setting(NamedTuple):
 class Section(NamedTuple):
     """Settings that are shown together.
 
-    Args:
+    Attributes:
         title: Names their group.
         preset: Configuration of which the defaults are; empty for those of the parser.
         settings: The settings.

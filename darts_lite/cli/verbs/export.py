@@ -90,7 +90,8 @@ def tell_shifts(
     Args:
         net: The net as it is exported.
         tested: Shift in pixels with which the net was tested.
-        pixels, labels: Test images and their classes.
+        pixels: Test images ``(B, C, H, W)``.
+        labels: Their classes ``(B,)``.
         share: How many of them the net tells right as it is exported.
     """
     if net.test_shifts:
