@@ -24,6 +24,7 @@ from darts_lite.cli.parsing import (
     prepare_parsing,
     spell_out,
 )
+from darts_lite.cli.verbs.tables import format_table
 from darts_lite.data.class_balance import describe_recalls
 from darts_lite.data.compatibility import check_alike, check_unseen, doubt_kin
 from darts_lite.data.datasets import is_embedded
@@ -45,7 +46,6 @@ from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.components import class_path
 from darts_lite.storage.paths import expand
 from darts_lite.storage.run_folder import RunFolder
-from darts_lite.storage.tables import format_table
 from darts_lite.storage.user_modules import import_own
 from darts_lite.training.callbacks import find_callback
 from darts_lite.training.memory import keep_freed_memory

@@ -37,6 +37,7 @@ from darts_lite.cli.front.stacking import expand_presets
 from darts_lite.launchers.local import follow_parent
 from darts_lite.storage.user_modules import import_own
 from darts_lite.storage.versions import find_version
+from darts_lite.training.signals import delay_interrupt
 
 PARSED_HERE = {*OF_IMAGES, *FLAGS}
 """Arguments of verbs in `PASSED_ON` with which they are parsed here all the same."""
@@ -150,7 +151,8 @@ def _telling(front: argparse.ArgumentParser) -> Iterator[None]:
 def _load(name: str, front: argparse.ArgumentParser) -> Any:
     """Imports a module of this folder; libraries read environment variables when they load."""
     try:
-        return import_module(f"darts_lite.cli.{name}")
+        with delay_interrupt():
+            return import_module(f"darts_lite.cli.{name}")
     except (ValueError, RuntimeError) as error:
         if "DARTS_LITE_DEBUG" in os.environ:
             raise

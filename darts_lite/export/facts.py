@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from darts_lite.data.licences import find_licence
 from darts_lite.derivation.costs import multiply_adds
 from darts_lite.export.inference import Answer
+from darts_lite.export.licences import find_licence
 from darts_lite.retraining.recipe import SHIFTS
 from darts_lite.storage.data_places import hide_places
 from darts_lite.storage.run_folder import RunFolder

@@ -41,6 +41,23 @@ def stoppable(what: str = "") -> Iterator[None]:
             signal.signal(getattr(signal, name), handler)
 
 
+@contextmanager
+def delay_interrupt() -> Iterator[None]:
+    """Lets a Ctrl-C wait for the end of a block, such as an import that would swallow it."""
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored or current_thread() is not main_thread():
+        yield
+        return
+    came = list[int]()
+    before = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
+
+
 def handle_signals(handler: Callable[[int, FrameType | None], None]) -> dict[str, Any]:
     """Installs a handler of the `SIGNALS`, and returns those before it by name of the signal.
 

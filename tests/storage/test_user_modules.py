@@ -45,7 +45,14 @@ def test_what_cannot_be_imported_is_named(name: str) -> None:
         ["predict", "--ckpt_path", "net.ckpt", "--images", "x.png"],
     ],
 )
-def test_the_verbs_take_them(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_verbs_take_them(
+    words: list[str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x.ckpt").touch()  # that it is none is told later
     with pytest.raises(SystemExit) as stopped:
         main(
             [*words, *(["--images", "x.png"] if words[0] == "predict" else []), "--run.imports=[x]"]

@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +21,7 @@ from training_helpers import At, retraining, search, trained
 from darts_lite.data.image_data import ImageData
 from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.training.checkpointing import StageCheckpoint
-from darts_lite.training.signals import SIGNALS, Stopped, stoppable
+from darts_lite.training.signals import SIGNALS, Stopped, delay_interrupt, stoppable
 
 
 def test_signals_are_afterwards_handled_as_before(digits: ImageData, tmp_path: Path) -> None:
@@ -133,3 +134,14 @@ def test_two_interrupts_end_a_run_with_one_status(digits_root: str, tmp_path: Pa
             if "epoch 1/" in line or line.startswith("Stopped by SIGINT"):
                 run.send_signal(signal.SIGINT)
     assert run.returncode == 128 + signal.SIGINT
+
+
+def test_an_interrupt_waits_for_the_end_of_a_block() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), delay_interrupt():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+        done.append("whole")
+    assert done == ["whole"]
+    with delay_interrupt():
+        pass  # without one, nothing is raised

@@ -302,7 +302,7 @@ CHECKS: Mapping[str, Callable[[argparse.Namespace], None]] = {
 }
 """What raises ValueError for arguments of a verb of `OWN` that do not fit together."""
 
-RUN_ELSEWHERE = {"part": "lightning_cli"}
+RUN_ELSEWHERE = {"part": "lightning_cli", "completion": "completion"}
 """Verbs of `OWN` that another module runs with its function `run`."""
 
 PASSED_ON = {"plan": "plan", "predict": "lightning_cli"}

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from darts_lite.cli.verbs.tables import format_table
 from darts_lite.data.class_balance import (
     compute_balanced_accuracy,
     count_recalls,
@@ -22,7 +23,6 @@ from darts_lite.retraining.familiarity import Familiarity, reading_features
 from darts_lite.retraining.recipe import SHIFTS
 from darts_lite.storage.atomic_files import check_writable, write_whole
 from darts_lite.storage.checkpoints import Checkpoint
-from darts_lite.storage.tables import format_table
 
 BATCH = 256
 """Largest number of images in a batch."""

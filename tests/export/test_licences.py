@@ -6,7 +6,7 @@ import pytest
 
 from darts_lite.data.datasets import DATASETS
 from darts_lite.data.image_folders import FOLDER
-from darts_lite.data.licences import LICENCES, OWN, find_licence
+from darts_lite.export.licences import LICENCES, OWN, find_licence
 
 
 def data(dataset: str, kind: str = "darts_lite.ImageData") -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from darts_lite.storage.tables import format_table
+from darts_lite.cli.verbs.tables import format_table
 
 
 @pytest.mark.parametrize(
