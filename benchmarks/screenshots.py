@@ -71,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pages", nargs="+", choices=PAGES, default=list(PAGES))
     parser.add_argument("--browser", default="chromium", help="command of a Chromium")
     options = parser.parse_args(arguments)
+    options.output.mkdir(parents=True, exist_ok=True)
     with tensorboard(options.logdir) as address:
         for page in options.pages:
             place, (width, height) = PAGES[page]
