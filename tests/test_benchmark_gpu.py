@@ -247,8 +247,8 @@ def test_an_overlay_is_built_as_the_command_builds_it(overlay: str, tmp_path: Pa
     assert job.trainer_settings["limit_val_batches"] == TINY["trainer"]["limit_val_batches"]
 
 
-@pytest.mark.parametrize("name", [n for n in presets.names() if "/" not in n])
-def test_every_preset_is_built(name: str) -> None:
+@pytest.mark.parametrize("name", [n for n in presets.names() if "/" not in n and n != "photos"])
+def test_every_preset_of_a_known_data_set_is_built(name: str) -> None:
     settings = presets_by_hand.read(name)
     data = presets_by_hand.built(settings["data"])
     sizes = {"in_channels": data.in_channels, "num_classes": data.num_classes}

@@ -112,12 +112,12 @@ def reading_features(net: nn.Module) -> Iterator[list[Tensor]]:
 @torch.no_grad()
 def compute_features(net: nn.Module, batches: Iterable[Batch], most: int) -> Tensor:
     """Returns the features, of length 1, of the first images ``(most, features)``."""
-    training = net.training
+    training, dtype = net.training, next(net.parameters()).dtype
     net.eval()
     found, count = [], 0
     with reading_features(net) as seen:
         for images, _ in batches:
-            net(images[: most - count])
+            net(images[: most - count].to(dtype))
             found.append(normalize(seen.pop().float(), dim=1))
             count += len(found[-1])
             if count >= most:

@@ -12,7 +12,7 @@ FLAGS, ALL, SCREEN = ("-h", "--help"), "--help-all", ""
 VERBS = (*TRAINING, *PASSED_ON)
 """Verbs of which more can be asked than one screen holds."""
 GROUPS = ("model", "retraining", "data", "budget", "run", "trainer")
-WIDTH = 98
+WIDTH = 100
 
 USAGE = {
     "fit": "--config PRESET [--config OVERLAY ...] [--GROUP.SETTING VALUE ...]",
