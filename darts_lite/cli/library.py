@@ -21,7 +21,9 @@ from darts_lite.data.image_files import list_files
 from darts_lite.export.inference import load_answer
 from darts_lite.networks.kinds import read_architecture
 from darts_lite.networks.net import Net
+from darts_lite.retraining.familiarity import Familiarity
 from darts_lite.space.protocol import AnyArchitecture
+from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import read_summary
 from darts_lite.training.memory import keep_freed_memory
@@ -54,14 +56,16 @@ class Run:
         return Net.from_run(self.folder)
 
     def predict(self, *places: str | Path) -> list[dict[str, Any]]:
-        """Returns path, class and probabilities of each image in files and folders.
+        """Returns path, class, probabilities and note of each image in files and folders.
 
         Raises:
             ValueError: if there is no image, or one that is named cannot be read.
         """
         named = [Path(place) for place in places]
-        answer, about = load_answer(str(RunFolder(self.folder).net))
-        return predict_images(answer, about, list(list_files(named)), {*named})
+        path = RunFolder(self.folder).net
+        answer, about = load_answer(str(path))
+        known = Familiarity.read(Checkpoint.read(path))
+        return predict_images(answer, about, list(list_files(named)), {*named}, known)
 
     def export(self, *formats: str, folder: str | Path | None = None) -> list[Path]:
         """Writes the net for other programs, and returns the paths of the files.
