@@ -211,13 +211,13 @@ def pack(folder: Path) -> bytes:
     return file.getvalue()
 
 
-def unpack(content: bytes, folder: Path) -> None:
+def unpack(packed: bytes, folder: Path) -> None:
     """Writes the files of an archive into a folder, and nothing elsewhere.
 
     Raises:
         ValueError: if there is too much in it, or anything but files and folders inside.
     """
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         members = archive.getmembers()
         size = sum(member.size for member in members)
         if len(members) > MOST_FILES or size > MOST_BYTES:
@@ -227,5 +227,11 @@ def unpack(content: bytes, folder: Path) -> None:
             )
         if wrong := [each.name for each in members if not (each.isfile() or each.isdir())]:
             raise ValueError(f"a job's folder may hold files and folders only, not {wrong[0]!r}")
-        folder.mkdir(parents=True, exist_ok=True)
-        archive.extractall(folder, filter="data")
+        for each in members:
+            path = folder / each.name
+            if not path.resolve().is_relative_to(folder.resolve()):
+                raise ValueError(f"a job's folder may not write to {each.name!r}, outside of it")
+            content = archive.extractfile(each)
+            (path if content is None else path.parent).mkdir(parents=True, exist_ok=True)
+            if content is not None:
+                path.write_bytes(content.read())
