@@ -110,7 +110,10 @@ class PlainProgress(Callback):
         """Prints loss, accuracy and the time left."""
         done = trainer.current_epoch + 1
         spent = self.now() - self._start
-        values = ", ".join(f"{name} {value:.4f}" for name, value in _read_shown(trainer).items())
+        values = ", ".join(
+            f"{name} {value:.4f}".removesuffix(".0000")  # counts are whole
+            for name, value in _read_shown(trainer).items()
+        )
         left = ""
         if (total := _count_epochs(trainer)) is not None:
             seconds = spent / (done - self._before) * max(0, total - done)
@@ -131,7 +134,8 @@ def shorten_metrics(metrics: dict[str, float]) -> str:
     for name, value in metrics.items():
         words = " ".join(SHORT.get(word, word) for word in name.split("_"))
         is_share = name.endswith("accuracy")
-        shown.append(f"{words} {100 * value:.2f} %" if is_share else f"{words} {value:.2f}")
+        number = f"{100 * value:.2f} %" if is_share else f"{value:.2f}".removesuffix(".00")
+        shown.append(f"{words} {number}")
     return ", ".join(reversed(shown))  # validation is logged last, and tells most
 
 
