@@ -124,7 +124,7 @@ def sweep(arguments: Sequence[str]) -> None:
     print(f"Sweep:     {root}: {len(variants)} runs, {len(jobs)} of them to be made", flush=True)
     launcher = choose_launcher(run, str(first.config["fit"]["trainer"]["accelerator"]))
     at_once = 1 if launcher is None else run.jobs
-    with stoppable():
+    with stoppable("; what has been trained is kept, and the same command goes on"):
         run_jobs(launcher or Local(), jobs, run.job_retries, run.job_minutes, at_once)
     show(variants, root / COMPARED)
 
