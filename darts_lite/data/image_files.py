@@ -41,12 +41,18 @@ class ReadImage(NamedTuple):
     doubt: str | None = None  # why they may show nothing of use
 
 
+def list_formats() -> tuple[str, ...]:
+    """Returns the formats of `FORMATS` that this Pillow knows; AVIF came with a late one."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
 def open_image(path: str | Path) -> Image.Image:
     """Opens an image file and reads its header; raises ValueError if it is not an image."""
     try:
         with warnings.catch_warnings():  # of sizes up to which Pillow reads an image nevertheless
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(path, formats=FORMATS)
+            return Image.open(path, formats=list_formats())
     except Exception as error:  # decoders raise errors of any kind on files that are damaged
         raise ValueError(f"{path} is not a readable image ({error}); leave it out") from None
 
@@ -165,7 +171,8 @@ def list_files(paths: Iterable[str | Path]) -> Iterator[Path]:
 
 def list_endings() -> set[str]:
     """Returns the endings of image files, as ``.png``."""
-    return {end for end, kind in Image.registered_extensions().items() if kind in FORMATS}
+    known = list_formats()
+    return {end for end, kind in Image.registered_extensions().items() if kind in known}
 
 
 def _walk(folder: Path) -> tuple[list[Path], list[Path]]:

@@ -78,7 +78,11 @@ def _list_layers(
     tables = [_costs_of(bound).placements[place] for bound in bounds]
     (stem,), widths = logs["stem_width"], logs["width"]
     scores = (stem[:, None] + logs["stem_kernel"])[None]  # (1, widths, kernels)
-    costs = [table.stem.T[None].numpy() for table in tables]
+    costs = [
+        # What every chain of this placement has, such as halving the image, counts with the stem.
+        (np.maximum if _is_peak(bound) else np.add)(table.stem.T[None].numpy(), float(table.rest))
+        for bound, table in zip(bounds, tables, strict=True)
+    ]
     layers = [_restrict(scores, costs, bounds, (("stem_kernel", 0),), ("stem_width", 0))]
     later = 0
     for row, (stage, first) in enumerate(space.slots):

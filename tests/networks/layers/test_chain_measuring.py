@@ -1,5 +1,6 @@
 """Costs of chains by their names."""
 
+import json
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -62,6 +63,22 @@ def test_a_budget_of_latency_is_kept(tmp_path: Path) -> None:
     rule = WithinBudget(latency=0.8 * free, latency_table=str(path), **data)
     found = derive(SMALL, shares, {}, rule)
     assert isinstance(found, Chain) and 0 < costs.of(found) <= 0.8 * free
+
+
+def test_what_halves_the_image_counts_in_a_budget(tmp_path: Path) -> None:
+    path = tmp_path / "latency.json"
+    load_or_measure_costs(path, SMALL, "latency", IMAGES)
+    content = json.loads(path.read_text())
+    content["rates"]["half"] = [0.05, 0.0, 0.0]  # milliseconds
+    path.write_text(json.dumps(content))
+    costs = SMALL.read_costs(load_table(path))
+    for seed in range(20):
+        torch.manual_seed(seed)
+        shares = {name: torch.rand(group.shape) for name, group in SMALL.groups.items()}
+        limit = 0.8 * costs.of(derive(SMALL, shares, {}))
+        data: dict[str, Any] = {"image_size": 28, "in_channels": 1, "num_classes": 10}
+        rule = WithinBudget(latency=limit, latency_table=str(path), **data)
+        assert costs.of(derive(SMALL, shares, {}, rule)) <= limit
 
 
 @pytest.mark.parametrize(
