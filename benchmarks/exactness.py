@@ -1,8 +1,8 @@
 """Whether budgets are kept and expected costs are exact, in the space of all chains.
 
 Random shares and random budgets on several costs at once: each net that is derived is built, and
-its costs are counted from its modules. Expected costs are compared with means over drawn chains,
-and their gradients with finite differences.
+its costs are counted from its modules; latencies are those of random tables. Expected costs are
+compared with means over drawn chains, and their gradients with finite differences.
 
     python benchmarks/exactness.py
 
@@ -10,9 +10,11 @@ Results: docs/benchmarks.md.
 """
 
 import argparse
+import json
 import statistics
 from collections.abc import Mapping, Sequence
 from random import Random
+from typing import Any
 
 import torch
 from search_step import table
@@ -20,10 +22,11 @@ from torch import Tensor, nn
 
 from darts_lite import LayerSpace, Net
 from darts_lite.derivation.budget import WithinBudget
-from darts_lite.derivation.costs import flash, measure_costs, multiply_adds, parameters
+from darts_lite.derivation.costs import FORMAT, flash, measure_costs, multiply_adds, parameters
 from darts_lite.derivation.rules import derive
 from darts_lite.space.cost_tables import Images
 from darts_lite.space.groups import random_point
+from darts_lite.space.layers.chain_costs import LATENCY, list_kinds
 
 SPACE, IMAGES = LayerSpace(), Images(1, 10, 28)
 COSTS = ("parameters", "multiply_adds", "flash", "memory")
@@ -55,22 +58,43 @@ def count_costs(net: nn.Module) -> dict[str, float]:
     return counts | {"memory": float(max(held))}  # without what a residual block keeps
 
 
+def draw_table(random: Random) -> dict[str, Any]:
+    """Returns a table of random latencies, as in a file; many of its numbers are 0."""
+    most = (1e-2, 1e-6, 1e-6)  # milliseconds of a layer, a multiply-add and a number held
+    rates = {
+        kind: [random.choice((0.0, largest * random.random())) for largest in most]
+        for kind in list_kinds(SPACE)
+    }
+    side = [IMAGES.channels, IMAGES.side, IMAGES.side]
+    about = {"cost": LATENCY, "space": json.loads(json.dumps(SPACE.to_dict())), "images": side}
+    return {"format": FORMAT, **about, "classes": IMAGES.classes, "device": "cpu", "rates": rates}
+
+
 def count_broken(budgets: int) -> tuple[int, list[float]]:
     """Returns how many derived nets are above a budget, and how much of the budgets they use."""
     random, broken, used = Random(0), 0, []
     for seed in range(budgets):
         some = SPACE.build(SPACE.architecture(random_point(SPACE.sizes, random)).choices)
-        names = random.sample(COSTS, random.randint(1, len(COSTS)))
-        limits = {name: int(measure_costs(SPACE, name, IMAGES).of(some)) for name in names}
+        names = random.sample((*COSTS, LATENCY), random.randint(1, len(COSTS)))
+        latencies = draw_table(random)
+        latency = SPACE.read_costs(latencies)
+        limits = {
+            name: int(measure_costs(SPACE, name, IMAGES).of(some))
+            for name in names
+            if name != LATENCY
+        }
         rule = WithinBudget(
             parameters=limits.get("parameters"),
             multiply_adds=limits.get("multiply_adds"),
             flash=limits.get("flash"),
             memory=limits.get("memory"),
+            latency=latency.of(some) if LATENCY in names else None,
+            latency_table=latencies,
         ).with_data(IMAGES.channels, IMAGES.classes, IMAGES.side)
         found = derive(SPACE, draw_shares(seed), {}, rule)
         counted = count_costs(Net(found, IMAGES.channels, IMAGES.classes).eval())
-        broken += any(counted[name] > limit for name, limit in limits.items())
+        late = rule.latency is not None and latency.of(found) > rule.latency * (1 + 1e-12)
+        broken += late or any(counted[name] > limit for name, limit in limits.items())
         used.append(max(rule.use(SPACE, found)))
     return broken, used
 
