@@ -160,6 +160,13 @@ def test_folders_and_modules_stay_small() -> None:
             assert len(path.read_text().splitlines()) <= MOST_LINES, path
 
 
+def test_functions_stay_short() -> None:
+    for path in FOLDER.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                assert (node.end_lineno or 0) - node.lineno < 60, (path, node.name)
+
+
 def test_tests_mirror_the_folders() -> None:
     for floor in FLOORS:
         tested = {path.stem for path in (TESTS / floor).glob("test_*.py")}

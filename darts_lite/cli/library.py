@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import logging
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ def _write(value: Any) -> str:
 
 @contextlib.contextmanager
 def _telling_errors(quiet: bool) -> Iterator[None]:
-    """Turns the end of a command into an exception, and keeps what it prints if it is quiet."""
+    """Turns the end of a command into an exception; of what it prints, lets warnings pass."""
     said, errors = io.StringIO(), io.StringIO()
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -135,6 +136,10 @@ def _telling_errors(quiet: bool) -> Iterator[None]:
             if quiet:
                 stack.enter_context(contextlib.redirect_stdout(said))
             yield
+        for line in said.getvalue().splitlines():
+            if line.startswith("Warning: "):
+                print(line, file=sys.stderr)
+        print(errors.getvalue(), end="", file=sys.stderr)
     except Stopped:
         raise KeyboardInterrupt from None
     except Exception as error:

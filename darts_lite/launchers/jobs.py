@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -141,12 +141,13 @@ def run_jobs(
                 if status is None:
                     continue
                 running.remove(each)
-                why = each.explain(status, minutes)
                 if status == 0:
                     done += 1
                     seconds = time.monotonic() - each.since
                     tell(f"{done} of {total} jobs done: {each.job.name} ({seconds:.0f} s)")
-                elif each.left and status != MISTAKE:
+                    continue
+                why = each.explain(status, minutes)
+                if each.left and status != MISTAKE:
                     tell(f"Warning: job {each.job.name} is tried again: {why}")
                     waiting.append(each)
                 else:
@@ -156,12 +157,18 @@ def run_jobs(
         _stop_all([each.running for each in running if each.running is not None])
         raise
     if failed:
-        reasons = "; ".join(f"{', '.join(names)} ({why})" for why, names in failed.items())
-        others = ", the others are done" * (done > 0)
-        raise JobsFailed(
-            f"{total - done} of {total} jobs have failed{others}: {reasons}; once mended, the same "
-            "command with --run.resume auto tries these again"
-        )
+        raise JobsFailed(_describe_failures(failed, total))
+
+
+def _describe_failures(failed: Mapping[str, Sequence[str]], total: int) -> str:
+    """Returns in words which jobs of all have failed, by the reason that some may share."""
+    count = sum(map(len, failed.values()))
+    others = ", the others are done" * (count < total)
+    reasons = "; ".join(f"{', '.join(names)} ({why})" for why, names in failed.items())
+    return (
+        f"{count} of {total} jobs have failed{others}: {reasons}; once mended, the same command "
+        "with --run.resume auto tries these again"
+    )
 
 
 def _begin(launcher: Launcher, given: _Try) -> _Try:

@@ -28,8 +28,11 @@ SETTINGS = {
 def test_a_run_is_searched_predicted_and_exported(
     found_digits: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = fit("mnist", budget={"parameters": 3000}, settings={**SETTINGS, "run.folder": tmp_path})
-    assert capsys.readouterr().out == ""
+    settings = {**SETTINGS, "run.folder": tmp_path, "data.batch_size": 1000}
+    run = fit("mnist", budget={"parameters": 3000}, settings=settings)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "Warning: a batch of the retraining is to have 1,000 images" in said.err
     assert run.folder == tmp_path / "mnist" / "version_0"
     assert run.summary["finished"] and run.summary["params"] <= 3000
     assert run.architecture == run.net.architecture

@@ -17,7 +17,7 @@ from darts_lite.data.class_balance import (
     name_classes,
 )
 from darts_lite.data.image_files import list_files
-from darts_lite.data.preparation import Preparation
+from darts_lite.data.preparation import Preparation, PreparedImage
 from darts_lite.export.inference import Answer, load_answer
 from darts_lite.retraining.familiarity import Familiarity, reading_features
 from darts_lite.retraining.recipe import SHIFTS
@@ -106,19 +106,9 @@ def predict_images(
     passes = SHIFTS if net.test_shifts else 1  # of which a batch holds all at once
     batch = max(1, min(BATCH, MOST_PIXELS // preparation.size**2) // passes)
     for start in range(0, len(paths), batch):
-        readable = []
-        for path in paths[start : start + batch]:
-            try:
-                readable.append((path, preparation.read(path)))
-            except ValueError as error:
-                if path in needed:
-                    raise
-                print(f"Warning: {error}", file=sys.stderr)
+        readable = [*_read_files(paths[start : start + batch], preparation, needed)]
         if not readable:
             continue
-        for path, image in readable:
-            if image.doubt is not None:
-                print(f"Warning: {path} {image.doubt}; check its answer", file=sys.stderr)
         with torch.no_grad(), reading_features(net.net) as seen:
             shares = net(torch.stack([image.pixels for _, image in readable]))  # (B, classes)
         if not shares.isfinite().all():
@@ -126,27 +116,55 @@ def predict_images(
         unlike = [False] * len(readable)
         if known is not None and seen:  # of nine passes over shifts, the one in their middle
             unlike = known.find_unlike(seen[len(seen) // 2]).tolist()
-        for (path, _), row, is_unlike in zip(readable, shares, unlike, strict=True):
-            ranked = [
-                {"class": names[label] if names else label, "probability": round(share, 6)}
-                for share, label in zip(*map(torch.Tensor.tolist, row.topk(len(row))), strict=True)
-            ]
-            notes = [UNSURE] * (ranked[0]["probability"] < sure) + [UNLIKE] * is_unlike
-            answers.append(
-                {
-                    "image": str(path),
-                    **ranked[0],
-                    "note": " ".join(notes),
-                    **({"top": ranked[:top]} if top > 1 else {}),
-                    "probabilities": {
-                        names[label] if names else str(label): round(share, 6)
-                        for label, share in enumerate(row.tolist())
-                    },
-                }
-            )
+        for (path, _), row, is_unlike in zip(readable, shares.tolist(), unlike, strict=True):
+            answers.append(_describe_answer(path, row, names, is_unlike, sure, top))
     if not answers:
         raise ValueError("none of these images can be read; name others")
     return answers
+
+
+def _read_files(
+    paths: Sequence[Path], preparation: Preparation, needed: Collection[Path]
+) -> Iterator[tuple[Path, PreparedImage]]:
+    """Yields the images that can be read; tells of others, and of what may mean nothing."""
+    for path in paths:
+        try:
+            image = preparation.read(path)
+        except ValueError as error:
+            if path in needed:
+                raise
+            print(f"Warning: {error}", file=sys.stderr)
+            continue
+        if image.doubt is not None:
+            print(f"Warning: {path} {image.doubt}; check its answer", file=sys.stderr)
+        yield path, image
+
+
+def _describe_answer(
+    path: Path,
+    shares: Sequence[float],
+    names: Sequence[str] | None,
+    is_unlike: bool,
+    sure: float,
+    top: int,
+) -> dict[str, Any]:
+    """Returns what is told of an image, from the probabilities of all classes."""
+    order = sorted(range(len(shares)), key=lambda label: -shares[label])
+    ranked = [
+        {"class": names[label] if names else label, "probability": round(shares[label], 6)}
+        for label in order
+    ]
+    notes = [UNSURE] * (round(shares[order[0]], 6) < sure) + [UNLIKE] * is_unlike
+    return {
+        "image": str(path),
+        **ranked[0],
+        "note": " ".join(notes),
+        **({"top": ranked[:top]} if top > 1 else {}),
+        "probabilities": {
+            names[label] if names else str(label): round(share, 6)
+            for label, share in enumerate(shares)
+        },
+    }
 
 
 def format_answers(answers: Sequence[Mapping[str, Any]]) -> str:
