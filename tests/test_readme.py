@@ -17,10 +17,9 @@ from run_helpers import SMALL, quiet_trainer, some_digits
 
 from darts_lite.cli.front.arguments import OWN, SWEEP, TRAINING
 from darts_lite.cli.front.stacking import expand_presets
-from darts_lite.cli.lightning_cli import DartsCLI
 from darts_lite.cli.main import parser
 from darts_lite.cli.parsing import add_checkpoint_settings
-from darts_lite.cli.sweep import add_overlay, take_overlays
+from darts_lite.cli.sweep import Parsed, add_overlay, take_overlays
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation.rules import derive
 from darts_lite.retraining.retraining import Retraining
@@ -54,16 +53,6 @@ OURS = sorted({c for c in COMMANDS if "python -m darts_lite" in c and "my_parts"
 MAIN_JOB = Path("logs", "mnist", "version_0")
 
 
-class ParseOnly(DartsCLI):
-    """Parses, then stops before anything is built."""
-
-    def instantiate_classes(self) -> None:
-        pass
-
-    def _run_subcommand(self, subcommand: str) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def checkpoint(digits_root: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A net.ckpt for the commands that read one."""
@@ -88,7 +77,7 @@ def test_a_command_parses(command: str, checkpoint: str, monkeypatch: pytest.Mon
         overlays, rest = take_overlays(arguments[1:])
         arguments = ["fit", *add_overlay(rest, overlays[0])]
     try:
-        ParseOnly(*add_checkpoint_settings(expand_presets(arguments)))
+        Parsed(*add_checkpoint_settings(expand_presets(arguments)))
     except SystemExit as end:  # of a command that only prints
         assert end.code == 0
 

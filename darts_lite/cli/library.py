@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import logging
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from darts_lite.cli.front.errors import HARMLESS_WARNINGS, is_mistake, shorten_message
+from darts_lite.cli.front.errors import is_mistake, quiet_libraries, shorten_message
 from darts_lite.cli.front.stacking import expand_presets
 from darts_lite.cli.lightning_cli import DartsCLI
 from darts_lite.cli.main import parser
@@ -125,13 +124,10 @@ def _write(value: Any) -> str:
 def _telling_errors(quiet: bool) -> Iterator[None]:
     """Turns the end of a command into an exception; of what it prints, lets warnings pass."""
     said, errors = io.StringIO(), io.StringIO()
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         with contextlib.ExitStack() as stack:
             stack.enter_context(warnings.catch_warnings())
-            for message in HARMLESS_WARNINGS:
-                warnings.filterwarnings("ignore", message)
+            quiet_libraries()
             stack.enter_context(contextlib.redirect_stderr(errors))
             if quiet:
                 stack.enter_context(contextlib.redirect_stdout(said))

@@ -43,11 +43,8 @@ def guard(command: Callable[[], object]) -> None:
 
     The environment variable ``DARTS_LITE_DEBUG`` adds the traceback.
     """
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    quiet_libraries()
     warnings.formatwarning = lambda message, *_, **__: f"Warning: {message}\n"
-    for message in HARMLESS_WARNINGS:
-        warnings.filterwarnings("ignore", message)
     try:
         with silence_tensorboard():
             command()
@@ -59,6 +56,14 @@ def guard(command: Callable[[], object]) -> None:
         if isinstance(error, OSError) and error.filename is not None:  # by the system
             stop(f"cannot use {error.filename} ({error.strerror}); choose another place")
         stop(str(error))
+
+
+def quiet_libraries() -> None:
+    """Leaves out Lightning's notes, and the warnings of libraries that need no action here."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in HARMLESS_WARNINGS:
+        warnings.filterwarnings("ignore", message)
 
 
 def is_mistake(error: Exception) -> bool:
