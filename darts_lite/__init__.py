@@ -6,11 +6,11 @@ The folders, each of which imports only from those above it:
 - ``launchers``: many jobs at once, each in a process of its own;
 - ``distributed``: several processes that train as one;
 - ``space``: what may be chosen, and what was chosen, in ``cells`` the first kind of space,
-  in ``layers`` the second;
+  in ``layers`` the second, in ``own`` the third;
 - ``data``: images in batches on the training device;
 - ``training``: what a search and a retraining share;
 - ``networks``: the supernet and the discrete net, in ``cells`` those of cells, in ``folded`` their
-  fast executor, in ``layers`` those of layers;
+  fast executor, in ``layers`` those of layers, in ``own`` those of networks of users;
 - ``derivation``: from shares to an architecture, by costs, rules, budgets and consensus;
 - ``search``: the bilevel search, in ``exploration`` searches without gradients, in ``playoff`` the
   search by real trainings, in ``callbacks`` safeguards and selection;

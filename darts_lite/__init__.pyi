@@ -32,6 +32,10 @@ from .space.cells.skeleton_settings import SkeletonSettings
 from .space.layers.chain import Block, Chain
 from .space.layers.layer_space import LayerSpace
 from .space.operations import OPERATIONS
+from .space.own.choices import Choice, InputChoice, Repeat
+from .space.own.chosen_network import ChosenNetwork
+from .space.own.network_space import NetworkSpace
+from .space.own.widths import Width
 from .training.optimizers import darts_adam, darts_sgd
 
 __all__ = [
@@ -46,6 +50,8 @@ __all__ = [
     "Augmentation",
     "Block",
     "Chain",
+    "Choice",
+    "ChosenNetwork",
     "BetaDecay",
     "Concrete",
     "Dirichlet",
@@ -65,17 +71,21 @@ __all__ = [
     "Perturbation",
     "PlayOff",
     "Preparation",
+    "Repeat",
     "SkipLimit",
     "Strongest",
     "WithinBudget",
+    "Width",
     "FirstOrder",
     "Folded",
     "GumbelMax",
     "ImageData",
+    "InputChoice",
     "LayerSpace",
     "Literal",
     "LoadedImages",
     "Net",
+    "NetworkSpace",
     "Retraining",
     "Sampled",
     "SearchSpace",

@@ -37,7 +37,8 @@ class WithoutRunning(DartsCLI):
 
 
 def built(preset: Path) -> WithoutRunning:
-    return WithoutRunning(["fit", "--config", str(preset), "--trainer.accelerator=cpu"])
+    own = ["--model.space", "own_networks.MyNet"] if preset.stem == "own_network" else []
+    return WithoutRunning(["fit", "--config", str(preset), "--trainer.accelerator=cpu", *own])
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)

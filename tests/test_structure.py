@@ -16,11 +16,13 @@ FLOORS = (
     "space",
     "space/cells",
     "space/layers",
+    "space/own",
     "data",
     "training",
     "networks/cells",
     "networks/folded",
     "networks/layers",
+    "networks/own",
     "networks",
     "derivation",
     "search",
@@ -128,7 +130,10 @@ def test_imports_go_down_only(capsys: pytest.CaptureFixture[str]) -> None:
             print(f"\n{floor} <- {', '.join(sorted(above, key=FLOORS.index)) or '-'}", end="")
 
 
-OF_KINDS = ("space/cells", "space/layers", "networks/cells", "networks/folded", "networks/layers")
+OF_KINDS = (
+    *("space/cells", "space/layers", "space/own"),
+    *("networks/cells", "networks/folded", "networks/layers", "networks/own"),
+)
 ASKING = {
     "networks.kinds": "names all kinds",
     "networks.supernet": "takes an executor",

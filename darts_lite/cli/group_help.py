@@ -47,7 +47,7 @@ def print_settings(group: str, kind: type) -> None:
     if group == "model":
         about += " Other presets have other models: --config mnist_cells --help model."
     parser = ArgumentParser(usage=argparse.SUPPRESS, description=about, add_help=False)
-    skipped = {*FROM_DATA, *FOUND.get(group, ())} if group in REPLACEABLE else set()
+    skipped = {*FROM_DATA, *FOUND.get(group, ())} if group in ("model", "retraining") else set()
     parser.add_class_arguments(kind, group, skip=skipped, sub_configs=True)
     if group == "trainer":
         parser.set_defaults({f"{group}.{name}": value for name, value in TRAINER_DEFAULTS.items()})

@@ -6,6 +6,7 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,13 +92,18 @@ class DartsCLI(LightningCLI):
         for group, kind in (("data", ImageData), ("retraining", Retraining)):
             parser.set_defaults({group: {"class_path": class_path(kind)}})
         for name in FROM_DATA:
-            known = self._known_channels if name == "in_channels" else None
             target = f"model.init_args.{name}"
-            parser.link_arguments(f"data.{name}", target, known, apply_on="instantiate")
+            found = partial(self._find_size, name)
+            parser.link_arguments("data", target, found, apply_on="instantiate")
 
-    def _known_channels(self, channels: int) -> int:
-        """Returns the channels of a trained net's images; without one those of the images."""
-        return channels if self._preparation is None else self._preparation.channels
+    def _find_size(self, name: str, data: LightningDataModule) -> int | None:
+        """Returns one of the images' sizes; the channels are those of a trained net, if any."""
+        if name == "in_channels" and self._preparation is not None:
+            return self._preparation.channels
+        if name == "image_size":
+            return getattr(data, name, None)
+        size: int = getattr(data, name)
+        return size
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses `args`, without Lightning's warning about other arguments in ``sys.argv``."""
@@ -112,6 +118,7 @@ class DartsCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Imports custom modules, and checks the checkpoint before anything is built."""
+        self._note_own_network()
         import_own(self._get(self.config, "run").imports)
         self._expand_paths()
         self._apply_budget()
@@ -133,6 +140,15 @@ class DartsCLI(LightningCLI):
         self._preparation = read_preparation(self.checkpoint)
         if self.subcommand == "fit":  # the trainer reads it; kept here, it would fill memory
             self.checkpoint = None
+
+    def _note_own_network(self) -> None:
+        """Adds the module of the user's network, if there is one, to what the run imports."""
+        config = self.config[self.subcommand]
+        space = config.get("model.init_args.space")
+        path = space if isinstance(space, str) else (space or {}).get("init_args.network", "")
+        module = path.rpartition(".")[0]
+        if module and module not in config.run.imports:
+            config.run.imports = (*config.run.imports, module)
 
     def _expand_paths(self) -> None:
         """Expands the paths of the configuration that are read; `RunSettings` does its folder."""

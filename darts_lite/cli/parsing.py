@@ -30,7 +30,7 @@ from darts_lite.storage.foreign_settings import CHANGED, FILES
 from darts_lite.storage.paths import expand
 from darts_lite.storage.user_modules import makes_class
 
-FROM_DATA = ("in_channels", "num_classes")
+FROM_DATA = ("in_channels", "num_classes", "image_size")
 """Arguments of a model that come from the data, and so are in no configuration."""
 UNKNOWN = re.compile(
     r"[Oo]ption '([\w.]+)' is not accepted|not accept option '([\w.]+)'"

@@ -21,11 +21,16 @@ from darts_lite.networks.layers.chain_code import write_layers
 from darts_lite.networks.layers.chain_measuring import measure_layers
 from darts_lite.networks.layers.chain_net import build_chain, inherit_layers
 from darts_lite.networks.layers.widest_net import MixedLayers
+from darts_lite.networks.own.mixed_network import MixedNetwork, build_own, inherit_own
+from darts_lite.networks.own.network_code import write_own
+from darts_lite.networks.own.network_costs import measure_own
 from darts_lite.space.cells.architecture import Architecture
 from darts_lite.space.cells.search_space import SearchSpace
 from darts_lite.space.cost_tables import Costs, Images
 from darts_lite.space.layers.chain import Chain
 from darts_lite.space.layers.layer_space import LayerSpace
+from darts_lite.space.own.chosen_network import ChosenNetwork
+from darts_lite.space.own.network_space import NetworkSpace
 from darts_lite.space.protocol import AnyArchitecture, Space, read_file
 from darts_lite.storage.components import build_component
 
@@ -84,8 +89,9 @@ class Kind:
     write_code: Callable[[Any, dict[str, str]], Iterator[str]]
 
 
-SpaceSettings = Space | SearchSpace
-"""Type of a space in a configuration, where settings without a ``class_path`` are of cells."""
+SpaceSettings = Space | SearchSpace | type[nn.Module]
+"""Type of a space in a configuration: settings without a ``class_path`` are of cells, and the class
+of a network with choices stands for the space of these."""
 KINDS = {
     "cells": Kind(
         SearchSpace,
@@ -105,6 +111,15 @@ KINDS = {
         measure_layers,
         write_layers,
     ),
+    "network": Kind(
+        NetworkSpace,
+        ChosenNetwork,
+        MixedNetwork,
+        build_own,
+        inherit_own,
+        measure_own,
+        write_own,
+    ),
 }
 """The kinds by name. Architecture files of others than cells, the first, hold it as ``kind``."""
 
@@ -117,10 +132,12 @@ def find_kind(value: Space | AnyArchitecture) -> Kind:
     raise TypeError(f"{type(value).__name__} is no space or architecture of a kind in KINDS")
 
 
-def read_space(value: Space | Mapping[str, Any]) -> Space:
-    """Returns a space unchanged, or builds it from what `Space.to_dict` returned."""
+def read_space(value: Space | Mapping[str, Any] | type[nn.Module]) -> Space:
+    """Returns a space unchanged, or that of a network, or builds one from `Space.to_dict`."""
     if isinstance(value, Space):
         return value
+    if isinstance(value, type) and issubclass(value, nn.Module):
+        return NetworkSpace(value)
     if not isinstance(value, Mapping):
         raise ValueError(f"a search space must be a mapping of settings, got {short(value)}")
     if "class_path" not in value:

@@ -243,7 +243,7 @@ class Fit:
         reporting.log_hyperparameters(trainer, shown, record.summary)
         record.finish()
         if trainer.is_global_zero:
-            reporting.report(record.folder, record.summary)
+            reporting.report(record.folder, record.summary, self.run.imports)
 
     def _shared_folder(self, trainer: Trainer) -> RunFolder:
         """Returns the folder of the run, if all processes have the same folder and seed."""

@@ -1,7 +1,7 @@
 """Reports on a run: on the console, in ``summary.json`` and as TensorBoard's hyperparameters."""
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,7 @@ def doubt_batches(
             )
 
 
-def report(folder: RunFolder, summary: Mapping[str, Any]) -> None:
+def report(folder: RunFolder, summary: Mapping[str, Any], imports: Sequence[str] = ()) -> None:
     """Prints the table of results and the files of the run."""
 
     def has(*names: str) -> bool:
@@ -161,22 +161,30 @@ def report(folder: RunFolder, summary: Mapping[str, Any]) -> None:
     files = sorted(path.name + "/" * path.is_dir() for path in folder.path.glob("[!.]*"))
     print(f"Files in {folder}: {', '.join(files)}")
     print("To go on:")
-    for command in suggest_commands(folder):
+    for command in suggest_commands(folder, imports):
         print(f"  python -m darts_lite {command}")
 
 
-def suggest_commands(folder: RunFolder) -> list[str]:
-    """Returns the three commands that most people want after a run."""
+def suggest_commands(folder: RunFolder, imports: Sequence[str] = ()) -> list[str]:
+    """Returns the three commands that most people want after a run.
+
+    `imports` are modules that define parts of its net.
+    """
+    own = f" --run.imports [{','.join(imports)}]" if imports else ""
     place = shlex.quote(str(folder.path))
     if not folder.net.exists():
         found = shlex.quote(str(folder.architecture))
         return [
             f"report {place}",
             f"plot {place}",
-            f"fit --config retrain --model.architecture {found}",
+            f"fit --config retrain --model.architecture {found}{own}",
         ]
     net = shlex.quote(str(folder.net))
-    return [f"report {place}", f"predict --ckpt_path {net} --images photos/", f"export {net}"]
+    return [
+        f"report {place}",
+        f"predict --ckpt_path {net} --images photos/{own}",
+        f"export {net}{own}",
+    ]
 
 
 def log_hyperparameters(

@@ -54,6 +54,7 @@ class ArchitectureSearch(Search):
         space: The search space, or a function that returns one.
         in_channels: Number of channels of the images; the CLI takes it from the data.
         num_classes: Number of classes; the CLI takes it from the data.
+        image_size: Side of the images, for networks that need it; the CLI takes it from the data.
         relaxation: Turns alphas into mixing weights; softmax if not given.
         regularizers: Added to the loss of the alphas, for instance `BetaDecay`.
         gradient: Computes the alphas' gradient: `FirstOrder` if not given, or `SecondOrder`.
@@ -85,6 +86,7 @@ class ArchitectureSearch(Search):
         space: SpaceSettings,
         in_channels: int = 1,
         num_classes: int = 10,
+        image_size: int | None = None,
         relaxation: Relaxation | None = None,
         regularizers: list[Regularizer] | None = None,
         gradient: ArchitectureGradient | None = None,
@@ -100,19 +102,20 @@ class ArchitectureSearch(Search):
         auxiliary_skip: float = 0.0,
         cuda_graphs: bool = False,
     ) -> None:
-        super().__init__(space, num_classes, weights_optimizer, final_learning_rate, gradient_clip)
+        data: dict[str, Any] = {"in_channels": in_channels, "num_classes": num_classes}
+        known = {**data, "image_size": image_size}
+        super().__init__(space, known, weights_optimizer, final_learning_rate, gradient_clip)
         if not warmup_epochs >= 0:
             raise ValueError(f"warmup_epochs must be at least 0, got {warmup_epochs}")
         if not 0 <= auxiliary_skip < float("inf"):
             raise ValueError(f"auxiliary_skip must be at least 0 and finite, got {auxiliary_skip}")
         try_optimizer("alphas_optimizer", alphas_optimizer)
         self.relaxation: Relaxation = build_component(relaxation, RELAXATIONS) or Softmax()
-        data: dict[str, Any] = {"in_channels": in_channels, "num_classes": num_classes}
         parts: dict[str, Any] = {"partial_channels": partial_channels, "edge_weights": edge_weights}
-        self.derivation = rule_from(build_component(derivation, DERIVATIONS)).with_data(**data)
+        self.derivation = rule_from(build_component(derivation, DERIVATIONS)).with_data(**known)
         settings = {
             "space": self.space.to_dict(),
-            **data,
+            **known,
             "warmup_epochs": warmup_epochs,
             "final_learning_rate": final_learning_rate,
             "gradient_clip": gradient_clip,
@@ -224,12 +227,10 @@ class ArchitectureSearch(Search):
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         self.execution.choose(self.trainer, data)
         self.know_images(data)
-        self.hparams["derivation"] = self.derivation.describe()
 
     def on_fit_start(self) -> None:
         """Reads the costs of the rule, and captures the steps in CUDA graphs if it is asked for."""
         self.read_costs()
-        self.hparams["derivation"] = self.derivation.describe()
         self.selected = None  # an earlier search may have selected another architecture
         self.warn_of_warm_up(self.warmup_epochs)
         steps: tuple[Step, Step] = self.alphas_gradients, self.weights_gradients
@@ -307,8 +308,7 @@ class ArchitectureSearch(Search):
             yield f"Executor:  {self.execution.name}"
 
     def doubts(self) -> Iterator[str]:
-        planned = int(self.trainer.estimated_stepping_batches)
-        if self.global_step < planned:
+        if self.global_step < (planned := int(self.trainer.estimated_stepping_batches)):
             yield f"The search was ended after {self.global_step} of {planned} steps."
         if (drift := self.results()["drift"]) < 0.05:
             yield (

@@ -38,18 +38,18 @@ class Search(LightningModule):
     def __init__(
         self,
         space: SpaceSettings,
-        num_classes: int,
+        data: Mapping[str, int | None],
         weights_optimizer: OptimizerCallable,
         final_learning_rate: float,
         gradient_clip: float,
     ) -> None:
         super().__init__()
         check_rates(final_learning_rate, gradient_clip)
-        self.space = read_space(space)
+        self.space = read_space(space).with_data(**data)
         self.automatic_optimization = False
         self.weights_optimizer, self.final_learning_rate = weights_optimizer, final_learning_rate
         self.gradient_clip = gradient_clip
-        self.accuracy = MulticlassAccuracy(num_classes, average="micro")
+        self.accuracy = MulticlassAccuracy(data["num_classes"], average="micro")
 
     def weights(self) -> list[nn.Parameter]:
         """Returns the weights that the search trains."""
@@ -95,6 +95,7 @@ class Search(LightningModule):
             self.derivation = self.derivation.with_costs(self.space)
         self.trainer.strategy.barrier()  # the other ranks read what the first one has measured
         self.derivation = self.derivation.with_costs(self.space)
+        self.hparams["derivation"] = self.derivation.describe()
 
     def is_warming_up(self, steps: float) -> bool:
         """Returns whether the training is in its first `steps`, which choose no architecture.
@@ -124,6 +125,7 @@ class Search(LightningModule):
         """Tells the rule of derivation the images' size, if the data module has an `image_size`."""
         if (size := getattr(data, "image_size", None)) is not None:
             self.derivation = self.derivation.with_data(image_size=size)
+            self.hparams["derivation"] = self.derivation.describe()
 
     def configure_callbacks(self) -> list[Callback]:
         """Checks the trainer before Lightning does, in other words; there are no callbacks."""

@@ -83,6 +83,8 @@ class Execution:
         if self.has_choice:
             default = "sampled" if samples else "folded"
             self.run_with(default if given is None or given == AUTO else given)
+        elif samples:
+            supernet.run_with(Sampled())
 
     def run_with(self, executor: Executor | str) -> None:
         """Makes an executor, or the one of this name, compute the cells from now on."""

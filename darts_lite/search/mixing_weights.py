@@ -7,8 +7,11 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from darts_lite.networks.supernet import Supernet
-from darts_lite.search.relaxations import Relaxation
+from darts_lite.search.relaxations import GumbelMax, Relaxation
 from darts_lite.space.groups import Group
+
+DRAWN = GumbelMax()
+"""Draws one option at a time, for options that cannot be added."""
 
 
 class Mixture:
@@ -28,11 +31,15 @@ class Mixture:
         self, supernet: Supernet, relaxation: Relaxation, auxiliary_skip: float = 0.0
     ) -> None:
         self.supernet, self.relaxation, self.auxiliary_skip = supernet, relaxation, auxiliary_skip
+        # Options that cannot be added are drawn one at a time, whatever the relaxation is.
+        groups = supernet.space.groups.items()
+        self.alone = {k for k, group in groups if not (group.mixes or relaxation.samples)}
 
     @property
     def deterministic(self) -> bool:
         """True if mixing weights depend on the parameters alone, not on draws or progress."""
-        return self.relaxation.deterministic and not self.supernet.auxiliary_skip
+        drawn = self.alone or not self.relaxation.deterministic
+        return not drawn and not self.supernet.auxiliary_skip
 
     @property
     def has_passing_column(self) -> bool:
@@ -46,13 +53,21 @@ class Mixture:
     def sample(self, progress: float) -> dict[str, Tensor]:
         """Draws differentiable mixing weights for one training step: group -> rows."""
         alphas = self.supernet.alphas
-        rows = {k: self.relaxation.mixing_weights(alpha, progress) for k, alpha in alphas.items()}
+        rows = {
+            k: (DRAWN if k in self.alone else self.relaxation).mixing_weights(alpha, progress)
+            for k, alpha in alphas.items()
+        }
         return self._add_columns(self._multiply_edge_weights(rows), progress)
 
     def mean(self, progress: float) -> dict[str, Tensor]:
         """Returns the mixing weights for validation, without draws and without a graph."""
         with torch.no_grad():
-            return self._add_columns(self.ranking(), progress)
+            rows = self.ranking()
+            for name, group in self.supernet.space.groups.items():
+                if not group.mixes:  # the strongest alone
+                    best = rows[name].argmax(dim=1, keepdim=True)
+                    rows[name] = torch.zeros_like(rows[name]).scatter_(1, best, 1.0)
+            return self._add_columns(rows, progress)
 
     def shares(self) -> dict[str, Tensor]:
         """Returns what ranks options, without a graph: group -> ``(rows, options)``."""

@@ -32,6 +32,7 @@ class Group:
         options: Names of the options. ``none`` cuts a row off.
         sets: Number of rows of each set, in the order of the rows.
         kept: Number of rows that each set keeps; None keeps all, which may then be ``none``.
+        mixes: False if what the options return cannot be added, so that one is drawn at a time.
     """
 
     title: str
@@ -39,6 +40,7 @@ class Group:
     options: tuple[str, ...]
     sets: tuple[int, ...]
     kept: int | None = None
+    mixes: bool = True
 
     @cached_property
     def selectable(self) -> tuple[int, ...]:

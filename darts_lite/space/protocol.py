@@ -142,6 +142,15 @@ class Space(ABC):
     def in_skeleton(self, changes: Mapping[str, Any]) -> Self:
         """Returns the space whose nets have another frame, but the same choices."""
 
+    def with_data(
+        self,
+        in_channels: int | None = None,
+        num_classes: int | None = None,
+        image_size: int | None = None,
+    ) -> "Space":
+        """Returns the space for nets of such data, where its choices depend on them."""
+        return self
+
     def to_dict(self) -> dict[str, Any]:
         """Returns plain values, as checkpoints hold them; a dataclass gives class and settings."""
         return describe_component(self)

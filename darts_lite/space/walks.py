@@ -28,6 +28,26 @@ def draw_within(
         excess: Returns how far an architecture is outside of the bounds, as the logarithm of a
             share; 0 within.
     """
+    steps = MIXING * sum(size > 1 for size in space.sizes)
+    return _walk(space, random_point(space.sizes, random), excess, random, steps)
+
+
+def lead_within(
+    space: Space, point: Point, excess: Callable[[AnyArchitecture], float], random: Random
+) -> Point | None:
+    """Changes a point, one choice after another, until it is within; None if that fails."""
+    found = _walk(space, point, excess, random, 0)
+    return None if found is None else space.locate(found.choices)
+
+
+def _walk(
+    space: Space,
+    point: Point,
+    excess: Callable[[AnyArchitecture], float],
+    random: Random,
+    least: int,
+) -> AnyArchitecture | None:
+    """Returns the first architecture within that is met after at least so many steps."""
     changeable = [place for place, size in enumerate(space.sizes) if size > 1]
 
     def change(point: Point) -> Point:
@@ -37,11 +57,10 @@ def draw_within(
     def build(point: Point) -> AnyArchitecture:
         return space.architecture(point, {"algorithm": "random"})
 
-    point = random_point(space.sizes, random)
     found = build(point)
     outside = excess(found)
     for step in range(LONGEST):
-        if outside == 0 and step >= MIXING * len(changeable):
+        if outside == 0 and step >= least:
             return found
         nearby = change(point)
         other = build(nearby)

@@ -20,6 +20,7 @@ def ask(*words: str, capsys: pytest.CaptureFixture[str]) -> str:
 def test_every_setting_is_told(group: str, capsys: pytest.CaptureFixture[str]) -> None:
     said = ask("fit", "--help", group, capsys=capsys)
     from_elsewhere = {"in_channels", "num_classes"}
+    from_elsewhere |= {"image_size"} if group == "model" else set()
     from_elsewhere |= {"architecture"} if group == "retraining" else set()
     names = set(inspect.signature(CLASSES[group]).parameters) - from_elsewhere
     assert all(f"--{group}.{name} " in said for name in names)

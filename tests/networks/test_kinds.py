@@ -59,7 +59,7 @@ def test_files_tell_their_kind(tmp_path: Path) -> None:
     assert read_architecture("DARTS_V2") is ARCHITECTURES["DARTS_V2"]
     with pytest.raises(ValueError) as caught:
         read_architecture({"kind": "tree"})
-    one_line(caught, "unknown kind 'tree'", "['cells', 'layers']")
+    one_line(caught, "unknown kind 'tree'", "['cells', 'layers', 'network']")
     with pytest.raises(ValueError) as caught:
         read_space({"class_path": "os.system", "init_args": {"command": "true"}})
     one_line(caught, "'os.system' is not one of", "LayerSpace")

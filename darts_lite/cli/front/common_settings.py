@@ -41,7 +41,6 @@ FIT = (
         "mnist",
         (
             Setting("--model.by_hand", "24", "nets made by hand among the first that are trained"),
-            Setting("--model.children", "8", "nets made of the best so far, in a later round"),
             Setting("--model.finalists", "4", "nets that are trained for longer at last"),
         ),
     ),

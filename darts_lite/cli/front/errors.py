@@ -32,6 +32,7 @@ PARSER_NOISE = (
     "a class path (str)",
     "a dict with",
     "a dict without",
+    "Expected a dot import path string: Namespace(",
 )
 """Beginnings of lines in jsonargparse's messages that do not say what is wrong."""
 LONGEST = 1_000

@@ -104,7 +104,7 @@ class Stack:
             fitting = [name for name in list_names()[0] if _read_kind(name) == BY_GRADIENTS]
             raise ValueError(
                 f"--config: {overlay} is for a search by gradients, and {self.source} has "
-                f"{self.kind}; give it behind {' or '.join(fitting)}, as in --config {fitting[-1]} "
+                f"{self.kind}; give it behind {' or '.join(fitting)}, as in --config mnist_cells "
                 f"--config {overlay}"
             )
 

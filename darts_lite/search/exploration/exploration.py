@@ -13,6 +13,8 @@ from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LRScheduler
 
 from darts_lite.data.batches import Batch
+from darts_lite.derivation.budget import DERIVATIONS
+from darts_lite.derivation.rules import Derivation, rule_from
 from darts_lite.distributed.random_state import restore_generator
 from darts_lite.distributed.ranks import average
 from darts_lite.networks.cells.sampled import Sampled
@@ -24,6 +26,8 @@ from darts_lite.search.exploration.evaluators import Evaluator, SharedWeights
 from darts_lite.search.exploration.strategies import Evolution, Strategy, explore
 from darts_lite.space.groups import Point, random_point
 from darts_lite.space.protocol import AnyArchitecture
+from darts_lite.space.walks import lead_within
+from darts_lite.storage.components import build_component
 from darts_lite.training.optimizers import (
     count_steps,
     darts_sgd,
@@ -43,10 +47,12 @@ class Exploration(Search):
         space: The search space, or a function that returns one.
         in_channels: Number of channels of the images; the CLI takes it from the data.
         num_classes: Number of classes; the CLI takes it from the data.
+        image_size: Side of the images, for networks that need it; the CLI takes it from the data.
         strategy: Proposes architectures: `Evolution` if not given, `LocalSearch` or `RandomSearch`.
         evaluator: Values architectures: `SharedWeights` if not given, `FromScratch` or
             `TableLookup`.
         evaluations: Number of architectures to evaluate; the training must be long enough for them.
+        derivation: Limits of what is evaluated: `WithinBudget`, or None if there are none.
         weights_optimizer: Makes the optimizer of shared weights; its rate falls along a cosine.
         final_learning_rate: End of that cosine, as a share of the learning rate.
         gradient_clip: Largest norm of the shared weights' gradient.
@@ -57,21 +63,25 @@ class Exploration(Search):
         space: SpaceSettings,
         in_channels: int = 1,
         num_classes: int = 10,
+        image_size: int | None = None,
         strategy: Strategy | None = None,
         evaluator: Evaluator | None = None,
         evaluations: int = 100,
+        derivation: Derivation | None = None,
         weights_optimizer: OptimizerCallable = darts_sgd,
         final_learning_rate: float = 0.04,
         gradient_clip: float = 5.0,
     ) -> None:
-        super().__init__(space, num_classes, weights_optimizer, final_learning_rate, gradient_clip)
+        data = {"in_channels": in_channels, "num_classes": num_classes, "image_size": image_size}
+        super().__init__(space, data, weights_optimizer, final_learning_rate, gradient_clip)
         if evaluations < 1:
             raise ValueError(f"evaluations must be at least 1, got {evaluations}")
         try_optimizer("weights_optimizer", weights_optimizer)
+        self.derivation = rule_from(build_component(derivation, DERIVATIONS)).with_data(**data)
         settings = {
             "space": self.space.to_dict(),
-            "in_channels": in_channels,
-            "num_classes": num_classes,
+            **data,
+            "derivation": self.derivation.describe(),
             "evaluations": evaluations,
             "final_learning_rate": final_learning_rate,
             "gradient_clip": gradient_clip,
@@ -101,9 +111,31 @@ class Exploration(Search):
             )
         if not self._restored:
             self.random.seed(torch.initial_seed())
+        self.read_costs()
         self._explored = explore(
-            self.strategy, self.space.sizes, self._evaluate, self.random, self.known
+            self.strategy,
+            self.space.sizes,
+            self._evaluate,
+            self.random,
+            self.known,
+            lambda point: self.derivation.admits(self.space, self.space.architecture(point)),
+            self._lead_within,
         )
+
+    def setup(self, stage: str) -> None:
+        """Tells the rule of derivation how large the images are."""
+        self.know_images(self.trainer.datamodule)  # type: ignore[attr-defined]
+
+    def _lead_within(self, point: Point) -> Point:
+        """Changes a point until it is within the limits."""
+        rule, space = self.derivation, self.space
+
+        def excess(net: AnyArchitecture) -> float:
+            return 0.0 if rule.admits(space, net) else rule.excess(space, net)
+
+        if (found := lead_within(space, point, excess, self.random)) is None:
+            raise ValueError("no architecture within the limits was met; raise them")
+        return found
 
     def training_step(self, batch: Mapping[str, Batch], batch_index: int) -> None:
         """Trains one random path, or evaluates one architecture."""

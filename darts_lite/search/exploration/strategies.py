@@ -13,6 +13,9 @@ from typing import Any, Protocol
 
 from darts_lite.space.groups import PATIENCE, Point, random_point
 
+TRIES = 50
+"""Number of proposals outside the limits in a row, of which the last one is led within."""
+
 
 def iterate_neighbours(point: Point, sizes: Sequence[int]) -> Iterator[Point]:
     """Yields all points that differ in one choice."""
@@ -137,6 +140,8 @@ def explore(
     evaluate: Callable[[Point], float],
     random: Random,
     known: dict[Point, float],
+    admits: Callable[[Point], bool] = lambda point: True,
+    lead: Callable[[Point], Point] = lambda point: point,
 ) -> Iterator[tuple[Point, float]]:
     """Yields points and values as they are evaluated first, until the space is explored.
 
@@ -144,11 +149,20 @@ def explore(
         sizes: Number of options of each choice.
         evaluate: Returns the value of a point, larger being better; called once per point.
         known: Values so far; each new one is added.
+        admits: Tells whether a point is within the limits. A proposal outside is dropped, so that
+            draws stay uniform.
+        lead: Changes a point until it is within; it gets the last of `TRIES` proposals outside.
     """
-    everything, repeated = math.prod(sizes), 0
+    everything, repeated, outside = math.prod(sizes), 0, 0
     while len(known) < everything and repeated < PATIENCE:
         point = strategy.propose(sizes, random)
         repeated += 1
+        if point not in known and not admits(point):
+            outside += 1
+            if outside < TRIES:
+                continue
+            point = lead(point)
+        outside = 0
         if point in known:
             strategy.report(point, known[point])
             continue

@@ -55,6 +55,7 @@ class PlayOff(Search):
         space: The search space, or a function that returns one.
         in_channels: Number of channels of the images; the CLI takes it from the data.
         num_classes: Number of classes; the CLI takes it from the data.
+        image_size: Side of the images, for networks that need it; the CLI takes it from the data.
         derivation: The limits: `WithinBudget`, or None if there are none.
         by_hand: Number of nets made by hand in the first cohort.
         at_random: Number of random ones in it.
@@ -71,6 +72,7 @@ class PlayOff(Search):
         space: SpaceSettings,
         in_channels: int = 1,
         num_classes: int = 10,
+        image_size: int | None = None,
         derivation: Derivation | None = None,
         by_hand: int = 36,
         at_random: int = 4,
@@ -81,7 +83,8 @@ class PlayOff(Search):
         gradient_clip: float = 5.0,
         class_weights: ClassWeights = None,
     ) -> None:
-        super().__init__(space, num_classes, weights_optimizer, 1.0, gradient_clip)
+        data = {"in_channels": in_channels, "num_classes": num_classes, "image_size": image_size}
+        super().__init__(space, data, weights_optimizer, 1.0, gradient_clip)
         counts = {
             "by_hand": by_hand,
             "at_random": at_random,
@@ -96,7 +99,6 @@ class PlayOff(Search):
         if by_hand + at_random == 0:
             raise ValueError("by_hand and at_random are 0; a play-off needs nets to begin with")
         try_optimizer("weights_optimizer", weights_optimizer)
-        data = {"in_channels": in_channels, "num_classes": num_classes}
         self.derivation = rule_from(build_component(derivation, DERIVATIONS)).with_data(**data)
         self.loss = ClassLoss(num_classes, class_weights)
         settings = {"space": self.space.to_dict(), "derivation": self.derivation.describe()}
@@ -133,7 +135,6 @@ class PlayOff(Search):
         if stage == "fit":
             self.read_costs()
             self.loss.know_data(self.trainer.datamodule)  # type: ignore[attr-defined]
-        self.hparams["derivation"] = self.derivation.describe()
 
     def configure_optimizers(self) -> Optimizer:
         """Proposes the first nets, unless the search goes on, and returns their optimizer."""

@@ -1,0 +1,1 @@
+"""Networks of users: computed with all their choices mixed, and with the chosen parts alone."""

@@ -1,0 +1,1 @@
+"""Networks of users with choices inside: what may be chosen in them, and what was chosen."""

@@ -1,0 +1,48 @@
+"""Makes layers read only the channels that mixing weights leave, as if the others were cut off."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from darts_lite.space.own.widths import NORMS, SIDES, Source, Width, mask_parts, parts_of
+
+MASK = "width_mask"
+"""Attribute of a layer that holds how far each of the channels counts that it reads."""
+
+
+def mask_readers(network: nn.Module) -> list[nn.Module]:
+    """Makes layers that read chosen numbers of channels multiply these by a mask; returns them."""
+    readers = [module for module in network.modules() if reads_width(module)]
+    for module in readers:
+        setattr(module, MASK, None)
+        module.register_forward_pre_hook(_mask_input)
+    return readers
+
+
+def give_masks(readers: Iterable[nn.Module], mixing: Mapping[Source, Tensor]) -> None:
+    """Gives layers of `mask_readers` their masks; without mixing weights, none."""
+    for module in readers:
+        parts = parts_of(getattr(module, SIDES[type(module)][0]))
+        setattr(module, MASK, mask_parts(parts, mixing) if mixing else None)
+
+
+def reads_width(module: nn.Module) -> bool:
+    """Returns whether a layer mixes channels whose number is chosen.
+
+    A norm does not mix channels: what it does to those that no layer reads changes nothing.
+    """
+    known = type(module) in SIDES and not isinstance(module, NORMS)
+    return known and isinstance(getattr(module, SIDES[type(module)][0]), Width)
+
+
+def _mask_input(module: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+    """Multiplies the channels of ``(B, C, ...)``, or ``(..., C)`` of a linear layer."""
+    mask: Tensor | None = getattr(module, MASK)
+    if mask is None:
+        return None
+    first, *others = inputs
+    mask = mask.to(first.dtype)
+    if not isinstance(module, nn.Linear):
+        mask = mask.view(-1, *[1] * (first.dim() - 2))
+    return (first * mask, *others)

@@ -1,0 +1,128 @@
+"""Tries the options of choices in a network: whether they run, and whether they can be mixed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from darts_lite.space.own.choices import AnyChoice
+from darts_lite.space.own.network_structure import find_structure, show_path
+
+Taken = Sequence[tuple[int, Tensor | None]]
+ALL_FIRST: Taken = [(0, None)]
+"""Makes all paths of an `InputChoice` run, and not only those that run outside of a search."""
+
+
+def find_unmixable(network: nn.Module, images: Tensor) -> set[str]:
+    """Returns the names of the choices whose options return values that cannot be added.
+
+    Args:
+        network: On the device of the images; it is in evaluation mode.
+        images: ``(1, C, H, W)``.
+
+    Raises:
+        ValueError: if an option does not run, or the network does not use a choice.
+    """
+    structure = find_structure(network)
+    inputs: dict[nn.Module, Any] = {}
+
+    def keep(module: nn.Module, args: Any, kwargs: Any) -> None:
+        inputs.setdefault(module, (args, kwargs))
+
+    hooks = [
+        choice.register_forward_pre_hook(keep, with_kwargs=True) for choice, _ in structure.choices
+    ]
+    unmixable: set[str] = set()
+    names = dict(structure.choices)
+    try:
+        with taking(dict.fromkeys(names, ALL_FIRST)):  # all paths of a node
+            run(network, images, "its first options")
+        left = dict(names)
+        while reached := [choice for choice in left if choice in inputs]:
+            for choice in reached:
+                name = left.pop(choice)
+                shapes = [
+                    _describe(_try_option(choice, place, inputs[choice], name))
+                    for place in range(len(choice.options))
+                ]
+                if len({*shapes}) > 1 or not shapes[0].startswith("Tensor"):
+                    unmixable.add(name)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if left:
+        raise ValueError(f"the network never uses the choice {next(iter(left.values()))!r}")
+    for name in unmixable:
+        of_name = [choice for choice in names if names[choice] == name]
+        for place, option in enumerate(of_name[0].options):
+            with taking(dict.fromkeys(of_name, ((place, None),))):
+                run(network, images, f"{option!r} of {name!r}")
+    return unmixable
+
+
+def run(network: nn.Module, images: Tensor, what: str) -> Any:
+    """Computes a network; raises ValueError that names the module in which it fails."""
+    entered: list[str] = []
+    paths = {module: path for path, module in network.named_modules()}
+    hooks = [
+        module.register_forward_pre_hook(lambda module, _: entered.append(paths[module]))
+        for module in paths
+    ]
+    try:
+        with torch.no_grad():
+            return network(images)
+    except Exception as error:  # whatever a class of somebody else raises
+        place = show_path(entered[-1]) if entered else "network"
+        raise ValueError(
+            f"with {what}, the network fails in or behind {place} on images "
+            f"{tuple(images.shape)}: {type(error).__name__}: {error}"
+        ) from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@contextmanager
+def taking(taken: Mapping[AnyChoice, Taken]) -> Iterator[None]:
+    """Makes choices run these options, and what they ran before again afterwards."""
+    before = {choice: choice.taken for choice in taken}
+    try:
+        for choice, options in taken.items():
+            choice.taken = options
+        yield
+    finally:
+        for choice, options in before.items():
+            choice.taken = options
+
+
+def _try_option(choice: AnyChoice, place: int, given: Any, name: str) -> Any:
+    """Returns what an option returns for what the choice was given."""
+    args, kwargs = given
+    tensors = [one for one in (*args, *kwargs.values()) if isinstance(one, Tensor)]
+    versions = [tensor._version for tensor in tensors]
+    try:
+        with torch.no_grad(), taking({choice: ((place, None),)}):
+            value = choice(*args, **kwargs)
+    except Exception as error:  # whatever a class of somebody else raises
+        shapes = ", ".join(map(_describe, args))
+        raise ValueError(
+            f"the option {choice.options[place]!r} of {name!r} fails on {shapes}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    if versions != [tensor._version for tensor in tensors]:
+        raise ValueError(
+            f"the option {choice.options[place]!r} of {name!r} changes what it reads, which other "
+            "options read as well; leave out inplace=True and the like"
+        )
+    return value
+
+
+def _describe(value: Any) -> str:
+    """Returns type and shape of a value, which tell whether two can be added."""
+    if isinstance(value, Tensor):
+        return f"Tensor {tuple(value.shape)}"
+    if isinstance(value, list | tuple):
+        return f"{type(value).__name__}({', '.join(map(_describe, value))})"
+    return type(value).__name__

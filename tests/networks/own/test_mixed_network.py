@@ -1,0 +1,89 @@
+"""Networks of users, mixed and alone."""
+
+from random import Random
+from typing import Any
+
+import pytest
+import torch
+from own_networks import DARTS, Darts, MyNet, copy_weights
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from darts_lite import Net, NetworkSpace, Sampled, Strongest, Supernet
+from darts_lite.networks.kinds import find_kind
+from darts_lite.space.groups import random_point
+
+IMAGES, LABELS = torch.randn(4, 1, 28, 28), torch.arange(4)
+
+
+def space(network: Any = MyNet) -> NetworkSpace:
+    return NetworkSpace(network).with_data(1, 10, 28)
+
+
+def test_a_path_is_the_net_that_was_chosen() -> None:
+    supernet = Supernet(space(), 1, 10, Sampled())
+    random = Random(0)
+    for _ in range(10):
+        found = supernet.space.architecture(random_point(supernet.space.sizes, random))
+        net = Net(found, 1, 10)
+        net.inherit(supernet)
+        path = supernet.space.path(found)
+        for one in (supernet, net):
+            one.eval()
+        assert torch.allclose(supernet(IMAGES, path), net(IMAGES), atol=1e-5)
+
+
+def test_a_drawn_path_informs_what_was_drawn() -> None:
+    supernet = Supernet(space(), 1, 10, Sampled())
+    path = supernet.space.path(supernet.space.first_architecture())
+    mixing = {name: rows.requires_grad_() for name, rows in path.items()}
+    supernet(IMAGES, mixing).square().sum().backward()
+    for name, rows in mixing.items():
+        assert rows.grad is not None or name == "choice2"
+
+
+def test_the_space_of_darts_written_as_a_network() -> None:
+    """Losses and gradients are those of the cells (float64), and so is what is derived."""
+    cells, own = Supernet(DARTS, 1, 10).double(), Supernet(space(Darts), 1, 10).double()
+    copy_weights(cells.skeleton, own.skeleton.skeleton)
+    images = IMAGES.double()
+    alphas = {kind: torch.randn(14, 8, dtype=torch.float64) for kind in ("normal", "reduce")}
+    of_cells = {kind: rows.clone().requires_grad_() for kind, rows in alphas.items()}
+    ((name, group),) = own.space.groups.items()
+    assert [row.split()[0] for row in group.rows] == ["normal"] * 14 + ["reduce"] * 14
+    of_own = torch.cat([*alphas.values()]).requires_grad_()
+    losses = (
+        cross_entropy(cells(images, {k: r.softmax(dim=1) for k, r in of_cells.items()}), LABELS),
+        cross_entropy(own(images, {name: of_own.softmax(dim=1)}), LABELS),
+    )
+    assert torch.allclose(*losses, rtol=1e-10, atol=1e-10)
+    for loss in losses:
+        loss.backward()
+    wanted = torch.cat([rows.grad for rows in of_cells.values() if rows.grad is not None])
+    assert of_own.grad is not None
+    assert torch.allclose(of_own.grad, wanted, rtol=1e-10, atol=1e-10)
+    for one, other in zip(cells.weights(), own.weights(), strict=True):
+        assert torch.allclose(_gradient(one), _gradient(other), rtol=1e-10, atol=1e-10)
+    kept = Strongest()(DARTS, {kind: rows.softmax(dim=1) for kind, rows in alphas.items()})
+    ours = Strongest()(own.space, {name: of_own.detach().softmax(dim=1)})
+    assert kept["normal"] + kept["reduce"] == ours[name]
+
+
+def _gradient(weight: Tensor) -> Tensor:
+    return torch.zeros_like(weight) if weight.grad is None else weight.grad
+
+
+def test_what_cells_have_is_refused() -> None:
+    for settings in ({"partial_channels": 2}, {"auxiliary_skip": True}):
+        with pytest.raises(ValueError, match="no partial channels and no auxiliary skips"):
+            Supernet(space(), 1, 10, **settings)
+    found = space().first_architecture()
+    with pytest.raises(ValueError, match="no auxiliary head"):
+        Net(found, 1, 10, auxiliary=True)
+    with pytest.raises(ValueError, match="the supernet is own_networks.Darts"):
+        Net(found, 1, 10).inherit(Supernet(space(Darts), 1, 10))
+
+
+def test_its_modules_are_named() -> None:
+    mixed = find_kind(space()).mix(space(), 1, 10, 1, False)
+    assert "body.modules_by_option.nested" in mixed.operations()
