@@ -145,7 +145,9 @@ class DartsCLI(LightningCLI):
         """Adds the module of the user's network, if there is one, to what the run imports."""
         config = self.config[self.subcommand]
         space = config.get("model.init_args.space")
-        path = space if isinstance(space, str) else (space or {}).get("init_args.network", "")
+        if isinstance(space, Namespace):
+            space = space.get("init_args.network")
+        path = class_path(space) if isinstance(space, type) else str(space or "")
         module = path.rpartition(".")[0]
         if module and module not in config.run.imports:
             config.run.imports = (*config.run.imports, module)

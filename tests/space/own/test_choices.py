@@ -44,11 +44,11 @@ def test_weights_mix_what_options_return() -> None:
     ("make", "told"),
     [
         (lambda: Choice({}), "must have 1 to 1000 options, got 0"),
-        (lambda: Choice({"a": 3}),  # type: ignore[dict-item] "modules by name, got 'a': int"),
+        (lambda: Choice({"a": 3}), "modules by name, got 'a': int"),
         (lambda: Choice({"a": nn.Identity()}, name=""), "must be a text"),
         (lambda: Repeat(lambda place: nn.Identity(), 3, 2), "0 <= at_least <= at_most"),
         (lambda: InputChoice(2, keep=3), "keeps 1 to 2 tensors, got 3"),
-        (lambda: InputChoice(2, join="mean"),  # type: ignore[arg-type] "join must be 'sum' or 'concat'"),
+        (lambda: InputChoice(2, join="mean"), "join must be 'sum' or 'concat'"),
         (lambda: InputChoice(2, paths=[Choice({"a": nn.Identity()})]), "must be 2 Choices"),
         (
             lambda: InputChoice(
