@@ -146,6 +146,7 @@ ASKING = {
     "plots.chains": "draws chains",
     "plots.comparison": "draws chains as what they are",
     "plots.run_history": "reads histories of versions that knew only cells",
+    "cli.lightning_cli": "imports the module of a user's network",
     "cli.parsing": "reads spaces without a class path, which are of cells",
 }
 """What may import from the rooms of one kind of space, and why."""

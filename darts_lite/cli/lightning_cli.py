@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jsonargparse import dict_to_namespace
+from jsonargparse import Namespace, dict_to_namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
@@ -43,6 +43,7 @@ from darts_lite.runs.settings import TRAINER_DEFAULTS, BudgetSettings, RunSettin
 from darts_lite.runs.trainer_factory import TrainerFactory, list_stages
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.callbacks.budget_penalty import BudgetPenalty
+from darts_lite.space.own.building import find_own_module
 from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.components import class_path
 from darts_lite.storage.paths import expand
@@ -147,9 +148,8 @@ class DartsCLI(LightningCLI):
         space = config.get("model.init_args.space")
         if isinstance(space, Namespace):
             space = space.get("init_args.network")
-        path = class_path(space) if isinstance(space, type) else str(space or "")
-        module = path.rpartition(".")[0]
-        if module and module not in config.run.imports:
+        module = find_own_module(space)
+        if module is not None and module not in config.run.imports:
             config.run.imports = (*config.run.imports, module)
 
     def _expand_paths(self) -> None:

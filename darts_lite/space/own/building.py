@@ -57,6 +57,15 @@ def find_network(path: str) -> type[nn.Module]:
     return network
 
 
+def find_own_module(network: object) -> str | None:
+    """Returns the module of a network's class or of its path; None for anything else."""
+    try:
+        kind = find_network(network) if isinstance(network, str) else network
+    except ValueError:
+        return None
+    return kind.__module__ if isinstance(kind, type) and issubclass(kind, nn.Module) else None
+
+
 def build_network(plan: Plan) -> nn.Module:
     """Builds a network with all its choices.
 

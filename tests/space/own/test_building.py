@@ -9,6 +9,7 @@ from darts_lite.space.own.building import (
     Plan,
     build_network,
     find_network,
+    find_own_module,
     name_network,
     outline_network,
 )
@@ -31,6 +32,11 @@ def test_a_class_is_found_by_its_name() -> None:
 def test_nothing_else_is(path: str) -> None:
     with pytest.raises(ValueError, match=r"unknown network .*run.imports"):
         find_network(path)
+
+
+def test_its_module_is_known() -> None:
+    assert find_own_module(MyNet) == find_own_module("own_networks.MyNet") == "own_networks"
+    assert find_own_module("darts_lite.mnist_space") is find_own_module(None) is None
 
 
 def test_data_reach_the_arguments_by_name() -> None:

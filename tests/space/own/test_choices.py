@@ -1,5 +1,8 @@
 """Choices as plain modules."""
 
+from collections.abc import Callable
+from typing import Any, cast
+
 import pytest
 import torch
 from own_networks import Block, MyNet
@@ -44,11 +47,11 @@ def test_weights_mix_what_options_return() -> None:
     ("make", "told"),
     [
         (lambda: Choice({}), "must have 1 to 1000 options, got 0"),
-        (lambda: Choice({"a": 3}), "modules by name, got 'a': int"),
+        (lambda: Choice({"a": cast(Any, 3)}), "modules by name, got 'a': int"),
         (lambda: Choice({"a": nn.Identity()}, name=""), "must be a text"),
         (lambda: Repeat(lambda place: nn.Identity(), 3, 2), "0 <= at_least <= at_most"),
         (lambda: InputChoice(2, keep=3), "keeps 1 to 2 tensors, got 3"),
-        (lambda: InputChoice(2, join="mean"), "join must be 'sum' or 'concat'"),
+        (lambda: InputChoice(2, join=cast(Any, "mean")), "join must be 'sum' or 'concat'"),
         (lambda: InputChoice(2, paths=[Choice({"a": nn.Identity()})]), "must be 2 Choices"),
         (
             lambda: InputChoice(
@@ -59,6 +62,6 @@ def test_weights_mix_what_options_return() -> None:
         (lambda: InputChoice(2)([torch.ones(1)]), "needs 2 tensors, got 1"),
     ],
 )
-def test_what_does_not_fit_is_refused(make: "object", told: str) -> None:
+def test_what_does_not_fit_is_refused(make: Callable[[], Any], told: str) -> None:
     with pytest.raises(ValueError, match=told):
-        make()  # type: ignore[operator]
+        make()
