@@ -47,9 +47,15 @@ PLAY_OFF = CONFIG | {
     "budget": {"parameters": 800, "memory": "4kB"},
     "retraining": {"max_epochs": 3, "schedule": "one_cycle"},
 }
+OWN = CONFIG | {
+    "model": QUICK["model"] | {"init_args": {"space": "own_networks.MyNet"}},
+    "budget": {"parameters": 600},
+    "retraining": {"max_epochs": 3, "schedule": "one_cycle"},
+}
 TARGETS = ["search"] * 5 + ["retraining"] * 5 + ["test"] * 6 + ["writing"] * 4
 """Where the kills of one test fall."""
 FEWER = ["search"] * 5 + ["retraining"] * 2 + ["test"] + ["writing"] * 2
+CASES = [(CONFIG, TARGETS), (PLAY_OFF, FEWER), (OWN, FEWER)]
 KILLS_PER_RUN = 6
 
 
@@ -148,7 +154,7 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("settings", "kills"), [(CONFIG, TARGETS), (PLAY_OFF, FEWER)])
+@pytest.mark.parametrize(("settings", "kills"), CASES)
 def test_kills_at_any_moment_change_nothing(
     settings: dict[str, Any], kills: list[str], digits_root: str, tmp_path: Path
 ) -> None:

@@ -53,6 +53,23 @@ class JointBatchNorm2d(nn.BatchNorm2d):
         return normalized.to(x.dtype)
 
 
+def join_norms(network: nn.Module) -> nn.Module:
+    """Puts a `JointBatchNorm2d` in the place of each batch norm of maps, with the same state."""
+    for name, child in network.named_children():
+        if type(child) is nn.BatchNorm2d:
+            options = child.affine, child.track_running_stats
+            joint = JointBatchNorm2d(child.num_features, child.eps, child.momentum, *options)
+            joint.num_features = child.num_features  # the same object, which may be chosen
+            for key, parameter in child.named_parameters():
+                setattr(joint, key, parameter)
+            for key, buffer in child.named_buffers():
+                setattr(joint, key, buffer)
+            setattr(network, name, joint.train(child.training))
+        else:
+            join_norms(child)
+    return network
+
+
 def widen(dtype: torch.dtype) -> torch.dtype:
     """Returns the type in which statistics are computed: float32, or `dtype` if that is wider."""
     return torch.promote_types(dtype, torch.float32)

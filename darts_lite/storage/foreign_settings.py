@@ -8,10 +8,13 @@ from reprlib import repr as short
 from typing import Any, Literal, get_args, get_origin
 
 import darts_lite
+from darts_lite.storage.components import public_path
 
 PACKAGE = "darts_lite."
 FILES = ("architecture", "latency_table")
 """Arguments that a configuration may give as paths; a checkpoint holds the files' content."""
+CLASSES: Mapping[str, str] = {"darts_lite.NetworkSpace": "network"}
+"""Classes of this package with the argument that names a class of the user's."""
 CHANGED = "it was changed, or is of another version; give an intact .ckpt file of a run"
 
 
@@ -95,7 +98,11 @@ def list_classes(value: object) -> Iterator[tuple[str, Any]]:
                 )
             if not isinstance(value["class_path"], str):
                 raise ValueError(f"class_path is {short(value['class_path'])}, no text; {CHANGED}")
-            yield value["class_path"], value.get("init_args", {})
+            arguments = value.get("init_args", {})
+            yield value["class_path"], arguments
+            named = CLASSES.get(public_path(value["class_path"]))
+            if named is not None and isinstance(arguments, Mapping):
+                yield str(arguments.get(named)), {}
         for entry in value.values():
             yield from list_classes(entry)
     elif isinstance(value, list | tuple):

@@ -1,12 +1,13 @@
 """Norms and statistics of several ranks are those of their joint batch."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from rank_helpers import RANKS, on_all_ranks, own, values
 from torch import Tensor, nn
 
-from darts_lite.distributed.batch_norm import JointBatchNorm2d, join_statistics
+from darts_lite.distributed.batch_norm import JointBatchNorm2d, join_norms, join_statistics
 from darts_lite.distributed.ranks import average_gradients
 
 
@@ -60,3 +61,15 @@ def evaluated_statistics() -> list[Tensor]:
 def test_nobody_waits_where_nothing_is_trained(tmp_path: Path) -> None:
     first, second = on_all_ranks(tmp_path, evaluated_statistics)
     assert not torch.allclose(first[0], second[0])
+
+
+def test_the_norms_of_a_network_are_joined_with_their_state() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 3, 3), nn.Sequential(nn.BatchNorm2d(3, momentum=0.3)))
+    x = torch.randn(4, 1, 6, 6)
+    net(x)
+    expected = {name: value.clone() for name, value in net.state_dict().items()}
+    wanted = net.eval()(x)
+    joined: Any = join_norms(net)
+    assert type(joined[1][0]) is JointBatchNorm2d and joined[1][0].momentum == 0.3
+    assert torch.equal(joined(x), wanted)
+    assert all(torch.equal(value, expected[name]) for name, value in joined.state_dict().items())

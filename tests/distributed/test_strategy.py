@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from darts_lite.distributed.strategy import JointBatch, check_strategy, join_nor
 KEEPER = '''
 """Leaves what each process holds when a training ends."""
 
+import shutil
 import signal
 from pathlib import Path
 
@@ -217,6 +219,23 @@ def test_a_play_off_of_two_processes(
     done = pair.together()
     assert done.returncode == 0, done.stderr
     pair.assert_alike("PlayOff")
+
+
+@pytest.mark.slow
+def test_a_network_of_your_own_on_two_processes(
+    digits_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configuration(tmp_path)
+    config["model"]["init_args"] = {"space": "own_networks.MyNet"}
+    config["budget"] = {"parameters": 600}
+    config["retraining"] |= {"drop_path": 0.0}
+    shutil.copy(Path(__file__).parents[1] / "own_networks.py", tmp_path)
+    pair = Pair(tmp_path, digits_root, config)
+    pair.alone(monkeypatch)
+    done = pair.together()
+    assert done.returncode == 0, done.stderr
+    pair.assert_alike("ArchitectureSearch")
+    pair.assert_alike("Retraining")
 
 
 def interrupted(folder: Path, name: str, rank: int) -> dict[str, Any]:

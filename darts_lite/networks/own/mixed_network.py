@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from darts_lite.distributed.batch_norm import join_norms
 from darts_lite.networks.cells.sampled import Sampled
 from darts_lite.networks.own.settling import settle
 from darts_lite.networks.own.width_check import check_widths
@@ -51,7 +52,7 @@ class MixedNetwork:
         space = space.with_data(in_channels, num_classes)
         check_widths(space)
         self.space, self.rows = space, list_rows(space.groups)
-        self.skeleton: Any = build_network(space.plan)
+        self.skeleton: Any = join_norms(build_network(space.plan))
         self.readers = mask_readers(self.skeleton)
         self.structure = find_structure(self.skeleton)  # walking the modules is slow
         self.skips = False
@@ -116,7 +117,7 @@ class OwnNet(nn.Module):
         self.image_size = architecture.image_size
         self.in_channels = in_channels
         network = build_network(architecture.plan(in_channels, num_classes))
-        self.network = settle(network, architecture.chosen, scale=True)
+        self.network = join_norms(settle(network, architecture.chosen, scale=True))
 
     def forward(self, images: Tensor) -> tuple[Tensor, None]:
         """Computes logits ``(B, classes)`` of images ``(B, C, H, W)``; there is no second head."""

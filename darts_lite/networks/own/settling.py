@@ -8,7 +8,7 @@ from torch import nn
 
 from darts_lite.space.own.choices import AnyChoice, InputChoice, Joined
 from darts_lite.space.own.network_structure import Structure, find_structure
-from darts_lite.space.own.widths import NORMS, SIDES, Source, Width, parts_of, place_kept
+from darts_lite.space.own.widths import NORMS, Source, Width, find_sides, parts_of, place_kept
 
 
 def settle(network: nn.Module, chosen: Mapping[str, str], scale: bool = False) -> nn.Module:
@@ -56,8 +56,8 @@ def _cut(module: nn.Module, widths: Mapping[Source, int], scale: bool) -> None:
     held = [name for name, value in vars(module).items() if isinstance(value, Width)]
     if not held:
         return
-    if type(module) in SIDES:
-        entering, leaving = (parts_of(getattr(module, name)) for name in SIDES[type(module)])
+    if (sides := find_sides(module)) is not None:
+        entering, leaving = (parts_of(getattr(module, name)) for name in sides)
         inside, outside = place_kept(entering, widths), place_kept(leaving, widths)
         depthwise = getattr(module, "groups", 1) != 1
         for name, tensor in [

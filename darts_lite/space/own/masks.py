@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from darts_lite.space.own.widths import NORMS, SIDES, Source, Width, mask_parts, parts_of
+from darts_lite.space.own.widths import NORMS, Part, Source, find_sides, mask_parts, parts_of
 
 MASK = "width_mask"
 """Attribute of a layer that holds how far each of the channels counts that it reads."""
@@ -23,8 +23,7 @@ def mask_readers(network: nn.Module) -> list[nn.Module]:
 def give_masks(readers: Iterable[nn.Module], mixing: Mapping[Source, Tensor]) -> None:
     """Gives layers of `mask_readers` their masks; without mixing weights, none."""
     for module in readers:
-        parts = parts_of(getattr(module, SIDES[type(module)][0]))
-        setattr(module, MASK, mask_parts(parts, mixing) if mixing else None)
+        setattr(module, MASK, mask_parts(_find_read(module), mixing) if mixing else None)
 
 
 def reads_width(module: nn.Module) -> bool:
@@ -32,8 +31,15 @@ def reads_width(module: nn.Module) -> bool:
 
     A norm does not mix channels: what it does to those that no layer reads changes nothing.
     """
-    known = type(module) in SIDES and not isinstance(module, NORMS)
-    return known and isinstance(getattr(module, SIDES[type(module)][0]), Width)
+    return any(part.source is not None for part in _find_read(module))
+
+
+def _find_read(module: nn.Module) -> tuple[Part, ...]:
+    """Returns the parts of what a layer reads and mixes; none for all other modules."""
+    sides = find_sides(module)
+    if sides is None or isinstance(module, NORMS):
+        return ()
+    return parts_of(getattr(module, sides[0]))
 
 
 def _mask_input(module: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:

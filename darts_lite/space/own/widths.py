@@ -136,13 +136,18 @@ SIDES: Mapping[type[nn.Module], tuple[str, str]] = {
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
+def find_sides(module: nn.Module) -> tuple[str, str] | None:
+    """Returns the names of the settings in `SIDES`; None if the layer's channels are fixed."""
+    return next((names for kind, names in SIDES.items() if isinstance(module, kind)), None)
+
+
 def find_widths(module: nn.Module) -> list[Width]:
     """Returns the widths that a module holds itself, in its settings.
 
     Raises ValueError if it is a layer of torch's whose channels cannot be chosen.
     """
     held = [value for value in vars(module).values() if isinstance(value, Width)]
-    known = type(module) in SIDES
+    known = find_sides(module) is not None
     own = type(module).__module__.startswith("torch.nn.")
     within = [one for value in vars(module).values() if isinstance(value, tuple) for one in value]
     if own and (held or any(isinstance(one, Width) for one in within)) and not known:
