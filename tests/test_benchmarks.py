@@ -11,6 +11,7 @@ import depthwise
 import exactness
 import exports
 import leverage
+import mixed_choice
 import mnist
 import mnist_nets
 import nasbench201
@@ -235,3 +236,9 @@ def test_leverage_is_the_spread_beside_that_of_seeds() -> None:
     # Seeds: variance 2 in per cent. Means 91 and 71: variance 200, of which seeds make 2 / 2.
     assert row["seeds' deviation"] == "1.41" and row["chains' deviation"] == "14.11"
     assert row["L"] == "10.0"
+
+
+def test_mixed_choice_prints_a_row_per_number(capsys: pytest.CaptureFixture[str]) -> None:
+    mixed_choice.main(["--passes", "2", "--batch", "4", "--options", "2", "3"])
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.split("|")[1] for row in rows[-2:]] == [" 2 ", " 3 "]

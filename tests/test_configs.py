@@ -37,7 +37,7 @@ class WithoutRunning(DartsCLI):
 
 
 def built(preset: Path) -> WithoutRunning:
-    own = ["--model.space", "own_networks.MyNet"] if preset.stem == "own_network" else []
+    own = ["--model.space", "own_networks.MyNet"] if preset.stem.startswith("own_") else []
     return WithoutRunning(["fit", "--config", str(preset), "--trainer.accelerator=cpu", *own])
 
 

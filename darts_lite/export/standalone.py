@@ -14,7 +14,7 @@ import torch
 
 from darts_lite.networks.kinds import find_kind
 from darts_lite.networks.net import Net
-from darts_lite.space.operation_code import HELPERS, LINE
+from darts_lite.space.operation_code import HELPERS, LINE, is_plain
 
 SIGNATURE = "Made by darts_lite, and needs nothing but torch."  # in every such file's docstring
 
@@ -64,6 +64,11 @@ CLASSES, PREPARATION = ABOUT["class_names"], ABOUT["preparation"]
 '''
     parts = [head, *helpers, *classes, answer, _write_weights(net, renamed)]
     return "\n\n".join(part.strip("\n") + "\n" for part in parts)
+
+
+def can_write(net: Net) -> bool:
+    """Returns whether the code of a net is known: of its operations, or of its exported graph."""
+    return find_kind(net.architecture).writes_own or is_plain(net)
 
 
 def _write_answer(mean: Sequence[float], std: Sequence[float], shifts: int) -> str:

@@ -76,6 +76,7 @@ class Kind:
             computing. The function is None where modules do not have this cost.
         write_code: Yields the classes of a net as plain torch code, the last one being ``Net``;
             puts the modules' old and new names into a dict.
+        writes_own: Whether it also writes the code of users' modules.
     """
 
     space: type[Space]
@@ -87,6 +88,7 @@ class Kind:
         [Any, str, Callable[[nn.Module, Tensor], float] | None, Images, torch.device | str], Costs
     ]
     write_code: Callable[[Any, dict[str, str]], Iterator[str]]
+    writes_own: bool = False
 
 
 SpaceSettings = Space | SearchSpace | type[nn.Module]
@@ -119,6 +121,7 @@ KINDS = {
         inherit_own,
         measure_own,
         write_own,
+        writes_own=True,
     ),
 }
 """The kinds by name. Architecture files of others than cells, the first, hold it as ``kind``."""

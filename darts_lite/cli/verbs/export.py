@@ -22,9 +22,8 @@ from darts_lite.export.facts import (
 )
 from darts_lite.export.formats import FORMATS, Written, explain_missing, export
 from darts_lite.export.inference import Answer, load_answer
-from darts_lite.export.standalone import SIGNATURE
+from darts_lite.export.standalone import SIGNATURE, can_write
 from darts_lite.retraining.recipe import SHIFTS
-from darts_lite.space.operation_code import is_plain
 from darts_lite.storage.atomic_files import make_folder
 
 PLAIN = ("pt2", "safetensors", "python")
@@ -42,7 +41,7 @@ def run(options: argparse.Namespace) -> list[Path]:
         ValueError: if a file gives other answers than the net, among others; it is not kept then.
     """
     net, about = load_answer(options.checkpoint, options.imports)
-    formats = options.to or [name for name in PLAIN if name != "python" or is_plain(net.net)]
+    formats = options.to or [name for name in PLAIN if name != "python" or can_write(net.net)]
     for name in formats:
         if missing := [module for module in FORMATS[name].needs if find_spec(module) is None]:
             raise ValueError(explain_missing(name, ", ".join(missing)))

@@ -11,6 +11,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from darts_lite.space.own.weighted_sums import add_weighted
+
 MOST_OPTIONS = 1000
 """Largest number of options of one choice."""
 FIRST: tuple[tuple[int, None], ...] = ((0, None),)
@@ -53,11 +55,6 @@ class AnyChoice(nn.Module):
         raise NotImplementedError
 
 
-def weigh(value: Any, weight: Tensor | None) -> Any:
-    """Multiplies what an option returns by its mixing weight."""
-    return value if weight is None else weight * value
-
-
 class Choice(AnyChoice):
     """One of several modules, which all read the same.
 
@@ -85,8 +82,8 @@ class Choice(AnyChoice):
     def forward(self, *inputs: Any, **settings: Any) -> Any:
         """Computes the options that are taken, and the sum of what they return."""
         modules = [*self.modules_by_option.values()]
-        values = [weigh(modules[o](*inputs, **settings), weight) for o, weight in self.taken]
-        return sum(values[1:], start=values[0])
+        values = [modules[option](*inputs, **settings) for option, _ in self.taken]
+        return add_weighted(values, [weight for _, weight in self.taken])
 
     def inside(self) -> Iterator[tuple[str, nn.Module, frozenset[str] | None]]:
         for option, (key, module) in zip(self.options, self.modules_by_option.items(), strict=True):
@@ -129,13 +126,10 @@ class Repeat(AnyChoice):
     def forward(self, x: Any) -> Any:
         """Computes as many blocks as are taken; the mean of what several depths return."""
         weights = {self.at_least + place: weight for place, weight in self.taken}
-        total = weigh(x, weights[0]) if 0 in weights else None
-        for depth in range(1, max(weights) + 1):
-            x = self.blocks_by_place[depth - 1](x)
-            if depth in weights:
-                value = weigh(x, weights[depth])
-                total = value if total is None else total + value
-        return total
+        depths = [x]
+        for block in self.blocks_by_place[: max(weights)]:
+            depths.append(block(depths[-1]))
+        return add_weighted([depths[depth] for depth in weights], [*weights.values()])
 
     def inside(self) -> Iterator[tuple[str, nn.Module, frozenset[str] | None]]:
         for place, block in enumerate(self.blocks_by_place):
@@ -195,12 +189,11 @@ class InputChoice(AnyChoice):
             if all(path.taken is FIRST for path in self.paths_by_input):  # outside of a search
                 pairs = pairs[: self.keep]
             return sum_tensors([path(x) for path, x in pairs if path.taken])
-        return sum_tensors(
-            [
-                weigh(join_tensors([inputs[place] for place in self.sets[option]], self.join), w)
-                for option, w in self.taken
-            ]
-        )
+        joined = [
+            join_tensors([inputs[place] for place in self.sets[option]], self.join)
+            for option, _ in self.taken
+        ]
+        return add_weighted(joined, [weight for _, weight in self.taken])
 
     def inside(self) -> Iterator[tuple[str, nn.Module, frozenset[str] | None]]:
         for place, path in enumerate(self.paths_by_input or ()):

@@ -52,8 +52,8 @@ def test_it_is_searched_derived_retrained_and_exported(digits_root: str, tmp_pat
     few += ["--trainer.max_epochs=2", "--retraining.max_epochs=1", "--data.batch_size=60"]
     places = ["--run.folder", str(tmp_path), "--data.root", digits_root]
     own = ["--model.space", f"{__name__}.TimmNet", "--budget.parameters", "3000000"]
-    verbs(["fit", "--config", "own_network", *own, *places, *few])
-    run = tmp_path / "own_network" / "version_0"
+    verbs(["fit", "--config", "own_network_darts", *own, *places, *few])
+    run = tmp_path / "own_network_darts" / "version_0"
     chosen = json.loads((run / "architecture.json").read_text())["choices"]
     assert [*chosen] == [f"body.{name}.0" for name in BLOCKS]
     assert "thin" in chosen.values()  # all blocks have 4.9 million parameters
