@@ -144,6 +144,7 @@ ASKING = {
     "plots.architectures": "draws each kind as what it is",
     "plots.cells": "draws cells with the sizes of their maps",
     "plots.chains": "draws chains",
+    "plots.choice_lists": "draws choices in networks of users",
     "plots.comparison": "draws chains as what they are",
     "plots.run_history": "reads histories of versions that knew only cells",
     "cli.lightning_cli": "imports the module of a user's network",

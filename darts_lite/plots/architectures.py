@@ -7,11 +7,13 @@ from matplotlib.figure import Figure
 from darts_lite.derivation.costs import count_pass
 from darts_lite.plots.cells import draw_cells
 from darts_lite.plots.chains import draw_chain
+from darts_lite.plots.choice_lists import draw_choices
 from darts_lite.plots.graphs import Notes, draw_diagrams
 from darts_lite.plots.labels import shorten_number
 from darts_lite.space.cells.architecture import Architecture
 from darts_lite.space.cost_tables import Images
 from darts_lite.space.layers.chain import Chain
+from darts_lite.space.own.chosen_network import ChosenNetwork
 from darts_lite.space.protocol import AnyArchitecture
 
 
@@ -38,6 +40,8 @@ def draw_architecture(
     header = [",  ".join(title)] if title else []
     if notes is None and isinstance(architecture, Chain):
         return draw_chain(architecture, header, images)
+    if notes is None and isinstance(architecture, ChosenNetwork):
+        return draw_choices(architecture, header, images)
     if notes is None and images is not None and isinstance(architecture, Architecture):
         return draw_cells(architecture, header, images)
     return draw_diagrams(architecture.diagrams, header, notes)

@@ -137,6 +137,13 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
 
 
+def test_a_network_from_elsewhere_is_not_imported(tmp_path: Path) -> None:
+    space = {"class_path": "darts_lite.NetworkSpace", "init_args": {"network": "antigravity.Thing"}}
+    model = {"class_path": "darts_lite.Exploration", "init_args": {"space": space}}
+    with pytest.raises(ValueError, match="'antigravity.Thing', which a checkpoint may not import"):
+        Checkpoint.read(saved(tmp_path, {**GOOD, "model": model})).configuration()
+
+
 @pytest.mark.usefixtures("mine")
 def test_a_class_of_a_module_that_the_user_names_is_taken(tmp_path: Path) -> None:
     content = of_mine("Sparse", {"power": 3})
