@@ -1,13 +1,15 @@
 """Networks with choices, as users write them, for several tests."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from darts_lite import Choice, InputChoice, Repeat, Width
+from darts_lite import Choice, InputChoice, LayerSpace, Repeat, Width
 from darts_lite.networks.cells.skeleton import SKELETONS, CellPlan, build_cell_inputs
+from darts_lite.networks.layers.widest_net import pool_map
 from darts_lite.space.cells.search_space import SearchSpace, darts_space
 from darts_lite.space.custom_operations import build_operation
 
@@ -171,3 +173,94 @@ def copy_weights(source: nn.Module, target: nn.Module) -> None:
 
 def with_options(chosen: Mapping[str, str], **changes: str) -> dict[str, str]:
     return {**chosen, **changes}
+
+
+CHAINS = LayerSpace(
+    stem_kernels=(3, 5),
+    stem_widths=(3, 4),
+    stages=(2,),
+    kernels=(3, 5),
+    widths=(4, 8),
+    expansions=("full", 0, 2),
+    placements=("stem", "stem 1"),
+    heads=(1, 2),
+)
+
+
+class Link(nn.Module):
+    """How a block stands: two options share the block."""
+
+    def __init__(self, block: nn.Module, residual: bool) -> None:
+        super().__init__()
+        self.block, self.residual = block, residual
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x + self.block(x) if self.residual else self.block(x))
+
+
+class Means(nn.Module):
+    def __init__(self, side: int, width: int, num_classes: int) -> None:
+        super().__init__()
+        self.side, self.linear = side, nn.Linear(width * side**2, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(pool_map(x, self.side).flatten(1))
+
+
+class Chains(nn.Module):
+    """The layers of chains as a network with choices."""
+
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__()
+        stem = Width(4, CHAINS.stem_widths, name="stem width")
+        self.stem = self._choose_stride("stem", lambda s: self._make_stem(in_channels, stem, s))
+        entering, blocks = stem, []
+        for row, (stage, first) in enumerate(CHAINS.slots):
+            width = Width(8, CHAINS.widths, name=f"width {stage}")
+            made = self._choose_stride(
+                str(stage + 1) if first else "", partial(self._make_block, row, entering, width)
+            )
+            links: nn.Module = Link(made, False)
+            if not first:
+                options = {"off": nn.Identity(), "plain": links, "residual": Link(made, True)}
+                links = Choice(options, name=f"link {row}")
+            blocks.append(links)
+            entering = width
+        self.blocks = nn.Sequential(*blocks)
+        heads = {str(head): Means(head, entering, num_classes) for head in CHAINS.heads}
+        self.head = Choice(heads, name="head")
+
+    def _choose_stride(self, place: str, make: Callable[[int], nn.Module]) -> nn.Module:
+        strides = {name: 1 + (place in name.split()) for name in CHAINS.placements}
+        if len(set(strides.values())) == 1:
+            return make(strides.popitem()[1])
+        return Choice({name: make(s) for name, s in strides.items()}, name="placement")
+
+    def _make_stem(self, entering: int, width: int, stride: int) -> nn.Module:
+        kernels = {
+            str(k): nn.Conv2d(entering, width, k, stride, k // 2, bias=False)
+            for k in CHAINS.stem_kernels
+        }
+        return nn.Sequential(Choice(kernels, "stem kernel"), nn.BatchNorm2d(width), nn.ReLU())
+
+    def _make_block(self, row: int, entering: int, width: int, stride: int) -> nn.Module:
+        def convolve(inner: int, leaving: int, groups: int) -> Choice:
+            kernels = {
+                str(k): nn.Conv2d(inner, leaving, k, stride, k // 2, groups=groups, bias=False)
+                for k in CHAINS.kernels
+            }
+            return Choice(kernels, name=f"kernel {row}")
+
+        options: dict[str, nn.Module] = {"full": nn.Sequential(convolve(entering, width, 1))}
+        for factor in (0, 2):
+            inner = entering * factor or entering
+            parts: list[nn.Module] = [convolve(inner, inner, inner)]
+            if factor:
+                widen = [nn.Conv2d(entering, inner, 1, bias=False), nn.BatchNorm2d(inner)]
+                parts = [*widen, nn.ReLU(), *parts, nn.BatchNorm2d(inner), nn.ReLU()]
+            options[str(factor)] = nn.Sequential(*parts, nn.Conv2d(inner, width, 1, bias=False))
+        return nn.Sequential(Choice(options, name=f"expansion {row}"), nn.BatchNorm2d(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.blocks(self.stem(x)))
+        return logits

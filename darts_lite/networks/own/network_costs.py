@@ -16,7 +16,7 @@ from darts_lite.space.cost_tables import Costs, Images
 from darts_lite.space.groups import random_point
 from darts_lite.space.own.building import build_network, outline_network
 from darts_lite.space.own.network_space import NetworkSpace
-from darts_lite.space.own.network_structure import Structure, find_structure, list_dependent, meets
+from darts_lite.space.own.network_structure import Structure, find_structure, list_dependent, runs
 from darts_lite.space.own.part_costs import PartCosts, count_entries, list_rows
 from darts_lite.space.own.widths import list_sources
 
@@ -131,19 +131,18 @@ class _Measuring:
         """Returns the costs; raises ValueError if they are no sum over the parts."""
         network = outline_network(self.space.plan)
         widths = find_structure(network).widths
-        shaping = [
-            row for group in self.space.groups.values() if not group.mixes for row in group.rows
-        ]
-        per_shape = self.name in ("multiply_adds", "latency")
+        shaping: set[str] = set()
+        if self.name in ("multiply_adds", "latency"):
+            alone = [g.rows for g in self.space.groups.values() if not g.mixes]
+            shaping |= {*list_dependent(self.structure, [row for rows in alone for row in rows])}
         names_in_order = [*list_rows(self.space.groups)]
         parts: dict[tuple[str, ...], list[str]] = {}
         for path, module in network.named_modules():
             if path not in self.structure.modules:
                 continue
-            names = [name for name, _ in self.structure.modules[path]]
-            names += [widths[one] for one in list_sources(module)]
-            names += shaping if per_shape else []
-            needed = {*list_dependent(self.structure, names)}
+            alternatives = self.structure.modules[path]
+            names = [name for conditions in alternatives for name, _ in conditions]
+            needed = {*names, *(widths[one] for one in list_sources(module)), *shaping}
             key = tuple(name for name in names_in_order if name in needed)
             parts.setdefault(key, []).append(path)
         tables = {names: self._fill(names, paths) for names, paths in parts.items() if names}
@@ -173,7 +172,7 @@ class _Measuring:
                 if at < len(group.options)
             }
             others = {n: one for n, one in self._take(max(place)).items() if n not in names}
-            active = [p for p in paths if meets(self.structure.modules[p], chosen)]
+            active = [p for p in paths if runs(self.structure.modules[p], chosen)]
             if active:
                 found = self._run({**others, **chosen})
                 table[place] = sum(found.get(path, 0.0) for path in active)

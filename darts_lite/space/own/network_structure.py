@@ -1,6 +1,6 @@
 """Finds the choices in a network: their names, their options, and when each part of it runs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -40,7 +40,8 @@ class Structure:
         variables: Name -> choice, in the order in which they stand in the network.
         nodes: Names of the choices of each `InputChoice` with paths, and how many it keeps.
         runs: Name of a choice -> all conditions under which it counts; empty ones if always.
-        modules: Path of a module in the network -> the conditions under which it runs.
+        modules: First path of a module in the network -> the conditions under which it runs, of
+            which one must be met; a module may stand at several places.
         choices: The modules with choices, with the names of their variables.
         widths: Number of channels -> name of its variable.
     """
@@ -48,13 +49,13 @@ class Structure:
     variables: dict[str, Variable] = field(default_factory=dict)
     nodes: dict[tuple[str, ...], int] = field(default_factory=dict)
     runs: dict[str, set[Conditions]] = field(default_factory=dict)
-    modules: dict[str, Conditions] = field(default_factory=dict)
+    modules: dict[str, list[Conditions]] = field(default_factory=dict)
     choices: list[tuple[AnyChoice, str]] = field(default_factory=list)
     widths: dict[Source, str] = field(default_factory=dict)
 
     def is_active(self, name: str, chosen: Mapping[str, str]) -> bool:
         """Returns whether a choice changes the net, where these options are chosen."""
-        return any(meets(conditions, chosen) for conditions in self.runs[name])
+        return runs(self.runs[name], chosen)
 
 
 def meets(conditions: Conditions, chosen: Mapping[str, str]) -> bool:
@@ -70,7 +71,7 @@ def find_structure(network: nn.Module) -> Structure:
             channels that cannot be chosen.
     """
     found = Structure()
-    _walk(network, "", (), found)
+    _walk(network, "", (), found, {})
     if not found.variables:
         raise ValueError(
             f"{type(network).__name__} has no choices to search; put a Choice, Repeat, InputChoice "
@@ -79,8 +80,14 @@ def find_structure(network: nn.Module) -> Structure:
     return found
 
 
-def _walk(module: nn.Module, path: str, conditions: Conditions, found: Structure) -> None:
-    found.modules[path] = conditions
+def _walk(
+    module: nn.Module,
+    path: str,
+    conditions: Conditions,
+    found: Structure,
+    paths: dict[nn.Module, str],
+) -> None:
+    found.modules.setdefault(paths.setdefault(module, path), []).append(conditions)
     try:
         widths = find_widths(module)
     except ValueError as error:
@@ -89,7 +96,7 @@ def _walk(module: nn.Module, path: str, conditions: Conditions, found: Structure
         _add_width(width, path, conditions, found)
     if not isinstance(module, AnyChoice):
         for name, child in module.named_children():
-            _walk(child, _join(path, name), conditions, found)
+            _walk(child, _join(path, name), conditions, found, paths)
         return
     own = None
     if isinstance(module, InputChoice) and module.paths_by_input is not None:
@@ -98,7 +105,7 @@ def _walk(module: nn.Module, path: str, conditions: Conditions, found: Structure
         own = _add_choice(module, path, conditions, found)
     for name, part, options in module.inside():
         inner = conditions if own is None or options is None else (*conditions, (own, options))
-        _walk(part, _join(path, name), inner, found)
+        _walk(part, _join(path, name), inner, found, paths)
 
 
 def _add_node(module: InputChoice, path: str, found: Structure) -> None:
@@ -153,6 +160,11 @@ def show_path(path: str) -> str:
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
+
+
+def runs(alternatives: Iterable[Conditions], chosen: Mapping[str, str]) -> bool:
+    """Returns whether one of several conditions is met."""
+    return any(meets(conditions, chosen) for conditions in alternatives)
 
 
 def list_dependent(structure: Structure, names: Sequence[str]) -> Iterator[str]:

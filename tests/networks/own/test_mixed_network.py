@@ -5,14 +5,18 @@ from typing import Any
 
 import pytest
 import torch
-from own_networks import DARTS, Darts, MyNet, copy_weights
+from own_networks import CHAINS, DARTS, Chains, Darts, MyNet, copy_weights
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from darts_lite import Net, NetworkSpace, Sampled, Strongest, Supernet
+from darts_lite import LayerSpace, Net, NetworkSpace, Sampled, Strongest, Supernet, WithinBudget
+from darts_lite.derivation.costs import count_pass
 from darts_lite.networks.kinds import find_kind
-from darts_lite.space.groups import random_point
+from darts_lite.space.cost_tables import Images
+from darts_lite.space.groups import Choices, random_point
+from darts_lite.space.protocol import AnyArchitecture
 
+DIGITS = Images(1, 10, 28)
 IMAGES, LABELS = torch.randn(4, 1, 28, 28), torch.arange(4)
 
 
@@ -67,6 +71,58 @@ def test_the_space_of_darts_written_as_a_network() -> None:
     kept = Strongest()(DARTS, {kind: rows.softmax(dim=1) for kind, rows in alphas.items()})
     ours = Strongest()(own.space, {name: of_own.detach().softmax(dim=1)})
     assert kept["normal"] + kept["reduce"] == ours[name]
+
+
+def of_chains(choices: Choices) -> dict[str, str]:
+    """The same choices by the names of `Chains`."""
+    found = {"stem kernel": choices["stem_kernel"][0], "stem width": choices["stem_width"][0]}
+    found |= {"placement": choices["placement"][0], "head": choices["head"][0]}
+    found |= {f"width {row}": kept for row, kept in enumerate(choices["width"])}
+    for name in ("kernel", "expansion"):
+        found |= {f"{name} {row}": kept for row, kept in enumerate(choices[name])}
+    found["link 1"] = choices["link"][0]
+    return {name: str(kept[0][0]) for name, kept in found.items()}
+
+
+def test_the_layers_of_chains_written_as_a_network() -> None:
+    """Costs, losses and gradients of nets are those of chains (float64), and what is derived."""
+    own, random, images = space(Chains), Random(0), IMAGES.double()
+    groups = own.groups
+
+    def build(choices: Choices) -> AnyArchitecture:
+        named = of_chains(choices)
+        return own.build(
+            {k: tuple(((named[row], 0),) for row in g.rows) for k, g in groups.items()}
+        )
+
+    for _ in range(12):
+        chain = CHAINS.architecture(random_point(CHAINS.sizes, random))
+        other = build(chain.choices)
+        assert count_pass(chain, DIGITS) == count_pass(other, DIGITS)
+        nets = [Net(each, 1, 10).double() for each in (chain, other)]
+        copy_weights(*nets)
+        first, second = (cross_entropy(net(images), LABELS) for net in nets)
+        assert torch.allclose(first, second, rtol=1e-10, atol=1e-10)
+        (first + second).backward()
+        for one, two in zip(*(net.parameters() for net in nets), strict=True):
+            assert torch.allclose(_gradient(one), _gradient(two), rtol=1e-10, atol=1e-10)
+    shares = {name: torch.rand(group.shape) + 0.1 for name, group in CHAINS.groups.items()}
+    places = {name: _find_row(CHAINS, name) for row in groups.values() for name in row.rows}
+    ours = {
+        k: torch.stack([shares[places[row][0]][places[row][1]] for row in g.rows])
+        for k, g in groups.items()
+    }
+    for parameters in (600, 900, 1500):
+        rule = WithinBudget(parameters=parameters, multiply_adds=60_000).with_data(*DIGITS)
+        assert build(rule(CHAINS, shares)) == own.build(rule(own, ours))
+
+
+def _find_row(chains: LayerSpace, name: str) -> tuple[str, int]:
+    """Where a choice of `Chains` stands in the groups of the space of chains."""
+    word, _, number = name.rpartition(" ")
+    if word in ("width", "kernel", "expansion"):
+        return word, int(number)
+    return ("link", 0) if word == "link" else (name.replace(" ", "_"), 0)
 
 
 def _gradient(weight: Tensor) -> Tensor:

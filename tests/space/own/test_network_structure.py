@@ -21,8 +21,8 @@ def test_parts_run_under_conditions() -> None:
     found = find_structure(MyNet(1, 10))
     assert found.is_active("body.nested", {"body": "nested"})
     assert not found.is_active("body.nested", {"body": "skip"})
-    assert found.modules["deep.blocks_by_place.0.conv"] == ()
-    assert found.modules["deep.blocks_by_place.2"] == (("deep", frozenset({"3"})),)
+    assert found.modules["deep.blocks_by_place.0.conv"] == [()]
+    assert found.modules["deep.blocks_by_place.2"] == [(("deep", frozenset({"3"})),)]
     assert [*list_dependent(found, ["body.nested"])] == ["body.nested", "body"]
     assert show_path("deep.blocks_by_place.2.conv") == "deep.2.conv"
 
