@@ -84,6 +84,7 @@ def of_chains(choices: Choices) -> dict[str, str]:
     return {name: str(kept[0][0]) for name, kept in found.items()}
 
 
+@pytest.mark.slow
 def test_the_layers_of_chains_written_as_a_network() -> None:
     """Costs, losses and gradients of nets are those of chains (float64), and what is derived."""
     own, random, images = space(Chains), Random(0), IMAGES.double()

@@ -5,6 +5,7 @@ from random import Random
 import pytest
 import torch
 from own_networks import Darts, MyNet, Widths
+from run_helpers import some_slow
 from torch import Tensor, nn
 
 from darts_lite import NetworkSpace, Width
@@ -17,7 +18,7 @@ from darts_lite.space.groups import random_point
 IMAGES = Images(1, 10, 28)
 
 
-@pytest.mark.parametrize("network", [MyNet, Darts, Widths])
+@pytest.mark.parametrize("network", some_slow([MyNet, Widths], [Darts]))
 def test_costs_are_those_of_nets_that_are_built(network: type) -> None:
     space, random = NetworkSpace(network).with_data(*IMAGES), Random(0)
     names = ("parameters", "multiply_adds", "flash", "memory")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from own_networks import Darts, MyNet
+from run_helpers import some_slow
 
 from darts_lite import NetworkSpace
 from darts_lite.derivation.costs import measure_costs
@@ -47,7 +48,7 @@ def _draw_kept(strengths: list[float], count: int, random: Random) -> list[int]:
     return kept[:count]
 
 
-@pytest.mark.parametrize("network", [MyNet, Darts])
+@pytest.mark.parametrize("network", some_slow([MyNet], [Darts]))
 def test_expected_costs_are_the_mean_over_drawn_nets(network: Any) -> None:
     space, random = NetworkSpace(network).with_data(*IMAGES), Random(0)
     costs = measure_costs(space, "parameters", IMAGES)
