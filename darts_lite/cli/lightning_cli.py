@@ -27,7 +27,7 @@ from darts_lite.cli.parsing import (
 )
 from darts_lite.cli.verbs.tables import format_table
 from darts_lite.data.class_balance import describe_recalls
-from darts_lite.data.compatibility import check_alike, check_unseen, doubt_kin
+from darts_lite.data.compatibility import adapt, check_loaded
 from darts_lite.data.datasets import is_embedded
 from darts_lite.data.image_data import ImageData
 from darts_lite.data.preparation import Preparation, read_preparation
@@ -233,17 +233,12 @@ class DartsCLI(LightningCLI):
     def _prepare(self, model: LightningModule, data: ImageData) -> str | None:
         """Loads weights and images; returns the source of the images of the training, if known."""
         content = {} if self.checkpoint is None else self.checkpoint.content
-        if self._preparation is not None:
-            data.prepare_as(self._preparation)
-        check_alike(content, data.in_channels, data.num_classes, data.class_names)
+        adapt(data, content, self._preparation)
         if self.checkpoint is not None:
             self.checkpoint.restore(model)
-        trained_on = content.get("data_source")
-        if doubt := doubt_kin(content, str(data.hparams.get("dataset"))):
-            warnings.warn(doubt, stacklevel=2)
         prepare(self.trainer, data, "test")
-        check_unseen(data.data_source, trained_on)
-        return trained_on
+        check_loaded(data, content)
+        return content.get("data_source")
 
     def _evaluate(
         self, run: Callable[..., Any], model: LightningModule, data: ImageData, verbose: bool

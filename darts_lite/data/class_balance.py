@@ -4,8 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from torch import Tensor
 
-from darts_lite.data.compatibility import list_names
-
 FEW = 20  # training images of a class below which it is learnt by chance
 UNEVEN = 3  # how many times as many images the largest class may have as the smallest
 
@@ -45,6 +43,11 @@ def doubt_counts(names: Sequence[str], counts: Sequence[int], weighted: bool) ->
             f"classes are uneven, {most:,} training images of {common} and {least:,} of {rare}: "
             f"{advice}, and look at the balanced accuracy"
         )
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Returns the first names in words."""
+    return ", ".join(names[:9]) + " ..." * (len(names) > 9)
 
 
 def name_classes(names: Sequence[str] | None, count: int) -> tuple[str, ...]:

@@ -1,14 +1,36 @@
 """Checks that images suit a net that was trained before."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from darts_lite.data.class_balance import list_names
 from darts_lite.data.datasets import DATASETS, is_embedded
+from darts_lite.data.image_data import ImageData
+from darts_lite.data.preparation import Preparation
 
 
-def list_names(names: Sequence[str]) -> str:
-    """Returns the first names in words."""
-    return ", ".join(names[:9]) + " ..." * (len(names) > 9)
+def adapt(data: ImageData, content: Mapping[str, Any], trained: Preparation | None) -> None:
+    """Shows images as a net saw its own; call it before they are loaded, `check_loaded` after it.
+
+    Args:
+        data: The images.
+        content: What the net's checkpoint holds.
+        trained: How the net's own images were prepared, if that is known.
+
+    Raises:
+        ValueError: if they have other channels or classes, or cannot be prepared so.
+    """
+    if trained is not None:
+        data.prepare_as(trained)
+    check_alike(content, data.in_channels, data.num_classes, data.class_names)
+    if doubt := doubt_kin(content, str(data.hparams.get("dataset"))):
+        warnings.warn(doubt, stacklevel=2)
+
+
+def check_loaded(data: ImageData, content: Mapping[str, Any]) -> None:
+    """Raises ValueError if test images are among those that a net was trained on."""
+    check_unseen(data.data_source, content.get("data_source"))
 
 
 def check_unseen(now: str | None, then: str | None) -> None:

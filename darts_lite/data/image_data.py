@@ -16,7 +16,7 @@ from torch import Tensor
 
 from darts_lite.data.augmentation import Augmentation
 from darts_lite.data.batches import Batches, PairedBatches
-from darts_lite.data.compatibility import list_names
+from darts_lite.data.class_balance import list_names
 from darts_lite.data.datasets import LoadedImages, Source, find_root
 from darts_lite.data.foreground import FIGURE, measure_foreground
 from darts_lite.data.image_folders import find_source, is_folder

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from darts_lite.data.compatibility import list_names
+from darts_lite.data.class_balance import list_names
 from darts_lite.data.datasets import DATASETS, LoadedImages, Source, find_named
 from darts_lite.data.foreground import FIGURE
 from darts_lite.data.image_files import (

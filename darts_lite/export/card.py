@@ -67,7 +67,7 @@ def make_card(
         "## Data and licence\n",
         _tell_data(facts, summary, data),
         "## Limits\n",
-        _tell_limits(facts, data),
+        _tell_limits(facts),
     ]
     return "\n".join(parts)
 
@@ -75,6 +75,11 @@ def make_card(
 def _name_data(facts: Mapping[str, Any]) -> str:
     data = facts["data"]
     return str(data["init_args"].get("dataset", data["class_path"]))
+
+
+def _name_tested(facts: Mapping[str, Any]) -> str:
+    """Returns the name of the data set whose images were asked for the accuracy."""
+    return str((facts["accuracy"] or {}).get("dataset") or _name_data(facts))
 
 
 def _front(facts: Mapping[str, Any], data: str) -> dict[str, Any]:
@@ -88,6 +93,7 @@ def _front(facts: Mapping[str, Any], data: str) -> dict[str, Any]:
     }
     if facts["accuracy"] is None:
         return front
+    data = _name_tested(facts)
     result = {
         "task": {"type": "image-classification"},
         "dataset": {"name": data, "type": data.lower()},
@@ -132,6 +138,8 @@ def _tell_accuracy(facts: Mapping[str, Any], summary: Mapping[str, Any]) -> Iter
         return
     passes = "one pass" if facts["passes"] == 1 else f"{facts['passes']} passes"
     yield f"{_percent(accuracy['share'])} of {accuracy['of']}, by {passes} for an answer.\n"
+    if (tested := _name_tested(facts)) != _name_data(facts):
+        yield f"These are images of {_escape(tested)}, and the net was trained on others.\n"
     shares = summary.get("class_accuracies")
     if isinstance(shares, list) and len(shares) == len(facts["class_names"]):
         known = [
@@ -161,10 +169,11 @@ def _tell_data(facts: Mapping[str, Any], summary: Mapping[str, Any], data: str) 
     )
 
 
-def _tell_limits(facts: Mapping[str, Any], data: str) -> str:
+def _tell_limits(facts: Mapping[str, Any]) -> str:
+    tested = _escape(_name_tested(facts))
     return (
         f"It knows its {len(facts['class_names'])} classes and nothing else: it gives one of them "
-        f"for every image. The accuracy is that on images of {_escape(data)}; other cameras, "
+        f"for every image. The accuracy is that on images of {tested}; other cameras, "
         "lights, hands and backgrounds were not measured, nor was it tried against images made "
         "to deceive it. Probabilities were not calibrated.\n"
     )

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from darts_lite.data.image_data import ImageData
 from darts_lite.derivation.costs import multiply_adds
 from darts_lite.export.inference import Answer
 from darts_lite.export.licences import find_licence
@@ -76,16 +77,26 @@ def answer_all(net: Answer, pixels: Tensor) -> Tensor:
         return torch.cat([net(batch) for batch in pixels.split(BATCH)])
 
 
-def measure_accuracy(answers: Tensor, labels: Tensor) -> Facts:
+def tell_images(data: ImageData) -> Facts:
+    """Returns of which images a result is, as a run's summary does."""
+    named = hide_places(data.describe())["init_args"].get("dataset")
+    return {"dataset": named, "data_source": data.data_source}
+
+
+def measure_accuracy(
+    answers: Tensor, labels: Tensor, images: Mapping[str, Any] | None = None
+) -> Facts:
     """Returns the share of right answers, and of what it is.
 
     Args:
         answers: Probabilities ``(N, classes)`` of test images.
         labels: Their classes ``(N,)``.
+        images: What `tell_images` returns of them.
     """
     share = (answers.argmax(dim=1) == labels).float().mean()
     of = f"{len(labels):,} test images, asked when the net was exported"
-    return {"share": round(float(share), 6), "images": len(labels), "of": of}
+    told = images or {}
+    return {"share": round(float(share), 6), "images": len(labels), "of": of, **told}
 
 
 def find_accuracy(summary: Mapping[str, Any]) -> Facts | None:
@@ -97,6 +108,7 @@ def find_accuracy(summary: Mapping[str, Any]) -> Facts | None:
         "share": round(share, 6),
         "images": images,
         "of": f"{images:,} test images, asked once, at the end of the run",
+        **{name: summary[name] for name in ("dataset", "data_source") if name in summary},
     }
 
 

@@ -51,7 +51,7 @@ class Answer(nn.Module):
 def load_answer(path: str | Path, trusted: Collection[str] = ()) -> tuple[Answer, dict[str, Any]]:
     """Loads the net of a checkpoint, and what the checkpoint says about its data.
 
-    The latter are ``data``, ``data_source``, ``class_names`` and ``preparation``, a
+    The latter are ``model``, ``data``, ``data_source``, ``class_names`` and ``preparation``, a
     `darts_lite.Preparation`.
 
     Args:
@@ -72,7 +72,7 @@ def load_answer(path: str | Path, trusted: Collection[str] = ()) -> tuple[Answer
         raise ValueError(
             f"{path} does not hold the normalisation of its images; retrain with this version"
         )
-    about: dict[str, Any] = {"data": groups["data"], "preparation": preparation}
+    about: dict[str, Any] = {**groups, "preparation": preparation}
     about |= {name: content.get(name) for name in CHECKS}
     for name, value in about.items():
         if name in CHECKS and not CHECKS[name](value):

@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from darts_lite.data.class_balance import describe_recalls
-from darts_lite.data.compatibility import list_names
+from darts_lite.data.class_balance import describe_recalls, list_names
 from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch

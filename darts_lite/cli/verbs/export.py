@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from darts_lite.data.compatibility import adapt, check_loaded
 from darts_lite.data.image_data import ImageData
 from darts_lite.export.card import NAMES, make_card, write_card
 from darts_lite.export.facts import (
@@ -19,6 +20,7 @@ from darts_lite.export.facts import (
     find_accuracy,
     find_summary,
     measure_accuracy,
+    tell_images,
 )
 from darts_lite.export.formats import FORMATS, Written, explain_missing, export
 from darts_lite.export.inference import Answer, load_answer
@@ -46,14 +48,15 @@ def run(options: argparse.Namespace) -> list[Path]:
         if missing := [module for module in FORMATS[name].needs if find_spec(module) is None]:
             raise ValueError(explain_missing(name, ", ".join(missing)))
     summary = find_summary(options.checkpoint, net)
-    pixels, labels = read_test_images(about, options.images, options.root, options.dataset)
+    data = load_images(about, options.root, options.dataset)
+    pixels, labels = data.sample_test(options.images)
     folder = make_folder(options.output or Path(options.checkpoint).parent, "--output")
     paths = {name: folder / f"net{FORMATS[name].ending}" for name in formats}
     for path in paths.values():
         check_replaceable(path)
     tested, net.test_shifts = net.test_shifts, options.test_shifts
     answers = answer_all(net, pixels)
-    measured = measure_accuracy(answers, labels)
+    measured = measure_accuracy(answers, labels, tell_images(data))
     known = find_accuracy(summary) if net.test_shifts == tested else None
     facts = describe(net, about, known or measured)
     written = {}
@@ -130,16 +133,18 @@ def check_replaceable(path: Path) -> None:
         raise ValueError(f"{path} exists and was not exported; choose another --output")
 
 
-def read_test_images(
-    about: Mapping[str, Any], count: int, root: str | None = None, dataset: str | None = None
-) -> tuple[Tensor, Tensor]:
-    """Returns images of a net's test set, ``(count, C, H, W)`` in 0..1, and their classes.
+def load_images(
+    about: Mapping[str, Any], root: str | None = None, dataset: str | None = None
+) -> ImageData:
+    """Returns the images on which a net was trained and tested, or others of its classes.
 
     Args:
         about: Description of the net, from `load_answer`.
-        count: Largest number of images; they are of all classes.
         root: Data folder; None means that of the training, or the usual one if that is gone.
         dataset: Name or folder of the data set; None means that of the training.
+
+    Raises:
+        ValueError: if images are of other classes, or among those the net was trained on.
     """
     module, _, name = (path := about["data"]["class_path"]).rpartition(".")
     kind = getattr(import_module(module), name)
@@ -150,6 +155,7 @@ def read_test_images(
     usable = settings.get("root") if Path(settings.get("root") or "").is_dir() else None
     moved = {"root": root or usable} | ({} if dataset is None else {"dataset": dataset})
     data = kind(**settings | moved)
-    data.prepare_as(about["preparation"])
+    adapt(data, about, about["preparation"])
     data.setup("test")
-    return data.sample_test(count)
+    check_loaded(data, about)
+    return data

@@ -1,14 +1,17 @@
 """`export` writes files beside the checkpoint, and over nothing of a user's own."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
-from run_helpers import Finished
+import yaml
+from PIL import Image
+from run_helpers import Finished, mnist_contents, some_digits, write_files
 
 from darts_lite.cli.main import main
-from darts_lite.cli.verbs.export import read_test_images
+from darts_lite.cli.verbs.export import load_images
 from darts_lite.export.formats import FORMATS
 from darts_lite.export.inference import load_answer
 from darts_lite.networks.net import load_weights
@@ -118,4 +121,51 @@ def test_data_of_another_kind_are_refused(finished: Finished) -> None:
     about = load_answer(finished.directory / "net.ckpt")[1]
     about["data"] = {"class_path": "darts_lite.Augmentation", "init_args": {}}
     with pytest.raises(ValueError, match="darts_lite.Augmentation, which is not an ImageData"):
-        read_test_images(about, 1)
+        load_images(about)
+
+
+def write_classes(folder: Path, names: Sequence[str]) -> None:
+    """Six digits in the folder of each class, whatever they show."""
+    for number, name in enumerate(sorted(6 * [*names])):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(some_digits()[0][number].numpy()).save(folder / name / f"{number}.png")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("abcd", "knows images of 1 channels and 10 classes, these have 1 and 4; set data.dataset"),
+        ("abcdefghij", "has the classes 0, 1, 2, 3, 4, 5, 6, 7, 8 ..., these images have a, b, c"),
+    ],
+)
+def test_images_of_other_classes_are_refused_as_in_a_test(
+    names: str,
+    message: str,
+    finished: Finished,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    content = torch.load(finished.directory / "net.ckpt", weights_only=True)
+    torch.save(content | {"class_names": [*"0123456789"]}, tmp_path / "net.ckpt")
+    write_classes(tmp_path / "photos", names)
+    words = ["export", str(tmp_path / "net.ckpt"), "--to", "safetensors"]
+    with pytest.raises(SystemExit):
+        main([*words, f"--data.dataset={tmp_path / 'photos'}"])
+    assert message in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"net.ckpt", "photos"}
+
+
+def test_an_accuracy_stands_under_the_name_of_its_images(
+    finished: Finished, tmp_path: Path
+) -> None:
+    write_files(tmp_path, "KMNIST", mnist_contents())
+    words = ["export", str(with_shifts(finished.directory / "net.ckpt", tmp_path))]
+    words += ["--to", "safetensors", "--data.dataset=KMNIST", f"--data.root={tmp_path}"]
+    with pytest.warns(UserWarning, match="trained on MNIST, and these are images of KMNIST"):
+        main(words)
+    _, front, text = (tmp_path / "README.md").read_text().split("---\n", 2)
+    (result,) = yaml.safe_load(front)["model-index"][0]["results"]
+    assert result["dataset"]["name"] == "KMNIST"
+    assert "These are images of KMNIST, and the net was trained on others." in text
+    told = load_weights(tmp_path / "net.safetensors")[1]["accuracy"]
+    assert (told["dataset"], told["data_source"]) == ("KMNIST", "local files")
