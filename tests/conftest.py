@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from run_helpers import Exported, Finished, Proxy, use_proxy, write_digits
+from run_helpers import Exported, Finished, OwnImages, Proxy, use_proxy, write_digits
 
 from darts_lite.data.image_data import ImageData
 
@@ -56,6 +56,12 @@ def digits(digits_root: str) -> ImageData:
 def finished(tmp_path_factory: pytest.TempPathFactory, digits_root: str) -> Finished:
     """A complete run, to be looked at only."""
     return Finished(tmp_path_factory.mktemp("finished"), digits_root)
+
+
+@pytest.fixture(scope="session")
+def own_images(tmp_path_factory: pytest.TempPathFactory) -> OwnImages:
+    """A complete run on a folder of images, to be looked at only."""
+    return OwnImages(tmp_path_factory.mktemp("own"))
 
 
 @pytest.fixture(scope="session")

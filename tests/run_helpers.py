@@ -16,6 +16,7 @@ import pytest
 import torch
 import yaml
 from lightning.pytorch import Trainer
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 
@@ -97,6 +98,21 @@ class Finished:
         main(["fit", "--config", str(self.config), *self.data])
         self.directory = folder / "logs" / "quick" / "version_0"
         self.summary = json.loads((self.directory / "summary.json").read_text())
+
+
+class OwnImages:
+    """A complete run on a folder of digits, 20 of each of 3 classes, 10 of them for test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.images, self.directory = folder / "photos", folder / "retrain" / "version_0"
+        for number, image in enumerate(some_digits()[0][:60]):
+            path = self.images / f"class {number % 3}" / f"{number:02}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image.numpy()).save(path)
+        words = ["--config=retrain", "--model.architecture=DARTS_V2", "--model.channels=2"]
+        words += ["--model.cells=3", "--trainer.max_epochs=1", "--data.batch_size=8"]
+        verbs(["fit", *words, f"--data.dataset={self.images}", f"--run.folder={folder}"])
+        self.held_out = (self.directory / "held_out.txt").read_text().splitlines()
 
 
 class Exported:

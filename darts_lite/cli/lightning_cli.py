@@ -27,7 +27,7 @@ from darts_lite.cli.parsing import (
 )
 from darts_lite.cli.verbs.tables import format_table
 from darts_lite.data.class_balance import describe_recalls
-from darts_lite.data.compatibility import adapt, check_loaded
+from darts_lite.data.compatibility import adapt, check_loaded, read_held_out
 from darts_lite.data.datasets import is_embedded
 from darts_lite.data.image_data import ImageData
 from darts_lite.data.preparation import Preparation, read_preparation
@@ -65,6 +65,7 @@ class DartsCLI(LightningCLI):
     ) -> None:
         self.checkpoint, self.part = checkpoint, part
         self._preparation: Preparation | None = None
+        self._held_out: Sequence[str] = ()
         prepare_parsing()
         super().__init__(
             LightningModule,
@@ -139,6 +140,7 @@ class DartsCLI(LightningCLI):
         if kind != model.rpartition(".")[2]:
             raise ValueError(f"{path} is a checkpoint of {kind}, but the model is {model}")
         self._preparation = read_preparation(self.checkpoint)
+        self._held_out = read_held_out(self.checkpoint.content)
         if self.subcommand == "fit":  # the trainer reads it; kept here, it would fill memory
             self.checkpoint = None
 
@@ -199,7 +201,7 @@ class DartsCLI(LightningCLI):
         )
         begin_at = None if ckpt_path is None else Path(ckpt_path)
         if self._preparation is not None:
-            datamodule.prepare_as(self._preparation)
+            datamodule.prepare_as(self._preparation, self._held_out)
         if self.part is not None:
             run_all.run_part(self.part, datamodule)
         else:

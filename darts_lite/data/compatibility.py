@@ -2,12 +2,14 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from reprlib import repr as short
 from typing import Any
 
 from darts_lite.data.class_balance import list_names
 from darts_lite.data.datasets import DATASETS, is_embedded
 from darts_lite.data.image_data import ImageData
 from darts_lite.data.preparation import Preparation
+from darts_lite.storage.foreign_settings import CHANGED
 
 
 def adapt(data: ImageData, content: Mapping[str, Any], trained: Preparation | None) -> None:
@@ -22,15 +24,53 @@ def adapt(data: ImageData, content: Mapping[str, Any], trained: Preparation | No
         ValueError: if they have other channels or classes, or cannot be prepared so.
     """
     if trained is not None:
-        data.prepare_as(trained)
+        data.prepare_as(trained, read_held_out(content))
     check_alike(content, data.in_channels, data.num_classes, data.class_names)
     if doubt := doubt_kin(content, str(data.hparams.get("dataset"))):
         warnings.warn(doubt, stacklevel=2)
 
 
 def check_loaded(data: ImageData, content: Mapping[str, Any]) -> None:
-    """Raises ValueError if test images are among those that a net was trained on."""
+    """Raises ValueError if test images are, or may be, among those that a net was trained on.
+
+    Warns if they are those that were kept for the test, and others of the folder have changed.
+    """
     check_unseen(data.data_source, content.get("data_source"))
+    then = content.get("data_checksum")
+    if not data.held_out.chosen or then in (None, data.checksum):
+        return
+    folder, known = data.hparams["dataset"], read_held_out(content)
+    if known:
+        warnings.warn(
+            f"{folder} has changed since the training; the test images are the {len(known)} files "
+            "that the run kept for it, and no others. Validation images are chosen anew, also "
+            "among those that it was trained on",
+            stacklevel=2,
+        )
+    elif read_dataset(content) not in DATASETS:
+        raise ValueError(
+            f"{folder} has changed since the training, and this net of an earlier version does "
+            "not tell which files were kept for its test: others may be its training images; "
+            "restore the folder, or give images that it has not seen in the folders train/<class> "
+            "and test/<class> of another data.dataset"
+        )
+
+
+def read_held_out(content: Mapping[str, Any]) -> Sequence[str]:
+    """Returns the digests of the files with which a net was tested; none in earlier versions.
+
+    Raises ValueError if they were changed.
+    """
+    digests = content.get("held_out") or []
+    if not isinstance(digests, list) or not all(isinstance(one, str) for one in digests):
+        raise ValueError(f"held_out of the checkpoint is {short(digests)}; {CHANGED}")
+    return digests
+
+
+def read_dataset(content: Mapping[str, Any]) -> str | None:
+    """Returns the name, or the folder, of the data set that a net was trained on."""
+    data = content.get("data")
+    return data["init_args"].get("dataset") if data else None
 
 
 def check_unseen(now: str | None, then: str | None) -> None:
@@ -48,8 +88,7 @@ def check_unseen(now: str | None, then: str | None) -> None:
 
 def doubt_kin(content: Mapping[str, Any], dataset: str) -> str | None:
     """Returns a warning if a net was trained on another data set with a name."""
-    data = content.get("data")
-    then = data["init_args"].get("dataset") if data else None
+    then = read_dataset(content)
     if then in (None, dataset) or not {then, dataset} <= DATASETS.keys():
         return None
     return f"the net was trained on {then}, and these are images of {dataset}"

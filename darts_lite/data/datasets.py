@@ -23,8 +23,7 @@ from torchvision.datasets.utils import check_integrity
 
 from darts_lite.data.download import download, fetch
 from darts_lite.data.foreground import DIGITS
-from darts_lite.data.image_files import GreyRange
-from darts_lite.data.preparation import Preparation
+from darts_lite.data.image_files import GreyRange, HeldOut
 from darts_lite.data.splits import stratified_order
 from darts_lite.storage.paths import expand
 
@@ -55,6 +54,7 @@ class LoadedImages:
     test_labels: Tensor  # (M,) int64
     source: str
     greys: GreyRange = GreyRange()
+    held_out: HeldOut = HeldOut()
 
     def to(self, device: torch.device) -> "LoadedImages":
         """Returns the images and labels on ``device``; copies nothing that is there already."""
@@ -107,10 +107,8 @@ class Source(NamedTuple):
     """Names in the order of the labels; see `DataSpec`."""
     digits: bool = False
     """Whether images show digits, light on black, as `darts_lite.data.foreground` makes them."""
-    load_as: Callable[[Preparation], LoadedImages] | None = None
-    """Loads image files so prepared, and measures what is not known yet; None if `load` is all."""
-    held_out: tuple[str, ...] = ()
-    """Files that were chosen for the test out of a folder that has no others for it."""
+    load_as: Callable[..., LoadedImages] | None = None
+    """Loads files, given a `Preparation` and digests of those for the test; None if `load` does."""
 
 
 def find_named(name: str) -> Source:

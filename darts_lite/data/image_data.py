@@ -5,6 +5,7 @@ A few tensor operations on that device make each batch; there are no worker proc
 
 import warnings
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from darts_lite.data.batches import Batches, PairedBatches
 from darts_lite.data.class_balance import list_names
 from darts_lite.data.datasets import LoadedImages, Source, find_root
 from darts_lite.data.foreground import FIGURE, measure_foreground
+from darts_lite.data.image_files import HeldOut
 from darts_lite.data.image_folders import find_source, is_folder
 from darts_lite.data.limits import check_settings
 from darts_lite.data.preparation import Preparation, measure_channels, scale_pixels
@@ -113,16 +115,17 @@ class ImageData(LightningDataModule):
         self.splits: dict[str, Tensor] = {}
         self._mean = self._std = torch.empty(0)  # (C, 1, 1) each, once the images are known
         self._loaded: LoadedImages | None = None
-        self._trained: Preparation | None = None
+        self._trained: tuple[Preparation, Sequence[str]] | None = None
 
     def source(self, dataset: str, image_size: int | None) -> Source:
         """Returns what is known of the images before they are read; custom data override this."""
         return find_source(dataset, image_size, bool(self._cut_out))
 
-    def prepare_as(self, trained: Preparation) -> None:
+    def prepare_as(self, trained: Preparation, tested: Sequence[str] = ()) -> None:
         """Shows images as a trained net saw its own; call it before `setup`.
 
-        Raises ValueError if settings ask for something else, or images cannot be brought to it.
+        Of a folder, files with the digests ``tested`` are the test images again. Raises ValueError
+        if settings ask for something else, or images cannot be brought to it.
         """
         names = {"image_size": trained.size, "cut_out": trained.figure is not None}
         for name, value in names.items():
@@ -131,14 +134,14 @@ class ImageData(LightningDataModule):
                     f"data.{name} is {self.hparams[name]}, and the net was trained on images with "
                     f"{value}; leave it out"
                 )
-        if self._source.load_as is None and trained.size != self.image_size:
+        if self._source.load_as is not None:
+            self.in_channels, self.image_size = trained.channels, trained.size
+        elif trained.size != self.image_size:
             raise ValueError(
                 f"the net was trained on images of {trained.size} pixels a side, and those of "
                 f"{self.hparams['dataset']} have {self.image_size}; give others as data.dataset"
             )
-        if self._source.load_as is not None:
-            self.in_channels, self.image_size = trained.channels, trained.size
-        self._trained = trained
+        self._trained = trained, tested
 
     def describe(self) -> dict[str, Any]:
         """Returns the class and its arguments as plain values, to build the same data again."""
@@ -167,7 +170,7 @@ class ImageData(LightningDataModule):
     def preparation(self) -> Preparation:
         """How images become what a net sees; mean and deviation are measured if not published."""
         if self._trained is not None:
-            return self._trained
+            return self._trained[0]
         mean, std = self._source.mean, self._source.std
         if mean is None or std is None:
             mean, std = measure_channels(self._images.train_images)
@@ -190,7 +193,7 @@ class ImageData(LightningDataModule):
 
     @property
     def data_source(self) -> str:
-        """The source of the images, in words; known after ``setup``."""
+        """The source of the images in words; after ``setup``."""
         return self._images.source
 
     @property
@@ -216,9 +219,9 @@ class ImageData(LightningDataModule):
         return self._images.train_labels.cpu()[union].bincount(minlength=self.num_classes)
 
     @property
-    def held_out(self) -> tuple[str, ...]:
-        """Files that were chosen for the test; empty where there is another test set."""
-        return self._source.held_out
+    def held_out(self) -> HeldOut:
+        """Files for the test; empty where images are no files of a folder; after ``setup``."""
+        return self._images.held_out
 
     def train_dataloader(self) -> Batches | PairedBatches:
         """Returns pairs for a search, else plain batches of both training splits."""
@@ -287,11 +290,10 @@ class ImageData(LightningDataModule):
     def _load(self) -> LoadedImages:
         source, trained = self._source, self._trained
         if self._loaded is None and trained is not None and source.load_as is not None:
-            self._loaded = source.load_as(trained)
+            self._loaded = source.load_as(*trained)
         if self._loaded is None:
-            self._loaded = source.load(
-                find_root(self.hparams["root"]), self.hparams["download_seconds"]
-            )
+            root, seconds = self.hparams["root"], self.hparams["download_seconds"]
+            self._loaded = source.load(find_root(root), seconds)
         return self._loaded
 
     def _split(self, labels: Tensor) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,17 @@ class GreyRange(NamedTuple):
     black: float = 0.0
     white: float | None = None
     """None if the images of the data set have eight bits."""
+
+
+class HeldOut(NamedTuple):
+    """The files of a folder with which nets are tested."""
+
+    names: tuple[str, ...] = ()
+    """Paths inside the folder, sorted."""
+    digests: tuple[str, ...] = ()
+    """What the files hold, in the order of the test images; see `digest_file`."""
+    chosen: bool = False
+    """Whether they were chosen, and no folder names them as those of the test."""
 
 
 class ReadImage(NamedTuple):
@@ -87,6 +99,11 @@ def read_image(path: str | Path, greys: GreyRange) -> ReadImage:
     elif 0 < high < DARK:
         doubt = "is nearly black: its values are far below those of the net's images"
     return ReadImage(shares.clamp(0, 1).expand(3, -1, -1), doubt)
+
+
+def digest_file(path: Path) -> str:
+    """Returns a text by which the same content is known again, under any name."""
+    return sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def measure_range(paths: Iterable[Path]) -> GreyRange:

@@ -18,6 +18,8 @@ from darts_lite.data.class_balance import list_names
 from darts_lite.data.datasets import DATASETS, LoadedImages, Source, find_named
 from darts_lite.data.foreground import FIGURE
 from darts_lite.data.image_files import (
+    HeldOut,
+    digest_file,
     is_deep,
     is_grey,
     list_endings,
@@ -55,6 +57,7 @@ class FolderImages:
     classes: Sequence[str]
     preparation: Preparation
     size: int | None  # to which images are to be brought; None if nobody asked for one
+    chosen: bool  # whether the test images were chosen, and have no folder of their own
 
     def load(self, *_: object) -> LoadedImages:
         """Reads all images; warns if they are reduced to a size that nobody asked for."""
@@ -69,12 +72,44 @@ class FolderImages:
         greys = measure_range(path for (path, _), header in known if header.deep)
         return self.load_as(replace(self.preparation, greys=greys))
 
-    def load_as(self, preparation: Preparation) -> LoadedImages:
-        """Reads all images, prepared as those of a trained net; warns of what is lost."""
-        for doubt in self._doubt(cut_out=preparation.figure is not None):
+    def load_as(self, preparation: Preparation, tested: Sequence[str] = ()) -> LoadedImages:
+        """Reads all images, prepared as those of a trained net; warns of what is lost.
+
+        Args:
+            preparation: How they are prepared.
+            tested: Digests of the files with which the net was tested. Where the test images have
+                no folder of their own, these are taken again, and all others count as training
+                images. Raises ValueError if one is gone.
+        """
+        files = self._keep(tested) if self.chosen and tested else self
+        for doubt in files._doubt(cut_out=preparation.figure is not None):
             warnings.warn(f"{self.folder}: {doubt}", stacklevel=2)
-        train, test = (_load_files(files, preparation) for files in (self.train, self.test))
-        return LoadedImages(*train, *test, f"{FOLDER}{self.folder.name}", preparation.greys)
+        train, test = (_load_files(part, preparation) for part in (files.train, files.test))
+        source, held = f"{FOLDER}{self.folder.name}", files._list_held_out()
+        return LoadedImages(*train, *test, source, preparation.greys, held)
+
+    def _list_held_out(self) -> HeldOut:
+        names = sorted(path.relative_to(self.folder).as_posix() for path, _ in self.test)
+        return HeldOut(tuple(names), tuple(digest_file(path) for path, _ in self.test), self.chosen)
+
+    def _keep(self, tested: Sequence[str]) -> "FolderImages":
+        """Returns the same files, those with these digests for the test, in the same order."""
+        if tuple(tested) == self._list_held_out().digests:
+            return self
+        known: dict[str, list[File]] = {}
+        for file in sorted([*self.train, *self.test]):
+            known.setdefault(digest_file(file[0]), []).append(file)
+        test = [known[digest].pop(0) for digest in tested if known.get(digest)]
+        train = [file for files in known.values() for file in files]
+        if absent := len(tested) - len(test):
+            raise ValueError(
+                f"{self.folder} is not as it was: {absent} of the {len(tested)} files that the "
+                "net's run kept for its test are gone or changed, and others may be its training "
+                "images; restore them, or give images that it has not seen in the folders "
+                "train/<class> and test/<class> of another data.dataset"
+            )
+        headers = [_read_header(path) for path, _ in train]
+        return replace(self, train=train, test=test, headers=headers)
 
     def _doubt(self, cut_out: bool) -> Iterator[str]:
         """Yields what is lost of images, and which classes have none in the test."""
@@ -117,7 +152,7 @@ def scan_folder(folder: Path, size: int | None = None, cut_out: bool = False) ->
     side = min(sides.most_common(1)[0][0], LARGEST_SIDE) if size is None else size
     channels = 1 if cut_out or all(header.grey for header in headers) else 3
     preparation = Preparation(channels, side, figure=FIGURE if cut_out else None)
-    files = FolderImages(folder, train, test, headers, classes, preparation, size)
+    files = FolderImages(folder, train, test, headers, classes, preparation, size, chosen)
     return Source(
         channels=channels,
         size=side,
@@ -127,7 +162,6 @@ def scan_folder(folder: Path, size: int | None = None, cut_out: bool = False) ->
         load=files.load,
         class_names=tuple(classes),
         load_as=files.load_as,
-        held_out=tuple(sorted(path.relative_to(folder).as_posix() for path, _ in test if chosen)),
     )
 
 

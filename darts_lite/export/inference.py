@@ -51,8 +51,8 @@ class Answer(nn.Module):
 def load_answer(path: str | Path, trusted: Collection[str] = ()) -> tuple[Answer, dict[str, Any]]:
     """Loads the net of a checkpoint, and what the checkpoint says about its data.
 
-    The latter are ``model``, ``data``, ``data_source``, ``class_names`` and ``preparation``, a
-    `darts_lite.Preparation`.
+    The latter are ``model``, ``data``, ``data_source``, ``data_checksum``, ``held_out``,
+    ``class_names`` and ``preparation``, a `darts_lite.Preparation`.
 
     Args:
         path: A run's ``net.ckpt``.
@@ -73,7 +73,7 @@ def load_answer(path: str | Path, trusted: Collection[str] = ()) -> tuple[Answer
             f"{path} does not hold the normalisation of its images; retrain with this version"
         )
     about: dict[str, Any] = {**groups, "preparation": preparation}
-    about |= {name: content.get(name) for name in CHECKS}
+    about |= {name: content.get(name) for name in (*CHECKS, "data_checksum", "held_out")}
     for name, value in about.items():
         if name in CHECKS and not CHECKS[name](value):
             raise ValueError(f"{path}: {name} is {short(value)}; {CHANGED}")

@@ -144,8 +144,8 @@ class Fit:
                 check_architecture(record.folder, model.architecture)
         elif trainer.is_global_zero:
             write_text(record.folder.config, self.format_config())
-            if data.held_out:
-                write_text(record.folder.held_out, format_names(data.held_out))
+            if data.held_out.chosen:
+                write_text(record.folder.held_out, format_names(data.held_out.names))
         if trainer.is_global_zero:
             root = find_root(data.hparams.get("root"))
             remember_place(data.checksum, str(data.hparams.get("dataset")), root)

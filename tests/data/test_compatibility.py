@@ -1,15 +1,20 @@
 """Images at hand, and a net that learnt others."""
 
+import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
-from run_helpers import Finished, one_line, some_digits
+from run_helpers import Finished, OwnImages, one_line, some_digits
 
 from darts_lite.cli.lightning_cli import main
+from darts_lite.cli.main import main as verbs
+from darts_lite.cli.verbs.export import load_images
 from darts_lite.data.compatibility import check_alike, check_unseen
 from darts_lite.data.datasets import EMBEDDED
+from darts_lite.export.inference import load_answer
 
 
 def test_the_embedded_digits_are_kept_from_whom_has_learnt_them() -> None:
@@ -47,3 +52,70 @@ def test_images_of_another_kind_are_named(
     out, error = capsys.readouterr()
     assert out == ""
     assert "knows images of 1 channels and 10 classes, these have 1 and 3; set data.d" in error
+
+
+def change(folder: Path, held_out: Collection[str]) -> None:
+    """Copies seven images, and deletes one that was not kept for the test."""
+    for path in [*folder.glob("class 1/*.png")][:7]:
+        shutil.copy(path, path.with_stem(f"copy of {path.stem}"))
+    trained = sorted(folder.glob("class 0/*.png"))
+    next(path for path in trained if f"class 0/{path.name}" not in held_out).unlink()
+
+
+def test_a_folder_that_has_changed_gives_the_same_test_images(
+    own_images: OwnImages, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = own_images.directory / "net.ckpt"
+    main(["test", "--ckpt_path", str(net)])
+    before = capsys.readouterr().out.splitlines()[-1]
+    folder = shutil.copytree(own_images.images, tmp_path / "photos")
+    change(folder, own_images.held_out)
+    words = ["--ckpt_path", str(net), f"--data.dataset={folder}"]
+    with pytest.warns(UserWarning, match="photos has changed .* images are the 10 files that the "):
+        main(["test", *words])
+    assert capsys.readouterr().out.splitlines()[-1] == before
+    with pytest.warns(UserWarning, match="Validation images are chosen anew"):
+        main(["validate", *words])
+    with pytest.warns(UserWarning, match="photos has changed since the training"):
+        data = load_images(load_answer(net)[1], dataset=str(folder))
+    assert list(data.held_out.names) == sorted(own_images.held_out)
+
+
+def test_a_test_image_that_is_gone_is_never_replaced(
+    own_images: OwnImages, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = own_images.directory / "net.ckpt"
+    folder = shutil.copytree(own_images.images, tmp_path / "photos")
+    (folder / own_images.held_out[0]).unlink()
+    for verb in (["test", "--ckpt_path"], ["validate", "--ckpt_path"], ["export"]):
+        with pytest.raises(SystemExit):
+            verbs([*verb, str(net), f"--data.dataset={folder}"])
+        out, error = capsys.readouterr()
+        assert out == "" and "1 of the 10 files that the net's run kept for its test are" in error
+    (tmp_path / "new" / "train").mkdir(parents=True)  # images with a test folder are what it holds
+    shutil.copytree(folder, tmp_path / "new" / "train", dirs_exist_ok=True)
+    shutil.copytree(folder, tmp_path / "new" / "test")
+    data = load_images(load_answer(net)[1], dataset=str(tmp_path / "new"))
+    assert data.split_sizes["test"] == 59
+
+
+def test_a_net_that_does_not_tell_its_test_images_is_tested_on_the_same_folder_only(
+    own_images: OwnImages, tmp_path: Path
+) -> None:
+    content = torch.load(own_images.directory / "net.ckpt", weights_only=True)
+    del content["held_out"]
+    torch.save(content, tmp_path / "net.ckpt")
+    about = load_answer(tmp_path / "net.ckpt")[1]
+    folder = shutil.copytree(own_images.images, tmp_path / "photos")
+    assert load_images(about, dataset=str(folder)).split_sizes["test"] == 10
+    change(folder, own_images.held_out)
+    with pytest.raises(ValueError) as caught:
+        load_images(about, dataset=str(folder))
+    one_line(caught, "has changed since the training, and this net of an earlier version does not")
+
+
+def test_digests_that_were_changed_are_refused(own_images: OwnImages, tmp_path: Path) -> None:
+    about = load_answer(own_images.directory / "net.ckpt")[1]
+    with pytest.raises(ValueError) as caught:
+        load_images(about | {"held_out": [1]})
+    one_line(caught, "held_out of the checkpoint is [1]")

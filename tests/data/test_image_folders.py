@@ -49,7 +49,7 @@ def test_channels_size_and_classes_are_those_of_the_images(tmp_path: Path) -> No
     ]
     assert torch.equal(loaded.train_images[:, 0], images[order])
     assert torch.equal(loaded.train_labels, labels[order].long())
-    assert source.held_out == ()
+    assert not loaded.held_out.chosen and len(loaded.held_out.digests) == 50
 
 
 def test_without_a_test_folder_a_part_is_kept_for_it(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_without_a_test_folder_a_part_is_kept_for_it(tmp_path: Path) -> None:
     loaded = source.load(tmp_path, 1.0)
     assert (len(loaded.train_labels), len(loaded.test_labels)) == (100, 20)
     assert loaded.test_labels.bincount().tolist() == [2] * 10
-    held = [Image.open(tmp_path / name).tobytes() for name in source.held_out]
+    held = [Image.open(tmp_path / name).tobytes() for name in loaded.held_out.names]
     assert sorted(held) == sorted(image.numpy().tobytes() for image in loaded.test_images)
     again = scan_folder(tmp_path).load(tmp_path, 1.0)
     assert torch.equal(loaded.test_images, again.test_images)
