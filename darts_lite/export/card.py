@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from darts_lite.data.class_balance import describe_recalls
 from darts_lite.export.formats import FORMATS, Written
 from darts_lite.export.usage import show_use
 from darts_lite.storage.atomic_files import write_text
@@ -140,6 +141,10 @@ def _tell_accuracy(facts: Mapping[str, Any], summary: Mapping[str, Any]) -> Iter
     yield f"{_percent(accuracy['share'])} of {accuracy['of']}, by {passes} for an answer.\n"
     if (tested := _name_tested(facts)) != _name_data(facts):
         yield f"These are images of {_escape(tested)}, and the net was trained on others.\n"
+    balanced, recalls = accuracy.get("balanced_accuracy"), accuracy.get("class_recalls")
+    if balanced is not None and recalls:
+        told = _escape(describe_recalls(recalls))
+        yield f"Balanced accuracy, the mean over classes: {_percent(balanced)}. Recall: {told}.\n"
     shares = summary.get("class_accuracies")
     if isinstance(shares, list) and len(shares) == len(facts["class_names"]):
         known = [
@@ -190,4 +195,4 @@ def _list_names(names: Sequence[object]) -> str:
 
 def _escape(text: str) -> str:
     """Returns a text of somebody else as plain words of Markdown."""
-    return re.sub(r"[^\w ,.()+-]", lambda found: f"&#{ord(found[0])};", text)
+    return re.sub(r"[^\w ,.()+%-]", lambda found: f"&#{ord(found[0])};", text)

@@ -8,6 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from darts_lite.data.class_balance import (
+    compute_balanced_accuracy,
+    count_recalls,
+    name_classes,
+)
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation.costs import multiply_adds
 from darts_lite.export.inference import Answer
@@ -22,6 +27,8 @@ Facts = dict[str, Any]
 """What a file tells about its net, as plain values."""
 BATCH = 100
 """Number of images that a net is asked for at once."""
+ALIKE = ("balanced_accuracy", "class_recalls", "dataset", "data_source")
+"""What is told of an accuracy under the names that a summary has for it."""
 PROGRAMS = ("darts_lite", "torch")
 """Packages whose versions are told."""
 
@@ -83,20 +90,28 @@ def tell_images(data: ImageData) -> Facts:
     return {"dataset": named, "data_source": data.data_source}
 
 
-def measure_accuracy(
-    answers: Tensor, labels: Tensor, images: Mapping[str, Any] | None = None
-) -> Facts:
-    """Returns the share of right answers, and of what it is.
+def measure_accuracy(answers: Tensor, labels: Tensor, data: ImageData | None = None) -> Facts:
+    """Returns the share of right answers, that of each class and their mean, and of what they are.
 
     Args:
         answers: Probabilities ``(N, classes)`` of test images.
         labels: Their classes ``(N,)``.
-        images: What `tell_images` returns of them.
+        data: What they are images of.
     """
-    share = (answers.argmax(dim=1) == labels).float().mean()
+    found = answers.argmax(dim=1)
+    share = (found == labels).float().mean()
+    names = name_classes(None if data is None else data.class_names, answers.shape[1])
+    pairs = zip(labels.tolist(), found.tolist(), strict=True)
+    recalls = count_recalls(((names[label], names[answer]) for label, answer in pairs), names)
     of = f"{len(labels):,} test images, asked when the net was exported"
-    told = images or {}
-    return {"share": round(float(share), 6), "images": len(labels), "of": of, **told}
+    return {
+        "share": round(float(share), 6),
+        "images": len(labels),
+        "of": of,
+        "balanced_accuracy": compute_balanced_accuracy(recalls),
+        "class_recalls": recalls,
+        **({} if data is None else tell_images(data)),
+    }
 
 
 def find_accuracy(summary: Mapping[str, Any]) -> Facts | None:
@@ -108,7 +123,7 @@ def find_accuracy(summary: Mapping[str, Any]) -> Facts | None:
         "share": round(share, 6),
         "images": images,
         "of": f"{images:,} test images, asked once, at the end of the run",
-        **{name: summary[name] for name in ("dataset", "data_source") if name in summary},
+        **{name: summary.get(name) for name in ALIKE},
     }
 
 

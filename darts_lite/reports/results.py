@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from darts_lite.data.class_balance import describe_recalls
 from darts_lite.derivation.consensus import percentile_interval
 from darts_lite.derivation.costs import count_pass
 from darts_lite.reports.page import Section, Table
@@ -16,6 +17,8 @@ def tell_result(run: RunFiles) -> Section:
     summary, section = run.summary, Section("Result")
     rows = [
         ("test accuracy", _tell_accuracy(summary)),
+        ("balanced accuracy", _percent(summary.get("balanced_accuracy"))),
+        ("recall", _tell_recalls(summary)),
         ("validation accuracy", _percent(summary.get("validation_accuracy"))),
         ("that of the search", _percent(summary.get("search_validation_accuracy"))),
         *_list_costs(run),
@@ -55,6 +58,11 @@ def _tell_accuracy(summary: Mapping[str, Any]) -> str | None:
     low, high = percentile_interval(100 * accuracy, int(asked))
     images = describe_part(summary) or f" of {asked:,} test images"
     return f"{_percent(accuracy)}{images} (95 % interval: {low:.2f} to {high:.2f} %)"
+
+
+def _tell_recalls(summary: Mapping[str, Any]) -> str | None:
+    recalls = summary.get("class_recalls")
+    return describe_recalls(recalls) if recalls else None
 
 
 def _list_costs(run: RunFiles) -> list[tuple[str, str | None]]:

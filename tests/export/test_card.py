@@ -10,6 +10,7 @@ import torch
 import yaml
 from run_helpers import Exported, Finished
 
+from darts_lite.data.class_balance import describe_recalls
 from darts_lite.export.card import NAMES, make_card, write_card
 from darts_lite.export.facts import describe, measure_accuracy
 from darts_lite.export.formats import Written
@@ -115,3 +116,15 @@ def test_a_measured_accuracy_is_told_as_one(finished: Finished) -> None:
     accuracy = measure_accuracy(torch.eye(10), torch.arange(10))
     text = make_card(describe(net, about, accuracy), FILES, {})
     assert "100.00 % of 10 test images, asked when the net was exported, by one pass" in text
+
+
+def test_classes_that_are_neglected_are_told(finished: Finished, exported: Exported) -> None:
+    text = (exported.folder / NAMES[0]).read_text()
+    balanced = 100 * finished.summary["balanced_accuracy"]
+    assert f"Balanced accuracy, the mean over classes: {balanced:.2f} %" in text
+    recalls = describe_recalls(finished.summary["class_recalls"])
+    assert f"Recall: {recalls}." in text
+    net, about = load_answer(finished.directory / "net.ckpt")
+    answers, labels = torch.eye(10)[[0, 0, 0, 1]], torch.tensor([0, 0, 2, 2])
+    text = make_card(describe(net, about, measure_accuracy(answers, labels)), FILES, {})
+    assert "over classes: 50.00 %. Recall: 0 100.0 %, 2 0.0 %." in text

@@ -42,6 +42,16 @@ def test_accuracy_has_an_interval_and_costs_are_those_of_one_pass(finished: Fini
     assert rows["search"] == f"{summary['search_seconds']:.0f} s"
 
 
+def test_classes_that_are_neglected_are_told(run: Path) -> None:
+    recalls = {"cat": 1.0, "dog": 0.0, "<b>": None}
+    change(run, test_accuracy=0.9, balanced_accuracy=0.5, class_recalls=recalls)
+    rows = rows_of(run)
+    assert rows["balanced accuracy"] == "50.00 %"
+    assert rows["recall"] == "cat 100.0 %, dog 0.0 %"
+    change(run, balanced_accuracy=None, class_recalls=None)  # of an earlier version
+    assert not {"balanced accuracy", "recall"} & rows_of(run).keys()
+
+
 def test_an_answer_of_several_passes_has_both_counts(run: Path, finished: Finished) -> None:
     change(run, macs=9 * finished.summary["macs"])
     rows = rows_of(run)

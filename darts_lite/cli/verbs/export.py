@@ -20,7 +20,6 @@ from darts_lite.export.facts import (
     find_accuracy,
     find_summary,
     measure_accuracy,
-    tell_images,
 )
 from darts_lite.export.formats import FORMATS, Written, explain_missing, export
 from darts_lite.export.inference import Answer, load_answer
@@ -56,7 +55,7 @@ def run(options: argparse.Namespace) -> list[Path]:
         check_replaceable(path)
     tested, net.test_shifts = net.test_shifts, options.test_shifts
     answers = answer_all(net, pixels)
-    measured = measure_accuracy(answers, labels, tell_images(data))
+    measured = measure_accuracy(answers, labels, data)
     known = find_accuracy(summary) if net.test_shifts == tested else None
     facts = describe(net, about, known or measured)
     written = {}
