@@ -15,6 +15,7 @@ from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.foreign_settings import CHANGED
 
 LARGEST = 3.4e38  # largest number in 32 bits, in which networks compute
+DEEP_VALUES = "grey values of more than 8 bits"
 LARGEST_IMAGE = 1024  # largest side of an image, in pixels
 
 
@@ -72,7 +73,8 @@ class Preparation:
         kind = {1: "grey", 3: "colour"}.get(self.channels, f"{self.channels} channels")
         said = f"{self.size} x {self.size} pixels, {kind}"
         if self.greys.white is not None:
-            said += f", values {self.greys.black:.9g} to {self.greys.white:.9g}"
+            black, white = self.greys
+            said += f", {DEEP_VALUES} from {black:.9g} to {white:.9g}, all others from 0 to 255"
         if self.figure is not None:
             said += ", figures cut out, centred and made light on black"
         return said
@@ -85,6 +87,7 @@ class Preparation:
             "crop": "middle",
             "black": self.greys.black,
             "white": self.greys.white,
+            "range_of": None if self.greys.white is None else DEEP_VALUES,
             "figure": self.figure,
             "mean": list(self.mean),
             "std": list(self.std),

@@ -229,3 +229,28 @@ def test_what_earlier_versions_kept_is_read() -> None:
     found = read_preparation(Checkpoint(path, old | photos))
     assert found is not None and found.figure is None  # its training cut nothing out
     assert read_preparation(Checkpoint(path, {})) is None
+
+
+def test_a_range_is_told_of_the_files_that_have_it_only(tmp_path: Path) -> None:
+    for number in range(24):
+        path = tmp_path / f"class {number % 2}" / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.new("L", (8, 8), 128).save(path)
+    values = np.full((8, 8), 257 * 128, dtype="uint16")
+    values[0, 0] = 65535
+    for deep in tmp_path.glob("class 0/*.png"):
+        Image.fromarray(values).save(deep)
+    data = ImageData(dataset=str(tmp_path))
+    with pytest.warns(UserWarning, match="training images have more than eight bits"):
+        data.setup("fit")
+    preparation = data.preparation
+    assert preparation.describe() == (
+        "8 x 8 pixels, grey, grey values of more than 8 bits from 0 to 65535, all others from 0 to "
+        "255"
+    )
+    plain = preparation.to_dict()
+    assert plain["range_of"] == "grey values of more than 8 bits" and plain["white"] == 65535
+    assert Preparation.from_dict(plain) == preparation
+    shown = preparation.read(tmp_path / "class 1" / "1.png").pixels  # of 8 bits
+    assert shown.unique().tolist() == pytest.approx([128 / 255])
+    assert Preparation(1, 8).to_dict()["range_of"] is None
