@@ -30,7 +30,7 @@ class PreparedImage(NamedTuple):
 class Preparation:
     """Describes what is done to images before a net sees them, alike in training and afterwards.
 
-    The middle is cut out of an image that is not square.
+    The middle is cut out of an image that is not square, unless a figure is cut out.
 
     Args:
         channels: Number of channels, 1 or 3 if images are files.
@@ -79,12 +79,17 @@ class Preparation:
             said += ", figures cut out, centred and made light on black"
         return said
 
+    def describe_crop(self) -> str:
+        """Returns in words what is seen of images that are not square."""
+        middle = "the middle is cut out of those that are not square"
+        return middle if self.figure is None else f"{middle} and show no figure"
+
     def to_dict(self) -> dict[str, Any]:
         """Returns plain values, as files keep them."""
         return {
             "channels": self.channels,
             "size": self.size,
-            "crop": "middle",
+            "crop": "middle" if self.figure is None else "figure",
             "black": self.greys.black,
             "white": self.greys.white,
             "range_of": None if self.greys.white is None else DEEP_VALUES,
@@ -169,7 +174,7 @@ CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: type(value) is int and 1 <= value <= LARGEST_IMAGE,
         f"an integer of 1 to {LARGEST_IMAGE}",
     ),
-    "crop": (lambda value: value in (None, "middle"), "middle"),
+    "crop": (lambda value: value in (None, "middle", "figure"), "middle or figure"),
     "black": (_is_number, "a number"),
     "white": (lambda value: value is None or _is_number(value), "a number, or null"),
     "figure": (

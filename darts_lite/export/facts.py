@@ -56,8 +56,8 @@ def describe(net: Answer, about: Mapping[str, Any], accuracy: Facts | None = Non
         "class_names": about["class_names"] or list(map(str, range(net.net.num_classes))),
         "preparation": preparation.to_dict(),
         "input": f"pixels of 0 to 1, (images, {', '.join(map(str, size))}), not normalised: the "
-        f"net does that itself; images are brought to {preparation.describe()}, and the middle "
-        "is cut out of those that are not square",
+        f"net does that itself; images are brought to {preparation.describe()}, and "
+        f"{preparation.describe_crop()}",
         "output": "probabilities, (images, classes)",
         "test_shifts": net.test_shifts,
         "passes": count_passes(net),

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -254,3 +255,15 @@ def test_a_range_is_told_of_the_files_that_have_it_only(tmp_path: Path) -> None:
     shown = preparation.read(tmp_path / "class 1" / "1.png").pixels  # of 8 bits
     assert shown.unique().tolist() == pytest.approx([128 / 255])
     assert Preparation(1, 8).to_dict()["range_of"] is None
+
+
+def test_what_is_cut_out_is_told() -> None:
+    photo = Preparation(1, 8, mean=(0.5,), std=(0.5,))
+    digit = replace(photo, figure=0.7)
+    assert (photo.to_dict()["crop"], digit.to_dict()["crop"]) == ("middle", "figure")
+    assert photo.describe_crop() == "the middle is cut out of those that are not square"
+    assert digit.describe_crop().endswith("and show no figure")
+    for one in (photo, digit):
+        assert Preparation.from_dict(one.to_dict()) == one
+    before = digit.to_dict() | {"crop": "middle"}  # as earlier versions wrote it
+    assert Preparation.from_dict(before) == digit
