@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from darts_lite.data.class_balance import describe_recalls
+from darts_lite.data.datasets import EMBEDDED, is_embedded
 from darts_lite.export.formats import FORMATS, Written
 from darts_lite.export.usage import show_use
 from darts_lite.storage.atomic_files import write_text
@@ -55,7 +56,7 @@ def make_card(
     """
     data = _name_data(facts)
     parts = [
-        f"---\n{yaml.safe_dump(_front(facts, data), sort_keys=False)}---\n",
+        f"---\n{yaml.safe_dump(_front(facts), sort_keys=False)}---\n",
         f"# A small network for {_escape(data)}\n",
         _introduce(facts, summary),
         "## How to use it\n",
@@ -83,7 +84,7 @@ def _name_tested(facts: Mapping[str, Any]) -> str:
     return str((facts["accuracy"] or {}).get("dataset") or _name_data(facts))
 
 
-def _front(facts: Mapping[str, Any], data: str) -> dict[str, Any]:
+def _front(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the values that the Hub reads."""
     front: dict[str, Any] = {
         "license": facts["data_licence"]["hub"],
@@ -94,13 +95,20 @@ def _front(facts: Mapping[str, Any], data: str) -> dict[str, Any]:
     }
     if facts["accuracy"] is None:
         return front
-    data = _name_tested(facts)
     result = {
         "task": {"type": "image-classification"},
-        "dataset": {"name": data, "type": data.lower()},
+        "dataset": _front_data(facts),
         "metrics": [{"type": "accuracy", "value": facts["accuracy"]["share"]}],
     }
     return {**front, "model-index": [{"name": "net", "results": [result]}]}
+
+
+def _front_data(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Returns name and kind of the tested images; a part of a data set is not called the whole."""
+    data, accuracy = _name_tested(facts), facts["accuracy"]
+    if is_embedded(accuracy.get("data_source") or facts["data_source"]):
+        return {"name": f"{data}, {EMBEDDED} of darts_lite", "type": "embedded-digits"}
+    return {"name": data, "type": data.lower()}
 
 
 def _introduce(facts: Mapping[str, Any], summary: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ import yaml
 from run_helpers import Exported, Finished
 
 from darts_lite.data.class_balance import describe_recalls
+from darts_lite.data.datasets import EMBEDDED
 from darts_lite.export.card import NAMES, make_card, write_card
 from darts_lite.export.facts import describe, measure_accuracy
 from darts_lite.export.formats import Written
@@ -128,3 +129,16 @@ def test_classes_that_are_neglected_are_told(finished: Finished, exported: Expor
     answers, labels = torch.eye(10)[[0, 0, 0, 1]], torch.tensor([0, 0, 2, 2])
     text = make_card(describe(net, about, measure_accuracy(answers, labels)), FILES, {})
     assert "over classes: 50.00 %. Recall: 0 100.0 %, 2 0.0 %." in text
+
+
+def test_digits_of_the_package_are_not_called_all_of_mnist(finished: Finished) -> None:
+    def name_data(**accuracy: Any) -> dict[str, str]:
+        told = {"share": 0.5, "images": 1000, "of": "1,000 test images"} | accuracy
+        text = make_card(facts_of(finished, accuracy=told, data_source=EMBEDDED), FILES, {})
+        (result,) = yaml.safe_load(text.split("---\n")[1])["model-index"][0]["results"]
+        return dict(result["dataset"])
+
+    part = {"name": "MNIST, embedded 5,000 digits of darts_lite", "type": "embedded-digits"}
+    assert name_data() == name_data(dataset="MNIST", data_source=EMBEDDED) == part
+    whole = {"name": "MNIST", "type": "mnist"}
+    assert name_data(dataset="MNIST", data_source="local files") == whole
