@@ -45,7 +45,10 @@ def _checksum(text: str) -> str:
 
 
 def make_card(
-    facts: Mapping[str, Any], files: Mapping[str, Written], summary: Mapping[str, Any]
+    facts: Mapping[str, Any],
+    files: Mapping[str, Written],
+    summary: Mapping[str, Any],
+    others: Sequence[str] = (),
 ) -> str:
     """Returns the text of a card.
 
@@ -53,6 +56,7 @@ def make_card(
         facts: What the files tell; see `darts_lite.export.facts.describe`.
         files: The files by the names of their formats.
         summary: That of the run; empty if there is none.
+        others: Names of such files that lie there from before.
     """
     data = _name_data(facts)
     parts = [
@@ -63,7 +67,7 @@ def make_card(
         f"It takes {facts['input']}. It gives {facts['output']}.\n",
         *(show_use(name, written.path.name, facts) for name, written in files.items()),
         "## Files\n",
-        _list_files(facts, files),
+        _list_files(facts, files, others),
         "## Accuracy\n",
         *_tell_accuracy(facts, summary),
         "## Data and licence\n",
@@ -124,7 +128,9 @@ def _introduce(facts: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
     )
 
 
-def _list_files(facts: Mapping[str, Any], files: Mapping[str, Written]) -> str:
+def _list_files(
+    facts: Mapping[str, Any], files: Mapping[str, Written], others: Sequence[str]
+) -> str:
     weights = 4 * facts["parameters"]
     rows = [
         f"| `{each.path.name}` | {FORMATS[name].runtime} | {each.size:,} | "
@@ -137,7 +143,11 @@ def _list_files(facts: Mapping[str, Any], files: Mapping[str, Written]) -> str:
         "folded into the convolutions before them, but for `net.safetensors`, whose weights can "
         "be trained further."
     )
-    return "\n".join([head, "| --- | --- | --- | --- | --- |", *rows, "", told, ""])
+    lines = [head, "| --- | --- | --- | --- | --- |", *rows, "", told, ""]
+    if others:
+        named = ", ".join(f"`{name}`" for name in others)
+        lines += [f"From before, not written or tried together with this card: {named}.", ""]
+    return "\n".join(lines)
 
 
 def _tell_accuracy(facts: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:

@@ -68,7 +68,9 @@ def run(options: argparse.Namespace) -> list[Path]:
         print(line)
     if not options.to and "python" not in formats:
         print("net.py is left out: it cannot hold the code of the net's custom operations")
-    print(tell_card(folder, write_card(folder, make_card(facts, written, summary))))
+    names = [f"net{FORMATS[name].ending}" for name in FORMATS if name not in written]
+    others = [name for name in names if (folder / name).is_file()]
+    print(tell_card(folder, write_card(folder, make_card(facts, written, summary, others))))
     return [*paths.values()]
 
 

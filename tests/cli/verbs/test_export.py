@@ -169,3 +169,14 @@ def test_an_accuracy_stands_under_the_name_of_its_images(
     assert "These are images of KMNIST, and the net was trained on others." in text
     told = load_weights(tmp_path / "net.safetensors")[1]["accuracy"]
     assert (told["dataset"], told["data_source"]) == ("KMNIST", "local files")
+
+
+def test_files_of_an_earlier_export_stay_on_the_card(finished: Finished, tmp_path: Path) -> None:
+    words = ["export", str(finished.directory / "net.ckpt"), "--images", "1"]
+    words += ["--output", str(tmp_path), "--to"]
+    main([*words, "safetensors"])
+    assert "From before" not in (tmp_path / "README.md").read_text()
+    main([*words, "python"])
+    text = (tmp_path / "README.md").read_text()
+    assert "not written or tried together with this card: `net.safetensors`." in text
+    assert "| `net.py` |" in text
