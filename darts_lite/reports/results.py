@@ -40,6 +40,8 @@ def tell_result(run: RunFiles) -> Section:
 
 def _tell_absent(run: RunFiles) -> str:
     """Returns which stage a run has not ended, and how it would."""
+    if run.damage:
+        return f"the results: {run.damage}; restore it from a copy."
     if run.summary.get("finished"):
         return "a test: the run was to end without one, as with `retraining: null`."
     began = run.is_finished("search") or run.is_finished("retraining")

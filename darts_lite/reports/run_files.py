@@ -37,6 +37,16 @@ class RunFiles:
         return read_summary(self.folder)
 
     @cached_property
+    def damage(self) -> str | None:
+        """What has become of the results, where they are not as the run wrote them."""
+        if self.summary:
+            return None
+        if is_there(self.folder.summary):
+            return f"{self.folder.summary} is damaged"
+        left = (self.folder.net, self.folder.architecture, *map(self.folder.history, STAGES))
+        return f"{self.folder.summary} is missing" if any(map(is_there, left)) else None
+
+    @cached_property
     def config_text(self) -> str:
         """The text of the configuration; empty without one."""
         if not is_there(self.folder.config):

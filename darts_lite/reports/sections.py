@@ -56,6 +56,8 @@ def make_sections(run: RunFiles) -> list[Section]:
 
 def tell_state(run: RunFiles) -> str:
     """Returns in words which data a run is on, and whether it has ended."""
+    if run.damage:
+        return f"{run.damage}: its results are not known."
     summary = run.summary
     data = f"{summary.get('dataset', 'unknown data')}"
     if source := summary.get("data_source"):
@@ -66,6 +68,10 @@ def tell_state(run: RunFiles) -> str:
 def show_architecture(run: RunFiles) -> Section:
     """Draws what was found."""
     section, found = Section("Architecture"), run.architecture
+    if found is None and (chosen := run.summary.get("architecture")) is not None:
+        section.missing.append(f"its drawing: {run.folder.architecture} is missing.")
+        section.folded.append(("The architecture as text", chosen))
+        return section
     if found is None:
         section.missing.append("an architecture: the search has not chosen one yet.")
         return section
@@ -187,7 +193,7 @@ def tell_files(run: RunFiles) -> Section:
     section.commands.append(("Draw all pictures as files", f"{verb} plot {place}"))
     section.commands.append(("Look at every epoch", f"tensorboard --logdir {place}"))
     if "config.yaml" in there:
-        ended = run.summary.get("finished")
+        ended = run.damage or run.summary.get("finished")
         again = f"{verb} fit --config {run.quote('config.yaml')}"
         section.commands.append(
             ("Repeat the run in a new folder", again) if ended else ("Go on", run.resumption)

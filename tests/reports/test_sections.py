@@ -13,6 +13,7 @@ from darts_lite.reports.results import tell_result
 from darts_lite.reports.run_files import RunFiles
 from darts_lite.reports.sections import (
     make_sections,
+    show_architecture,
     show_course,
     show_mistakes,
     tell_files,
@@ -147,3 +148,25 @@ def test_confusions_are_told_in_words_with_their_names(copied: Path) -> None:
     assert alt.endswith("class <3> $x is taken for class <5> $x 7 times")
     change(copied, class_names=names[:4])
     assert "other class_names" in sections_of(copied)["Mistakes"].missing[0]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", None])
+def test_a_finished_run_without_its_results_is_not_called_unfinished(
+    content: str | None, copied: Path
+) -> None:
+    (copied / "summary.json").unlink()
+    if content is not None:
+        (copied / "summary.json").write_text(content)
+    state, parts = tell_state(RunFiles(copied)), sections_of(copied)
+    problem = f"{copied}/summary.json is {'missing' if content is None else 'damaged'}"
+    assert state == f"{problem}: its results are not known."
+    assert parts["Result"].missing == [f"the results: {problem}; restore it from a copy."]
+    assert parts["Course"].pictures and "--run.resume" not in str(parts)
+
+
+def test_an_architecture_that_is_gone_was_chosen_nevertheless(copied: Path) -> None:
+    genotype = RunFiles(copied).summary["architecture"]
+    (copied / "architecture.json").unlink()
+    part = show_architecture(RunFiles(copied))
+    assert part.missing == [f"its drawing: {copied}/architecture.json is missing."]
+    assert part.folded == [("The architecture as text", genotype)]
