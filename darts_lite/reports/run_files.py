@@ -27,9 +27,17 @@ class RunFiles:
         self.folder = RunFolder(Path(place))
         parts = (self.folder.config, self.folder.summary, self.folder.history("").parent)
         if not any(map(is_there, parts)):
-            raise FileNotFoundError(
-                f"no run in {place}; give a folder that holds config.yaml, as logs/mnist/version_0"
-            )
+            raise FileNotFoundError(f"no run in {place}; {self._suggest()}")
+
+    def _suggest(self) -> str:
+        """Returns what to give in place of a folder that holds no run itself."""
+        inside = RunFolder.below(self.folder.path)
+        if not inside:
+            return "give a folder that holds config.yaml, as logs/mnist/version_0"
+        return (
+            f"give one of the {len(inside)} runs inside of it, as {shlex.quote(str(inside[0]))}; "
+            f"all of them together: python -m darts_lite compare {self.quote()}"
+        )
 
     @cached_property
     def summary(self) -> dict[str, Any]:

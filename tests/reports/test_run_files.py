@@ -42,7 +42,15 @@ def test_images_of_earlier_versions_are_known_after_the_test(
 def test_what_is_no_run_and_what_is_damaged_is_told(finished: Finished, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         RunFiles(tmp_path)
-    one_line(caught, "no run in", tmp_path)
+    one_line(caught, "no run in", tmp_path, "give a folder that holds config.yaml")
+    for seed in ("3", "4"):
+        shutil.copytree(finished.directory / "history", tmp_path / "sweep" / seed / "version_0")
+        shutil.copy(finished.directory / "summary.json", tmp_path / "sweep" / seed / "version_0")
+    with pytest.raises(FileNotFoundError) as several:
+        RunFiles(tmp_path / "sweep")
+    first = tmp_path / "sweep" / "3" / "version_0"
+    one_line(several, f"give one of the 2 runs inside of it, as {first}; all of them together: ")
+    one_line(several, f"python -m darts_lite compare {tmp_path / 'sweep'}")
     shutil.copy(finished.directory / "summary.json", tmp_path)
     (tmp_path / "config.yaml").write_text("a: [1\nb: {")
     with pytest.raises(ValueError) as damaged:
