@@ -163,9 +163,10 @@ def list_files(paths: Iterable[str | Path]) -> Iterator[Path]:
     """Yields the named files, and all images inside the named folders, sorted by name.
 
     A subfolder that cannot be opened is yielded in place of its images, so that reading it fails
-    as that of any other file. Raises ValueError if there is no such file, or no image in a folder.
+    as that of any other file. What is in several of the folders is yielded once. Raises ValueError
+    if there is no such file, or no image in a folder.
     """
-    endings = list_endings()
+    endings, met = list_endings(), set[str]()
     for path in map(Path, paths):
         if path.is_dir():
             visible, unreadable = _walk(path)
@@ -179,7 +180,10 @@ def list_files(paths: Iterable[str | Path]) -> Iterator[Path]:
                 )
             if not (inside or unreadable):
                 raise ValueError(f"{path} holds no images; name another folder, or files")
-            yield from sorted([*inside, *unreadable])
+            for found in sorted([*inside, *unreadable]):
+                if (place := os.path.abspath(found)) not in met:
+                    met.add(place)
+                    yield found
         elif path.is_file():
             yield path
         else:

@@ -85,6 +85,9 @@ def test_files_and_folders(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="2 of the files in .* are left out, .*notes.pdf for"):
         found = [path.name for path in list_files([tmp_path / "b.png", tmp_path])]
     assert found == ["b.png", "a.PNG", "b.png", "c.jpg"]
+    with pytest.warns(UserWarning):
+        twice = [path.name for path in list_files([tmp_path, f"{tmp_path}/sub/..", tmp_path])]
+    assert twice == ["a.PNG", "b.png", "c.jpg"]
     (tmp_path / "sub" / "lost.png").symlink_to(tmp_path / "nowhere.png")
     with pytest.warns(UserWarning, match="1 of the files in .* are left out, .*lost.png for"):
         assert [*list_files([tmp_path / "sub"])] == [tmp_path / "sub" / "c.jpg"]

@@ -61,7 +61,8 @@ def run(options: argparse.Namespace) -> None:
         print(f"{options.output}: {len(answers):,} answers", file=sys.stderr)
     else:
         print(text.encode(errors="surrogateescape").decode(errors="replace"), end="")
-    for line in summarise(answers, name_classes(about["class_names"], net.net.num_classes), sure):
+    names = name_classes(about["class_names"], net.net.num_classes)
+    for line in summarise(answers, names, sure, named):
         print(line, file=sys.stderr)
     if known is None:
         print("The net is of an earlier version, so none is marked as unlike", file=sys.stderr)
@@ -187,16 +188,39 @@ def format_answers(answers: Sequence[Mapping[str, Any]]) -> str:
     return format_table([*header, "note"], rows)
 
 
+def find_class(image: Path, places: Collection[Path], names: Collection[str]) -> str | None:
+    """Returns the class of which an image's folder has the name, as in training; None without one.
+
+    Folders between one that was named and the image count from the outermost on, then that in which
+    the image lies, then the named one itself.
+    """
+    around = image.absolute().parent
+    named = sorted({place.absolute() for place in places} & {*image.absolute().parents})
+    inside = [part for place in named for part in around.relative_to(place).parts]
+    candidates = [*inside, around.name, *(place.name for place in named)]
+    return next((name for name in candidates if name in names), None)
+
+
 def summarise(
-    answers: Sequence[Mapping[str, Any]], names: Sequence[str], sure: float
+    answers: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    sure: float,
+    places: Collection[Path] = (),
 ) -> Iterator[str]:
-    """Yields how many answers are marked, and right where an image's folder is named by a class."""
+    """Yields how many answers are marked, and right where an image's folder is named by a class.
+
+    Args:
+        answers: Result of `predict_images`.
+        names: Of all classes.
+        sure: Probability below which an answer is marked as unsure.
+        places: Files and folders that were named.
+    """
     meant = {UNSURE: f"a probability below {sure:g}", UNLIKE: "to images of its training"}
     for note, meaning in meant.items():
         if count := sum(note in each["note"].split() for each in answers):
             yield f"Marked as {note}: {count:,} of {len(answers):,} images ({meaning})"
-    placed = [(Path(each["image"]).absolute().parent.name, str(each["class"])) for each in answers]
-    judged = [(folder, answer) for folder, answer in placed if folder in names]
+    placed = [(find_class(Path(each["image"]), places, names), each["class"]) for each in answers]
+    judged = [(folder, str(answer)) for folder, answer in placed if folder is not None]
     if not judged:
         return
     recalls = count_recalls(judged, names)

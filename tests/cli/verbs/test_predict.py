@@ -10,7 +10,7 @@ from PIL import Image
 from run_helpers import Finished
 
 from darts_lite.cli.main import main
-from darts_lite.cli.verbs.predict import predict_images
+from darts_lite.cli.verbs.predict import find_class, predict_images
 from darts_lite.data.image_data import ImageData
 from darts_lite.export.inference import load_answer
 from darts_lite.retraining.familiarity import Familiarity
@@ -187,6 +187,35 @@ def test_folders_named_by_classes_tell_how_many_are_right(
     means = [sum(hits) / len(hits) for hits in recalls.values()]
     assert f"balanced {100 * sum(means) / len(means):.2f} %" in said.err
     assert "\nRecall: 0 " in said.err
+
+
+def test_folders_inside_of_a_class_count_as_in_training(
+    finished: Finished, sorted_digits: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    deep = Path("sorted", "3", "nested", "deep")
+    deep.mkdir(parents=True)
+    image = Image.open(sorted_digits[0])
+    image.save(deep / "n.png")
+    words = ["predict", f"--ckpt_path={finished.directory / 'net.ckpt'}", "--images"]
+    for places in (["sorted"], ["sorted", "sorted"], ["sorted", "sorted/3", str(Path.cwd())]):
+        main([*words, *places])
+        said = capsys.readouterr()
+        assert said.out.count("\n") == 32 and " % of the 31 of 31 images" in said.err
+    main([*words, "sorted/3/nested"])
+    assert "Accuracy" not in capsys.readouterr().err  # nothing tells that these are of class 3
+
+
+def test_the_folder_that_names_a_class() -> None:
+    def find(image: str, *places: str) -> str | None:
+        return find_class(Path(image), [*map(Path, places)], ["cat", "dog"])
+
+    assert find("photos/cat/deep/1.png", "photos") == find("cat/1.png", ".") == "cat"
+    assert find("photos/cat/dog/1.png", "photos") == "cat"
+    assert find("photos/train/dog/1.png", "photos", "photos/train") == "dog"
+    assert find("cat/1.png", "cat") == find("cat/deep/1.png", "cat") == "cat"
+    assert find("cat/dog/1.png", "cat") == "dog"  # a data set may be called as one of its classes
+    assert find("cat/1.png", "cat/1.png") == "cat"
+    assert find("cat/photos/1.png", "cat/photos") is None
 
 
 def test_unsure_answers_and_unlike_images_are_marked(
