@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> None:
     sure = SURE if options.sure is None else options.sure
     paths = list(list_files(options.images))
     if options.output:
-        check_output(Path(options.output), paths)
+        check_output(Path(options.output), paths, options.json)
     answers = predict_images(net, about, paths, named, known, sure, options.top or 1)
     print(f"Images were brought to {about['preparation'].describe()}", file=sys.stderr)
     text = json.dumps(answers, indent=2) + "\n" if options.json else format_answers(answers)
@@ -68,8 +68,16 @@ def run(options: argparse.Namespace) -> None:
         print("The net is of an earlier version, so none is marked as unlike", file=sys.stderr)
 
 
-def check_output(path: Path, images: Sequence[Path]) -> None:
-    """Raises ValueError or OSError if the answers cannot be written, or would replace an image."""
+def check_output(path: Path, images: Sequence[Path], as_json: bool = False) -> None:
+    """Raises ValueError or OSError if the answers cannot be written, or would replace an image.
+
+    Nor may a file with the ending of a table hold JSON, or the other way round.
+    """
+    if path.suffix.lower() == (".csv" if as_json else ".json"):
+        kind, remedy = ("JSON", "leave out") if as_json else ("a table", "add")
+        raise ValueError(
+            f"--output {path} would hold {kind}; give another name, or {remedy} --json"
+        )
     if any(path.resolve() == image.resolve() for image in images):
         raise ValueError(f"--output is {path}, one of the images; give another name")
     check_writable(path.parent, "--output")

@@ -171,6 +171,29 @@ def test_the_answers_replace_no_image(
     assert Path(sorted_digits[0]).read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["--output=a.csv", "--json"],
+            "a.csv would hold JSON; give another name, or leave out --j",
+        ),
+        (["--output=a.json"], "a.json would hold a table; give another name, or add --json"),
+    ],
+)
+def test_an_ending_tells_what_is_in_the_file(
+    words: list[str],
+    told: str,
+    finished: Finished,
+    sorted_digits: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = ["predict", f"--ckpt_path={finished.directory}/net.ckpt", "--images", "sorted", *words]
+    with pytest.raises(SystemExit):
+        main(given)
+    assert told in capsys.readouterr().err and not [*Path.cwd().glob("a.*")]
+
+
 def test_folders_named_by_classes_tell_how_many_are_right(
     finished: Finished, sorted_digits: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
