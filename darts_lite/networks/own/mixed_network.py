@@ -27,7 +27,8 @@ class MixedNetwork:
 
     Args:
         space: The space; it knows the network's class and the data.
-        partial_channels, auxiliary_skip: Have no meaning here, and must be 1 and False.
+        partial_channels: Has no meaning here, and must be 1.
+        auxiliary_skip: Likewise, and must be False.
 
     Raises:
         ValueError: if the network cannot be built, if partial channels or auxiliary skips are asked

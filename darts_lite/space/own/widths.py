@@ -51,19 +51,21 @@ class Width(int):
     of each channel, one behind another, as they are after flattening a map; ``first + second`` for
     channels behind each other, as they are after concatenating two maps; ``width // k`` for a
     smaller layer beside.
-
-    Args:
-        most: The largest number of channels, which is an option.
-        options: All numbers that may be chosen.
-        name: Ties all widths of this name to each other; None makes a choice of its own.
-
-    Raises:
-        ValueError: if an option is below 1, or `most` is not the largest.
     """
 
     parts: tuple[Part, ...]
 
     def __new__(cls, most: int, options: Sequence[int], name: str | None = None) -> Self:
+        """Returns a width.
+
+        Args:
+            most: The largest number of channels, which is an option.
+            options: All numbers that may be chosen.
+            name: Ties all widths of this name to each other; None makes a choice of its own.
+
+        Raises:
+            ValueError: if an option is below 1, or `most` is not the largest.
+        """
         rising = tuple(sorted(set(map(int, options))))
         if not rising or rising[0] < 1 or rising[-1] != most:
             raise ValueError(
