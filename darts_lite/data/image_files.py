@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -173,11 +173,7 @@ def list_files(paths: Iterable[str | Path]) -> Iterator[Path]:
             inside = [file for file in visible if file.suffix.lower() in endings and _exists(file)]
             others = sorted(set(visible).difference(inside))
             if others:
-                warnings.warn(
-                    f"{len(others)} of the files in {path} are left out, {others[0]} for one: they "
-                    "have no image ending, or are no plain files; name those to be read",
-                    stacklevel=2,
-                )
+                warnings.warn(_tell_left_out(path, others), stacklevel=2)
             if not (inside or unreadable):
                 raise ValueError(f"{path} holds no images; name another folder, or files")
             for found in sorted([*inside, *unreadable]):
@@ -188,6 +184,16 @@ def list_files(paths: Iterable[str | Path]) -> Iterator[Path]:
             yield path
         else:
             raise ValueError(f"no image file at {path}; name image files or folders of them")
+
+
+def _tell_left_out(folder: Path, files: Sequence[Path]) -> str:
+    if len(files) == 1:
+        reason = "it has no image ending, or is no plain file; name it if it is to be read"
+        return f"a file in {folder} is left out, {files[0].name}: {reason}"
+    return (
+        f"{len(files)} of the files in {folder} are left out, {files[0]} for one: they have no "
+        "image ending, or are no plain files; name those to be read"
+    )
 
 
 def list_endings() -> set[str]:

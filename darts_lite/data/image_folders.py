@@ -103,10 +103,10 @@ class FolderImages:
         train = [file for files in known.values() for file in files]
         if absent := len(tested) - len(test):
             raise ValueError(
-                f"{self.folder} is not as it was: {absent} of the {len(tested)} files that the "
-                "net's run kept for its test are gone or changed, and others may be its training "
-                "images; restore them, or give images that it has not seen in the folders "
-                "train/<class> and test/<class> of another data.dataset"
+                f"{self.folder} has changed: of the {len(tested)} files that the net's run kept "
+                f"for its test, {absent} cannot be found unchanged, and others may be its "
+                "training images; restore the folder, or give images that it has not seen in the "
+                "folders train/<class> and test/<class> of another data.dataset"
             )
         headers = [_read_header(path) for path, _ in train]
         return replace(self, train=train, test=test, headers=headers)
@@ -223,7 +223,7 @@ def _warn_of_loose_images(folder: Path) -> None:
     loose = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in endings)
     if loose:
         warnings.warn(
-            f"{len(loose)} images lie in {folder} itself, {loose[0]} for one, and are left out: "
+            f"images in {folder} itself are left out, {loose[0]} for one, {len(loose)} in all: "
             "an image belongs into the folder of its class",
             stacklevel=2,
         )

@@ -223,7 +223,10 @@ def summarise(
         sure: Probability below which an answer is marked as unsure.
         places: Files and folders that were named.
     """
-    meant = {UNSURE: f"a probability below {sure:g}", UNLIKE: "to images of its training"}
+    meant = {
+        UNSURE: f"a probability below {sure:g}",
+        UNLIKE: "they differ from those of its training",
+    }
     for note, meaning in meant.items():
         if count := sum(note in each["note"].split() for each in answers):
             yield f"Marked as {note}: {count:,} of {len(answers):,} images ({meaning})"

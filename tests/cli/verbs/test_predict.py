@@ -10,7 +10,7 @@ from PIL import Image
 from run_helpers import Finished
 
 from darts_lite.cli.main import main
-from darts_lite.cli.verbs.predict import find_class, predict_images
+from darts_lite.cli.verbs.predict import find_class, predict_images, summarise
 from darts_lite.data.image_data import ImageData
 from darts_lite.export.inference import load_answer
 from darts_lite.retraining.familiarity import Familiarity
@@ -258,4 +258,6 @@ def test_unsure_answers_and_unlike_images_are_marked(
         ["predict", f"--ckpt_path={finished.directory}/net.ckpt", "--sure=1", "--images", "sorted"]
     )
     said = capsys.readouterr().err
+    (named, *_) = [line for line in summarise(answers, [], 0.0) if "unlike" in line]
+    assert named == ("Marked as unlike: 30 of 30 images (they differ from those of its training)")
     assert "Marked as unsure: 30 of 30 images (a probability below 1)" in said
