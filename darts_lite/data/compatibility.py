@@ -8,6 +8,7 @@ from typing import Any
 from darts_lite.data.class_balance import list_names
 from darts_lite.data.datasets import DATASETS, is_embedded
 from darts_lite.data.image_data import ImageData
+from darts_lite.data.image_folders import FOLDER
 from darts_lite.data.preparation import Preparation
 from darts_lite.storage.foreign_settings import CHANGED
 
@@ -33,11 +34,12 @@ def adapt(data: ImageData, content: Mapping[str, Any], trained: Preparation | No
 def check_loaded(data: ImageData, content: Mapping[str, Any]) -> None:
     """Raises ValueError if test images are, or may be, among those that a net was trained on.
 
-    Warns if they are those that were kept for the test, and others of the folder have changed.
+    Warns if they are those that were kept for the test, and others of the folder have changed, or
+    if a net of an early version tells nothing of them.
     """
     check_unseen(data.data_source, content.get("data_source"))
     then = content.get("data_checksum")
-    if not data.held_out.chosen or then in (None, data.checksum):
+    if not data.held_out.chosen or isinstance(then, int) and then == data.checksum:
         return
     folder, known = data.hparams["dataset"], read_held_out(content)
     if known:
@@ -47,12 +49,20 @@ def check_loaded(data: ImageData, content: Mapping[str, Any]) -> None:
             "among those that it was trained on",
             stacklevel=2,
         )
-    elif read_dataset(content) not in DATASETS:
+    elif not str(content.get("data_source")).startswith(FOLDER):
+        return
+    elif then is None:
+        warnings.warn(
+            f"the net is of an early version and does not tell its test images: if {folder} has "
+            "changed since the training, some of these may be among those it was trained on",
+            stacklevel=2,
+        )
+    else:
         raise ValueError(
-            f"{folder} has changed since the training, and this net of an earlier version does "
-            "not tell which files were kept for its test: others may be its training images; "
-            "restore the folder, or give images that it has not seen in the folders train/<class> "
-            "and test/<class> of another data.dataset"
+            f"{folder} is not as in the training, and this net of an earlier version does not "
+            "tell which files were kept for its test: others may be its training images; restore "
+            "the folder, or give images that it has not seen in the folders train/<class> and "
+            "test/<class> of another data.dataset"
         )
 
 
@@ -65,12 +75,6 @@ def read_held_out(content: Mapping[str, Any]) -> Sequence[str]:
     if not isinstance(digests, list) or not all(isinstance(one, str) for one in digests):
         raise ValueError(f"held_out of the checkpoint is {short(digests)}; {CHANGED}")
     return digests
-
-
-def read_dataset(content: Mapping[str, Any]) -> str | None:
-    """Returns the name, or the folder, of the data set that a net was trained on."""
-    data = content.get("data")
-    return data["init_args"].get("dataset") if data else None
 
 
 def check_unseen(now: str | None, then: str | None) -> None:
@@ -88,7 +92,8 @@ def check_unseen(now: str | None, then: str | None) -> None:
 
 def doubt_kin(content: Mapping[str, Any], dataset: str) -> str | None:
     """Returns a warning if a net was trained on another data set with a name."""
-    then = read_dataset(content)
+    data = content.get("data")
+    then = data["init_args"].get("dataset") if data else None
     if then in (None, dataset) or not {then, dataset} <= DATASETS.keys():
         return None
     return f"the net was trained on {then}, and these are images of {dataset}"
