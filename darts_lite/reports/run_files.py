@@ -35,7 +35,7 @@ class RunFiles:
         if not inside:
             return "give a folder that holds config.yaml, as logs/mnist/version_0"
         return (
-            f"give one of the {len(inside)} runs inside of it, as {shlex.quote(str(inside[0]))}; "
+            f"give one of the runs inside of it ({len(inside)}), as {shlex.quote(str(inside[0]))}; "
             f"all of them together: python -m darts_lite compare {self.quote()}"
         )
 

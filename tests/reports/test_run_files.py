@@ -49,7 +49,7 @@ def test_what_is_no_run_and_what_is_damaged_is_told(finished: Finished, tmp_path
     with pytest.raises(FileNotFoundError) as several:
         RunFiles(tmp_path / "sweep")
     first = tmp_path / "sweep" / "3" / "version_0"
-    one_line(several, f"give one of the 2 runs inside of it, as {first}; all of them together: ")
+    one_line(several, f"give one of the runs inside of it (2), as {first}; all of them together: ")
     one_line(several, f"python -m darts_lite compare {tmp_path / 'sweep'}")
     shutil.copy(finished.directory / "summary.json", tmp_path)
     (tmp_path / "config.yaml").write_text("a: [1\nb: {")
