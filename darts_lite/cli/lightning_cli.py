@@ -38,8 +38,8 @@ from darts_lite.runs.fit import Fit
 from darts_lite.runs.memory_advice import advise_on_memory
 from darts_lite.runs.parts import Part
 from darts_lite.runs.reporting import describe_part
-from darts_lite.runs.resume import ARCHITECTURE, DATASET, ROOT, choose_run
-from darts_lite.runs.settings import TRAINER_DEFAULTS, BudgetSettings, RunSettings
+from darts_lite.runs.resume import ARCHITECTURE, DATASET, choose_run
+from darts_lite.runs.settings import ROOT, TRAINER_DEFAULTS, BudgetSettings, RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory, list_stages
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.callbacks.budget_penalty import BudgetPenalty

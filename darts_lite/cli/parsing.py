@@ -24,8 +24,8 @@ from darts_lite.runs.presets import FLAGS, is_text, names
 from darts_lite.runs.settings import RunSettings
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.space.cells.search_space import SearchSpace
-from darts_lite.storage.checkpoints import Checkpoint, flatten
-from darts_lite.storage.components import with_public_paths
+from darts_lite.storage.checkpoints import Checkpoint
+from darts_lite.storage.components import flatten, with_public_paths
 from darts_lite.storage.foreign_settings import CHANGED, FILES
 from darts_lite.storage.paths import expand
 from darts_lite.storage.user_modules import makes_class

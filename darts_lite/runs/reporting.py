@@ -17,7 +17,7 @@ from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.base import Search
-from darts_lite.storage.checkpoints import flatten
+from darts_lite.storage.components import flatten
 from darts_lite.storage.data_places import hide_places
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import halting

@@ -18,12 +18,12 @@ from darts_lite.data.image_data import ImageData
 from darts_lite.data.image_folders import is_folder
 from darts_lite.networks.kinds import read_architecture
 from darts_lite.plots.run_history import read_history
-from darts_lite.runs.settings import RunSettings
+from darts_lite.runs.settings import CHANGEABLE, RunSettings
 from darts_lite.search.executors import AUTO, EXECUTORS
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.atomic_files import check_writable, remove_parts
-from darts_lite.storage.checkpoints import Checkpoint, flatten
-from darts_lite.storage.components import with_public_paths
+from darts_lite.storage.checkpoints import Checkpoint
+from darts_lite.storage.components import flatten, with_public_paths
 from darts_lite.storage.event_files import forget_events, read_sizes
 from darts_lite.storage.paths import is_there, list_entries, read_content, reading
 from darts_lite.storage.run_folder import (
@@ -44,30 +44,9 @@ SAVED: Mapping[str, Any] = {
     "events": dict | None,
 }
 """Entries of `darts_lite.training.checkpointing.StageCheckpoint.state_dict`, with their types."""
-ROOT, DATASET = "data.init_args.root", "data.init_args.dataset"
+DATASET = "data.init_args.dataset"
 ARCHITECTURE, EXECUTOR = "model.init_args.architecture", "model.init_args.executor"
 IMAGE_SIZE = "data.init_args.image_size"
-CHANGEABLE = (
-    "run.folder",
-    "run.name",
-    "trainer.default_root_dir",
-    ROOT,
-    "run.save_every_steps",
-    "run.save_every_minutes",
-    "run.keep_checkpoints",
-    "run.on_nonfinite",
-    "run.max_rollbacks",
-    "run.launcher",
-    "run.address",
-    "run.jobs",
-    "run.jobs_per_gpu",
-    "run.job_retries",
-    "run.job_minutes",
-)
-"""Settings that may change when a run is resumed: they do not affect what it computes.
-
-Of images and architectures, the content decides and not the place; see also `_has_moved`.
-"""
 
 
 def choose_run(config: Any, format_config: Callable[[], str]) -> RunFolder | None:

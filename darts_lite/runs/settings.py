@@ -14,6 +14,28 @@ RULE = "darts_lite.WithinBudget"
 LONGEST = 200  # characters of a name
 LARGEST = 1_000_000
 """Largest number of minutes, searches, nets, steps or checkpoints that a setting allows."""
+ROOT = "data.init_args.root"
+CHANGEABLE = (
+    "run.folder",
+    "run.name",
+    "trainer.default_root_dir",
+    ROOT,
+    "run.save_every_steps",
+    "run.save_every_minutes",
+    "run.keep_checkpoints",
+    "run.on_nonfinite",
+    "run.max_rollbacks",
+    "run.launcher",
+    "run.address",
+    "run.jobs",
+    "run.jobs_per_gpu",
+    "run.job_retries",
+    "run.job_minutes",
+)
+"""Settings that do not affect what a run computes, and so may change when it is resumed.
+
+Of images and architectures, the content decides and not the place.
+"""
 
 
 @dataclass

@@ -5,7 +5,7 @@ import stat
 import warnings
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +17,7 @@ import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 from torch import Tensor
 
-from darts_lite.storage.components import class_path, with_public_paths
+from darts_lite.storage.components import class_path, flatten, with_public_paths
 from darts_lite.storage.data_places import hide_places, recall_place
 from darts_lite.storage.foreign_settings import (
     CHANGED,
@@ -247,18 +247,6 @@ def _check_kinds(path: str | Path, content: Any) -> None:
     for _, count in flatten(content.get("loops")):
         if not isinstance(count, int | None):
             raise ValueError(f"{path}: loops holds {short(count)}, not a number; {CHANGED}")
-
-
-def flatten(value: object, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields the names and values inside, as ``data.init_args.seed`` or ``model.layers[0]``."""
-    if isinstance(value, Mapping):
-        for key, entry in value.items():
-            yield from flatten(entry, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, list | tuple):
-        for index, entry in enumerate(value):
-            yield from flatten(entry, f"{name}[{index}]")
-    else:
-        yield name, value
 
 
 def _check_sums(file: BytesIO) -> None:

@@ -1,6 +1,6 @@
 """Interchangeable components of a model, kept in checkpoints as plain values."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
@@ -32,6 +32,18 @@ def with_public_paths(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(map(with_public_paths, value))
     return value
+
+
+def flatten(value: object, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields the names and values inside, as ``data.init_args.seed`` or ``model.layers[0]``."""
+    if isinstance(value, Mapping):
+        for key, entry in value.items():
+            yield from flatten(entry, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list | tuple):
+        for index, entry in enumerate(value):
+            yield from flatten(entry, f"{name}[{index}]")
+    else:
+        yield name, value
 
 
 def describe_component(component: Any) -> dict[str, Any]:

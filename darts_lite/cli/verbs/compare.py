@@ -48,6 +48,10 @@ SETTINGS = tuple(key for key in COLUMNS if key not in FIGURES)
 """Columns with settings, which are shown only if the runs differ in them."""
 LONG = ("algorithm", "dataset", "device", "architecture")
 """Settings that are too long for the table, and so follow it in a line for each run."""
+UNSET_BY_USERS = ("algorithm", "train_images", "device")
+"""Settings that are not in a configuration, at least not by these names."""
+MOST_NAMES = 8
+"""Largest number of settings that a note names."""
 GROUP_COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "runs": ("n", str),
     "validation_accuracy": ("mean\nvalid. %", COLUMNS["validation_accuracy"][1]),
@@ -183,16 +187,20 @@ def make_group_table(setting: str, groups: Sequence[Group]) -> Table:
 
 
 def list_notes(groups: Sequence[Group]) -> list[str]:
-    """Lists the best run of each group, and in what its runs differ beside the setting and seed."""
+    """Lists the best run of each group, and in what its runs differ beside the setting and seed.
+
+    The entries of their summaries come first, then the settings of their configurations.
+    """
     folders = [name for group in groups for name, _ in group.runs]
     short = dict(zip(folders, shorten_names(folders), strict=True))
     lines = []
     for group in groups:
         notes = [] if group.best is None else [f"best by validation is {short[group.best[0]]}"]
-        others = set(_list_differing(group.runs)) - {"seed", "architecture"}
-        if others:
-            named = [COLUMNS[name][0] for name in COLUMNS if name in others]
-            notes.append(f"its runs also differ in {', '.join(named)}")
+        others = [COLUMNS[key][0] for key in _list_differing(group.runs) if key in UNSET_BY_USERS]
+        if others := [*others, *group.differing]:
+            more = f" and {len(others) - MOST_NAMES} more" if len(others) > MOST_NAMES else ""
+            named = ", ".join(others[:MOST_NAMES])
+            notes.append(f"its runs also differ in {named}{more}")
         lines += [f"{group.value}: {'; '.join(notes)}"] if notes else []
     return lines
 

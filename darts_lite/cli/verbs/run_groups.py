@@ -9,6 +9,8 @@ from statistics import fmean, stdev
 from typing import Any
 
 from darts_lite.runs.presets import read_settings
+from darts_lite.runs.settings import CHANGEABLE
+from darts_lite.storage.components import flatten, with_public_paths
 from darts_lite.storage.run_folder import RunFolder
 
 Summary = Mapping[str, Any]
@@ -16,14 +18,24 @@ Runs = Sequence[tuple[str, Summary]]
 """Folder and summary of each run."""
 UNSET = "-"
 """In place of the value of a setting that a run does not have."""
+SEED = "seed_everything"
+FACTS = ("seed", "algorithm", "dataset", "data_checksum", "train_images", "device", "versions")
+"""Entries of a summary in which a repeat of a run agrees with it."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Tested runs with the same value of a setting."""
+    """Tested runs with the same value of a setting.
+
+    Args:
+        value: In words.
+        runs: Those that count.
+        differing: Settings beside the seed in which they differ, as `list_differing` names them.
+    """
 
     value: str
     runs: Runs
+    differing: Sequence[str] = ()
 
     @property
     def deviation(self) -> float | None:
@@ -63,7 +75,8 @@ def group_runs(runs: Runs, setting: str, in_summaries: Collection[str]) -> list[
     """Returns the groups of the runs by a setting, the highest mean validation accuracy first.
 
     Runs without a test accuracy, or without the file that has the setting, are left out with a
-    warning.
+    warning, and so are repeats: of runs with the same settings, seed, data and versions only the
+    one whose folder comes first counts.
 
     Args:
         setting: One of those `in_summaries`, or the dotted name of one in ``config.yaml``, with or
@@ -77,24 +90,71 @@ def group_runs(runs: Runs, setting: str, in_summaries: Collection[str]) -> list[
         raise ValueError("none of these runs has a test accuracy; let one finish first")
     if left_out := len(runs) - len(tested):
         _warn(f"runs without a test accuracy are left out: {left_out} of {len(runs)}")
-    if copies := len(tested) - len({json.dumps(summary) for _, summary in tested}):
-        _warn(f"copies of other runs count as runs, and narrow the deviation: {copies}")
+    settings = _read_all(tested, needed=setting not in in_summaries)
+    counting = _find_distinct(tested, settings)
+    if repeats := len(settings) - len(counting):
+        _warn(f"repeats of runs with the same settings and seed are left out: {repeats}")
     found: dict[str, list[tuple[str, Summary]]] = {}
     for name, summary in tested:
-        try:
-            config = RunFolder(Path(name)).config
-            known = summary if setting in in_summaries else read_settings(config)
-        except (OSError, ValueError) as error:
-            _warn(f"cannot read the settings of {name} ({error}); this run is left out")
-            continue
-        found.setdefault(find_setting(known, setting), []).append((name, summary))
+        if name in counting:
+            known = summary if setting in in_summaries else settings[name]
+            found.setdefault(find_setting(known, setting), []).append((name, summary))
     if not set(found) - {UNSET}:
         raise ValueError(
             f"--group: none of these runs has the setting {setting}; give "
             f"{', '.join(in_summaries)}, or the name of one in config.yaml, as model.relaxation"
         )
-    groups = [Group(value, members) for value, members in found.items()]
+    groups = [
+        Group(value, members, list_differing([settings[name] for name, _ in members]))
+        for value, members in found.items()
+    ]
     return sorted(groups, key=lambda group: -(group.mean("validation_accuracy") or 0.0))
+
+
+def _read_all(runs: Runs, needed: bool) -> dict[str, Mapping[str, Any]]:
+    """Returns the settings of runs by folder; if they are `needed`, of those that have some."""
+    settings: dict[str, Mapping[str, Any]] = {}
+    for name, _ in runs:
+        try:
+            settings[name] = with_public_paths(read_settings(RunFolder(Path(name)).config))
+        except (OSError, ValueError) as error:
+            outcome = "this run is left out" if needed else "in which it differs is not told"
+            _warn(f"cannot read the settings of {name} ({error}); {outcome}")
+            if not needed:
+                settings[name] = {}
+    return settings
+
+
+def _find_distinct(runs: Runs, settings: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """Returns the folders of runs that repeat no other one; what they reached does not choose."""
+    found: dict[str, str] = {}
+    for name, summary in sorted(runs, key=lambda run: run[0]):
+        if name in settings:
+            deciding = _list_deciding(settings[name])
+            # With unknown settings or a drawn seed, only a copy is known to be a repeat.
+            is_known = deciding and not isinstance(summary.get("seed"), bool)
+            facts = {key: summary.get(key) for key in FACTS} if is_known else summary
+            found.setdefault(json.dumps([facts, deciding], default=str), name)
+    return {*found.values()}
+
+
+def list_differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Lists the settings in which configurations differ, but for `CHANGEABLE` ones and the seed.
+
+    Names are as in ``--group``, without ``init_args``. Of classes that differ, the settings are not
+    listed. Configurations without any settings are passed over.
+    """
+    flat = [_list_deciding(one) for one in settings if one]
+    names = sorted({name for one in flat for name in one} - {SEED})
+    differing = [name for name in names if len({repr(one.get(name)) for one in flat}) > 1]
+    told = {name.replace(".init_args", "").removesuffix(".class_path") for name in differing}
+    inside = tuple(f"{name}{mark}" for name in told for mark in ".[")
+    return sorted(name for name in told if not name.startswith(inside))
+
+
+def _list_deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings by dotted name that affect what a run computes."""
+    return {name: value for name, value in flatten(settings) if name not in CHANGEABLE}
 
 
 def find_setting(settings: Mapping[str, Any], name: str) -> str:

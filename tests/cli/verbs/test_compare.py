@@ -211,7 +211,8 @@ def test_groups_are_shown_with_their_figures(
     said = capsys.readouterr().out
     assert "GumbelMax(start 10.0): best by validation is run_1/version_0\n" in said
     main(["compare", str(many), "--group", "data.dataset"])
-    assert "run_0/version_0; its runs also differ in algorithm\n" in capsys.readouterr().out
+    told = "run_0/version_0; its runs also differ in algorithm, model.relaxation\n"
+    assert told in capsys.readouterr().out
 
 
 def test_a_single_run_has_no_deviation(many: Path) -> None:

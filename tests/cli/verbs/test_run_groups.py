@@ -21,7 +21,7 @@ TESTED = {"algorithm": "GDAS", "test_accuracy": 0.9, "validation_accuracy": 0.8}
 def write_runs(folder: Path, *summaries: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Folders with the configuration above, and summaries."""
     for number in range(len(summaries)):
-        (folder / str(number)).mkdir()
+        (folder / str(number)).mkdir(parents=True)
         (folder / str(number) / "config.yaml").write_text(CONFIG)
     return [(str(folder / str(number)), one) for number, one in enumerate(summaries)]
 
@@ -88,7 +88,36 @@ def test_what_cannot_count_is_left_out_with_a_warning(tmp_path: Path) -> None:
         group_runs(runs[2:], "seed_everything", [])
 
 
-def test_copies_are_told(tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match="copies of other runs count as runs.*: 1"):
-        (group,) = group_runs(write_runs(tmp_path, TESTED, TESTED), "algorithm", ["algorithm"])
+def test_repeats_count_once(tmp_path: Path) -> None:
+    again = TESTED | {"test_accuracy": 0.95, "validation_accuracy": 0.9}
+    runs = write_runs(tmp_path, TESTED, again, TESTED | {"seed": 4}, TESTED | {"device": "cuda"})
+    moved = tmp_path / "1" / "config.yaml"
+    moved.write_text(f"{CONFIG}run: {{name: again, folder: elsewhere}}\n")
+    with pytest.warns(UserWarning, match="same settings and seed are left out: 1"):
+        (group,) = group_runs(runs[::-1], "algorithm", ["algorithm"])
+    assert {Path(name).name for name, _ in group.runs} == {"0", "2", "3"}
+    assert group.differing == []
+    drawn = write_runs(tmp_path / "drawn", TESTED | {"seed": True}, again | {"seed": True})
+    (group,) = group_runs(drawn, "algorithm", ["algorithm"])
     assert len(group.runs) == 2
+
+
+def test_settings_that_differ_within_a_group_are_named(tmp_path: Path) -> None:
+    runs = write_runs(tmp_path, TESTED, TESTED)
+    other = CONFIG.replace("GumbelMax", "Sharpened").replace("_everything: 3", "_everything: 4")
+    more = "retraining: {class_path: a.B, init_args: {max_epochs: 2}}\nrun: {jobs: 3}\n"
+    (tmp_path / "1" / "config.yaml").write_text(other + more)
+    (group,) = group_runs(runs, "algorithm", ["algorithm"])
+    assert group.differing == ["model.relaxation", "retraining"]
+    more = more.replace("max_epochs: 2", "max_epochs: 3")
+    (tmp_path / "0" / "config.yaml").write_text(CONFIG + more)
+    (group,) = group_runs(runs, "model.gradient", [])
+    assert group.differing == ["model.relaxation", "retraining.max_epochs"]
+
+
+def test_unknown_settings_are_told_of(tmp_path: Path) -> None:
+    runs = write_runs(tmp_path, TESTED, TESTED | {"test_accuracy": 0.8})
+    (tmp_path / "1" / "config.yaml").unlink()
+    with pytest.warns(UserWarning, match=r"of .*1 .*; in which it differs is not told"):
+        (group,) = group_runs(runs, "algorithm", ["algorithm"])
+    assert len(group.runs) == 2 and group.differing == []
