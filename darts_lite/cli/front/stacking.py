@@ -1,7 +1,8 @@
 """Puts the files in place of the names after ``--config``, and checks that their order makes sense.
 
-Later configurations override earlier ones. So an overlay, which changes a part of a search, is lost
-in front of the configuration that it is for.
+Later configurations override earlier ones, and arguments before them. So an overlay, which changes
+a part of a search, is lost in front of the configuration that it is for, and so are a few settings
+of one's own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,8 +38,10 @@ def expand_presets(args: Sequence[str]) -> list[str]:
     """
     found, is_value = [], False
     stack = Stack(has_model=args[0] in EVALUATING)
-    for word in args:
+    for word, following in zip(args, [*args[1:], ""], strict=True):
         flag, equals, value = word.partition("=")
+        if not is_value and flag.startswith("--") and flag not in FLAGS:
+            stack.note({flag[2:]: _read_value(value if equals else following)}, flag)
         if is_value or (equals and flag in FLAGS):
             config = find_config(word if is_value else value)
             stack.add(config)
@@ -59,29 +62,40 @@ class Stack:
         has_model: Whether something names the class of the model.
         kind: Path of this class, and `source`, the configuration that names it; empty if unknown.
         changed: Settings of the model that overlays have changed -> name of the overlay.
+        given: The user's own settings by dotted name, in files of parts and in arguments -> value
+            and where it stands.
     """
 
     has_model: bool
     kind: str = ""
     source: str = ""
     changed: dict[str, str] = field(default_factory=dict)
+    given: dict[str, tuple[Any, str]] = field(default_factory=dict)
+
+    def note(self, settings: Mapping[str, Any], source: str) -> None:
+        """Notes settings that no later configuration may override, and where they stand."""
+        self.given |= {name: (value, source) for name, value in _list_settings(settings)}
 
     def add(self, config: str) -> None:
         """Adds the path of a configuration, or one that is written out.
 
         Raises:
             ValueError: if it is an overlay that nothing comes before, or that is for another search
-                than the one before, or if it overrides an overlay.
+                than the one before, or if it overrides an overlay or settings of the user's.
         """
         if is_text(config):
             self.has_model = True
-            self.kind = _describe_model(_read_text(config).get("model"))[0] or self.kind
+            settings = _read_text(config)
+            kind = _describe_model(settings.get("model"))[0]
+            self._check_given("what is written out", settings, is_part=not kind)
+            self.kind = kind or self.kind
             return
         path = Path(config)
         if not path.is_file():
             return  # the parser tells so
         name = path.stem if is_overlay(path) or is_preset(path) else config
-        model = read_settings(path).get("model")
+        settings = read_settings(path)
+        model = settings.get("model")
         kind, parts = _describe_model(model)
         is_part = is_overlay(path) or (isinstance(model, Mapping) and not kind)
         if is_part and model is not None and not self.has_model:
@@ -91,12 +105,32 @@ class Stack:
             )
         if is_overlay(path) and not kind:
             self._check_kind(name)
+        self._check_given(name, settings, is_part=is_overlay(path) or not kind)
         if kind:
             self._check_kept(name, kind, () if is_part else parts)
             self.kind, self.source = kind, name
         if is_part:
             self.changed |= dict.fromkeys(parts, name)
         self.has_model |= model is not None
+
+    def _check_given(self, name: str, settings: Mapping[str, Any], is_part: bool) -> None:
+        """Checks that a configuration overrides nothing of the user's, and notes it if it is such.
+
+        Among files of parts the last one counts; arguments are meant to count over all files.
+        """
+        found = _list_settings(settings)
+        lost: dict[str, list[str]] = {}
+        for setting, value in found:
+            before, source = self.given.get(setting, (value, ""))
+            if before != value and (source.startswith("--") or not is_part):
+                lost.setdefault(source, []).append(setting)
+        for source, names in lost.items():
+            raise ValueError(
+                f"--config: {name} comes after {source} and would override what it sets "
+                f"({', '.join(names)}); give {source} behind it"
+            )
+        if is_part and name not in list_names()[1]:
+            self.note(settings, name)
 
     def _check_kind(self, overlay: str) -> None:
         """Checks that an overlay of the package, which has no model, is behind one that it fits."""
@@ -129,6 +163,23 @@ def _describe_model(model: Any) -> tuple[str, list[str]]:
     arguments = model.get("init_args")
     parts = [*arguments] if isinstance(arguments, Mapping) else []
     return public_path(str(model.get("class_path", ""))), parts
+
+
+def _list_settings(value: Any, name: str = "") -> list[tuple[str, Any]]:
+    """Returns the dotted names of settings, as on the command line, with their values."""
+    name = name.replace(".init_args", "").removesuffix(".class_path")
+    if not isinstance(value, Mapping):
+        return [(name, public_path(value) if isinstance(value, str) else value)]
+    inner = [(f"{name}.{key}" if name else str(key), entry) for key, entry in value.items()]
+    return [found for place, entry in inner for found in _list_settings(entry, place)]
+
+
+def _read_value(text: str) -> Any:
+    """Returns the value of an argument as a configuration would have it."""
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return text
 
 
 def _read_text(text: str) -> Mapping[str, Any]:

@@ -50,8 +50,8 @@ def test_an_overlay_is_not_the_first(configs: Path, tmp_path: Path) -> None:
                 stack(first, *others)
             name = Path(first).stem
             one_line(caught, name, "is an overlay", "give that first, as in --config mnist_cells")
-    own.write_text("run: {name: mine}")
-    assert stack(own, "mnist")
+    own.write_text("run: {max_minutes: 3}")
+    assert stack(own, "mnist")  # which does not set it
     assert stack("eigenvalue", "mnist_cells")  # adds a callback, and loses nothing
     assert expand_presets(["fit", "--model=mine.Search", "--config=gdas"])[2] == f"--config={gdas}"
     assert expand_presets(["test", "--ckpt_path", "net.ckpt", "--config", str(gdas)])
@@ -83,6 +83,40 @@ def test_what_an_overlay_sets_is_not_lost(tmp_path: Path) -> None:
     search = "darts_lite.search.architecture_search.ArchitectureSearch"
     own.write_text(f"model: {{class_path: {search}, init_args: {{executor: auto}}}}")
     assert stack("mnist_cells", "gdas", own)
+
+
+OWN = "budget: {parameters: 3000}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        (OWN, "budget.parameters"),
+        ("data: {init_args: {batch_size: 3}}", "data.batch_size"),
+        ("run: {name: mine}", "run.name"),
+        ("retraining: {init_args: {max_epochs: 1}}", "retraining.max_epochs"),
+    ],
+)
+def test_settings_of_ones_own_are_not_lost(settings: str, name: str, tmp_path: Path) -> None:
+    own, whole = tmp_path / "own.yaml", tmp_path / "whole.yaml"
+    own.write_text(settings)
+    preset = (Path(stack("mnist")[1].partition("=")[2])).read_text()
+    whole.write_text(preset)
+    for later in ("mnist", whole, preset):
+        with pytest.raises(ValueError) as caught:
+            stack(own, later)
+        one_line(caught, f"comes after {own}", f"({name})", f"give {own} behind it")
+    with pytest.raises(ValueError, match="mnist comes after what is written out and would"):
+        stack(settings, "mnist")
+    assert stack("mnist", own) and stack("mnist", own, "run: {name: other}")
+    value = {"run.name": "mine"}.get(name, "3")
+    for words in ([f"--{name}={value}"], [f"--{name}", value]):
+        for later in ("mnist", own):
+            changed = [word.replace("mine", "m").replace("3", "7") for word in words]
+            with pytest.raises(ValueError) as caught:
+                expand_presets(["fit", *changed, "--config", str(later)])
+            one_line(caught, f"comes after --{name} and", f"give --{name} behind it")
+    assert expand_presets(["fit", "--budget.parameters=10000", "--config=mnist"])  # as there
 
 
 def test_a_model_of_your_own_takes_overlays(tmp_path: Path) -> None:
