@@ -10,24 +10,43 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
+    Task,
     TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from darts_lite.runs.callbacks.epoch_means import collect_metrics
 
 WIDTH = 80
 """Largest width of the bar's line, in characters."""
+BAR = 10
+"""Largest width of the bar itself."""
+BESIDE = len(" 100% ends in 0:00:00")
+"""Width of what follows the bar in every terminal: share, and time to the end of the stage."""
 PAUSE = 0.25
 """Seconds between two readings of the metrics, each of which waits for a GPU."""
 SHORT = {"validation": "val", "accuracy": "acc", "weights": "train"}
 """Words of metrics' names that have a shorter form in the bar."""
 
 
+class EndColumn(TimeRemainingColumn):
+    """The time to the end of the stage that the line begins with, as far as it is known."""
+
+    def render(self, task: Task) -> Text:
+        """Returns it in words, with hours only if there are any."""
+        known = task.total is not None
+        return Text(f"ends in {super().render(task)}" if known else "", self.style)
+
+    style = "progress.remaining"
+
+
 class ProgressLine(Callback):
-    """Shows stage, epoch, share, time left and metrics in one line of a terminal.
+    """Shows stage, epoch, share, time to its end and metrics in one line of a terminal.
+
+    Where the line is short, stage, bar, share and time stay, and metrics go before the epoch.
 
     Args:
         stage: The stage's name and number, such as ``search 1/3``.
@@ -37,23 +56,25 @@ class ProgressLine(Callback):
         self.stage = stage
         self._bar: Progress | None = None
         self._task, self._told = TaskID(0), 0.0
+        self._width = WIDTH
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return
+        self._width = min(WIDTH, Console().width)
         self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=10),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=max(1, min(BAR, self._width - len(self.stage) - 1 - BESIDE))),
             TaskProgressColumn(),
-            TimeRemainingColumn(compact=True),
+            EndColumn(compact=True),
             TextColumn("{task.fields[values]}"),
-            console=Console(width=min(WIDTH, Console().width)),
+            console=Console(width=self._width),
             transient=True,
         )
         batches = trainer.num_training_batches
         total = _count_epochs(trainer)
         self._task = self._bar.add_task(
-            self._describe(trainer),
+            self._fit(trainer, {})[0],
             total=None if total is None else total * batches,
             completed=int(trainer.current_epoch * batches),
             values="",
@@ -67,11 +88,12 @@ class ProgressLine(Callback):
         if self._bar is None or now - self._told < PAUSE:
             return
         self._told = now
+        description, values = self._fit(trainer, _read_shown(trainer))
         self._bar.update(
             self._task,
-            description=self._describe(trainer),
+            description=description,
             completed=trainer.current_epoch * trainer.num_training_batches + batch_idx + 1,
-            values=shorten_metrics(_read_shown(trainer)),
+            values=values,
         )
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -87,8 +109,13 @@ class ProgressLine(Callback):
             self._bar.stop()
             self._bar = None
 
-    def _describe(self, trainer: Trainer) -> str:
-        return f"{self.stage}, {describe_epoch(trainer)}"
+    def _fit(self, trainer: Trainer, metrics: dict[str, float]) -> tuple[str, str]:
+        """Returns stage and epoch, and the metrics, as far as the line has room for them."""
+        room = self._width - len(self.stage) - 1 - BAR - BESIDE
+        epoch = f", {describe_epoch(trainer)}"
+        if len(epoch) > room:
+            return self.stage, ""
+        return self.stage + epoch, shorten_metrics(metrics, room - len(epoch) - 1)
 
 
 class PlainProgress(Callback):
@@ -107,7 +134,7 @@ class PlainProgress(Callback):
         self._start, self._before = self.now(), trainer.current_epoch
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Prints loss, accuracy and the time left."""
+        """Prints loss, accuracy, and the time that the stage has taken and will take."""
         done = trainer.current_epoch + 1
         spent = self.now() - self._start
         values = ", ".join(
@@ -119,7 +146,8 @@ class PlainProgress(Callback):
             seconds = spent / (done - self._before) * max(0, total - done)
             left = f", {format_clock(seconds)} left"
         told = f"{self.stage}, {describe_epoch(trainer)}: {values}"
-        print(f"{told}, {format_clock(spent)} spent{left}", flush=True)
+        whose = self.stage.partition(" ")[0]  # other stages may follow
+        print(f"{told}, {whose}: {format_clock(spent)} spent{left}", flush=True)
 
 
 def describe_epoch(trainer: Trainer) -> str:
@@ -128,15 +156,22 @@ def describe_epoch(trainer: Trainer) -> str:
     return f"epoch {trainer.current_epoch + 1}" + ("" if total is None else f"/{total}")
 
 
-def shorten_metrics(metrics: dict[str, float]) -> str:
-    """Returns metrics as short words and numbers of two decimals, accuracies in per cent."""
-    shown = []
-    for name, value in metrics.items():
+def shorten_metrics(metrics: dict[str, float], room: int) -> str:
+    """Returns metrics as short words and numbers of two decimals, accuracies in per cent.
+
+    Validation, which is logged last and tells most, comes first; those at the end that have no
+    `room`, in characters, are left out.
+    """
+    shown = ""
+    for name, value in reversed(metrics.items()):
         words = " ".join(SHORT.get(word, word) for word in name.split("_"))
         is_share = name.endswith("accuracy")
         number = f"{100 * value:.2f} %" if is_share else f"{value:.2f}".removesuffix(".00")
-        shown.append(f"{words} {number}")
-    return ", ".join(reversed(shown))  # validation is logged last, and tells most
+        longer = f"{shown}, {words} {number}" if shown else f"{words} {number}"
+        if len(longer) > room:
+            break
+        shown = longer
+    return shown
 
 
 def format_clock(seconds: float) -> str:

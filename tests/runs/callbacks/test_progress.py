@@ -18,8 +18,10 @@ import run_helpers
 from run_helpers import SMALL, quiet_trainer
 
 from darts_lite.data.image_data import ImageData
+from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.architecture_board import ArchitectureBoard
-from darts_lite.runs.callbacks.progress import PlainProgress, format_clock
+from darts_lite.runs.callbacks.epoch_means import EpochMeans
+from darts_lite.runs.callbacks.progress import PlainProgress, ProgressLine, format_clock
 from darts_lite.search.architecture_search import ArchitectureSearch
 
 
@@ -49,8 +51,8 @@ def test_the_time_left_is_that_of_the_epochs_left(
     run = quiet_trainer(max_epochs=6, callbacks=[progress], **settings)
     run.fit(ArchitectureSearch(SMALL), datamodule=digits, ckpt_path=tmp_path / "x.ckpt")
     fifth, sixth = capsys.readouterr().out.splitlines()
-    assert "epoch 5/6: " in fifth and fifth.endswith("0:01:00 spent, 0:01:00 left")
-    assert "epoch 6/6: " in sixth and sixth.endswith("0:02:00 spent, 0:00:00 left")
+    assert "epoch 5/6: " in fifth and fifth.endswith(", search: 0:01:00 spent, 0:01:00 left")
+    assert "epoch 6/6: " in sixth and sixth.endswith(", search: 0:02:00 spent, 0:00:00 left")
 
 
 def test_an_end_that_is_not_known_is_not_told(
@@ -67,7 +69,7 @@ def test_an_end_that_is_not_known_is_not_told(
     )
     run.fit(search, datamodule=digits)
     line = capsys.readouterr().out.splitlines()[0]
-    assert line.startswith("search 1/1, epoch 1: ") and line.endswith("0:00:00 spent")
+    assert line.startswith("search 1/1, epoch 1: ") and line.endswith(", search: 0:00:00 spent")
 
 
 def test_clock() -> None:
@@ -104,3 +106,30 @@ def test_a_terminal_shows_one_line_of_at_most_80_columns(tmp_path: Path) -> None
     lines = [line for line in re.split(r"[\r\n]+", plain) if line.startswith("search 1/3, epoch ")]
     assert lines and max(map(len, lines)) <= 80
     assert any("epoch 3/3" in line and "val acc " in line for line in lines)
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
+def test_a_terminal_shows_bar_and_time_of_the_stage(
+    columns: int,
+    digits: ImageData,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("darts_lite.runs.callbacks.progress.PAUSE", 0)
+    run = quiet_trainer(
+        callbacks=[EpochMeans(), ProgressLine("retraining 2/3")],
+        max_epochs=12,
+        limit_train_batches=2,
+        limit_val_batches=1,
+    )
+    run.fit(Retraining(SMALL.first_architecture()), datamodule=digits)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().out)
+    lines = [line.rstrip() for line in re.split(r"[\r\n]+", plain) if "retraining" in line]
+    last = lines[-1]
+    assert max(map(len, lines)) <= min(columns, 80) and "…" not in plain
+    assert re.search(r"━+ 100% ends in 0?0:00", last), last
+    assert last.startswith("retraining 2/3, epoch 12/12 " if columns >= 60 else "retraining 2/3 ")
+    assert bool(re.search(r"ends in 00:00 val acc \d+\.\d\d %$", last)) == (columns >= 80)
