@@ -1,5 +1,6 @@
 """Runs `fit`: search, derive, retrain, test, report."""
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from darts_lite.data.class_balance import doubt_counts, name_classes
 from darts_lite.data.datasets import find_root
@@ -31,7 +33,7 @@ from darts_lite.search.playoff.play_off import PlayOff
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.atomic_files import format_names, write_text
 from darts_lite.storage.data_places import remember_place
-from darts_lite.storage.run_folder import SEEDS, RunFolder
+from darts_lite.storage.run_folder import SEEDS, RunFolder, find_last_checkpoint
 from darts_lite.storage.run_record import RunRecord
 from darts_lite.training.signals import stoppable
 
@@ -87,7 +89,8 @@ class Fit:
             prepare(trainer, data, "fit")
             self._try_retraining(model, data)
             folder, writes = self._shared_folder(trainer), trainer.is_global_zero
-            with claim(folder, not self.resumes) if writes else nullcontext():
+            claimed = claim(folder, not self.resumes) if writes else nullcontext()
+            with claimed, self._withdrawing(trainer, folder):
                 self._run(trainer, model, data, RunRecord(folder, writes), begin_at)
 
     def run_part(self, part: Part, data: ImageData) -> None:
@@ -126,6 +129,22 @@ class Fit:
             if self.make_retraining is not None:
                 trainer = self._retrain(self.make_retraining, found, model, data, record)
         self._report(trainer, record)
+
+    @contextmanager
+    def _withdrawing(self, trainer: Trainer, folder: RunFolder) -> Iterator[None]:
+        """Deletes the folder of a new run that is refused before its first step.
+
+        It would be taken for a run, and refuse the settings that mend the mistake. The folders of
+        jobs tell why they have failed, and stay.
+        """
+        try:
+            yield
+        except (ValueError, MisconfigurationException):
+            is_begun = trainer.global_step or find_last_checkpoint(folder.path) is not None
+            is_begun = is_begun or (folder.path / SEEDS).exists()
+            if not is_begun and not self.resumes and trainer.is_global_zero:
+                shutil.rmtree(folder.path, ignore_errors=True)
+            raise
 
     def _begin(
         self, trainer: Trainer, model: LightningModule, data: ImageData, record: RunRecord

@@ -47,10 +47,14 @@ SAVED: Mapping[str, Any] = {
 DATASET = "data.init_args.dataset"
 ARCHITECTURE, EXECUTOR = "model.init_args.architecture", "model.init_args.executor"
 IMAGE_SIZE = "data.init_args.image_size"
+CHOICES = (EXECUTOR, IMAGE_SIZE)
+"""Settings that a run may choose itself."""
 
 
 def choose_run(config: Any, format_config: Callable[[], str]) -> RunFolder | None:
     """Returns the run that `fit` resumes, or None to begin a new one.
+
+    A run with other settings that has not trained yet is left for a new one.
 
     Args:
         config: The whole configuration; it takes the executor of the run.
@@ -70,8 +74,17 @@ def choose_run(config: Any, format_config: Callable[[], str]) -> RunFolder | Non
         raise ValueError("a run can be resumed only with a number as seed_everything")
     config.ckpt_path = None
     check_checkpoints(found)
+    before = {name: config.get(name) for name in CHOICES if name in config}
     take_choices(found, config)
-    check_same_settings(found, format_config())
+    try:
+        check_same_settings(found, format_config())
+    except ValueError:
+        if last or find_last_checkpoint(found.path) is not None:
+            raise
+        print(f"Begins anew: {found} has other settings, and has trained nothing", flush=True)
+        for name, value in before.items():
+            config[name] = value
+        return None
     return found
 
 

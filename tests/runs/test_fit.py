@@ -124,3 +124,36 @@ def test_nothing_is_inherited_from_a_play_off(
         main(["fit", *words, f"--run.folder={tmp_path}", "--retraining.inherit=true"])
     assert "a PlayOff trains no supernet" in capsys.readouterr().err
     assert not (tmp_path / "quick" / "version_0" / "summary.json").exists()
+
+
+def test_a_refused_run_leaves_no_folder(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = ["--config", str(finished.config), *finished.data[:2], f"--run.folder={tmp_path}"]
+    with pytest.raises(SystemExit):
+        main(["fit", *settings, "--budget.parameters=10"])
+    assert "has at most 10 parameters" in capsys.readouterr().err
+    assert not files(tmp_path)
+
+
+def test_a_run_that_has_trained_nothing_is_left_for_other_settings(
+    finished: Finished,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def asked(self: ArchitectureSearch) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(ArchitectureSearch, "on_fit_start", asked)
+    settings = ["--config", str(finished.config), *finished.data[:2], f"--run.folder={tmp_path}"]
+    for changed in ([], ["--data.batch_size=64"]):
+        with pytest.raises(SystemExit):
+            main(["fit", *settings, "--run.resume=auto", *changed])
+    assert "version_0 has other settings, and has trained nothing" in capsys.readouterr().out
+    place = tmp_path / "quick"
+    assert {path.name for path in place.iterdir()} == {"version_0", "version_1"}
+    assert "batch_size: 64" in (place / "version_1" / "config.yaml").read_text()
+    with pytest.raises(SystemExit):
+        main(["fit", *settings, "--ckpt_path=last", "--data.batch_size=32"])
+    assert "batch_size: 64 then, 32 now" in capsys.readouterr().err
