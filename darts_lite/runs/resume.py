@@ -204,7 +204,7 @@ def check_same_settings(folder: RunFolder, config: str) -> None:
         more = f", and {len(names) - 3} more" if len(names) > 3 else ""
         raise ValueError(
             f"{folder} cannot go on with other settings ({changes}{more}); give those of its "
-            "config.yaml, or set run.resume to null for a new run"
+            "config.yaml, or another run.name for a new run or sweep"
         )
 
 

@@ -95,4 +95,16 @@ def test_a_sweep_is_a_shell_loop_and_goes_on(
     assert "4 runs, 0 of them to be made" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main([*asked, "--data.batch_size=32"])
-    assert "cannot go on with other settings (data" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "cannot go on with other settings (data" in told and "another run.name for" in told
+
+
+def test_a_failed_sweep_takes_mended_settings(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["fit", *words(finished, tmp_path), "--sweep=gdas", "--run.launcher=here"]
+    for limit in (10, 11):
+        with pytest.raises(SystemExit):
+            main([*asked, f"--budget.parameters={limit}"])
+        told = capsys.readouterr().err
+        assert f"at most {limit} parameters" in told and "once mended, the same command" in told

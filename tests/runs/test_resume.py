@@ -86,7 +86,10 @@ def test_the_newest_unfinished_run_is_found(tmp_path: Path) -> None:
 def test_other_settings_are_named(tmp_path: Path) -> None:
     folder = run(tmp_path, 0, False)
     check_same_settings(folder, "run: {name: a, resume: null}\nseed_everything: 1\n")
-    with pytest.raises(ValueError, match="seed_everything: 1 then, 2 now.*run.resume to null"):
+    with pytest.raises(
+        ValueError,
+        match="seed_everything: 1 then, 2 now.*or another run.name for a new run or sweep",
+    ):
         check_same_settings(folder, "run: {name: a, resume: null}\nseed_everything: 2\n")
     with pytest.raises(ValueError, match="and 1 more"):
         check_same_settings(folder, "{a: {b: 1, c: 2}, d: 3, run: {name: a}, seed_everything: 2}")
