@@ -140,7 +140,7 @@ def show(variants: Sequence[Variant], folder: Path) -> None:
         view = view_groups("overlay", groups)
     else:
         view = view_runs([run for _, run in found], architectures=True)
-    Console().print(view.table)
+    Console(force_jupyter=False).print(view.table)
     for line in view.lines:
         print(line)
     write_hyperparameters(view.pages, folder)

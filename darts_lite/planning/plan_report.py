@@ -158,7 +158,7 @@ def report(plan: Plan) -> None:
     }
     for name, write in rows.items():
         table.add_row(name, *(write(stage) for stage in plan.stages))
-    Console().print(table)
+    Console(force_jupyter=False).print(table)
     print(
         f"Total:  {_format_duration(plan.seconds)}, start included; at most "
         f"{plan.peak / 2**30:.2f} GiB of memory, of {plan.available / 2**30:.1f} free"

@@ -156,7 +156,7 @@ def report(folder: RunFolder, summary: Mapping[str, Any], imports: Sequence[str]
             rows["the best of these by validation"] = f"{best} test"
     for name, value in rows.items():
         table.add_row(name, Text(value))  # a path may look like markup
-    Console().print(table)
+    Console(force_jupyter=False).print(table)
     files = sorted(path.name + "/" * path.is_dir() for path in folder.path.glob("[!.]*"))
     print(f"Files in {folder}: {', '.join(files)}")
     print("To go on:")

@@ -1,5 +1,6 @@
 """`darts_lite.fit` and what it returns."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -50,7 +51,7 @@ def test_a_run_is_searched_predicted_and_exported(
 def test_the_notebook_runs(tmp_path: Path) -> None:
     notebook = Path(darts_lite.__file__).parents[1] / "docs" / "first_search.ipynb"
     shutil.copy(notebook, tmp_path)
-    words = ["-m", "pytest", "--nbmake", "-p", "no:cacheprovider", "-n0", notebook.name]
+    words = ["-m", "pytest", "--nbmake", "--overwrite", "-p", "no:cacheprovider", "-n0", notebook.name]
     place = {"DARTS_LITE_DATA": str(tmp_path), "JUPYTER_PLATFORM_DIRS": "1"}
     done = subprocess.run(
         [sys.executable, *words],
@@ -60,6 +61,10 @@ def test_the_notebook_runs(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout
+    cells = json.loads((tmp_path / notebook.name).read_text())["cells"]
+    shown = [one for cell in cells for one in cell.get("outputs", [])]
+    assert {one["output_type"] for one in shown} <= {"execute_result", "stream"}
+    assert all(one.get("name", "stderr") == "stderr" for one in shown)  # warnings
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(view.records))
     else:
-        Console().print(view.table)
+        Console(force_jupyter=False).print(view.table)
         for line in view.lines:
             print(line)
     if options.tensorboard is not None:

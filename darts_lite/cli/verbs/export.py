@@ -82,7 +82,7 @@ def print_files(files: Mapping[str, Written], parameters: int) -> None:
     for name, file in files.items():
         sizes = f"{file.size:,}", f"{file.size / (4 * parameters):.2f}"
         table.add_row(file.path.name, FORMATS[name].runtime, *sizes, f"{file.milliseconds:.3f}")
-    Console().print(table)
+    Console(force_jupyter=False).print(table)
 
 
 def tell_shifts(

@@ -61,14 +61,14 @@ class ProgressLine(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        self._width = min(WIDTH, Console().width)
+        self._width = min(WIDTH, Console(force_jupyter=False).width)
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=max(1, min(BAR, self._width - len(self.stage) - 1 - BESIDE))),
             TaskProgressColumn(),
             EndColumn(compact=True),
             TextColumn("{task.fields[values]}"),
-            console=Console(width=self._width),
+            console=Console(width=self._width, force_jupyter=False),
             transient=True,
         )
         batches = trainer.num_training_batches
