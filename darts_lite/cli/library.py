@@ -5,7 +5,7 @@ import io
 import json
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,48 +24,77 @@ from darts_lite.networks.net import Net
 from darts_lite.retraining.familiarity import Familiarity
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.checkpoints import Checkpoint
+from darts_lite.storage.paths import is_there
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import read_summary
 from darts_lite.training.memory import keep_freed_memory
 from darts_lite.training.signals import Stopped
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Run:
     """A run that `fit` has made, here or on the command line.
 
     Args:
         folder: Its folder, ``<run.folder>/<run.name>/version_<n>``.
+
+    Raises:
+        ValueError: if no run has begun there; and later, if a file that is asked for is not there.
     """
 
     folder: Path
 
+    def __init__(self, folder: str | Path) -> None:
+        object.__setattr__(self, "folder", Path(folder))
+        if not is_there(RunFolder(self.folder).config):
+            raise ValueError(f"no run in {folder}; give a folder that holds a run's config.yaml")
+
     @property
     def summary(self) -> dict[str, Any]:
         """All results, as in ``summary.json``."""
-        return dict(read_summary(RunFolder(self.folder)))
+        folder = RunFolder(self.folder)
+        with _as_value_errors():
+            found = dict(read_summary(folder))
+        if not found:
+            raise ValueError(f"{folder.summary} is missing or damaged; put the run's own back")
+        return found
 
     @property
     def architecture(self) -> AnyArchitecture:
         """What was found."""
-        return read_architecture(RunFolder(self.folder).architecture)
+        with _as_value_errors():
+            return read_architecture(RunFolder(self.folder).architecture)
 
     @cached_property
     def net(self) -> Net:
         """The trained net, for normalised images."""
-        return Net.from_run(self.folder)
+        with _as_value_errors():
+            return Net.from_run(self.folder)
 
-    def predict(self, *places: str | Path) -> list[dict[str, Any]]:
+    def predict(
+        self, *places: str | Path | Iterable[str | Path], top: int = 1
+    ) -> list[dict[str, Any]]:
         """Returns path, class, probabilities and note of each image in files and folders.
+
+        Args:
+            places: Files and folders, or lists of them.
+            top: Number of likeliest classes; more than one are told as ``top``.
 
         Raises:
             ValueError: if there is no image, or one that is named cannot be read.
         """
-        named = [Path(place) for place in places]
+        if top < 1:
+            raise ValueError(f"top must be a number of classes, at least 1; got {top}")
+        lists = [[place] if isinstance(place, str | Path) else place for place in places]
+        named = [Path(place) for each in lists for place in each]
+        if not named:
+            raise ValueError("predict needs images; give paths of files and folders")
         path = RunFolder(self.folder).net
-        answer, about = load_answer(str(path))
-        known = Familiarity.read(Checkpoint.read(path))
-        return predict_images(answer, about, list(list_files(named)), {*named}, known)
+        with _as_value_errors():
+            answer, about = load_answer(str(path))
+            known = Familiarity.read(Checkpoint.read(path))
+            files = list(list_files(named))
+            return predict_images(answer, about, files, {*named}, known, top=top)
 
     def export(self, *formats: str, folder: str | Path | None = None) -> list[Path]:
         """Writes the net for other programs, and returns the paths of the files.
@@ -106,18 +135,48 @@ def fit(
         ValueError: if a setting is wrong, or the run cannot go on.
         KeyboardInterrupt: at Ctrl-C, after what has been trained is saved.
     """
-    limits = {f"budget.{name}": value for name, value in (budget or {}).items()}
-    place = {} if data is None else {"data.dataset": str(data)}
-    given = {**place, **limits, **(settings or {})}
-    words = [f"--{name}={_write(value)}" for name, value in given.items()]
+    words = _write_words(data, budget or {}, settings or {})
     keep_freed_memory()
     with _telling_errors(quiet):
         made = DartsCLI(expand_presets(["fit", "--config", str(preset), *words]))
     return Run(made.trainers.folder.path)
 
 
-def _write(value: Any) -> str:
-    return str(value) if isinstance(value, str | Path) else json.dumps(value)
+def _write_words(data: str | Path | None, budget: Any, settings: Any) -> list[str]:
+    """Returns the settings as arguments; raises ValueError for what is none, or is there twice."""
+    for name, group in (("budget", budget), ("settings", settings)):
+        if not (isinstance(group, Mapping) and all(isinstance(key, str) for key in group)):
+            example = "parameters" if name == "budget" else "data.batch_size"
+            raise ValueError(f'{name} maps names to values, as {{"{example}": 500}}; got {group!r}')
+    given = {f"budget.{name}": value for name, value in budget.items()}
+    if data is not None:
+        given["data.dataset"] = data
+    if twice := [name for name in settings if name.replace(".init_args", "") in given]:
+        raise ValueError(
+            f"settings has {twice[0]}, which {twice[0].partition('.')[0]} sets as well; leave one "
+            "of them out"
+        )
+    return [f"--{name}={_write(name, value)}" for name, value in {**given, **settings}.items()]
+
+
+def _write(name: str, value: Any) -> str:
+    if isinstance(value, str | Path):
+        return str(value)
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a plain value or a path, got {value!r}") from None
+
+
+@contextlib.contextmanager
+def _as_value_errors() -> Iterator[None]:
+    """Turns what is told as a mistake on the command line into a ValueError of one line."""
+    try:
+        yield
+    except Exception as error:
+        if not is_mistake(error):
+            raise
+        raise ValueError(shorten_message(str(error))) from error
 
 
 @contextlib.contextmanager
@@ -126,6 +185,7 @@ def _telling_errors(quiet: bool) -> Iterator[None]:
     said, errors = io.StringIO(), io.StringIO()
     try:
         with contextlib.ExitStack() as stack:
+            stack.enter_context(_as_value_errors())
             stack.enter_context(warnings.catch_warnings())
             quiet_libraries()
             stack.enter_context(contextlib.redirect_stderr(errors))
@@ -138,10 +198,6 @@ def _telling_errors(quiet: bool) -> Iterator[None]:
         print(errors.getvalue(), end="", file=sys.stderr)
     except Stopped:
         raise KeyboardInterrupt from None
-    except Exception as error:
-        if not is_mistake(error):
-            raise
-        raise ValueError(shorten_message(str(error))) from error
     except SystemExit:
         line = next((one for one in errors.getvalue().splitlines() if "error: " in one), "stopped")
         raise ValueError(line.removeprefix("error: ")) from None

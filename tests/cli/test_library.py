@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from run_helpers import FEW_NETS, some_digits
+from run_helpers import FEW_NETS, Finished, some_digits
 
 import darts_lite
 from darts_lite.cli.library import fit
@@ -41,6 +41,10 @@ def test_a_run_is_searched_predicted_and_exported(
     Image.fromarray(images[0].numpy()).save(tmp_path / "digit.png")
     (answer,) = run.predict(tmp_path / "digit.png")
     assert answer["class"] in range(10) and 0 < answer["probability"] <= 1
+    before = darts_lite.Run(str(run.folder))
+    assert before == run and before.summary == run.summary
+    (first, again) = before.predict([tmp_path / "digit.png", str(tmp_path / "digit.png")], top=3)
+    assert first == again and first["class"] == answer["class"] and len(first["top"]) == 3
     (path,) = run.export("safetensors", folder=tmp_path / "out")
     state = darts_lite.Net.from_pretrained(tmp_path / "out").state_dict()
     assert path.name == "net.safetensors"
@@ -51,10 +55,19 @@ def test_a_run_is_searched_predicted_and_exported(
 def test_the_notebook_runs(tmp_path: Path) -> None:
     notebook = Path(darts_lite.__file__).parents[1] / "docs" / "first_search.ipynb"
     shutil.copy(notebook, tmp_path)
-    words = ["-m", "pytest", "--nbmake", "--overwrite", "-p", "no:cacheprovider", "-n0", notebook.name]
+    words = [
+        "-m",
+        "pytest",
+        "--nbmake",
+        "--overwrite",
+        "-p",
+        "no:cacheprovider",
+        "-n0",
+        notebook.name,
+    ]
     place = {"DARTS_LITE_DATA": str(tmp_path), "JUPYTER_PLATFORM_DIRS": "1"}
     done = subprocess.run(
-        [sys.executable, *words],
+        [sys.executable, *words, notebook.name],
         cwd=tmp_path,
         env={**os.environ, **place},
         capture_output=True,
@@ -74,6 +87,16 @@ def test_the_notebook_runs(tmp_path: Path) -> None:
         ({"settings": {"data.batch_siz": 3}}, "batch_siz"),
         ({"data": "no/such/folder"}, "no/such/folder"),
         ({"budget": {"parameters": 10}}, "at most 10 parameters"),
+        ({"budget": "5000"}, "budget maps names to values, as .*; got '5000'"),
+        (
+            {"data": "photos", "settings": {"data.dataset": "MNIST"}},
+            "data.dataset, which data",
+        ),
+        (
+            {"budget": {"memory": 1}, "settings": {"budget.memory": 2}},
+            "budget.memory, which budget sets as well",
+        ),
+        ({"settings": {"data.seed": fit}}, "data.seed must be a plain value or a path"),
     ],
 )
 @pytest.mark.filterwarnings("ignore")
@@ -85,3 +108,28 @@ def test_mistakes_are_value_errors(
         given["settings"] = {"run.folder": str(tmp_path), **SETTINGS, **arguments["settings"]}  # type: ignore[dict-item]
     with pytest.raises(ValueError, match=told):
         fit(**given)  # type: ignore[arg-type]
+
+
+def test_settings_are_a_mapping() -> None:
+    for wrong in (["a"], {3: 4}):
+        with pytest.raises(ValueError, match="settings maps names to values, as"):
+            fit(settings=wrong)  # type: ignore[arg-type]
+
+
+def test_a_run_that_is_not_there_is_told(finished: Finished, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"no run in {tmp_path}"):
+        darts_lite.Run(tmp_path)
+    shutil.copy(finished.directory / "config.yaml", tmp_path)
+    run = darts_lite.Run(tmp_path)
+    with pytest.raises(ValueError, match=r"summary.json is missing or damaged"):
+        run.summary  # noqa: B018
+    with pytest.raises(ValueError, match=r"cannot read architecture .*architecture.json"):
+        run.architecture  # noqa: B018
+    with pytest.raises(ValueError, match="no checkpoint at"):
+        run.net  # noqa: B018
+    with pytest.raises(ValueError, match="no checkpoint at"):
+        run.predict("a.png")
+    with pytest.raises(ValueError, match="predict needs images"):
+        run.predict()
+    with pytest.raises(ValueError, match="top must be a number of classes, at least 1; got 0"):
+        run.predict("a.png", top=0)
