@@ -20,7 +20,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 import darts_lite
 from darts_lite.cli.front.errors import stop
 from darts_lite.data.preparation import LARGEST
-from darts_lite.runs.presets import FLAGS, is_text, names
+from darts_lite.runs.presets import FLAGS, is_text, list_names
 from darts_lite.runs.settings import RunSettings
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.space.cells.search_space import SearchSpace
@@ -249,7 +249,8 @@ def check_values(config: Any) -> None:
         if not isinstance(config.get(name), Namespace):
             advice = ""
             if name == "model" and config.get(name) is None:
-                advice = f"; give a configuration, --config FILE or one of {', '.join(names())}"
+                presets = ", ".join(list_names()[0])
+                advice = f"; give a configuration, --config FILE or one of {presets}"
             raise ValueError(f"{name} must hold settings, got {short(config.get(name))}{advice}")
     for name, value in flatten(config.as_dict()):
         if isinstance(value, int) and abs(value) >= 2**63:
