@@ -1,6 +1,7 @@
-"""`--help GROUP`: lists the settings of one group of the configuration."""
+"""`--help` that needs the parser: the settings of one group, or the values of a configuration."""
 
 import argparse
+import json
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
@@ -8,13 +9,16 @@ from typing import Any
 from jsonargparse import ArgumentParser
 from lightning.pytorch import Trainer
 
+from darts_lite.cli.front.arguments import ABOUT_SWEEP
 from darts_lite.cli.front.errors import guard
+from darts_lite.cli.front.short_help import FLAGS, write_screen
+from darts_lite.cli.lightning_cli import DartsCLI
 from darts_lite.cli.parsing import FROM_DATA, prepare_parsing, read_sources
 from darts_lite.data.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.settings import TRAINER_DEFAULTS, BudgetSettings, RunSettings
 from darts_lite.search.playoff.play_off import PlayOff
-from darts_lite.storage.components import class_path
+from darts_lite.storage.components import class_path, flatten
 
 CLASSES: Mapping[str, type] = {
     "model": PlayOff,
@@ -36,6 +40,37 @@ def main(group: str, words: Sequence[str]) -> None:
     guard(lambda: print_settings(group, _find_class(group, words)))
 
 
+def show_screen(verb: str, words: Sequence[str]) -> None:
+    """Prints the help of a verb on one screen, with the values that the words behind it set."""
+    guard(lambda: print(write_screen(verb, _read_values(words)), flush=True))
+
+
+class _Values(DartsCLI):
+    """The settings of a `fit`, parsed only."""
+
+    def before_instantiate_classes(self) -> None:
+        pass
+
+    def instantiate_classes(self) -> None:
+        pass
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        pass
+
+
+def _read_values(words: Sequence[str]) -> dict[str, str]:
+    """Returns the values of all settings by their names on the command line, classes by theirs."""
+    config = _Values(["fit", *(word for word in words if word not in FLAGS)]).config["fit"]
+    found = {}
+    for name, value in flatten(config.as_dict()):
+        setting = name.replace(".init_args", "")
+        if setting.endswith(".class_path"):
+            value = str(value).rpartition(".")[2]
+        text = value if isinstance(value, str) else json.dumps(value, default=str)
+        found[f"--{setting.removesuffix('.class_path')}"] = text
+    return found
+
+
 def print_settings(group: str, kind: type) -> None:
     """Prints the settings of a class as those of a group: their types, defaults and what they are.
 
@@ -44,6 +79,8 @@ def print_settings(group: str, kind: type) -> None:
     about = "Defaults are those without a configuration; --print_config tells those with one."
     if group in REPLACEABLE:
         about = f"{class_path(kind)}. {about}"
+    if group == "run":
+        about += f" {ABOUT_SWEEP}."
     if group == "model":
         about += " Other presets have other models: --config mnist_cells --help model."
     parser = ArgumentParser(usage=argparse.SUPPRESS, description=about, add_help=False)

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from darts_lite.cli.front.arguments import (
+    ABOUT_SWEEP,
     CHECKS,
     OF_IMAGES,
     OWN,
@@ -35,6 +36,7 @@ from darts_lite.cli.front.short_help import (
 )
 from darts_lite.cli.front.stacking import expand_presets
 from darts_lite.launchers.local import follow_parent
+from darts_lite.runs.presets import FLAGS as CONFIGS
 from darts_lite.storage.user_modules import import_own
 from darts_lite.storage.versions import find_version
 from darts_lite.training.signals import delay_interrupt
@@ -59,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     """Returns the parser of all verbs; it does not parse the arguments of the LightningCLI."""
     made = _OneLineParser(
         prog="darts-lite",
-        description="Finds a small network architecture by gradient descent, and trains it.",
+        description="Searches a small network architecture, trains it and tests it.",
     )
     made.add_argument(
         "--version", action="version", version=f"darts_lite {find_version('darts_lite')}"
@@ -106,13 +108,18 @@ def _run(args: Sequence[str] | None) -> None:
     verb = given[0] if given else ""
     flags = {word.partition("=")[0] for word in given}
     takes_config = verb in TRAINING or (verb in PASSED_ON and not flags & PARSED_HERE)
+    has_config = verb in ("fit", "plan") and bool(flags & {*CONFIGS})
     with _telling(front):
         asked = find_question(given[1:]) if verb in VERBS else None
-        if asked in GROUPS or (asked is None and takes_config):
+        if asked in GROUPS or (asked is None and takes_config) or (asked == SCREEN and has_config):
             given = expand_presets(given)
-    if asked == SCREEN and verb in SECTIONS:
+    if asked == SCREEN and has_config:
+        _load("group_help", front).show_screen(verb, given[1:])
+    elif asked == SCREEN and verb in SECTIONS:
         guard(lambda: print(write_screen(verb), flush=True))
     elif asked == ALL:
+        if verb == "fit":
+            guard(lambda: print(ABOUT_SWEEP, flush=True))
         _load("lightning_cli", front).main(["fit" if verb == "plan" else verb, "--help"])
     elif asked in GROUPS:
         _load("group_help", front).main(asked, given[1:])

@@ -83,3 +83,33 @@ def test_all_of_it_is_the_parsers_own_help(capsys: pytest.CaptureFixture[str]) -
             main([verb, "--help-all"])
         said = capsys.readouterr().out
         assert not stopped.value.code and "--trainer.max_steps" in said and "--model.help" in said
+
+
+def test_one_screen_has_the_values_of_its_configuration(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = ask("fit", "--config", "photos", "--help", "--run.name=mine", capsys=capsys)
+    for told in ("--data.dataset photos/ ", "--budget.memory 48kB ", "--run.name mine "):
+        assert told in said
+    assert "--model.relaxation" not in said  # of another search
+    said = ask("fit", "-h", "--config=mnist_cells", "--config=gdas", capsys=capsys)
+    assert "--model.relaxation GumbelMax " in said and "--model.by_hand" not in said
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", "nope", "--help"])
+    assert "'nope' is neither a file nor a preset" in capsys.readouterr().err
+
+
+def test_sweeps_are_told_of_in_every_help_of_fit(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--sweep gdas,drnas runs each overlay" in ask("fit", "--help", "run", capsys=capsys)
+    with pytest.raises(SystemExit):
+        main(["fit", "--help-all"])
+    assert "--sweep gdas,drnas runs each overlay" in capsys.readouterr().out
+
+
+def test_presets_are_proposed_where_the_model_is_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["fit"])
+    said = capsys.readouterr().err
+    assert "--config FILE or one of cifar10_darts, " in said and "algorithms" not in said

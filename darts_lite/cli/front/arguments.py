@@ -16,6 +16,9 @@ TRAINING = {
 
 SWEEP = "--sweep"
 """Argument of `fit` that takes names of overlays, each of which is run with every seed."""
+ABOUT_SWEEP = (
+    f"{SWEEP} gdas,drnas runs each overlay with each of --run.seeds seeds, and compares them"
+)
 
 
 MOST_SHIFTS = 64

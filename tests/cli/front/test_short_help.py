@@ -58,3 +58,18 @@ def test_what_is_asked_for(words: str, asked: str | None) -> None:
 def test_what_is_no_group_is_told(words: str) -> None:
     with pytest.raises(ValueError, match="is no group; give one of model, retraining, data"):
         find_question(words.split())
+
+
+def test_it_tells_of_sweeps_where_there_are_some() -> None:
+    assert "--sweep gdas,drnas runs" in write_screen("fit")
+    assert "--sweep" not in write_screen("plan")
+
+
+def test_what_a_command_does_not_have_is_left_out() -> None:
+    said = write_screen("fit", {"--model.relaxation": "GumbelMax", "--run.name": "mine"})
+    shown = [line.split() for line in said.splitlines() if line.startswith("  --")]
+    assert [words[:2] for words in shown] == [
+        ["--model.relaxation", "GumbelMax"],
+        ["--run.name", "mine"],
+    ]
+    assert "with the values of this command" in said and "\nbudget: " not in said
