@@ -1,4 +1,4 @@
-"""Differentiable architecture search that leaves a small trained network behind.
+"""Architecture search that leaves a small trained network behind.
 
 The folders, each of which imports only from those above it:
 
