@@ -21,6 +21,7 @@ from darts_lite.cli.parsing import (
     OneLineParser,
     add_checkpoint_settings,
     check_files,
+    keep_texts,
     list_kept,
     prepare_parsing,
     spell_out,
@@ -110,7 +111,7 @@ class DartsCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses `args`, without Lightning's warning about other arguments in ``sys.argv``."""
         check_files(args)
-        words = spell_out(args)
+        words = spell_out(keep_texts(args))
         self.config = parser.parse_args(words)
         for told in list_kept(words, self.config[self.config["subcommand"]].as_dict()):
             warnings.warn(told, stacklevel=2)

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import inspect
+import json
 import math
 import os
 import re
@@ -53,6 +54,8 @@ PARTS = (
     "class_path",
 )
 """Settings that take a class."""
+TEXTS = (("data", "dataset"), ("data", "root"))
+"""Settings that are paths, or may be: groups with a class, and names."""
 GROUPS = ("trainer", "model", "data", "run")
 """Groups that every configuration has."""
 
@@ -140,6 +143,34 @@ def spell_out(args: Sequence[str]) -> list[str]:
         flag = word
         found.append(word)
     return found
+
+
+def keep_texts(args: Sequence[str]) -> list[str]:
+    """Returns arguments in which paths that read as YAML, as ``my: photos``, stay texts.
+
+    The parser would take them for settings; quoted in a configuration it does not.
+    """
+    found, rest = [], [*args]
+    while rest:
+        word = rest.pop(0)
+        flag, equals, value = word.partition("=")
+        group, _, name = flag.removeprefix("--").replace(".init_args", "").partition(".")
+        if (group, name) in TEXTS and (equals or rest):
+            value = value if equals else rest.pop(0)
+            if not isinstance(_read_yaml(value), str | int | float | None):
+                settings = {group: {"init_args": {name: value}}}
+                found.append(f"--config={json.dumps(settings)}")
+                continue
+            word = f"{flag}={value}"
+        found.append(word)
+    return found
+
+
+def _read_yaml(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return text
 
 
 def check_files(args: Sequence[str]) -> None:

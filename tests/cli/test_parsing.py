@@ -10,6 +10,7 @@ import yaml
 from darts_lite.cli.lightning_cli import main
 from darts_lite.cli.parsing import (
     add_checkpoint_settings,
+    keep_texts,
     list_kept,
     load_yaml,
     spell_out,
@@ -187,3 +188,15 @@ def test_evaluation_needs_a_checkpoint(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().err == (
         "error: test needs --ckpt_path with the path of a run's .ckpt file\n"
     )
+
+
+def test_a_path_that_reads_as_yaml_stays_a_path() -> None:
+    odd = "/tmp/my: 'quoted' #1"
+    quoted = '--config={"data": {"init_args": {"dataset": "/tmp/my: \'quoted\' #1"}}}'
+    for given in (["--data.dataset", odd], [f"--data.init_args.dataset={odd}"]):
+        assert keep_texts(["fit", *given, "--run.name", "a: b"]) == [
+            *("fit", quoted, "--run.name", "a: b")
+        ]
+    assert keep_texts(["--data.root=[a]"]) == ['--config={"data": {"init_args": {"root": "[a]"}}}']
+    plain = ["--data.dataset=MNIST", "--data.root=null", "--data.dataset=my #1", "--data.root"]
+    assert keep_texts(plain) == plain
