@@ -9,6 +9,7 @@ import yaml
 
 from darts_lite.networks.kinds import read_architecture
 from darts_lite.plots.run_history import StageHistory, read_history
+from darts_lite.runs.reporting import name_images
 from darts_lite.space.cost_tables import Images
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.paths import is_there, read_content, reading
@@ -108,6 +109,16 @@ class RunFiles:
     def quote(self, name: str = "") -> str:
         """Returns the path of a file, or of the folder, for a command."""
         return shlex.quote(str(self.folder.path / name))
+
+    @property
+    def images_of_its_own(self) -> str:
+        """The folder of images that the run is on, for a command, or what stands for one."""
+        try:
+            data = self.config.get("data")
+        except (OSError, ValueError):  # which the section of the settings tells
+            data = None
+        settings = data.get("init_args") if isinstance(data, dict) else None
+        return name_images(str(settings.get("dataset") if isinstance(settings, dict) else None))
 
     @property
     def resumption(self) -> str:

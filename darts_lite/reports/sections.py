@@ -182,7 +182,7 @@ def tell_files(run: RunFiles) -> Section:
             ("Test the net again", f"{verb} test --ckpt_path {net}"),
             (
                 "Ask it about images of your own",
-                f"{verb} predict --ckpt_path {net} --images photos/",
+                f"{verb} predict --ckpt_path {net} --images {run.images_of_its_own}",
             ),
             ("Hand it to other programs", f"{verb} export {net}"),
         ]

@@ -262,7 +262,8 @@ class Fit:
         reporting.log_hyperparameters(trainer, shown, record.summary)
         record.finish()
         if trainer.is_global_zero:
-            reporting.report(record.folder, record.summary, self.run.imports)
+            dataset = str(self.settings["data"]["init_args"].get("dataset"))
+            reporting.report(record.folder, record.summary, self.run.imports, dataset)
 
     def _shared_folder(self, trainer: Trainer) -> RunFolder:
         """Returns the folder of the run, if all processes have the same folder and seed."""

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from darts_lite.data.class_balance import describe_recalls, list_names
 from darts_lite.data.image_data import ImageData
+from darts_lite.data.image_folders import is_folder
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.base import Search
@@ -116,8 +117,10 @@ def doubt_batches(
             )
 
 
-def report(folder: RunFolder, summary: Mapping[str, Any], imports: Sequence[str] = ()) -> None:
-    """Prints the table of results and the files of the run."""
+def report(
+    folder: RunFolder, summary: Mapping[str, Any], imports: Sequence[str] = (), dataset: str = ""
+) -> None:
+    """Prints the table of results and the files of the run; see `suggest_commands`."""
 
     def has(*names: str) -> bool:
         return all(summary.get(name) is not None for name in names)
@@ -160,14 +163,18 @@ def report(folder: RunFolder, summary: Mapping[str, Any], imports: Sequence[str]
     files = sorted(path.name + "/" * path.is_dir() for path in folder.path.glob("[!.]*"))
     print(f"Files in {folder}: {', '.join(files)}")
     print("To go on:")
-    for command in suggest_commands(folder, imports):
+    for command in suggest_commands(folder, imports, dataset):
         print(f"  python -m darts_lite {command}")
 
 
-def suggest_commands(folder: RunFolder, imports: Sequence[str] = ()) -> list[str]:
+def suggest_commands(
+    folder: RunFolder, imports: Sequence[str] = (), dataset: str = ""
+) -> list[str]:
     """Returns the three commands that most people want after a run.
 
-    `imports` are modules that define parts of its net.
+    Args:
+        imports: Modules that define parts of its net.
+        dataset: Name of its data set, or the folder of its images, which can be predicted.
     """
     own = f" --run.imports [{','.join(imports)}]" if imports else ""
     place = shlex.quote(str(folder.path))
@@ -181,9 +188,14 @@ def suggest_commands(folder: RunFolder, imports: Sequence[str] = ()) -> list[str
     net = shlex.quote(str(folder.net))
     return [
         f"report {place}",
-        f"predict --ckpt_path {net} --images photos/{own}",
+        f"predict --ckpt_path {net} --images {name_images(dataset)}{own}",
         f"export {net}{own}",
     ]
+
+
+def name_images(dataset: str) -> str:
+    """Returns what stands for images in a command: the folder that a run is on, if it is there."""
+    return shlex.quote(dataset) if dataset and is_folder(dataset) else "PATH"
 
 
 def log_hyperparameters(

@@ -55,6 +55,12 @@ def test_paths_in_commands_are_quoted(copied: Path) -> None:
     commands = [command for _, command in tell_files(RunFiles(copied)).commands]
     assert f"python -m darts_lite test --ckpt_path '{copied}/net.ckpt'" in commands
     assert f"python -m darts_lite fit --config '{copied}/config.yaml'" in commands
+    predict = f"python -m darts_lite predict --ckpt_path '{copied}/net.ckpt' --images"
+    assert f"{predict} PATH" in commands  # digits are in no folder
+    config = (copied / "config.yaml").read_text()
+    (copied / "config.yaml").write_text(config.replace("dataset: MNIST", f"dataset: {copied}"))
+    commands = [command for _, command in tell_files(RunFiles(copied)).commands]
+    assert f"{predict} '{copied}'" in commands
 
 
 def test_an_interrupted_run_says_what_is_missing_and_how_it_comes() -> None:

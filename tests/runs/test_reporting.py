@@ -193,7 +193,13 @@ def test_the_end_tells_how_to_go_on(tmp_path: Path) -> None:
     folder.net.touch()
     trained = suggest_commands(folder)
     assert len(searched) == len(trained) == 3
-    for command in (*searched, *trained):
+    photos = tmp_path / "my photos"
+    photos.mkdir()
+    assert trained[1].endswith("--images PATH")
+    own = suggest_commands(folder, dataset=str(photos))
+    assert own[1].endswith(f"--images '{photos}'")
+    assert suggest_commands(folder, dataset="MNIST") == trained
+    for command in (*searched, *trained, *own):
         words = shlex.split(command)
         if words[0] in OWN:
             parser().parse_args(words)
