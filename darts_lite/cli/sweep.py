@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.console import Console
-
 from darts_lite.cli.front.arguments import SWEEP
 from darts_lite.cli.front.errors import guard
 from darts_lite.cli.front.stacking import expand_presets
 from darts_lite.cli.lightning_cli import DartsCLI
-from darts_lite.cli.verbs.compare import view_groups, view_runs, write_hyperparameters
+from darts_lite.cli.verbs.compare import print_view, view_groups, view_runs, write_hyperparameters
 from darts_lite.cli.verbs.run_groups import Group
 from darts_lite.launchers.jobs import Job, run_jobs
 from darts_lite.launchers.local import Local
@@ -140,9 +138,7 @@ def show(variants: Sequence[Variant], folder: Path) -> None:
         view = view_groups("overlay", groups)
     else:
         view = view_runs([run for _, run in found], architectures=True)
-    Console(force_jupyter=False).print(view.table)
-    for line in view.lines:
-        print(line)
+    print_view(view)
     write_hyperparameters(view.pages, folder)
     print(f"tensorboard --logdir {folder}  # the page HPARAMS")
 

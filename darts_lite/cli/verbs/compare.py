@@ -22,6 +22,8 @@ from darts_lite.storage.run_record import read_summary
 
 Page = tuple[str, Mapping[str, str], Mapping[str, float]]
 """Name, settings and figures of what TensorBoard shows as one row."""
+NAME, WIDEST = 16, 500
+"""Characters that a table's names have at least if they need them, and that any table has room in."""
 LONGEST = 60
 """Largest number of characters of a group's name in the name of a folder."""
 COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
@@ -83,13 +85,26 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(view.records))
     else:
-        Console(force_jupyter=False).print(view.table)
-        for line in view.lines:
-            print(line)
+        print_view(view)
     if options.tensorboard is not None:
         write_hyperparameters(view.pages, Path(options.tensorboard))
         where = sys.stderr if options.json else sys.stdout
         print(f"tensorboard --logdir {options.tensorboard}  # the page HPARAMS", file=where)
+
+
+def print_view(view: View) -> None:
+    """Prints a table and what follows it.
+
+    A terminal that is too narrow for figures and `NAME` characters of names breaks its lines.
+    """
+    console, names = Console(force_jupyter=False), view.table.columns[0]
+    names.max_width = NAME
+    needed = console.measure(view.table, options=console.options.update(width=WIDEST)).maximum
+    names.max_width = None
+    console.width = max(console.width, needed)
+    console.print(view.table)
+    for line in view.lines:
+        print(line)
 
 
 def view_runs(runs: Runs, architectures: bool) -> View:

@@ -241,3 +241,18 @@ def test_groups_have_no_architectures(many: Path, capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit):
         main(["compare", str(many), "--group", "seed", "--architectures"])
     assert "leave it or --group out" in capsys.readouterr().err
+
+
+def test_a_narrow_terminal_loses_nothing(
+    many: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for words in ([], ["--group", "algorithm"], ["--group", "model.relaxation"]):
+        shown = []
+        for columns in ("40", "200"):
+            monkeypatch.setenv("COLUMNS", columns)
+            main(["compare", str(many), *words])
+            said = capsys.readouterr().out
+            assert "…" not in said
+            shown.append("".join(said.replace("─", "").split()))
+        narrow, wide = shown
+        assert sorted(narrow) == sorted(wide), (words, narrow, wide)  # names may be in two lines
