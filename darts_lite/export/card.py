@@ -117,7 +117,7 @@ def _front_data(facts: Mapping[str, Any]) -> dict[str, str]:
 
 def _introduce(facts: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
     seconds = summary.get("search_seconds")
-    found = " by a search" if seconds is None else f" by a search of {seconds:,.0f} seconds"
+    found = " by a search" if seconds is None else f" by a search of {seconds:,.0f} s"
     passes = facts["passes"]
     answer = f"An answer is the mean over {passes} shifts of an image. " if passes > 1 else ""
     return (

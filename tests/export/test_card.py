@@ -36,6 +36,7 @@ def test_it_tells_what_the_run_has_measured(exported: Exported, finished: Finish
     assert f"{100 * accuracy:.2f} % of 1,000 test images, asked once, at the end of the run" in text
     assert f"{finished.summary['params']:,} parameters" in text
     assert f"{finished.summary['macs']:,} multiply-adds" in text
+    assert f"by a search of {finished.summary['search_seconds']:,.0f} s and trained" in text
     assert "Its 10 classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9." in text
     assert "CC BY-SA 3.0 (https://keras.io/api/datasets/mnist)" in text
     worst = min(finished.summary["class_accuracies"])

@@ -23,7 +23,7 @@ from darts_lite.storage.run_record import read_summary
 Page = tuple[str, Mapping[str, str], Mapping[str, float]]
 """Name, settings and figures of what TensorBoard shows as one row."""
 NAME, WIDEST = 16, 500
-"""Characters that a table's names have at least if they need them, and that any table has room in."""
+"""Characters that a table's names have if they need them, and that any table has room in."""
 LONGEST = 60
 """Largest number of characters of a group's name in the name of a folder."""
 COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
