@@ -135,14 +135,17 @@ class Fit:
         """Deletes the folder of a new run that is refused before its first step.
 
         It would be taken for a run, and refuse the settings that mend the mistake. The folders of
-        jobs tell why they have failed, and stay.
+        jobs tell why they have failed, and stay. One that is stopped before it has written its
+        settings could not go on either.
         """
         try:
             yield
-        except (ValueError, MisconfigurationException):
+        except BaseException as error:
+            is_refused = isinstance(error, ValueError | MisconfigurationException)
             is_begun = trainer.global_step or find_last_checkpoint(folder.path) is not None
             is_begun = is_begun or (folder.path / SEEDS).exists()
-            if not is_begun and not self.resumes and trainer.is_global_zero:
+            is_useless = not is_begun and (is_refused or not folder.config.exists())
+            if is_useless and not self.resumes and trainer.is_global_zero:
                 shutil.rmtree(folder.path, ignore_errors=True)
             raise
 
