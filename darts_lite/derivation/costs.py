@@ -43,10 +43,19 @@ def multiply_adds(module: nn.Module, x: Tensor) -> float:
 def flash(module: nn.Module, x: Tensor) -> float:
     """Returns the bytes of the weights in int8; bias and scale of a channel take four each.
 
-    Norms are part of the convolutions before or behind them.
+    Batch norms are part of the convolutions before or behind them; other single numbers take four
+    bytes.
     """
-    layers = [one for one in module.modules() if isinstance(one, nn.Conv2d | nn.Linear)]
-    return float(sum(one.weight.numel() + 8 * len(one.weight) for one in layers))
+    total = 0
+    for one in module.modules():
+        if isinstance(one, nn.modules.batchnorm._BatchNorm):
+            continue
+        for name, weight in one.named_parameters(recurse=False):
+            if weight.dim() > 1:
+                total += weight.numel() + 8 * len(weight)
+            elif name != "bias" or not isinstance(one, nn.Linear | nn.modules.conv._ConvNd):
+                total += 4 * weight.numel()
+    return float(total)
 
 
 def latency(module: nn.Module, x: Tensor) -> float:

@@ -21,7 +21,8 @@ from darts_lite.networks.layers.chain_code import write_layers
 from darts_lite.networks.layers.chain_measuring import measure_layers
 from darts_lite.networks.layers.chain_net import build_chain, inherit_layers
 from darts_lite.networks.layers.widest_net import MixedLayers
-from darts_lite.networks.own.mixed_network import MixedNetwork, build_own, inherit_own
+from darts_lite.networks.own.mixed_network import build_own, inherit_own
+from darts_lite.networks.own.network_check import mix_network
 from darts_lite.networks.own.network_code import write_own
 from darts_lite.networks.own.network_costs import measure_own
 from darts_lite.space.cells.architecture import Architecture
@@ -116,7 +117,7 @@ KINDS = {
     "network": Kind(
         NetworkSpace,
         ChosenNetwork,
-        MixedNetwork,
+        mix_network,
         build_own,
         inherit_own,
         measure_own,

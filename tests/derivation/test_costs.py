@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 import torch
 from run_helpers import SMALL, quiet_trainer
+from torch import nn
 
 from darts_lite.cli.verbs.derive import derive_architecture
 from darts_lite.data.image_data import ImageData
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.derivation.costs import (
     count_pass,
+    flash,
     load_or_measure_costs,
     measure_costs,
     multiply_adds,
@@ -116,8 +118,8 @@ def test_budgets_that_cannot_be_kept() -> None:
     with pytest.raises(ValueError, match="needs latency_table"):
         WithinBudget(latency=1.0)
     shares = {name: torch.ones(group.shape) for name, group in SMALL.groups.items()}
-    for flash, told in ((10**6, "two limits at most, got 3"), (None, "at most 1 para")):
-        rule = WithinBudget(1, 1, None, None, 28, 1, 10, flash=flash)
+    for size, told in ((10**6, "two limits at most, got 3"), (None, "at most 1 para")):
+        rule = WithinBudget(1, 1, None, None, 28, 1, 10, flash=size)
         with pytest.raises(ValueError, match=told):
             rule(SMALL, shares)
 
@@ -152,3 +154,14 @@ def test_a_search_keeps_its_table_and_not_where_it_lies(digits: ImageData, tmp_p
     table.unlink()
     assert derive_architecture(Checkpoint.read(tmp_path / "last.ckpt")) == found
     assert not table.exists() and str(tmp_path) not in json.dumps(found.to_dict())
+
+
+def test_flash_counts_all_weights() -> None:
+    x = torch.zeros(1, 2, 5, 5)
+    assert flash(nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Linear(4, 5)), x) == (
+        2 * 3 * 9 + 8 * 3 + 4 * 5 + 8 * 5
+    )
+    assert flash(nn.ConvTranspose2d(2, 3, 3), x) == 2 * 3 * 9 + 8 * 2
+    assert flash(nn.LayerNorm(6), x) == 4 * 12
+    attention = nn.MultiheadAttention(8, 2)
+    assert flash(attention, x) > sum(weight.numel() for weight in attention.parameters())

@@ -10,13 +10,12 @@ from torch import Tensor, nn
 from darts_lite.distributed.batch_norm import join_norms
 from darts_lite.networks.cells.sampled import Sampled
 from darts_lite.networks.own.settling import settle
-from darts_lite.networks.own.width_check import check_widths
 from darts_lite.space.own.building import build_network
 from darts_lite.space.own.choices import FIRST
 from darts_lite.space.own.chosen_network import ChosenNetwork
 from darts_lite.space.own.masks import give_masks, mask_readers
 from darts_lite.space.own.network_space import NetworkSpace
-from darts_lite.space.own.network_structure import find_structure
+from darts_lite.space.own.network_structure import check_complete, find_structure
 from darts_lite.space.own.part_costs import list_rows
 
 Taken = list[tuple[int, Tensor | None]]
@@ -31,8 +30,8 @@ class MixedNetwork:
         auxiliary_skip: Likewise, and must be False.
 
     Raises:
-        ValueError: if the network cannot be built, if partial channels or auxiliary skips are asked
-            for, or if a `Width` does not show all layers that read its channels.
+        ValueError: if the network cannot be built, or partial channels or auxiliary skips are asked
+            for.
     """
 
     searched_channels = None
@@ -51,7 +50,6 @@ class MixedNetwork:
                 "out"
             )
         space = space.with_data(in_channels, num_classes)
-        check_widths(space)
         self.space, self.rows = space, list_rows(space.groups)
         self.skeleton: Any = join_norms(build_network(space.plan))
         self.readers = mask_readers(self.skeleton)
@@ -118,6 +116,7 @@ class OwnNet(nn.Module):
         self.image_size = architecture.image_size
         self.in_channels = in_channels
         network = build_network(architecture.plan(in_channels, num_classes))
+        check_complete(network, architecture.chosen)
         self.network = join_norms(settle(network, architecture.chosen, scale=True))
 
     def forward(self, images: Tensor) -> tuple[Tensor, None]:

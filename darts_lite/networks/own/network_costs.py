@@ -186,7 +186,8 @@ class _Measuring:
                 network = build_network(self.space.plan)
             paths = {id(module): path for path, module in network.named_modules()}
             net = settle(network, chosen).eval()
-            names = {name: paths.get(id(module), "") for name, module in net.named_modules()}
+            places = net.named_modules(remove_duplicate=False)
+            names = {name: paths.get(id(module), "") for name, module in places}
             found: dict[str, float] = {}
             for name, value in self._measure_parts(net):
                 found[names[name]] = found.get(names[name], 0.0) + value
@@ -240,7 +241,8 @@ class _Measuring:
                 raise ValueError(
                     f"{self.name} of the network are no sum over its parts: for {net.genotype()} "
                     f"they are {wanted:.9g}, and those of its parts {got:.9g}. A module computes "
-                    "with channels whose Width it does not hold; keep it as an attribute"
+                    "with channels whose Width it does not hold (keep it as an attribute), or "
+                    "shares its weights with another one"
                 )
 
 

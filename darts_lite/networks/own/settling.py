@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from darts_lite.space.own.choices import AnyChoice, InputChoice, Joined
-from darts_lite.space.own.network_structure import Structure, find_structure
+from darts_lite.space.own.network_structure import find_structure
 from darts_lite.space.own.widths import NORMS, Source, Width, find_sides, parts_of, place_kept
 
 
@@ -26,26 +26,39 @@ def settle(network: nn.Module, chosen: Mapping[str, str], scale: bool = False) -
     }
     for module in network.modules():
         _cut(module, widths, scale)
-    names = dict(structure.choices)
-    return _replace(network, names, chosen, structure)
+    return _replace(network, dict(structure.choices), chosen, {})
 
 
 def _replace(
     module: nn.Module,
     names: Mapping[AnyChoice, str],
     chosen: Mapping[str, str],
-    structure: Structure,
+    known: dict[nn.Module, nn.Module],
 ) -> nn.Module:
-    """Returns what stands in the place of a module: what was chosen, or itself."""
+    """Returns what stands in the place of a module: what was chosen, or itself.
+
+    `known` holds what stands in the place of modules so far, since one may stand at several places.
+    """
+    if module not in known:
+        known[module] = _find_part(module, names, chosen, known)
+    return known[module]
+
+
+def _find_part(
+    module: nn.Module,
+    names: Mapping[AnyChoice, str],
+    chosen: Mapping[str, str],
+    known: dict[nn.Module, nn.Module],
+) -> nn.Module:
     if isinstance(module, InputChoice) and module.paths_by_input is not None:
         paths: list[AnyChoice] = [*module.paths_by_input]
         kept = [place for place, path in enumerate(paths) if names[path] in chosen]
         module = Joined(kept, module.join, [paths[place] for place in kept])
     elif isinstance(module, AnyChoice):
         option = chosen.get(names[module], module.options[0])
-        return _replace(module.pick(option), names, chosen, structure)
-    for name, child in module.named_children():
-        if (other := _replace(child, names, chosen, structure)) is not child:
+        return _replace(module.pick(option), names, chosen, known)
+    for name, child in [*module._modules.items()]:  # with those that stand there twice
+        if child is not None and (other := _replace(child, names, chosen, known)) is not child:
             setattr(module, name, other)
     return module
 

@@ -89,4 +89,10 @@ def build_network(plan: Plan) -> nn.Module:
 def outline_network(plan: Plan) -> nn.Module:
     """Builds a network without memory, on the device ``meta``, and draws no random numbers."""
     with torch.random.fork_rng([]), torch.device("meta"):
-        return build_network(plan).eval()
+        try:
+            return build_network(plan).eval()
+        except ValueError as error:
+            raise ValueError(
+                f"{error}. Networks are also built on torch's device 'meta', without values: "
+                "compute plain numbers without tensors"
+            ) from error

@@ -15,6 +15,8 @@ from darts_lite.space.own.weighted_sums import add_weighted
 
 MOST_OPTIONS = 1000
 """Largest number of options of one choice."""
+OPTION = "option:"
+"""Beginning of the keys of options' modules, which torch would else take for attributes."""
 FIRST: tuple[tuple[int, None], ...] = ((0, None),)
 """What runs outside of a search: the first option, without a weight."""
 
@@ -55,6 +57,11 @@ class AnyChoice(nn.Module):
         raise NotImplementedError
 
 
+def _make_key(option: str) -> str:
+    """Returns the key of an option's module, in which torch allows no dots."""
+    return OPTION + option.replace(".", ":")
+
+
 class Choice(AnyChoice):
     """One of several modules, which all read the same.
 
@@ -74,9 +81,8 @@ class Choice(AnyChoice):
                     f"{type(module).__name__}"
                 )
         super().__init__([*options], name)
-        # A dot separates modules of modules, so that torch allows none.
         self.modules_by_option = nn.ModuleDict(
-            {option.replace(".", ":"): module for option, module in options.items()}
+            {_make_key(option): module for option, module in options.items()}
         )
 
     def forward(self, *inputs: Any, **settings: Any) -> Any:
@@ -90,7 +96,7 @@ class Choice(AnyChoice):
             yield f"modules_by_option.{key}", module, frozenset({option})
 
     def pick(self, option: str) -> nn.Module:
-        module: nn.Module = self.modules_by_option[option.replace(".", ":")]
+        module: nn.Module = self.modules_by_option[_make_key(option)]
         return module
 
 

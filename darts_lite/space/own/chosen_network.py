@@ -55,11 +55,12 @@ class ChosenNetwork(AnyArchitecture):
 
     @property
     def diagrams(self) -> dict[str, Diagram]:
-        """The choices as a row of boxes, in the order of the network."""
+        """The choices side by side, in the order of the network."""
         names = [*self.chosen]
-        edges = tuple(((self.chosen[name], place),) for place, name in enumerate(names))
-        states = ("input", *names)
-        return {"choices": Diagram("choices", states, edges, (len(names),), "output")}
+        edges = tuple(((self.chosen[name], 0),) for name in names)
+        states = ("network", *names)
+        output = tuple(range(1, len(states)))
+        return {"choices": Diagram("choices", states, edges, output, "all")}
 
     @property
     def frame(self) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ def mask_readers(network: nn.Module) -> list[nn.Module]:
     readers = [module for module in network.modules() if reads_width(module)]
     for module in readers:
         setattr(module, MASK, None)
-        module.register_forward_pre_hook(_mask_input)
+        module.register_forward_pre_hook(_mask_input, with_kwargs=True)
     return readers
 
 
@@ -42,13 +42,15 @@ def _find_read(module: nn.Module) -> tuple[Part, ...]:
     return parts_of(getattr(module, sides[0]))
 
 
-def _mask_input(module: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+def _mask_input(
+    module: Any, inputs: tuple[Tensor, ...], settings: dict[str, Any]
+) -> tuple[tuple[Tensor, ...], dict[str, Any]] | None:
     """Multiplies the channels of ``(B, C, ...)``, or ``(..., C)`` of a linear layer."""
     mask: Tensor | None = getattr(module, MASK)
     if mask is None:
         return None
-    first, *others = inputs
+    first = inputs[0] if inputs else settings["input"]
     mask = mask.to(first.dtype)
     if not isinstance(module, nn.Linear):
         mask = mask.view(-1, *[1] * (first.dim() - 2))
-    return (first * mask, *others)
+    return (first * mask, *inputs[1:]), {k: v for k, v in settings.items() if k != "input"}

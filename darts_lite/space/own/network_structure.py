@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from darts_lite.space.own.choices import AnyChoice, InputChoice
+from darts_lite.space.own.choices import OPTION, AnyChoice, InputChoice
 from darts_lite.space.own.widths import Source, Width, find_widths
 
 Condition = tuple[str, frozenset[str]]
@@ -109,8 +109,9 @@ def _walk(
 
 
 def _add_node(module: InputChoice, path: str, found: Structure) -> None:
+    known = dict(found.choices)
     names = tuple(
-        part.name or show_path(_join(path, name))
+        known.get(part) or part.name or show_path(_join(path, name))
         for name, part, _ in module.inside()
         if isinstance(part, AnyChoice)
     )
@@ -122,10 +123,11 @@ def _add_node(module: InputChoice, path: str, found: Structure) -> None:
 
 
 def _add_choice(module: AnyChoice, path: str, conditions: Conditions, found: Structure) -> str:
-    name = module.name or show_path(path)
+    name = dict(found.choices).get(module) or module.name or show_path(path)
     _add_variable(Variable(name, module.options, module.name is not None), path, found)
     found.runs.setdefault(name, set()).add(conditions)
-    found.choices.append((module, name))
+    if module not in dict(found.choices):  # it may stand at several places
+        found.choices.append((module, name))
     return name
 
 
@@ -153,9 +155,21 @@ def _add_variable(variable: Variable, path: str, found: Structure) -> None:
         )
 
 
+def check_complete(network: nn.Module, chosen: Mapping[str, str]) -> None:
+    """Raises ValueError if a choice that counts is missing; an edited file may lack it."""
+    found = find_structure(network)
+    of_nodes = {name for names in found.nodes for name in names}
+    for name, variable in found.variables.items():
+        if name not in chosen and name not in of_nodes and found.is_active(name, chosen):
+            raise ValueError(
+                f"choices: {name!r} is missing; choose from {', '.join(variable.options)}"
+            )
+
+
 def show_path(path: str) -> str:
     """Returns the path of a module in words: without what this package puts between."""
-    return ".".join(word for word in path.split(".") if word not in HOLDERS) or "network"
+    words = (word.removeprefix(OPTION) for word in path.split(".") if word not in HOLDERS)
+    return ".".join(words) or "network"
 
 
 def _join(path: str, name: str) -> str:

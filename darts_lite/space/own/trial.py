@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from darts_lite.space.own.choices import AnyChoice
-from darts_lite.space.own.network_structure import find_structure, show_path
+from darts_lite.space.own.network_structure import Structure, find_structure, show_path
 
 Taken = Sequence[tuple[int, Tensor | None]]
 ALL_FIRST: Taken = [(0, None)]
@@ -54,12 +54,34 @@ def find_unmixable(network: nn.Module, images: Tensor) -> set[str]:
             hook.remove()
     if left:
         raise ValueError(f"the network never uses the choice {next(iter(left.values()))!r}")
+    unmixable |= _find_outer(structure, unmixable, inputs)
     for name in unmixable:
         of_name = [choice for choice in names if names[choice] == name]
         for place, option in enumerate(of_name[0].options):
             with taking(dict.fromkeys(of_name, ((place, None),))):
                 run(network, images, f"{option!r} of {name!r}")
     return unmixable
+
+
+def _find_outer(
+    structure: Structure, unmixable: set[str], inputs: Mapping[nn.Module, Any]
+) -> set[str]:
+    """Returns choices whose options return other shapes by what is chosen inside of them."""
+    found: set[str] = set()
+    for choice, name in structure.choices:
+        inside = {part for part in choice.modules() if part is not choice}
+        nested = [(c, n) for c, n in structure.choices if c in inside and n in unmixable]
+        shapes = {_describe(_try_option(choice, 0, inputs[choice], name))} if nested else set()
+        for other, _ in nested:
+            for place in range(len(other.options)):
+                with taking({other: ((place, None),)}):
+                    shapes |= {
+                        _describe(_try_option(choice, option, inputs[choice], name))
+                        for option in range(len(choice.options))
+                    }
+        if len(shapes) > 1:
+            found.add(name)
+    return found
 
 
 def run(network: nn.Module, images: Tensor, what: str) -> Any:

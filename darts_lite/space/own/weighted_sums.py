@@ -9,6 +9,8 @@ from torch import Tensor
 
 def add_weighted(values: Sequence[Any], weights: Sequence[Tensor | None]) -> Any:
     """Returns the sum of values times their weights, which are scalars; None is 1."""
+    if len(values) == 1 and weights[0] is None:
+        return values[0]
     maps = [value for value in values if isinstance(value, Tensor) and value.is_floating_point()]
     given = [weight for weight in weights if weight is not None]
     alike = len({(value.shape, value.dtype) for value in maps}) == 1

@@ -25,18 +25,28 @@ class Source:
 
 
 class Part(NamedTuple):
-    """A run of channels, of which the first ``chosen * times // by`` are kept.
+    """A run of channels, of which the first ones are kept.
 
-    ``source`` is None for channels that are always there; ``times`` is then their number.
+    Attributes:
+        source: The choice; None for channels that are always there.
+        fixed: The number of these; 1 where there is a choice.
+        steps: What makes the number of channels of the chosen one, in order: ``*`` or ``//``, and
+            by what.
     """
 
     source: Source | None
-    times: int
-    by: int
+    fixed: int
+    steps: tuple[tuple[str, int], ...] = ()
 
     def count(self, chosen: int) -> int:
         """Returns the number of channels that are kept."""
-        return self.times if self.source is None else chosen * self.times // self.by
+        count = chosen if self.source is not None else self.fixed
+        for sign, number in self.steps:
+            count = count * number if sign == "*" else count // number
+        return count
+
+    def then(self, sign: str, number: int) -> "Part":
+        return self._replace(steps=(*self.steps, (sign, number)))
 
     @property
     def most(self) -> int:
@@ -73,7 +83,7 @@ class Width(int):
                 f"and {tuple(options)}"
             )
         width = int.__new__(cls, most)
-        width.parts = (Part(Source(rising, name), 1, 1),)
+        width.parts = (Part(Source(rising, name), 1),)
         return width
 
     @classmethod
@@ -85,7 +95,7 @@ class Width(int):
     def __mul__(self, other: int) -> "Width":
         if isinstance(other, Width) or type(other) is not int or other < 1:
             return NotImplemented
-        return self._of(tuple(part._replace(times=part.times * other) for part in self.parts))
+        return self._of(tuple(part.then("*", other) for part in self.parts))
 
     __rmul__ = __mul__
 
@@ -102,7 +112,9 @@ class Width(int):
     def __floordiv__(self, other: int) -> int:
         if isinstance(other, Width) or type(other) is not int or other < 1:
             return int(self) // other
-        smaller = self._of(tuple(part._replace(by=part.by * other) for part in self.parts))
+        if other == 1:  # as torch's convolutions do
+            return self
+        smaller = self._of(tuple(part.then("//", other) for part in self.parts))
         (part, *others), source = smaller.parts, smaller.parts[0].source
         if others or source is None or part.count(source.options[0]) < 1:
             raise ValueError(
@@ -110,6 +122,14 @@ class Width(int):
                 "option is below that, or it stands for several layers"
             )
         return smaller
+
+    def _refuse(self, other: object) -> int:
+        raise TypeError(
+            "a number that is computed from a Width does not follow what is chosen: compute it in "
+            "forward from the shape of a map, or of int(width), which stays"
+        )
+
+    __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __sub__ = __rsub__ = _refuse  # type: ignore
 
     def __deepcopy__(self, memo: object) -> "Width":
         return self
@@ -122,7 +142,7 @@ def parts_of(width: int) -> tuple[Part, ...]:
     """Returns the parts of a number of channels."""
     if isinstance(width, Width):
         return width.parts
-    return (Part(None, int(width), 1),) if width else ()
+    return (Part(None, int(width)),) if width else ()
 
 
 SIDES: Mapping[type[nn.Module], tuple[str, str]] = {
@@ -157,7 +177,8 @@ def find_widths(module: nn.Module) -> list[Width]:
             f"the channels of {type(module).__name__} cannot be chosen; a Width fits "
             f"{', '.join(kind.__name__ for kind in SIDES)}"
         )
-    groups = {getattr(module, name, 1) for name in ("groups", "in_channels", "out_channels")}
+    names = ("groups", "in_channels", "out_channels")
+    groups = {parts_of(getattr(module, name, 1)) for name in names}
     if held and getattr(module, "groups", 1) != 1 and len(groups) > 1:
         raise ValueError(
             "the channels of a convolution in groups cannot be chosen, but for a depthwise one, "
@@ -186,7 +207,7 @@ def mask_parts(parts: Sequence[Part], mixing: Mapping[Source, Tensor]) -> Tensor
     masks = []
     for part in parts:
         if part.source is None:
-            masks.append(row.new_ones(part.times))
+            masks.append(row.new_ones(part.fixed))
             continue
         counts = [part.count(option) for option in part.source.options]
         kept = torch.tensor(counts, device=row.device)

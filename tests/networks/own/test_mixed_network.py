@@ -1,15 +1,25 @@
 """Networks of users, mixed and alone."""
 
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 import torch
 from own_networks import CHAINS, DARTS, Chains, Darts, MyNet, copy_weights
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from darts_lite import LayerSpace, Net, NetworkSpace, Sampled, Strongest, Supernet, WithinBudget
+from darts_lite import (
+    Choice,
+    LayerSpace,
+    Net,
+    NetworkSpace,
+    Sampled,
+    Strongest,
+    Supernet,
+    WithinBudget,
+)
 from darts_lite.derivation.costs import count_pass
 from darts_lite.networks.kinds import find_kind
 from darts_lite.space.cost_tables import Images
@@ -143,4 +153,25 @@ def test_what_cells_have_is_refused() -> None:
 
 def test_its_modules_are_named() -> None:
     mixed = find_kind(space()).mix(space(), 1, 10, 1, False)
-    assert "body.modules_by_option.nested" in mixed.operations()
+    assert "body.modules_by_option.option:nested" in mixed.operations()
+
+
+class Buffered(nn.Module):
+    """A buffer that is in no state dict, and a tensor that is no buffer."""
+
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.one = Choice({"half": nn.Conv2d(in_channels, 4, 3), "b": nn.Conv2d(in_channels, 4, 3)})
+        self.register_buffer("scale", torch.tensor(2.0), persistent=False)
+        self.shift = torch.tensor(1.0)
+        self.last = nn.Linear(4, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.one(x).mean((2, 3)) * self.scale + self.shift)
+
+
+def test_saved_weights_are_read_beside_what_the_class_makes(tmp_path: Path) -> None:
+    found = NetworkSpace(f"{__name__}.Buffered").with_data(1, 10, 28).first_architecture()
+    net = Net(found, 1, 10).eval()
+    net.save_pretrained(tmp_path)
+    assert torch.equal(Net.from_pretrained(tmp_path)(IMAGES), net(IMAGES))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from own_networks import Darts, MyNet
 
-from darts_lite import NetworkSpace
+from darts_lite import Net, NetworkSpace
 from darts_lite.networks.kinds import build_architecture, read_architecture
 from darts_lite.space.groups import random_point
 from darts_lite.space.own.chosen_network import ChosenNetwork
@@ -58,6 +58,14 @@ def test_other_content_is_refused(key: str, value: Any, told: str) -> None:
         build_architecture(content)
     with pytest.raises(ValueError, match=f"{key} is missing"):
         build_architecture({name: one for name, one in content.items() if name != key})
+
+
+def test_a_missing_choice_is_named_where_the_net_is_built() -> None:
+    content = some().to_dict()
+    del content["choices"]["deep"]
+    found = build_architecture(content)
+    with pytest.raises(ValueError, match="choices: 'deep' is missing; choose from 1, 2, 3"):
+        Net(found, 1, 10)
 
 
 def test_a_node_keeps_its_number() -> None:

@@ -22,6 +22,7 @@ def test_a_masked_layer_reads_the_first_channels_alone() -> None:
     assert torch.allclose(layer(x), cut, atol=1e-6)
     cut = nn.functional.linear(flat[:, :4], linear.weight[:, :4], linear.bias)
     assert torch.allclose(linear(flat), cut, atol=1e-6)
+    assert torch.equal(linear(input=flat), linear(flat))
     give_masks(readers, {})
     assert torch.equal(layer(x), nn.functional.conv2d(x, layer.weight, layer.bias))
 

@@ -27,6 +27,23 @@ class Twice(nn.Module):
         return x, x
 
 
+class Outer(nn.Module):
+    """What a choice inside takes changes the shape that an outer option returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        inner = Choice({"x": nn.Identity(), "halve": nn.MaxPool2d(2)}, name="inner")
+        self.outer = Choice({"a": nn.Conv2d(1, 1, 1), "b": inner}, name="outer")
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.outer(x)
+        return y.mean((2, 3))
+
+
+def test_an_option_whose_inner_choice_changes_the_shape_is_told_apart() -> None:
+    assert find_unmixable(Outer().eval(), IMAGES) == {"inner", "outer"}
+
+
 class Unused(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -27,12 +27,15 @@ def test_its_multiples_and_sums_keep_their_channels() -> None:
         width + other: [0, 1, 4],
         (width + other) * 2: [0, 1, 2, 3, 8, 9],
         1 + width: [0, 1, 2],
+        (width + other) // 1: [0, 1, 4],
     }
     for number, kept in cases.items():
         parts = parts_of(number)
         assert place_kept(parts, chosen).tolist() == kept
         rows = {source: torch.tensor([1.0, 0]), second: torch.tensor([1.0, 0])}
         assert mask_parts(parts, rows).nonzero().flatten().tolist() == kept
+    (part,) = parts_of((Width(6, (5, 6)) // 4) * 3)
+    assert [part.count(5), part.count(6), part.most] == [3, 3, 3]  # in the order of the steps
     soft = mask_parts(width.parts, {source: torch.tensor([0.3, 0.7])})
     assert torch.allclose(soft, torch.tensor([1, 1, 0.7, 0.7]))
 
@@ -42,6 +45,7 @@ def test_layers_hold_them() -> None:
     assert find_widths(nn.Conv2d(width, width, 3, groups=width)) == [4, 4, 4]
     assert list_sources(nn.Linear(width * 9, 3)) == [width.parts[0].source]
     assert find_widths(nn.Linear(4, 3)) == []
+    assert nn.Conv2d(width + width, 3, 1).weight.shape == (3, 8, 1, 1)
 
 
 @pytest.mark.parametrize(("options", "most"), [((2, 4), 2), ((), 4), ((0, 4), 4), ((2, 4), 5)])
@@ -57,5 +61,7 @@ def test_what_cannot_be_cut_is_refused() -> None:
             find_widths(layer)
     with pytest.raises(ValueError, match="convolution in groups"):
         find_widths(nn.Conv2d(width, width, 3, groups=2))
+    with pytest.raises(ValueError, match="convolution in groups"):
+        find_widths(nn.Conv2d(width, Width(4, (1, 4)), 3, groups=width))
     with pytest.raises(ValueError, match="cannot be divided by 4"):
         _ = width // 4
