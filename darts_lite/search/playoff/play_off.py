@@ -304,7 +304,7 @@ class PlayOff(Search):
             self.hparams["children"],
             self.hparams["finalists"],
         )
-        yield f"Space:     {self.space.name}, {float(math.prod(self.space.sizes)):.1g} nets"
+        yield f"Space:     {self.space.name}, {float(math.prod(self.space.sizes)):.4g} nets"
         yield f"Play-off:  {first} nets, then {children} children at a time; {last} finalists"
 
     def doubts(self) -> Iterator[str]:
