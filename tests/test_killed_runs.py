@@ -52,7 +52,7 @@ OWN = CONFIG | {
     "budget": {"parameters": 600},
     "retraining": {"max_epochs": 3, "schedule": "one_cycle"},
 }
-TARGETS = ["search"] * 4 + ["retraining"] * 2 + ["test"] * 2 + ["writing"] * 2
+TARGETS = ["search"] * 3 + ["retraining", "test", "writing"]
 """Where the kills of one test fall."""
 KILLS_PER_RUN = 6
 
