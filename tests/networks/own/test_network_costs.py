@@ -23,7 +23,7 @@ def test_costs_are_those_of_nets_that_are_built(network: type) -> None:
     space, random = NetworkSpace(network).with_data(*IMAGES), Random(0)
     names = ("parameters", "multiply_adds", "flash", "memory")
     costs = {name: measure_costs(space, name, IMAGES) for name in names}
-    for _ in range(8):
+    for _ in range(4):
         found = space.architecture(random_point(space.sizes, random))
         built = count_pass(found, IMAGES)
         assert costs["parameters"].of(found) == built.parameters
