@@ -25,6 +25,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_run_is_searched_predicted_and_exported(
     found_digits: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -226,6 +226,7 @@ def test_an_architecture_file_is_retrained_alone_and_leaves_no_thread(
     assert set(threading.enumerate()) <= set(threads)
 
 
+@pytest.mark.slow
 def test_a_search_checkpoint_is_retrained_with_its_weights(
     finished: Finished, configs: Path, tmp_path: Path
 ) -> None:
@@ -269,6 +270,7 @@ def test_predict_prints_a_line_per_image(
     assert right / 1000 == pytest.approx(finished.summary["test_accuracy"])
 
 
+@pytest.mark.slow
 def test_a_time_limit_still_derives_and_retrains(
     finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -558,6 +560,7 @@ def test_the_main_job_without_a_network_and_without_a_data_folder(
     assert sum(right) / len(right) >= 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("found_digits")
 def test_a_budget_is_kept_and_gone_on_with(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -49,6 +49,7 @@ def test_mistakes_are_one_line(words: list[str], capsys: pytest.CaptureFixture[s
     assert said.startswith("error: ") and said.count("\n") == 1 and "--help" in said
 
 
+@pytest.mark.slow
 def test_an_environment_that_a_library_cannot_read_is_told() -> None:
     words = [sys.executable, "-m", "darts_lite", "export", "net.ckpt"]
     environment = os.environ | {"LOCAL_RANK": "first"}
@@ -104,6 +105,7 @@ main(["plan", "--config", "mnist"])
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_one_line_while_modules_are_imported(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED],

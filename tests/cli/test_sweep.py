@@ -100,6 +100,7 @@ def test_a_sweep_is_a_shell_loop_and_goes_on(
     assert "cannot go on with other settings (data" in told and "another run.name for" in told
 
 
+@pytest.mark.slow
 def test_a_failed_sweep_takes_mended_settings(
     finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

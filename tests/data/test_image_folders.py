@@ -166,6 +166,7 @@ def test_folders_that_are_not_read_are_named(tmp_path: Path) -> None:
     assert len(source.load(tmp_path, 1.0).train_labels) == 84
 
 
+@pytest.mark.slow
 def test_a_run_on_ones_own_images_from_anywhere(
     tmp_path: Path,
     configs: Path,

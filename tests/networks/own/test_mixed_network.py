@@ -56,6 +56,7 @@ def test_a_drawn_path_informs_what_was_drawn() -> None:
         assert rows.grad is not None or name == "choice2"
 
 
+@pytest.mark.slow
 def test_the_space_of_darts_written_as_a_network() -> None:
     """Losses and gradients are those of the cells (float64), and so is what is derived."""
     cells, own = Supernet(DARTS, 1, 10).double(), Supernet(space(Darts), 1, 10).double()

@@ -54,6 +54,7 @@ def test_no_choices_within_bounds_are_better(network: type) -> None:
         assert score(space, space.locate(choices), shares) >= max(fitting) - 1e-5
 
 
+@pytest.mark.slow
 def test_memory_is_kept_to_as_well() -> None:
     space = NetworkSpace(MyNet).with_data(*IMAGES)
     shares = {name: torch.ones(group.shape) for name, group in space.groups.items()}
