@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, islice
 from random import Random
 from typing import Any
 
@@ -52,6 +52,12 @@ class Group:
     def shape(self) -> tuple[int, int]:
         """Number of rows and of options."""
         return len(self.rows), len(self.options)
+
+    @cached_property
+    def row_sets(self) -> tuple[tuple[str, ...], ...]:
+        """Labels of the rows of each set."""
+        rows = iter(self.rows)
+        return tuple(tuple(islice(rows, size)) for size in self.sets)
 
     def split(self, matrix: Tensor) -> tuple[Tensor, ...]:
         """Returns the rows of each set of a ``(rows, ...)`` tensor, as views."""

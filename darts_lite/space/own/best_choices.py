@@ -93,7 +93,7 @@ def choose_options(
 
 
 class _Built:
-    """What costs that are no sum are asked about."""
+    """Choices as an architecture, for costs that only building tells."""
 
     def __init__(self, space: HasGroups, choices: Choices) -> None:
         self.space, self.choices = space, choices
@@ -102,12 +102,10 @@ class _Built:
 def _list_sets(groups: Mapping[str, Group], shares: Mapping[str, Tensor]) -> Any:
     for name, group in groups.items():
         logs = shares[name].detach().cpu().double().clamp_min(1e-30).log()
-        rows = iter(group.rows)
-        for of_set, size in zip(group.split(logs), group.sets, strict=True):
-            names = tuple(next(rows) for _ in range(size))
+        for of_set, names in zip(group.split(logs), group.row_sets, strict=True):
             options = [
                 tuple(zip((group.options[place] for place in chosen), kept, strict=True))
-                for kept in group.kept_rows(size)
+                for kept in group.kept_rows(len(names))
                 for chosen in product(group.selectable, repeat=len(kept))
             ]
             places = {

@@ -16,7 +16,7 @@ FROM_DATA = ("in_channels", "num_classes", "image_size")
 
 
 class Plan(NamedTuple):
-    """What a network is built from.
+    """The class and the arguments of a network.
 
     Attributes:
         network: Path of its class, ``module.Name``.

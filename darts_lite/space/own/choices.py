@@ -18,7 +18,7 @@ MOST_OPTIONS = 1000
 OPTION = "option:"
 """Beginning of the keys of options' modules, which torch would else take for attributes."""
 FIRST: tuple[tuple[int, None], ...] = ((0, None),)
-"""What runs outside of a search: the first option, without a weight."""
+"""The first option without a weight, which runs outside of a search."""
 
 
 class AnyChoice(nn.Module):

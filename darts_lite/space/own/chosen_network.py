@@ -1,7 +1,7 @@
 """The frozen result of a search in a network of the user's."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from reprlib import repr as short
 from typing import Any, Self
@@ -15,7 +15,7 @@ KEYS = ("network", "settings", *FROM_DATA[2:], "space", "choices", "groups", "fo
 
 @dataclass(frozen=True)
 class ChosenNetwork(AnyArchitecture):
-    """What was chosen in a network of the user's.
+    """The choices that were made in a network of the user's.
 
     Args:
         network: Path of its class, ``module.Name``.
@@ -38,14 +38,13 @@ class ChosenNetwork(AnyArchitecture):
 
     @cached_property
     def choices(self) -> Choices:
-        """What is chosen of each group; what changes nothing counts as its first option."""
+        """The choices of each group; one that changes nothing counts as its first option."""
         result = {}
         for name, group in self.groups.items():
-            sets, rows = [], iter(group.rows)
-            for size in group.sets:
-                names = [next(rows) for _ in range(size)]
+            sets = []
+            for names in group.row_sets:
                 kept = [(self.chosen[n], row) for row, n in enumerate(names) if n in self.chosen]
-                count = size if group.kept is None else group.kept
+                count = len(names) if group.kept is None else group.kept
                 if not kept:
                     first = group.options[group.selectable[0]]
                     kept = [(first, row) for row in range(count)]
@@ -122,10 +121,6 @@ class ChosenNetwork(AnyArchitecture):
         given = {name: value[name] for name in ("network", "settings", "space", "found_by")}
         return cls(**given, image_size=side, chosen=chosen, groups=groups)
 
-    def found(self, found_by: Mapping[str, Any]) -> Self:
-        """Returns a copy that was found in another way."""
-        return replace(self, found_by=dict(found_by))
-
 
 def refuse_frame(changes: Mapping[str, Any]) -> None:
     """Raises ValueError if a setting of a frame is given: the user's class makes the network."""
@@ -142,9 +137,7 @@ def _as_number(option: str) -> str | int:
 
 
 def _describe_group(group: Group) -> dict[str, Any]:
-    rows, sets = iter(group.rows), []
-    for size in group.sets:
-        sets.append([next(rows) for _ in range(size)])
+    sets = [[*names] for names in group.row_sets]
     options = [_as_number(option) for option in group.options]
     return {"options": options, "kept": group.kept, "mixes": group.mixes, "sets": sets}
 
@@ -187,14 +180,7 @@ def _check_chosen(chosen: Mapping[str, str], groups: Mapping[str, Group]) -> Non
                 else f"choices: there is no choice {short(name)}"
             )
     for group in groups.values():
-        for names in _split(group):
+        for names in group.row_sets:
             count = sum(name in chosen for name in names)
             if group.kept is not None and count not in (0, group.kept):
                 raise ValueError(f"choices: {group.kept} of {list(names)} are kept, got {count}")
-
-
-def _split(group: Group) -> Iterator[tuple[str, ...]]:
-    """Yields the names of the rows of each set."""
-    rows = iter(group.rows)
-    for size in group.sets:
-        yield tuple(next(rows) for _ in range(size))

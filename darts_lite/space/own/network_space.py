@@ -79,7 +79,7 @@ class NetworkSpace(Space):
 
     @property
     def plan(self) -> Plan:
-        """What the network is built from."""
+        """The class and the arguments of the network."""
         known: dict[str, int | None] = {n: value or USUAL[n] for n, value in self._data.items()}
         return Plan(self.network_path, self.settings, known)
 
@@ -91,7 +91,7 @@ class NetworkSpace(Space):
 
     @cached_property
     def structure(self) -> Structure:
-        """What stands in the network."""
+        """The choices in the network."""
         return find_structure(outline_network(self.plan))
 
     @cached_property
@@ -134,9 +134,7 @@ class NetworkSpace(Space):
         """Returns the chosen option of each choice by name; paths that are not kept are absent."""
         chosen: dict[str, str] = {}
         for name, group in self.groups.items():
-            rows = iter(group.rows)
-            for size, kept in zip(group.sets, choices[name], strict=True):
-                names = [next(rows) for _ in range(size)]
+            for names, kept in zip(group.row_sets, choices[name], strict=True):
                 chosen |= {names[row]: option for option, row in kept}
         return chosen
 

@@ -12,7 +12,7 @@ from darts_lite.space.own.widths import Source, Width, find_widths
 Condition = tuple[str, frozenset[str]]
 """Name of a choice, and those of its options with which a part runs."""
 Conditions = tuple[Condition, ...]
-"""What must all be chosen for a part to run."""
+"""Conditions that must all be met for a part to run."""
 
 HOLDERS = ("modules_by_option", "blocks_by_place", "paths_by_input")
 """Names by which choices hold their parts."""
@@ -34,7 +34,7 @@ class Variable(NamedTuple):
 
 @dataclass
 class Structure:
-    """What stands in a network.
+    """The choices in a network, and the conditions under which its parts run.
 
     Attributes:
         variables: Name -> choice, in the order in which they stand in the network.

@@ -14,7 +14,7 @@ from darts_lite.space.groups import Group
 
 
 class HasGroups(Protocol):
-    """What of a space its costs know."""
+    """The part of a space that its costs know."""
 
     @property
     def groups(self) -> dict[str, Group]: ...
@@ -63,9 +63,7 @@ class PartCosts(Costs):
         """Returns the place of each choice in its dimension."""
         places: dict[str, int] = {}
         for name, group in self.space.groups.items():
-            rows = iter(group.rows)
-            for size, kept in zip(group.sets, choices[name], strict=True):
-                names = [next(rows) for _ in range(size)]
+            for names, kept in zip(group.row_sets, choices[name], strict=True):
                 places |= dict.fromkeys(names, len(group.options))
                 places |= {names[row]: group.options.index(option) for option, row in kept}
         return places
