@@ -10,7 +10,8 @@ from torch import Tensor
 
 from darts_lite.distributed.ranks import WHOLE, Shard
 
-Batch = tuple[Tensor, Tensor]  # (B, C, H, W) float32, (B,) int64
+Batch = tuple[Tensor, Tensor]  # (B, C, H, W) float32; classes (B,) int64, or other targets (B, ...)
+CPU = torch.device("cpu")
 
 
 @dataclass(eq=False)
@@ -23,26 +24,24 @@ class Batches:
     get equally many images, so a few images may be left out.
 
     Args:
-        images: uint8 (N, C, H, W), on the device of the batches
-        labels: int64 (N,), on the same device
+        read: returns one rank's batch, given its indices (B,) and the rank's share
         indices: the split's images (n,)
-        prepare: turns one rank's uint8 images (B, C, H, W) into a network's input
         batch_size: images per batch and rank
         shuffle_key: seed of the random orders; None keeps the order of ``indices``
         length: batches per epoch and rank; None takes one pass, more take several, each shuffled
         epoch: returns the current epoch, so that a resumed run goes on with that epoch's order
         part: this rank's share of each joint batch
+        device: where `read` wants its indices
     """
 
-    images: Tensor
-    labels: Tensor
+    read: Callable[[Tensor, Shard], Batch]
     indices: Tensor
-    prepare: Callable[[Tensor, Shard], Tensor]
     batch_size: int
     shuffle_key: str | None = None
     length: int | None = None
     epoch: Callable[[], int] = field(default_factory=lambda: count().__next__)
     part: Shard = WHOLE
+    device: torch.device = CPU
     _given: int = field(default=0, init=False)
     _skip: int = field(default=0, init=False)
 
@@ -63,13 +62,12 @@ class Batches:
             shuffled = [torch.randperm(len(order), generator=generator) for _ in passes]
             order = order[torch.cat(shuffled)]
             order = order[: len(order) // ranks * ranks]
-        order = order[rank::ranks].to(self.images.device)
+        order = order[rank::ranks].to(self.device)
         first, self._skip = self._skip, 0
         for batch in range(first, len(self)):
             chosen = order[batch * self.batch_size : (batch + 1) * self.batch_size]
             self._given = batch + 1
-            images = self.images.index_select(0, chosen)  # (B, C, H, W)
-            yield self.prepare(images, self.part), self.labels.index_select(0, chosen)
+            yield self.read(chosen, self.part)
 
     def state_dict(self) -> dict[str, int]:
         """Returns the number of batches given out in this epoch, from which Lightning resumes."""

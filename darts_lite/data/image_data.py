@@ -6,33 +6,30 @@ A few tensor operations on that device make each batch; there are no worker proc
 import warnings
 import zlib
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning import LightningDataModule
 from torch import Tensor
 
 from darts_lite.data.augmentation import Augmentation
-from darts_lite.data.batches import Batches, PairedBatches
+from darts_lite.data.batches import Batch
 from darts_lite.data.class_balance import list_names
 from darts_lite.data.datasets import LoadedImages, Source, find_root
 from darts_lite.data.foreground import FIGURE, measure_foreground
 from darts_lite.data.image_files import HeldOut
 from darts_lite.data.image_folders import find_source, is_folder
-from darts_lite.data.limits import check_settings
 from darts_lite.data.preparation import Preparation, measure_channels, scale_pixels
+from darts_lite.data.split_data import SplitData, check_settings
 from darts_lite.data.splits import compute_split_sizes, hold_out, stratified_order
 from darts_lite.distributed.ranks import WHOLE, Shard
-from darts_lite.storage.components import class_path
 
 MOST_CLASSES = 1000  # largest number of classes: reports hold a matrix of them
 SAMPLE = 5000  # number of training images on which the foreground is measured
 
 
-class ImageData(LightningDataModule):
+class ImageData(SplitData):
     """A torchvision data set, split for architecture search, on the training device.
 
     The training set falls into "validation", "weights" and "alphas" (the rest, half and half),
@@ -143,10 +140,6 @@ class ImageData(LightningDataModule):
             )
         self._trained = trained, tested
 
-    def describe(self) -> dict[str, Any]:
-        """Returns the class and its arguments as plain values, to build the same data again."""
-        return {"class_path": class_path(type(self)), "init_args": dict(self.hparams)}
-
     def prepare_data(self) -> None:
         """Downloads once per machine, before the other ranks look for the files."""
         self._load()
@@ -188,17 +181,15 @@ class ImageData(LightningDataModule):
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """Names of the classes in the order of the labels; None where the labels are the names."""
         return self._source.class_names
 
     @property
     def data_source(self) -> str:
-        """The source of the images in words; after ``setup``."""
         return self._images.source
 
     @property
     def checksum(self) -> int:
-        """CRC-32 of all images and labels, by which a resumed run recognises its data."""
+        """CRC-32 of all images and labels."""
         images = self._images.to(torch.device("cpu"))
         parts = images.train_images, images.train_labels, images.test_images, images.test_labels
         total = 0
@@ -207,10 +198,8 @@ class ImageData(LightningDataModule):
         return total
 
     @property
-    def split_sizes(self) -> dict[str, int]:
-        """Number of images in each split, the test set included; known after ``setup``."""
-        sizes = {name: len(indices) for name, indices in self.splits.items()}
-        return {**sizes, "test": len(self._images.test_labels)}
+    def test_count(self) -> int:
+        return len(self._images.test_labels)
 
     @property
     def class_counts(self) -> Tensor:
@@ -220,47 +209,17 @@ class ImageData(LightningDataModule):
 
     @property
     def held_out(self) -> HeldOut:
-        """Files for the test; empty where images are no files of a folder; after ``setup``."""
         return self._images.held_out
 
-    def train_dataloader(self) -> Batches | PairedBatches:
-        """Returns pairs for a search, else plain batches of both training splits."""
-        weights, alphas = self.splits["weights"], self.splits["alphas"]
-        if getattr(self.trainer and self.trainer.lightning_module, "paired_batches", False):
-            training = self.hparams["search_batch_size"], self.search_augmentation
-            pair = PairedBatches(
-                self._batches("train", weights, *training, shuffle="weights"),
-                self._batches("train", alphas, *training, shuffle="alphas"),
-            )
-            pair.weights.length = pair.alphas.length = self.hparams["search_batches_per_epoch"]
-            return pair
-        union, size = torch.cat([weights, alphas]), self.hparams["batch_size"]
-        batches = self._batches("train", union, size, self.augmentation, shuffle="both")
-        if len(batches) < self.hparams["least_batches_per_epoch"]:
-            batches.length = self.hparams["least_batches_per_epoch"]
-        return batches
+    def read(self, part: str, chosen: Tensor, shard: Shard, use: str) -> Batch:
+        images, labels = (getattr(self._images, f"{part}_{what}") for what in ("images", "labels"))
+        augment = {"search": self.search_augmentation, "training": self.augmentation}.get(use)
+        found = images.index_select(0, chosen)  # (B, C, H, W)
+        return self.prepare(found, shard, augment), labels.index_select(0, chosen)
 
-    def weights_dataloader(self) -> Batches:
-        """Returns the whole ``weights`` split, augmented, on every rank; for trainings in a search.
-
-        Thus all ranks get the same result.
-        """
-        size, weights = self.hparams["search_batch_size"], self.splits["weights"]
-        batches = self._batches("train", weights, size, self.search_augmentation, shuffle="inside")
-        return replace(batches, part=WHOLE)
-
-    def alphas_dataloader(self) -> Batches:
-        """Returns the whole ``alphas`` split on every rank, to compare architectures on."""
-        return replace(self._batches("train", self.splits["alphas"]), part=WHOLE)
-
-    def val_dataloader(self) -> Batches:
-        return self._batches("train", self.splits["validation"])
-
-    def test_dataloader(self) -> Batches:
-        return self._batches("test", torch.arange(self.split_sizes["test"]))
-
-    def predict_dataloader(self) -> Batches:
-        return self.test_dataloader()
+    @property
+    def device(self) -> torch.device:
+        return self._images.train_images.device
 
     def sample_test(self, count: int) -> tuple[Tensor, Tensor]:
         """Returns test images of all classes, ``(count, C, H, W)`` in 0..1, and their classes."""
@@ -329,22 +288,3 @@ class ImageData(LightningDataModule):
         """Returns the names of the flagged classes in words, from flags ``(classes,)``."""
         labels = flags.nonzero().flatten().tolist()
         return list_names([str(k) if (n := self.class_names) is None else n[k] for k in labels])
-
-    def _batches(
-        self,
-        part: str,
-        indices: Tensor,
-        batch_size: int | None = None,
-        augmentation: Augmentation | None = None,
-        shuffle: str | None = None,
-    ) -> Batches:
-        """Returns batches of a part; by default, for evaluation: unaugmented and in order."""
-        images, labels = (getattr(self._images, f"{part}_{what}") for what in ("images", "labels"))
-        prepare = partial(self.prepare, augmentation=augmentation)
-        key = shuffle and f"{torch.initial_seed()}/{shuffle}"
-        size = batch_size or self.hparams["evaluation_batch_size"]
-        batches = Batches(images, labels, indices, prepare, size, key)
-        if trainer := self.trainer:
-            batches.epoch = lambda: trainer.current_epoch
-            batches.part = Shard(trainer.global_rank, trainer.world_size)
-        return batches

@@ -7,18 +7,19 @@ import torch
 from run_helpers import some_digits
 from torch import Tensor
 
-from darts_lite.data.batches import Batches, PairedBatches
+from darts_lite.data.batches import Batch, Batches, PairedBatches
 from darts_lite.distributed.ranks import Shard
 
+IMAGES, LABELS = some_digits()
 
-def prepared(images: Tensor, part: Shard) -> Tensor:
-    return images.float()
+
+def read(chosen: Tensor, part: Shard) -> Batch:
+    return IMAGES[chosen].float(), LABELS[chosen]
 
 
 @pytest.fixture
 def batches() -> Batches:
-    images, labels = some_digits()
-    return Batches(images, labels, torch.arange(len(images)), prepared, 20, "key", epoch=lambda: 3)
+    return Batches(read, torch.arange(len(IMAGES)), 20, "key", epoch=lambda: 3)
 
 
 def parts(joint: Batches, ranks: int) -> list[Batches]:
@@ -43,8 +44,8 @@ def test_ranks_get_equally_much_of_a_small_split(batches: Batches) -> None:
 def test_in_order_no_image_is_left_out(batches: Batches) -> None:
     ordered = replace(batches, shuffle_key=None, indices=torch.arange(101))
     seen = [torch.cat([y for _, y in part]) for part in parts(ordered, 2)]
-    assert torch.equal(seen[0], batches.labels[0:101:2])
-    assert torch.equal(seen[1], batches.labels[1:101:2])
+    assert torch.equal(seen[0], LABELS[0:101:2])
+    assert torch.equal(seen[1], LABELS[1:101:2])
 
 
 def test_batches_go_on_where_they_were(batches: Batches) -> None:

@@ -1,4 +1,4 @@
-"""Settings of data that nobody could use."""
+"""What all kinds of data share: settings that nobody could use are refused."""
 
 import re
 from typing import Any
