@@ -2,6 +2,7 @@ from .cli.library import Run, fit
 from .data.augmentation import Augmentation
 from .data.datasets import LoadedImages, Source
 from .data.image_data import ImageData
+from .data.own.paired_data import PairedData
 from .data.preparation import Preparation
 from .derivation.budget import WithinBudget
 from .derivation.rules import SkipLimit, Strongest, derive
@@ -37,6 +38,7 @@ from .space.own.chosen_network import ChosenNetwork
 from .space.own.network_space import NetworkSpace
 from .space.own.widths import Width
 from .training.optimizers import darts_adam, darts_sgd
+from .training.task import Task
 
 __all__ = [
     "Run",
@@ -63,11 +65,13 @@ __all__ = [
     "RandomSearch",
     "SharedWeights",
     "TableLookup",
+    "Task",
     "DirichletAnchor",
     "BudgetPenalty",
     "CostPenalty",
     "EigenvalueMonitor",
     "OperationFreezing",
+    "PairedData",
     "Perturbation",
     "PlayOff",
     "Preparation",

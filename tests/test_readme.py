@@ -47,7 +47,7 @@ MARKED = r"(<!-- parsed only: [^\n]+ -->\n)?```(\w+)\n(.*?)```"
 BLOCKS = blocks_of("sh")
 LINES = [line for block in BLOCKS for line in block.replace("\\\n", " ").splitlines()]
 COMMANDS = [part.strip() for line in LINES for part in line.split("#")[0].split("&&")]
-WRITTEN = ("my_parts", "my_net")
+WRITTEN = ("my_parts", "my_net", "my_rows", "my_labels", "my_maps")
 """Modules of the examples, which are written where these run."""
 OURS = sorted(
     {c for c in COMMANDS if "python -m darts_lite" in c and not any(w in c for w in WRITTEN)}

@@ -18,6 +18,7 @@ FLOORS = (
     "space/layers",
     "space/own",
     "data",
+    "data/own",
     "training",
     "networks/cells",
     "networks/folded",

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule, Trainer, seed_everything
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback
 from run_helpers import SMALL, fast_sgd, quiet_trainer
 
@@ -76,14 +76,20 @@ def retraining() -> Retraining:
 
 
 def trained(
-    make: Any, root: str, path: Path, interrupt: Callback | None, settings: dict[str, Any]
+    make: Any,
+    root: str,
+    path: Path,
+    interrupt: Callback | None,
+    settings: dict[str, Any],
+    data: LightningDataModule | None = None,
 ) -> dict[str, torch.Tensor]:
     """State after a training, from the checkpoint if there is one."""
     seed_everything(3, verbose=False)
     model: LightningModule = make()
     changes = Augmentation(flip=True, shift=1, brightness=0.2, contrast=0.2, border="mirrored")
     both: Any = {"augmentation": changes, "search_augmentation": changes}
-    data = ImageData(root=root, train_images=900, search_batch_size=45, batch_size=45, **both)
+    if data is None:
+        data = ImageData(root=root, train_images=900, search_batch_size=45, batch_size=45, **both)
     guards: list[Callback] = [OperationFreezing(0.9, 2, 3), EigenvalueMonitor(1e9, 1, 2)]
     guards = guards if isinstance(model, ArchitectureSearch) else []
     saving = StageCheckpoint(path, every_steps=2)

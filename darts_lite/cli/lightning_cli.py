@@ -32,6 +32,7 @@ from darts_lite.data.compatibility import adapt, check_loaded, read_held_out
 from darts_lite.data.datasets import is_embedded
 from darts_lite.data.image_data import ImageData
 from darts_lite.data.preparation import Preparation, read_preparation
+from darts_lite.data.split_data import SplitData
 from darts_lite.distributed.strategy import connect_processes, prepare
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.test_report import TestReport
@@ -53,6 +54,7 @@ from darts_lite.storage.user_modules import import_own
 from darts_lite.training.callbacks import find_callback
 from darts_lite.training.memory import keep_freed_memory
 from darts_lite.training.signals import stoppable
+from darts_lite.training.task import list_own_modules
 
 PATHS = ("ckpt_path", ARCHITECTURE, DATASET, ROOT)
 """Settings that are, or may be, the path of what is read."""
@@ -121,10 +123,11 @@ class DartsCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Imports custom modules, and checks the checkpoint before anything is built."""
-        self._note_own_network()
+        self._note_own_modules()
         import_own(self._get(self.config, "run").imports)
         self._expand_paths()
         self._apply_budget()
+        self._hand_on_task()
         self._resumed = None
         if self.part is not None:
             self._resumed = self.part.run
@@ -145,15 +148,27 @@ class DartsCLI(LightningCLI):
         if self.subcommand == "fit":  # the trainer reads it; kept here, it would fill memory
             self.checkpoint = None
 
-    def _note_own_network(self) -> None:
-        """Adds the module of the user's network, if there is one, to what the run imports."""
+    def _note_own_modules(self) -> None:
+        """Adds the modules of the user's network, data and task to what the run imports."""
         config = self.config[self.subcommand]
         space = config.get("model.init_args.space")
         if isinstance(space, Namespace):
             space = space.get("init_args.network")
-        module = find_own_module(space)
-        if module is not None and module not in config.run.imports:
-            config.run.imports = (*config.run.imports, module)
+        found = [find_own_module(space)]
+        if isinstance(data := config.get("data.init_args.module"), str):
+            found.append(data.rpartition(".")[0])
+        if isinstance(task := config.get("model.init_args.task"), Namespace):
+            found += list_own_modules(task)
+        for module in found:
+            if module is not None and module not in config.run.imports:
+                config.run.imports = (*config.run.imports, module)
+
+    def _hand_on_task(self) -> None:
+        """Gives the retraining the task of the search."""
+        config = self.config[self.subcommand]
+        task, retraining = config.get("model.init_args.task"), config.get("retraining")
+        if task is not None and retraining is not None and retraining.init_args.get("task") is None:
+            retraining.init_args["task"] = task
 
     def _expand_paths(self) -> None:
         """Expands the paths of the configuration that are read; `RunSettings` does its folder."""
@@ -188,7 +203,7 @@ class DartsCLI(LightningCLI):
         return self.trainers.make(self.model, **overrides)
 
     def fit(
-        self, model: LightningModule, datamodule: ImageData, ckpt_path: str | None = None, **_: Any
+        self, model: LightningModule, datamodule: SplitData, ckpt_path: str | None = None, **_: Any
     ) -> None:
         """Runs every stage that the configuration asks for."""
         run_all = Fit(
@@ -209,19 +224,24 @@ class DartsCLI(LightningCLI):
             run_all(self.trainer, model, datamodule, begin_at)
 
     def validate(
-        self, model: LightningModule, datamodule: ImageData, verbose: bool = True, **_: Any
+        self, model: LightningModule, datamodule: SplitData, verbose: bool = True, **_: Any
     ) -> None:
         """Prints the metrics on the validation split, as a table and as a line of JSON."""
         self._evaluate(self.trainer.validate, model, datamodule, verbose)
 
     def test(
-        self, model: LightningModule, datamodule: ImageData, verbose: bool = True, **_: Any
+        self, model: LightningModule, datamodule: SplitData, verbose: bool = True, **_: Any
     ) -> None:
         """Prints the metrics on the test set, as a table and as a line of JSON."""
         self._evaluate(self.trainer.test, model, datamodule, verbose)
 
-    def predict(self, model: LightningModule, datamodule: ImageData, **_: Any) -> None:
+    def predict(self, model: LightningModule, datamodule: SplitData, **_: Any) -> None:
         """Prints class and probability of each test image as comma-separated lines."""
+        if getattr(model, "task", None) is not None:
+            raise ValueError(
+                "predict tells classes, and this net has a task of its own; load it with "
+                "darts_lite.Net.from_run and call it"
+            )
         self._prepare(model, datamodule)
         with stoppable(), advise_on_memory(self.trainer, model, datamodule):
             batches = self.trainer.predict(model, datamodule=datamodule) or []
@@ -233,7 +253,7 @@ class DartsCLI(LightningCLI):
         rows = zip(range(len(answers)), answers, shares, strict=True)
         print(format_table(("image", "class", "probability"), rows), end="")
 
-    def _prepare(self, model: LightningModule, data: ImageData) -> str | None:
+    def _prepare(self, model: LightningModule, data: SplitData) -> str | None:
         """Loads weights and images; returns the source of the images of the training, if known."""
         content = {} if self.checkpoint is None else self.checkpoint.content
         adapt(data, content, self._preparation)
@@ -244,7 +264,7 @@ class DartsCLI(LightningCLI):
         return content.get("data_source")
 
     def _evaluate(
-        self, run: Callable[..., Any], model: LightningModule, data: ImageData, verbose: bool
+        self, run: Callable[..., Any], model: LightningModule, data: SplitData, verbose: bool
     ) -> None:
         limit = "limit_test_batches" if run == self.trainer.test else "limit_val_batches"
         if not getattr(self.trainer, limit):
@@ -253,8 +273,9 @@ class DartsCLI(LightningCLI):
         with connect_processes(self.trainer), stoppable(), advised:
             trained_on = self._prepare(model, data)
             (metrics,) = run(model, verbose=verbose, datamodule=data)
-            print(f"Data: {data.hparams.get('dataset')}, {data.data_source}")
-            print(f"Images: {data.preparation.describe()}")
+            print(f"Data: {data.hparams.get(data.named_by)}, {data.data_source}")
+            if data.preparation is not None:
+                print(f"Images: {data.preparation.describe()}")
             report = find_callback(self.trainer, TestReport)
             if report is not None and (recalls := report.results.get("class_recalls")):
                 print(f"Recall: {describe_recalls(recalls)}")
@@ -266,7 +287,7 @@ class DartsCLI(LightningCLI):
                 print(f"Warning: {', '.join(unknown)} is not a number: the net's weights are wrong")
             print(json.dumps(metrics))
 
-    def _describe_part(self, data: ImageData) -> str:
+    def _describe_part(self, data: SplitData) -> str:
         """Returns in words how many images were looked at, if a limit has left some of them out."""
         if (report := find_callback(self.trainer, TestReport)) is not None:
             return describe_part(report.results | {"test_images_in_all": data.split_sizes["test"]})

@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule
 
 from darts_lite.cli.front.errors import guard
 from darts_lite.cli.lightning_cli import DartsCLI
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.split_data import SplitData
 from darts_lite.planning.plan_report import report
 from darts_lite.planning.planner import Planner
 from darts_lite.runs.repeats import check_repeats
@@ -46,7 +46,7 @@ class PlanCLI(DartsCLI):
         super().before_instantiate_classes()
 
     def fit(
-        self, model: LightningModule, datamodule: ImageData, ckpt_path: str | None = None, **_: Any
+        self, model: LightningModule, datamodule: SplitData, ckpt_path: str | None = None, **_: Any
     ) -> None:
         """Measures the stages, and prints the plan."""
         with stoppable():

@@ -7,13 +7,13 @@ from typing import Any
 
 from darts_lite.data.class_balance import list_names
 from darts_lite.data.datasets import DATASETS, is_embedded
-from darts_lite.data.image_data import ImageData
 from darts_lite.data.image_folders import FOLDER
 from darts_lite.data.preparation import Preparation
+from darts_lite.data.split_data import SplitData
 from darts_lite.storage.foreign_settings import CHANGED
 
 
-def adapt(data: ImageData, content: Mapping[str, Any], trained: Preparation | None) -> None:
+def adapt(data: SplitData, content: Mapping[str, Any], trained: Preparation | None) -> None:
     """Shows images as a net saw its own; call it before they are loaded, `check_loaded` after it.
 
     Args:
@@ -31,7 +31,7 @@ def adapt(data: ImageData, content: Mapping[str, Any], trained: Preparation | No
         warnings.warn(doubt, stacklevel=2)
 
 
-def check_loaded(data: ImageData, content: Mapping[str, Any]) -> None:
+def check_loaded(data: SplitData, content: Mapping[str, Any]) -> None:
     """Raises ValueError if test images are, or may be, among those that a net was trained on.
 
     Warns if they are those that were kept for the test, and others of the folder have changed, or

@@ -40,6 +40,7 @@ class SplitData(LightningDataModule, ABC):
     num_classes: int
     image_size: int
     splits: dict[str, Tensor]
+    named_by = "dataset"  # the setting by which reports call the data
 
     @property
     @abstractmethod

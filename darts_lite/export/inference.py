@@ -68,6 +68,11 @@ def load_answer(path: str | Path, trusted: Collection[str] = ()) -> tuple[Answer
     if checkpoint.model != Retraining.__name__:
         raise ValueError(f"{path} is the checkpoint of a search; give the run's net.ckpt")
     preparation = read_preparation(checkpoint)
+    if preparation is None and "preparation" in content:
+        raise ValueError(
+            f"{path} is a net with a task and data of its own, which tells no classes of images; "
+            "load it with darts_lite.Net.from_run, and export it with torch.onnx.export"
+        )
     if preparation is None or "data" not in groups:
         raise ValueError(
             f"{path} does not hold the normalisation of its images; retrain with this version"

@@ -19,7 +19,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, Timer
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.split_data import SplitData
 from darts_lite.derivation.consensus import draw_architectures
 from darts_lite.derivation.costs import measure_costs
 from darts_lite.planning.plan_report import Executors, Plan, Stage
@@ -60,7 +60,7 @@ class Planner:
             None if a search has none.
     """
 
-    data: ImageData
+    data: SplitData
     trainers: TrainerFactory
     settings: Any
     run: RunSettings
@@ -244,7 +244,7 @@ class Planner:
         return replace(stage, images=most, largest_batch=found)
 
 
-def draw_likely(model: ArchitectureSearch | PlayOff, data: ImageData) -> AnyArchitecture:
+def draw_likely(model: ArchitectureSearch | PlayOff, data: SplitData) -> AnyArchitecture:
     """Draws an architecture of about the cost of one that a search finds; see `QUARTER`."""
     sizes = Images(data.in_channels, data.num_classes, data.image_size)
     rule = model.derivation.with_data(*sizes)

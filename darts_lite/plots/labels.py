@@ -1,5 +1,7 @@
 """The words and numbers in drawings, in few characters."""
 
+from darts_lite.storage.run_record import ACCURACY, Score
+
 LONGEST_NAME = 16  # characters
 
 
@@ -22,9 +24,11 @@ def cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
-def tell_accuracy(accuracy: float) -> str:
-    """Returns a net's accuracy in the words of a title."""
-    return f"{100 * accuracy:.2f} % right in the test"
+def tell_score(score: Score, value: float) -> str:
+    """Returns how good a net is in the words of a title."""
+    if score == ACCURACY:
+        return f"{score.tell(value)} right in the test"
+    return f"{score.name} {score.tell(value)} in the test"
 
 
 def format_map(channels: int, side: int) -> str:

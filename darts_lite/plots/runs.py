@@ -44,7 +44,7 @@ WIDE = 4.0
 def draw_curves(
     stages: Mapping[str, Sequence[EpochRecord]], test_accuracy: float | None = None
 ) -> Figure:
-    """Draws errors in per cent, and losses, by step, one column per stage.
+    """Draws errors in per cent or a task's scores, and losses, by step, one column per stage.
 
     The stages are ``"search"``, ``"retraining"`` or both, with a record per epoch. The test's error
     is a level line beside the retraining. Scales are logarithmic where values are far apart, so
@@ -62,14 +62,19 @@ def draw_curves(
             ]
             for name in PARTS[stage]
         }
+        scores = {
+            _name_part(name): [(m.step, m.metrics[name]) for m in moments if name in m.metrics]
+            for name in (name.replace("accuracy", "score") for name in PARTS[stage])
+        }
+        is_own = any(scores.values())
         losses = {
             _name_part(name): [(m.step, m.metrics[name]) for m in moments if name in m.metrics]
             for name in (name.replace("accuracy", "loss") for name in PARTS[stage])
         }
         level = None if stage == "search" or test_accuracy is None else 100 * (1 - test_accuracy)
-        _plot_curves(panels[0, column], errors, level)
+        _plot_curves(panels[0, column], scores if is_own else errors, level)
         _plot_curves(panels[1, column], losses, None)
-        panels[0, column].set(title=stage, ylabel="error, %")
+        panels[0, column].set(title=stage, ylabel="score" if is_own else "error, %")
         panels[1, column].set(ylabel="loss", xlabel="step")
     return figure
 

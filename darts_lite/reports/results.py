@@ -10,17 +10,18 @@ from darts_lite.reports.page import Section, Table
 from darts_lite.reports.run_files import RunFiles
 from darts_lite.runs.reporting import describe_part
 from darts_lite.storage.paths import is_there
+from darts_lite.storage.run_record import ACCURACY, Score
 
 
 def tell_result(run: RunFiles) -> Section:
     """Tells accuracy, size and time."""
-    summary, section = run.summary, Section("Result")
+    summary, section, score = run.summary, Section("Result"), Score.of(run.summary)
     rows = [
-        ("test accuracy", _tell_accuracy(summary)),
+        (f"test {score.name}", _tell_test(summary)),
         ("balanced accuracy", _percent(summary.get("balanced_accuracy"))),
         ("recall", _tell_recalls(summary)),
-        ("validation accuracy", _percent(summary.get("validation_accuracy"))),
-        ("that of the search", _percent(summary.get("search_validation_accuracy"))),
+        (f"validation {score.name}", _tell(score, summary.get(f"validation_{score.word}"))),
+        ("that of the search", _tell(score, summary.get(f"search_validation_{score.word}"))),
         *_list_costs(run),
         *_list_memory(run),
         ("search", _seconds(summary.get("search_seconds"))),
@@ -33,7 +34,7 @@ def tell_result(run: RunFiles) -> Section:
         ("device", summary.get("device")),
     ]
     section.tables.append(Table([(name, value) for name, value in rows if value]))
-    if summary.get("test_accuracy") is None:
+    if summary.get(score.of_test) is None:
         section.missing.append(_tell_absent(run))
     return section
 
@@ -51,15 +52,20 @@ def _tell_absent(run: RunFiles) -> str:
     return f"{what}. The run goes on with: {run.resumption}"
 
 
-def _tell_accuracy(summary: Mapping[str, Any]) -> str | None:
-    accuracy, asked = summary.get("test_accuracy"), summary.get("test_images")
-    if accuracy is None:
-        return None
-    if not asked:
-        return _percent(accuracy)
-    low, high = percentile_interval(100 * accuracy, int(asked))
+def _tell_test(summary: Mapping[str, Any]) -> str | None:
+    score = Score.of(summary)
+    reached, asked = summary.get(score.of_test), summary.get("test_images")
+    if reached is None or not asked:
+        return _tell(score, reached)
     images = describe_part(summary) or f" of {asked:,} test images"
-    return f"{_percent(accuracy)}{images} (95 % interval: {low:.2f} to {high:.2f} %)"
+    if score != ACCURACY:
+        return f"{score.tell(reached)}{images}"
+    low, high = percentile_interval(100 * reached, int(asked))
+    return f"{score.tell(reached)}{images} (95 % interval: {low:.2f} to {high:.2f} %)"
+
+
+def _tell(score: Score, value: float | None) -> str | None:
+    return None if value is None else score.tell(value)
 
 
 def _tell_recalls(summary: Mapping[str, Any]) -> str | None:

@@ -8,7 +8,7 @@ from darts_lite.reports.page import Picture, Section, Table
 from darts_lite.reports.run_files import RunFiles
 from darts_lite.storage.paths import is_there
 from darts_lite.storage.run_folder import SEEDS, RunFolder
-from darts_lite.storage.run_record import read_summary
+from darts_lite.storage.run_record import ACCURACY, Score, read_summary
 
 MADE = {"uniform": "nets made by hand", "random": "random nets", "best_of": "random nets"}
 """The rivals of a control, in words."""
@@ -28,9 +28,9 @@ def tell_rivals(run: RunFiles) -> Section:
 
 
 def _tell_nets(run: RunFiles, section: Section) -> None:
-    summary = run.summary
-    accuracies = summary.get("control_test_accuracies")
-    if not accuracies or summary.get("test_accuracy") is None:
+    summary, score = run.summary, Score.of(run.summary)
+    figures = summary.get(score.of_rivals)
+    if not figures or summary.get(score.of_test) is None:
         if not summary.get("finished") and run.config.get("run", {}).get("control") is not None:
             section.missing.append("the rivals, which are trained last.")
         return
@@ -38,37 +38,40 @@ def _tell_nets(run: RunFiles, section: Section) -> None:
     interval, percent = summary.get("control_interval"), summary.get("control_percentile")
     if percent is not None and interval is not None:
         section.paragraphs.append(
-            f"The found net beats {percent:.0f} % of {len(accuracies)} {made} that were trained in "
+            f"The found net beats {percent:.0f} % of {len(figures)} {made} that were trained in "
             f"the same way (95 % interval: {interval[0]:.0f} to {interval[1]:.0f} %)."
         )
     section.tables.append(
         Table(
-            sorted(_list_nets(run), key=lambda row: float(row[1].partition(" ")[0]), reverse=True),
-            ("net", "test accuracy, %", "95 % interval", "parameters", "multiply-adds"),
-            "Test accuracy of the found net and its rivals, best first",
+            [row for _, row in sorted(_list_nets(run), key=lambda one: -score.sign * one[0])],
+            ("net", f"test {score.name}", "95 % interval", "parameters", "multiply-adds"),
+            f"Test {score.name} of the found net and its rivals, best first",
         )
     )
 
 
-def _list_nets(run: RunFiles) -> Iterator[tuple[str, ...]]:
-    """Yields a row for the found net, then one for each rival."""
-    summary = run.summary
+def _list_nets(run: RunFiles) -> Iterator[tuple[float, tuple[str, ...]]]:
+    """Yields figure and row of the found net, then of each rival."""
+    summary, score = run.summary, Score.of(run.summary)
     names = ["found", *(summary.get("control_names") or [])]
-    accuracies = [summary["test_accuracy"], *summary["control_test_accuracies"]]
+    figures = [summary[score.of_test], *summary[score.of_rivals]]
     parameters = [summary.get("params"), *(summary.get("control_params") or [])]
     adds = [summary.get("macs"), *(summary.get("control_macs") or [])]
     asked = summary.get("test_images")
-    for number, accuracy in enumerate(accuracies):
+    for number, figure in enumerate(figures):
         interval = "-"
-        if asked:
-            low, high = percentile_interval(100 * accuracy, int(asked))
-            interval = f"{low:.2f} to {high:.2f}"
+        if asked and score == ACCURACY:
+            low, high = percentile_interval(100 * figure, int(asked))
+            interval = f"{low:.2f} to {high:.2f} %"
         costs = [each[number] if number < len(each) else None for each in (parameters, adds)]
         yield (
-            names[number] if number < len(names) else f"net {number}",
-            f"{100 * accuracy:.2f}",
-            interval,
-            *("-" if cost is None else f"{cost:,}" for cost in costs),
+            figure,
+            (
+                names[number] if number < len(names) else f"net {number}",
+                score.tell(figure),
+                interval,
+                *("-" if cost is None else f"{cost:,}" for cost in costs),
+            ),
         )
 
 
@@ -82,14 +85,12 @@ def _tell_seeds(run: RunFiles, section: Section) -> None:
             f"{100 * agreement:.0f} % of the choices are shared by the {len(seeds)} searches and "
             f"their consensus; random architectures would share {100 * by_chance:.0f} %."
         )
-    rows = []
+    rows, score = [], Score.of(summary)
     for seed in seeds:
         one = read_summary(RunFolder(run.folder.path / SEEDS / str(seed)))
-        accuracy = one.get("search_validation_accuracy")
-        told = "-" if accuracy is None else f"{100 * accuracy:.2f}"
-        rows.append((f"seed {seed}", told))
+        rows.append((f"seed {seed}", score.tell(one.get(f"search_validation_{score.word}"))))
         section.folded.append((f"Architecture of seed {seed}", str(one.get("architecture", "-"))))
-    columns = ("search", "validation accuracy of the supernet, %")
+    columns = ("search", f"validation {score.name} of the supernet")
     section.tables.append(Table(rows, columns, "Searches with other seeds"))
     if is_there(run.folder.agreement):
         shares = json.dumps(summary.get("edge_agreement", {}))

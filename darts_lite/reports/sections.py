@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 
 from darts_lite.plots.architectures import draw_architecture
-from darts_lite.plots.labels import tell_accuracy
+from darts_lite.plots.labels import tell_score
 from darts_lite.plots.predictions import MOST_COUNTED, draw_confusion
 from darts_lite.plots.run_history import WRONG
 from darts_lite.plots.runs import draw_curves
@@ -17,6 +17,7 @@ from darts_lite.reports.rivals import tell_rivals
 from darts_lite.reports.run_files import RunFiles
 from darts_lite.storage.paths import is_there
 from darts_lite.storage.run_folder import SEEDS
+from darts_lite.storage.run_record import ACCURACY, Score
 
 MANY = 20
 """Number of classes above which a confusion matrix is not made smaller."""
@@ -75,8 +76,9 @@ def show_architecture(run: RunFiles) -> Section:
     if found is None:
         section.missing.append("an architecture: the search has not chosen one yet.")
         return section
-    accuracy = run.summary.get("test_accuracy")
-    captions = [run.folder.title] + ([] if accuracy is None else [tell_accuracy(accuracy)])
+    score = Score.of(run.summary)
+    reached = run.summary.get(score.of_test)
+    captions = [run.folder.title] + ([] if reached is None else [tell_score(score, reached)])
     figure = draw_architecture(found, run.images, captions)
     alt = f"Drawing of the architecture {found.genotype()}"
     section.pictures.append(Picture.of_figure(figure, alt))
@@ -112,8 +114,11 @@ def show_course(run: RunFiles) -> Section:
 def show_mistakes(run: RunFiles) -> Section:
     """Draws which classes are confused, and the worst answers."""
     section, summary = Section("Mistakes"), run.summary
-    if summary.get("test_accuracy") is None:
+    if summary.get(Score.of(summary).of_test) is None:
         section.missing.append("answers of a test.")
+        return section
+    if Score.of(summary) != ACCURACY:
+        section.paragraphs.append("The net has a task of its own, and no classes to confuse.")
         return section
     confusion, names = summary.get("confusion"), run.class_names
     if confusion:

@@ -80,6 +80,16 @@ class Recipe:
         if self.schedule not in SCHEDULES:
             raise ValueError(f"unknown schedule {self.schedule!r}; choose from {sorted(SCHEDULES)}")
 
+    def check_task(self) -> None:
+        """Raises ValueError if a setting has a sense for classes alone."""
+        plain = {"mixup": 0, "test_shifts": 0, "smallest_side": 1, "auxiliary_weight": 0}
+        for name, value in plain.items():
+            if getattr(self, name) != value:
+                raise ValueError(
+                    f"{name} has a sense for classes alone, and the net has a task of its own; set "
+                    f"retraining.{name} to {value}"
+                )
+
 
 def mix_up(images: Tensor, labels: Tensor, classes: int, strength: float) -> tuple[Tensor, Tensor]:
     """Mixes each image and its label with another one of the batch (mixup, arXiv 1710.09412).

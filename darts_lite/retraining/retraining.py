@@ -11,11 +11,11 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 from torch.optim import Optimizer
-from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics import Metric
 
 from darts_lite.data.batches import Batch
-from darts_lite.data.image_data import ImageData
-from darts_lite.distributed.ranks import WHOLE, average, average_gradients
+from darts_lite.data.split_data import SplitData
+from darts_lite.distributed.ranks import WHOLE, average_gradients
 from darts_lite.networks.net import Net
 from darts_lite.retraining.familiarity import NAME, Familiarity
 from darts_lite.retraining.from_search import FoundArchitecture
@@ -30,8 +30,9 @@ from darts_lite.retraining.recipe import (
 from darts_lite.search.bilevel import list_weights
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.checkpoints import complete_checkpoint
-from darts_lite.training.class_loss import ClassLoss, ClassWeights
+from darts_lite.training.class_loss import ClassLoss, ClassWeights, weigh_classes
 from darts_lite.training.optimizers import count_steps, darts_sgd, try_optimizer
+from darts_lite.training.task import Goal, TaskSettings, read_task, tell_batch, update
 from darts_lite.training.trainer_settings import check_trainer
 
 
@@ -65,7 +66,11 @@ class Retraining(LightningModule):
         cells: Number of cells, likewise.
         reductions: Places of the cells that halve the map, likewise.
         stem: Name of the stem, likewise.
+        task: Loss and metric of the user's, for other tasks than telling classes apart.
     """
+
+    loss: nn.Module
+    metric: Metric
 
     def __init__(
         self,
@@ -89,6 +94,7 @@ class Retraining(LightningModule):
         cells: int | None = None,
         reductions: tuple[int, ...] | None = None,
         stem: str | None = None,
+        task: TaskSettings = None,
     ) -> None:
         super().__init__()
         self.recipe = Recipe(
@@ -109,7 +115,11 @@ class Retraining(LightningModule):
         skeleton = {"channels": channels, "cells": cells, "reductions": reductions, "stem": stem}
         self.architecture = found.architecture.in_skeleton(skeleton)
         data = {"in_channels": in_channels, "num_classes": num_classes}
+        self.task = read_task(task)
+        if self.task is not None:
+            self.recipe.check_task()
         values = {"architecture": self.architecture.to_dict(), **data, **asdict(self.recipe)}
+        values["task"] = self.task and self.task.to_dict()
         self.save_hyperparameters(values, logger=False)
         self.max_epochs = max_epochs
         self.optimizer = optimizer
@@ -119,8 +129,8 @@ class Retraining(LightningModule):
             self.net.inherit(found.supernet())
         self.net.to(memory_format=torch.channels_last)  # faster on CPUs and tensor cores
         self.familiarity: Familiarity | None = None
-        self.loss = ClassLoss(num_classes, class_weights, label_smoothing)
-        self.accuracy = MulticlassAccuracy(num_classes, average="micro")
+        loss = ClassLoss(num_classes, class_weights, label_smoothing)
+        self.loss, self.metric, self.score = Goal.of(self.task, num_classes, loss)
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps normalised images ``(B, C, H, W)`` to the answer's logits ``(B, classes)``."""
@@ -131,7 +141,7 @@ class Retraining(LightningModule):
     def setup(self, stage: str) -> None:
         """Weighs the classes by the images that there are; a training that goes on restores it."""
         if stage == "fit":
-            self.loss.know_data(self.trainer.datamodule)  # type: ignore[attr-defined]
+            weigh_classes(self.loss, self.trainer.datamodule)  # type: ignore[attr-defined]
 
     def on_train_start(self) -> None:
         """Sets the drop-path probability if training resumes in the middle of an epoch."""
@@ -154,10 +164,8 @@ class Retraining(LightningModule):
             images, targets = mix_up(images, labels, self.hparams["num_classes"], self.recipe.mixup)
         logits, auxiliary = self.net.forward_auxiliary(images)
         loss = self.loss(logits, targets)
-        accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
-        joint_loss, accuracy = average(loss.detach(), accuracy)
-        self.log("retraining/train_loss", joint_loss, prog_bar=True)
-        self.log("retraining/train_accuracy", accuracy, prog_bar=True)
+        for name, figure in tell_batch(self.task, logits, labels, loss).items():
+            self.log(f"retraining/train_{name}", figure, prog_bar=True)
         rate = cast(Optimizer, self.optimizers()).param_groups[0]["lr"]
         self.log("retraining/learning_rate", rate)
         if auxiliary is not None:
@@ -167,7 +175,7 @@ class Retraining(LightningModule):
     def on_train_end(self) -> None:
         """Measures which images are of the kind of its training images."""
         data: Any = getattr(self.trainer, "datamodule", None)
-        if isinstance(data, ImageData):
+        if self.task is None and isinstance(data, SplitData):
             validation = replace(data.val_dataloader(), part=WHOLE)  # alike on every rank
             self.familiarity = Familiarity.measure(self.net, data.alphas_dataloader(), validation)
 
@@ -201,8 +209,13 @@ class Retraining(LightningModule):
         """Logs loss and accuracy on the test set; returns the logits ``(B, classes)``."""
         return self._evaluate(self, batch, "test/")
 
-    def predict_step(self, batch: Batch, batch_index: int) -> tuple[Tensor, Tensor]:
-        """Returns the most probable classes and their probabilities, each ``(B,)``."""
+    def predict_step(self, batch: Batch, batch_index: int) -> Tensor | tuple[Tensor, Tensor]:
+        """Returns the most probable classes and their probabilities, each ``(B,)``.
+
+        For a task of the user's these are the answers ``(B, …)``.
+        """
+        if self.task is not None:
+            return cast(Tensor, self(batch[0]))
         probabilities, classes = self(batch[0]).softmax(dim=1).max(dim=1)
         return classes, probabilities
 
@@ -235,8 +248,9 @@ class Retraining(LightningModule):
     def _evaluate(self, answer: nn.Module, batch: Batch, prefix: str) -> Tensor:
         images, labels = batch
         logits = answer(images)
-        self.accuracy(logits, labels)
-        loss, size = cross_entropy(logits, labels), len(labels)
+        update(self.metric, logits, labels)
+        compute = cross_entropy if self.task is None else self.loss  # what is told is not weighted
+        loss, size = compute(logits, labels), len(labels)
         self.log(f"{prefix}loss", loss, batch_size=size, sync_dist=True)
-        self.log(f"{prefix}accuracy", self.accuracy, prog_bar=True, batch_size=size)
+        self.log(f"{prefix}{self.score.word}", self.metric, prog_bar=True, batch_size=size)
         return logits

@@ -1,6 +1,7 @@
 """Trains rivals beside what a search has found: random nets, and nets made by hand."""
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 
 from lightning.pytorch import Trainer
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.split_data import SplitData
 from darts_lite.derivation import consensus
 from darts_lite.derivation.consensus import draw_architectures
 from darts_lite.networks.kinds import build_architecture
@@ -27,7 +28,7 @@ from darts_lite.space.walks import draw_within
 from darts_lite.storage.atomic_files import write_text
 from darts_lite.storage.paths import read_content
 from darts_lite.storage.run_folder import CONTROLS, RunFolder
-from darts_lite.storage.run_record import RunRecord
+from darts_lite.storage.run_record import RunRecord, Score
 
 RIVAL = "rival.json"
 """File in the folder of a rival's part: what is trained there."""
@@ -64,7 +65,7 @@ def list_rivals(
     run: RunSettings,
     model: Search,
     found: AnyArchitecture,
-    data: ImageData,
+    data: SplitData,
     seed: int | bool,
     summary: Mapping[str, Any],
 ) -> list[Rival]:
@@ -87,7 +88,7 @@ def count_affordable(search_seconds: float, training_seconds: float) -> int:
     return 1 + round(search_seconds / max(0.1, training_seconds))
 
 
-def make_by_hand(model: Search, found: AnyArchitecture, data: ImageData, count: int) -> list[Rival]:
+def make_by_hand(model: Search, found: AnyArchitecture, data: SplitData, count: int) -> list[Rival]:
     """Returns nets of families made by hand, as wide as the search's limits allow."""
     space = model.space
     rule = model.derivation.with_data(data.in_channels, data.num_classes, data.image_size)
@@ -106,7 +107,7 @@ def make_by_hand(model: Search, found: AnyArchitecture, data: ImageData, count: 
 
 
 def draw_rivals(
-    model: Search, found: AnyArchitecture, data: ImageData, count: int, seed: int | bool
+    model: Search, found: AnyArchitecture, data: SplitData, count: int, seed: int | bool
 ) -> list[AnyArchitecture]:
     """Draws random architectures that the search could have found.
 
@@ -153,7 +154,7 @@ def make_trainings(
     trainers: TrainerFactory,
     make: MakeRetraining,
     rivals: Iterable[Rival],
-    data: ImageData,
+    data: SplitData,
     first: int | bool,
 ) -> Iterator[Training]:
     """Yields the training of each rival, with its own seed.
@@ -169,7 +170,7 @@ def make_trainings(
         yield Training(rival.name, trainer, net, record)
 
 
-def train_rival(one: Training, data: ImageData) -> None:
+def train_rival(one: Training, data: SplitData) -> None:
     """Trains and tests a rival, unless that is finished."""
     retrain_and_test(one.trainer, one.net, data, one.record)
     one.record.finish()
@@ -177,46 +178,56 @@ def train_rival(one: Training, data: ImageData) -> None:
 
 def rank_among_rivals(
     control: str,
-    accuracy: float,
+    score: Score,
+    reached: float,
     trainings: Iterable[Training],
-    data: ImageData,
+    data: SplitData,
     run_trainer: Trainer,
 ) -> dict[str, Any]:
     """Retrains other architectures, and ranks the found one among them.
 
     Args:
         control: Which rivals they are.
-        accuracy: Test accuracy of the found architecture, from 0 to 1.
+        score: What nets are ranked by.
+        reached: That of the found architecture in the test.
         trainings: Each training is made when the one before has ended.
-        run_trainer: Its TensorBoard shows the accuracies.
+        run_trainer: Its TensorBoard shows the figures.
 
     Returns:
         The part of the summary about the comparison.
     """
+    test = score.of_test
     names: list[str] = []
     parts: list[dict[str, Any]] = []
     for one in trainings:
         train_rival(one, data)
         names.append(one.name)
         parts.append(one.record.summary)
-        print(f"{one.name}: {100 * one.record.summary['test_accuracy']:.2f} % test", flush=True)
-    accuracies = [part["test_accuracy"] for part in parts]
-    percentile = consensus.percentile(accuracy, accuracies)
+        print(f"{one.name}: {score.tell(parts[-1][test])} test", flush=True)
+    figures, sign = [part[test] for part in parts], score.sign
+    percentile = consensus.percentile(sign * reached, [sign * figure for figure in figures])
     low, high = consensus.percentile_interval(percentile, len(parts))
-    best = max(parts, key=lambda part: part["validation_accuracy"] or 0.0)
+    validated = [part[f"validation_{score.word}"] for part in parts]
+    chosen = max(range(len(parts)), key=lambda k: _rank(validated[k], sign))
+    best = figures[chosen]
     if (writer := tensorboard(run_trainer)) is not None:
-        for number, value in enumerate(accuracies):
-            writer.add_scalar("trust/control_test_accuracy", value, number)
+        for number, value in enumerate(figures):
+            writer.add_scalar(f"trust/control_{test}", value, number)
         writer.add_scalar("trust/control_percentile", percentile)
-        writer.add_scalar("trust/control_best_test_accuracy", best["test_accuracy"])
+        writer.add_scalar(f"trust/control_best_{test}", best)
     return {
         "control": control,
         "control_names": names,
-        "control_best_test_accuracy": best["test_accuracy"],
+        f"control_best_{test}": best,
         "control_percentile": round(percentile, 1),
         "control_interval": [round(low, 1), round(high, 1)],
-        "control_test_accuracies": accuracies,
+        score.of_rivals: figures,
         "control_params": [part["params"] for part in parts],
         "control_macs": [part["macs"] for part in parts],
         "control_architectures": [part["architecture"] for part in parts],
     }
+
+
+def _rank(figure: float | None, sign: int) -> float:
+    """Returns what a figure is ranked by; a net without one comes last."""
+    return -math.inf if figure is None else sign * figure

@@ -13,7 +13,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from darts_lite.data.class_balance import doubt_counts, name_classes
 from darts_lite.data.datasets import find_root
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.split_data import SplitData
 from darts_lite.distributed.strategy import connect_processes, prepare
 from darts_lite.launchers.jobs import Launcher
 from darts_lite.networks.kinds import read_architecture
@@ -74,7 +74,7 @@ class Fit:
     trainers: TrainerFactory
 
     def __call__(
-        self, trainer: Trainer, model: LightningModule, data: ImageData, begin_at: Path | None
+        self, trainer: Trainer, model: LightningModule, data: SplitData, begin_at: Path | None
     ) -> None:
         """Runs the stages in all processes, from another run's checkpoint if one is given."""
         repeats.check_repeats(self.run, model, self.settings, trainer.limit_test_batches, begin_at)
@@ -93,7 +93,7 @@ class Fit:
             with claimed, self._withdrawing(trainer, folder):
                 self._run(trainer, model, data, RunRecord(folder, writes), begin_at)
 
-    def run_part(self, part: Part, data: ImageData) -> None:
+    def run_part(self, part: Part, data: SplitData) -> None:
         """Runs one of several searches, or one rival, which the run itself has begun."""
         with (
             stoppable(OUTSIDE),
@@ -116,15 +116,17 @@ class Fit:
         self,
         trainer: Trainer,
         model: LightningModule,
-        data: ImageData,
+        data: SplitData,
         record: RunRecord,
         begin_at: Path | None,
     ) -> None:
         """Runs the stages that are not finished, and reports."""
+        if not isinstance(model, Search | Retraining):
+            return
         self._begin(trainer, model, data, record)
         if isinstance(model, Retraining):
             stages.retrain_and_test(trainer, model, data, record, begin_at)
-        elif isinstance(model, Search):
+        else:
             found = self._search_and_derive(trainer, model, data, record, begin_at)
             if self.make_retraining is not None:
                 trainer = self._retrain(self.make_retraining, found, model, data, record)
@@ -150,7 +152,7 @@ class Fit:
             raise
 
     def _begin(
-        self, trainer: Trainer, model: LightningModule, data: ImageData, record: RunRecord
+        self, trainer: Trainer, model: Search | Retraining, data: SplitData, record: RunRecord
     ) -> None:
         """Chooses the executor if it is left open, and writes what is known before training."""
         if isinstance(model, ArchitectureSearch):
@@ -168,21 +170,23 @@ class Fit:
             write_text(record.folder.config, self.format_config())
             if data.held_out.chosen:
                 write_text(record.folder.held_out, format_names(data.held_out.names))
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and "dataset" in data.hparams:
             root = find_root(data.hparams.get("root"))
-            remember_place(data.checksum, str(data.hparams.get("dataset")), root)
+            remember_place(data.checksum, str(data.hparams["dataset"]), root)
         known = reporting.describe_start(trainer, model, data, record.folder)
         known["seed"] = self._seed
         retrains = self.make_retraining is not None
         for doubt in reporting.doubt_batches(data, model, retrains, trainer.world_size):
             print(doubt, flush=True)
-        names = name_classes(data.class_names, data.num_classes)
-        for doubt in doubt_counts(names, data.class_counts.tolist(), self._weighs_classes(model)):
-            print(f"Warning: {doubt}", flush=True)
+        if (counts := data.class_counts) is not None:
+            names = name_classes(data.class_names, data.num_classes)
+            for doubt in doubt_counts(names, counts.tolist(), self._weighs_classes(model)):
+                print(f"Warning: {doubt}", flush=True)
         if record.summary:
             (session,) = known["sessions"]
             record.summary["sessions"] = reporting.add_session(record.summary, session)
-        record.begin(dict.fromkeys(SUMMARY_KEYS) | known)
+        figures = dict.fromkeys((*SUMMARY_KEYS, model.score.of_test))
+        record.begin(figures | known)
         if isinstance(model, Retraining):
             record.summary["algorithm"] = model.architecture.found_by.get("algorithm")
 
@@ -190,7 +194,7 @@ class Fit:
         self,
         trainer: Trainer,
         model: Search,
-        data: ImageData,
+        data: SplitData,
         record: RunRecord,
         begin_at: Path | None,
     ) -> AnyArchitecture | Path:
@@ -220,7 +224,7 @@ class Fit:
         make: MakeRetraining,
         found: AnyArchitecture | Path,
         model: Search,
-        data: ImageData,
+        data: SplitData,
         record: RunRecord,
     ) -> Trainer:
         """Retrains and tests the net, and rivals if wanted; returns the trainer of the net."""
@@ -233,7 +237,8 @@ class Fit:
                 self.run, model, net.architecture, data, self._seed, record.summary
             )
             trainings = controls.make_trainings(self.trainers, make, rivals, data, self._seed)
-            reached = self.run.control, record.summary["test_accuracy"]
+            score = net.score
+            reached = self.run.control, score, record.summary[score.of_test]
 
             def rank() -> Mapping[str, Any]:
                 parts = [rival.part(record.folder) for rival in rivals]
@@ -280,7 +285,7 @@ class Fit:
             )
         return self.trainers.folder
 
-    def _try_retraining(self, model: LightningModule, data: ImageData) -> None:
+    def _try_retraining(self, model: LightningModule, data: SplitData) -> None:
         """Builds a retraining, so that an error in its settings is found before the search."""
         if self.make_retraining is None or not isinstance(model, Search):
             return

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.split_data import SplitData
+from darts_lite.distributed.ranks import WHOLE
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.failure_point import FailurePoint
 from darts_lite.search.base import Search
@@ -17,7 +18,7 @@ from darts_lite.training.memory import is_about_memory, return_freed_memory
 
 
 @contextmanager
-def advise_on_memory(trainer: Trainer, model: LightningModule, data: ImageData) -> Iterator[None]:
+def advise_on_memory(trainer: Trainer, model: LightningModule, data: SplitData) -> Iterator[None]:
     """Turns an error about memory into a ValueError with a batch size that fits.
 
     Tries smaller batches with the same net after the training has failed, and discards the
@@ -57,7 +58,7 @@ def find_largest_fit(size: int, attempt: Callable[[int], None]) -> int | None:
     return None
 
 
-def _advise(trainer: Trainer, model: LightningModule, data: ImageData, evaluating: bool) -> str:
+def _advise(trainer: Trainer, model: LightningModule, data: SplitData, evaluating: bool) -> str:
     paired = getattr(model, "paired_batches", False)
     training = "search_batch_size" if paired else "batch_size"
     setting = "evaluation_batch_size" if evaluating else training
@@ -79,7 +80,7 @@ def _advise(trainer: Trainer, model: LightningModule, data: ImageData, evaluatin
 def make_step(
     trainer: Trainer,
     model: Search | Retraining,
-    data: ImageData,
+    data: SplitData,
     evaluating: bool = False,
 ) -> Callable[[int], None]:
     """Returns a function that runs a step with a given number of images, in the run's precision."""
@@ -87,10 +88,11 @@ def make_step(
     model.to(device)  # Lightning has moved it to the CPU
     dtype = torch.float64 if trainer.precision == "64-true" else torch.float32
     shape = (data.in_channels, data.image_size, data.image_size)
+    _, one = data.read("train", data.splits["validation"][:1].to(data.device), WHOLE, "evaluation")
 
     def step(size: int) -> None:
         images = torch.zeros(size, *shape, dtype=dtype, device=device)
-        labels = torch.zeros(size, dtype=torch.long, device=device)
+        labels = torch.zeros(size, *one.shape[1:], dtype=one.dtype, device=device)
         context = trainer.precision_plugin.forward_context()
         with context, torch.set_grad_enabled(not evaluating):
             model.try_passes(images, labels, evaluating)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from lightning.fabric.utilities.seed import max_seed_value
 from lightning.pytorch import Trainer, seed_everything
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.split_data import SplitData
 from darts_lite.derivation import consensus
 from darts_lite.plots.architectures import draw_architecture
 from darts_lite.plots.files import save as save_figure
@@ -86,7 +86,7 @@ class SeededSearch(NamedTuple):
     seed: int
     trainer: Trainer
     model: Search
-    data: ImageData
+    data: SplitData
     record: RunRecord
 
 
@@ -162,12 +162,13 @@ def search_seeds(
         for seed, architecture in zip(seeds, found, strict=True):
             writer.add_text("trust/architecture_of_seed", f"    {architecture.genotype()}", seed)
         writer.flush()  # the end of the stage notes what is written
-    accuracies = [part["search_validation_accuracy"] for part in parts]
+    validated = f"search_validation_{model.score.word}"
+    figures = [part[validated] for part in parts]
     return common, {
         "algorithm": model.algorithm,
         "search_seconds": round(sum(part["search_seconds"] for part in parts), 1),
         "search_epochs": sum(part["search_epochs"] for part in parts),
-        "search_validation_accuracy": None if None in accuracies else fmean(accuracies),
+        validated: None if None in figures else fmean(figures),
         "seeds": seeds,
         "agreement": round(mean, 4),
         "agreement_by_chance": round(by_chance, 4),

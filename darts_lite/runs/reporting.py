@@ -13,15 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from darts_lite.data.class_balance import describe_recalls, list_names
-from darts_lite.data.image_data import ImageData
 from darts_lite.data.image_folders import is_folder
+from darts_lite.data.split_data import SplitData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.base import Search
 from darts_lite.storage.components import flatten
 from darts_lite.storage.data_places import hide_places
 from darts_lite.storage.run_folder import RunFolder
-from darts_lite.storage.run_record import halting
+from darts_lite.storage.run_record import Score, halting
 from darts_lite.storage.versions import describe_versions
 
 SESSION = ("device", "processor", "precision", "versions")
@@ -29,15 +29,15 @@ SESSION = ("device", "processor", "precision", "versions")
 
 
 def describe_start(
-    trainer: Trainer, model: LightningModule, data: ImageData, folder: RunFolder
+    trainer: Trainer, model: LightningModule, data: SplitData, folder: RunFolder
 ) -> dict[str, Any]:
     """Prints what is about to run, and returns the part of the summary known before training."""
     sizes = dict(data.split_sizes)
     known: dict[str, Any] = {
-        "dataset": hide_places(data.describe())["init_args"].get("dataset"),
+        "dataset": hide_places(data.describe())["init_args"].get(data.named_by),
         "data_source": data.data_source,
         "data_checksum": data.checksum,
-        "preparation": data.preparation.to_dict(),
+        "preparation": data.preparation and data.preparation.to_dict(),
         "classes": data.num_classes,
         "class_names": data.class_names and list(data.class_names),
         "train_images": sizes["weights"] + sizes["alphas"],
@@ -50,9 +50,13 @@ def describe_start(
     }
     known["sessions"] = [{name: known[name] for name in SESSION}]
     print(f"Data:      {known['dataset']}, {known['data_source']}")
-    print(f"Images:    {data.preparation.describe()}")
+    if data.preparation is not None:
+        print(f"Images:    {data.preparation.describe()}")
     print("Splits:    " + ", ".join(f"{count:,} {name}" for name, count in sizes.items()))
     print(f"Device:    {known['device']}, precision {known['precision']}")
+    if isinstance(model, Search | Retraining) and model.task is not None:
+        known["score"] = model.score.to_dict()
+        print(f"Task:      {model.task.loss}, told by {model.score.name}")
     if isinstance(model, ArchitectureSearch):
         known["executor"] = model.execution.name
     if isinstance(model, Search):
@@ -90,7 +94,7 @@ def add_session(summary: Mapping[str, Any], session: Mapping[str, Any]) -> list[
 
 
 def doubt_batches(
-    data: ImageData, model: LightningModule, retrains: bool, processes: int
+    data: SplitData, model: LightningModule, retrains: bool, processes: int
 ) -> Iterator[str]:
     """Yields a warning for each stage whose batches want more images than there are.
 
@@ -125,6 +129,7 @@ def report(
     def has(*names: str) -> bool:
         return all(summary.get(name) is not None for name in names)
 
+    score = Score.of(summary)
     table = Table(title="Result")
     table.add_column("what")
     table.add_column("value", overflow="fold")
@@ -133,7 +138,7 @@ def report(
         "architecture": summary["architecture"],
         "parameters": _format(summary["params"], "{:,}"),
         "multiply-adds": _format(summary["macs"], "{:,}"),
-        "test accuracy": _format_percent(summary["test_accuracy"]) + describe_part(summary),
+        f"test {score.name}": score.tell(summary[score.of_test]) + describe_part(summary),
         "search": _format(summary["search_seconds"], "{:.0f} s"),
         "retraining": _format(summary["retrain_seconds"], "{:.0f} s"),
     }
@@ -148,14 +153,14 @@ def report(
         rows[f"agreement of {len(summary['seeds'])} searches"] = (
             f"{_format_percent(summary['agreement'])} ({by_chance} by chance)"
         )
-    if has("control_percentile", "control_interval", "control_test_accuracies"):
+    if has("control_percentile", "control_interval", score.of_rivals):
         low, high = summary["control_interval"]
         made = "made by hand" if summary.get("control") == "uniform" else "random"
-        rows[f"beats, of {len(summary['control_test_accuracies'])} nets, {made}"] = (
+        rows[f"beats, of {len(summary[score.of_rivals])} nets, {made}"] = (
             f"{summary['control_percentile']:.0f} % (95 % interval: {low:.0f} to {high:.0f} %)"
         )
-        if has("control_best_test_accuracy"):
-            best = _format_percent(summary["control_best_test_accuracy"])
+        if has(f"control_best_{score.of_test}"):
+            best = score.tell(summary[f"control_best_{score.of_test}"])
             rows["the best of these by validation"] = f"{best} test"
     for name, value in rows.items():
         table.add_row(name, Text(value))  # a path may look like markup
@@ -163,18 +168,20 @@ def report(
     files = sorted(path.name + "/" * path.is_dir() for path in folder.path.glob("[!.]*"))
     print(f"Files in {folder}: {', '.join(files)}")
     print("To go on:")
-    for command in suggest_commands(folder, imports, dataset):
+    is_of_images = summary.get("preparation") is not None
+    for command in suggest_commands(folder, imports, dataset if is_of_images else None):
         print(f"  python -m darts_lite {command}")
 
 
 def suggest_commands(
-    folder: RunFolder, imports: Sequence[str] = (), dataset: str = ""
+    folder: RunFolder, imports: Sequence[str] = (), dataset: str | None = ""
 ) -> list[str]:
-    """Returns the three commands that most people want after a run.
+    """Returns the commands that most people want after a run.
 
     Args:
         imports: Modules that define parts of its net.
-        dataset: Name of its data set, or the folder of its images, which can be predicted.
+        dataset: Name of its data set, or the folder of its images, which can be predicted; None
+            where they are no images of classes.
     """
     own = f" --run.imports [{','.join(imports)}]" if imports else ""
     place = shlex.quote(str(folder.path))
@@ -186,6 +193,8 @@ def suggest_commands(
             f"fit --config retrain --model.architecture {found}{own}",
         ]
     net = shlex.quote(str(folder.net))
+    if dataset is None:
+        return [f"report {place}", f"test --ckpt_path {net}{own}"]
     return [
         f"report {place}",
         f"predict --ckpt_path {net} --images {name_images(dataset)}{own}",
@@ -203,7 +212,7 @@ def log_hyperparameters(
 ) -> None:
     """Writes the settings and the results to TensorBoard's page of hyperparameters."""
     names = (
-        "test_accuracy",
+        Score.of(summary).of_test,
         "test_loss",
         "params",
         "macs",

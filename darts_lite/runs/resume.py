@@ -14,8 +14,8 @@ from filelock import FileLock, Timeout
 
 from darts_lite.data.augmentation import Augmentation
 from darts_lite.data.datasets import DATASETS
-from darts_lite.data.image_data import ImageData
 from darts_lite.data.image_folders import is_folder
+from darts_lite.data.split_data import SplitData
 from darts_lite.networks.kinds import read_architecture
 from darts_lite.plots.run_history import read_history
 from darts_lite.runs.settings import CHANGEABLE, RunSettings
@@ -182,7 +182,7 @@ def take_choices(folder: RunFolder, config: Any) -> None:
         config[IMAGE_SIZE] = then.get(IMAGE_SIZE)
 
 
-def tell_image_size(config: Any, data: ImageData) -> None:
+def tell_image_size(config: Any, data: SplitData) -> None:
     """Sets the side of images in folders, if the configuration leaves it open."""
     if config.get(IMAGE_SIZE, 0) is None and is_folder(str(data.hparams.get("dataset"))):
         config[IMAGE_SIZE] = data.image_size

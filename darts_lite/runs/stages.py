@@ -9,12 +9,12 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from darts_lite.data.class_balance import name_classes
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.split_data import SplitData
 from darts_lite.derivation import costs
 from darts_lite.networks.net import TRAINING_ONLY, save_weights
 from darts_lite.plots.architectures import draw_architecture
 from darts_lite.plots.files import save as save_figure
-from darts_lite.plots.labels import tell_accuracy
+from darts_lite.plots.labels import tell_score
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.failure_point import FailurePoint
 from darts_lite.runs.callbacks.test_report import TestReport
@@ -29,6 +29,7 @@ from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import RunRecord
 from darts_lite.training.callbacks import find_callback
 from darts_lite.training.checkpointing import StageCheckpoint, read_saved_state
+from darts_lite.training.class_loss import ClassLoss
 from darts_lite.training.memory import is_about_memory
 from darts_lite.training.nonfinite import NonFiniteGuard, NotFinite
 
@@ -36,7 +37,7 @@ from darts_lite.training.nonfinite import NonFiniteGuard, NotFinite
 def search(
     trainer: Trainer,
     model: Search,
-    data: ImageData,
+    data: SplitData,
     record: RunRecord,
     begin_at: Path | None = None,
 ) -> tuple[AnyArchitecture, dict[str, Any]]:
@@ -67,14 +68,14 @@ def search(
     del found  # frees its tensors before training
     seconds, metrics, rollbacks = train(trainer, model, data, start)
     check_chosen(trainer, model, folder)
-    architecture = model.derive()
+    architecture, word = model.derive(), model.score.word
     write_architecture(architecture, trainer, folder, data)
     results = {
         "algorithm": model.algorithm,
         "search_seconds": round(seconds, 1),
         "search_epochs": trainer.current_epoch,
         "search_rollbacks": rollbacks,
-        "search_validation_accuracy": metrics.get("search/validation_accuracy"),
+        f"search_validation_{word}": metrics.get(f"search/validation_{word}"),
         **model.results(),
         "architecture": architecture.genotype(),
     }
@@ -125,19 +126,20 @@ def write_architecture(
 def retrain(
     trainer: Trainer,
     model: Retraining,
-    data: ImageData,
+    data: SplitData,
     folder: RunFolder,
     resume_from: Path | None = None,
 ) -> dict[str, Any]:
     """Trains the net and saves it as ``net.ckpt``, and its weights as ``net.safetensors``."""
     write_architecture(model.architecture, trainer, folder, data)
     seconds, metrics, rollbacks = train(trainer, model, data, resume_from)
+    word = model.score.word
     images = Images(model.hparams["in_channels"], data.num_classes, data.image_size)
     results: dict[str, Any] = {
         "retrain_seconds": round(seconds, 1),
         "retrain_epochs": trainer.current_epoch,
         "retrain_rollbacks": rollbacks,
-        "validation_accuracy": metrics.get("retraining/validation_accuracy"),
+        f"validation_{word}": metrics.get(f"retraining/validation_{word}"),
         "params": sum(
             weights.numel()
             for name, weights in model.net.named_parameters()
@@ -147,7 +149,8 @@ def retrain(
         **model.architecture.count_bytes(images),
         "architecture": model.architecture.genotype(),
     }
-    if (weights := model.loss.weights) is not None:
+    weights = model.loss.weights if isinstance(model.loss, ClassLoss) else None
+    if weights is not None:
         names = name_classes(data.class_names, data.num_classes)
         shares = [round(weight, 4) for weight in weights.tolist()]
         results["class_weights"] = dict(zip(names, shares, strict=True))
@@ -158,21 +161,23 @@ def retrain(
     return results
 
 
-def test(trainer: Trainer, model: Retraining, data: ImageData, folder: RunFolder) -> dict[str, Any]:
+def test(trainer: Trainer, model: Retraining, data: SplitData, folder: RunFolder) -> dict[str, Any]:
     """Evaluates ``net.ckpt`` once on the test set, and draws the architecture with its accuracy."""
     with advise_on_memory(trainer, model, data):
         trainer.test(model, datamodule=data, ckpt_path=folder.net, verbose=False, weights_only=True)
     report = find_callback(trainer, TestReport)
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    score = model.score
     if report is not None and report.results and trainer.is_global_zero:
-        save_figure(report.draw(), folder.worst)
-        captions = [folder.title, tell_accuracy(metrics["test/accuracy"])]
+        if model.task is None:
+            save_figure(report.draw(), folder.worst)
+        captions = [folder.title, tell_score(score, metrics[f"test/{score.word}"])]
         figure = draw_architecture(model.architecture, Images.of(data), captions)
         save_figure(figure, folder.drawing)
     return {
         "test_images": 0,  # unless any were tested
         "test_images_in_all": data.split_sizes["test"],
-        "test_accuracy": metrics.get("test/accuracy"),
+        score.of_test: metrics.get(f"test/{score.word}"),
         "test_loss": metrics.get("test/loss"),
         **({} if report is None else report.results),
     }
@@ -181,7 +186,7 @@ def test(trainer: Trainer, model: Retraining, data: ImageData, folder: RunFolder
 def retrain_and_test(
     trainer: Trainer,
     model: Retraining,
-    data: ImageData,
+    data: SplitData,
     record: RunRecord,
     begin_at: Path | None = None,
 ) -> None:
@@ -217,7 +222,7 @@ class TrainingOutcome(NamedTuple):
 
 
 def train(
-    trainer: Trainer, model: LightningModule, data: ImageData, resume_from: Path | None
+    trainer: Trainer, model: LightningModule, data: SplitData, resume_from: Path | None
 ) -> TrainingOutcome:
     """Trains, and rolls back on NaN or infinity if the trainer's callbacks allow it.
 

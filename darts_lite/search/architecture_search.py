@@ -7,14 +7,12 @@ import torch
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from darts_lite.data.batches import Batch
 from darts_lite.derivation.budget import DERIVATIONS
 from darts_lite.derivation.rules import Derivation, derive, rule_from
-from darts_lite.distributed.ranks import average
 from darts_lite.networks.cells.mixed import Executor
 from darts_lite.networks.kinds import SpaceSettings, build_architecture
 from darts_lite.networks.supernet import Supernet
@@ -42,6 +40,7 @@ from darts_lite.training.optimizers import (
     make_cosine,
     try_optimizer,
 )
+from darts_lite.training.task import TaskSettings, tell_batch
 
 
 class ArchitectureSearch(Search):
@@ -77,6 +76,7 @@ class ArchitectureSearch(Search):
         auxiliary_skip: Weight at the start of a skip connection beside the candidates of each edge.
             It falls to 0, and takes from the skip connection among these the advantage of easing
             training; 1 is the published value (DARTS-), 0 leaves it out.
+        task: Loss and metric of the user's, for other tasks than telling classes apart.
     """
 
     architecture_steps: Tensor
@@ -101,10 +101,11 @@ class ArchitectureSearch(Search):
         edge_weights: bool = False,
         auxiliary_skip: float = 0.0,
         cuda_graphs: bool = False,
+        task: TaskSettings = None,
     ) -> None:
         data: dict[str, Any] = {"in_channels": in_channels, "num_classes": num_classes}
         known = {**data, "image_size": image_size}
-        super().__init__(space, known, weights_optimizer, final_learning_rate, gradient_clip)
+        super().__init__(space, known, weights_optimizer, final_learning_rate, gradient_clip, task)
         if not warmup_epochs >= 0:
             raise ValueError(f"warmup_epochs must be at least 0, got {warmup_epochs}")
         if not 0 <= auxiliary_skip < float("inf"):
@@ -193,9 +194,9 @@ class ArchitectureSearch(Search):
         optimizer = self._optimizer(0)
         # The gradient in the mixing weights, (rows, options) of each group, comes first.
         drawn = self.mixture.sample(self.progress)
-        mixing = {name: weights.detach().requires_grad_() for name, weights in drawn.items()}
+        mixing = {name: rows.detach().requires_grad_() for name, rows in drawn.items()}
         training, validation = (
-            SupernetLoss(self.supernet, *batch, mixing, list_weights(optimizer))
+            SupernetLoss(self.supernet, *batch, mixing, list_weights(optimizer), self.loss)
             for batch in ((training_images, training_labels), (images, labels))
         )
         of_mixing = self.gradient(training, validation, list(mixing.values()), optimizer, scale)
@@ -209,7 +210,7 @@ class ArchitectureSearch(Search):
         self.supernet.zero_grad()
         mixing = {name: rows.detach() for name, rows in self.mixture.sample(self.progress).items()}
         logits = self.supernet(images, mixing)
-        loss = cross_entropy(logits, labels)
+        loss = self.loss(logits, labels)
         with without_autocast(loss):
             self.manual_backward(loss)
         return logits.detach(), loss.detach(), *(weight.grad for weight in weights)
@@ -251,10 +252,9 @@ class ArchitectureSearch(Search):
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         images, labels = batch
         logits = self.supernet(images, self.mixture.mean(self.progress))
-        self.accuracy(logits, labels)
-        loss, size = cross_entropy(logits, labels), len(labels)
+        loss, size = self.loss(logits, labels), len(labels)
         self.log("search/validation_loss", loss, batch_size=size, sync_dist=True)
-        self.log("search/validation_accuracy", self.accuracy, prog_bar=True, batch_size=size)
+        self.log_validation(logits, labels)
 
     def on_validation_epoch_end(self) -> None:
         self.log_dict(self.measure_alphas(), sync_dist=True)
@@ -342,9 +342,8 @@ class ArchitectureSearch(Search):
         return cast(list[Optimizer], self.optimizers(use_pl_optimizer=False))[position]
 
     def _log_batch(self, split: str, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
-        accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
-        loss, accuracy = average(loss, accuracy)
-        rate = self._optimizer(0 if split == "weights" else 1).param_groups[0]["lr"]
-        shown = {f"search/{split}_loss": loss, f"search/{split}_accuracy": accuracy}
+        told = tell_batch(self.task, logits, labels, loss)
+        shown = {f"search/{split}_{name}": figure for name, figure in told.items()}
         self.log_dict(shown, prog_bar=split == "weights")
+        rate = self._optimizer(0 if split == "weights" else 1).param_groups[0]["lr"]
         self.log(f"search/{split}_learning_rate", rate)

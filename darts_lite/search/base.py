@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics import Metric
 
 from darts_lite.derivation.rules import Rule, Strongest
 from darts_lite.distributed.ranks import average_gradients
@@ -20,6 +20,7 @@ from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.checkpoints import complete_checkpoint
 from darts_lite.training.callbacks import read_spent_time
 from darts_lite.training.optimizers import check_rates, count_steps
+from darts_lite.training.task import Goal, TaskSettings, measure, read_task, update
 from darts_lite.training.trainer_settings import check_trainer
 
 
@@ -33,6 +34,8 @@ class Search(LightningModule):
 
     paired_batches = True
     supernet: Supernet
+    loss: nn.Module
+    metric: Metric
     derivation: Rule = Strongest()
 
     def __init__(
@@ -42,6 +45,8 @@ class Search(LightningModule):
         weights_optimizer: OptimizerCallable,
         final_learning_rate: float,
         gradient_clip: float,
+        task: TaskSettings = None,
+        loss: nn.Module | None = None,
     ) -> None:
         super().__init__()
         check_rates(final_learning_rate, gradient_clip)
@@ -49,7 +54,9 @@ class Search(LightningModule):
         self.automatic_optimization = False
         self.weights_optimizer, self.final_learning_rate = weights_optimizer, final_learning_rate
         self.gradient_clip = gradient_clip
-        self.accuracy = MulticlassAccuracy(data["num_classes"], average="micro")
+        self.task = read_task(task)
+        self.save_hyperparameters({"task": self.task and self.task.to_dict()}, logger=False)
+        self.loss, self.metric, self.score = Goal.of(self.task, data["num_classes"] or 0, loss)
 
     def weights(self) -> list[nn.Parameter]:
         """Returns the weights that the search trains."""
@@ -110,6 +117,16 @@ class Search(LightningModule):
         if (spent := read_spent_time(self.trainer)) is None:
             return True
         return not self.trainer.strategy.broadcast(spent >= max(steps / total, 0.5))
+
+    def value(self, answers: Tensor, targets: Tensor) -> float:
+        """Returns how good answers ``(N, …)`` are; larger is better."""
+        return self.score.sign * measure(self.metric, answers, targets)
+
+    def log_validation(self, answers: Tensor, targets: Tensor) -> None:
+        """Logs the metric of a batch of validation."""
+        update(self.metric, answers, targets)
+        name = f"search/validation_{self.score.word}"
+        self.log(name, self.metric, prog_bar=True, batch_size=len(targets))
 
     def warn_of_warm_up(self, epochs: float) -> None:
         """Warns of a warm-up that would take the whole search; see `is_warming_up`."""

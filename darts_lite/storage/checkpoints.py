@@ -66,8 +66,8 @@ def describe_data(module: LightningModule) -> dict[str, Any]:
     ``data``: class and arguments, from which the data can be built again, without the place of
     files; ``data_source``: source of the images; ``data_checksum``: by which `recall_place` knows
     their place on this machine; ``held_out``: digests of the files for the test; ``preparation``:
-    what was done to images before the net saw them; ``class_names``, or None. It is empty for a
-    data module without the method ``describe``.
+    what was done to images before the net saw them, and ``class_names``; these two may be None. It
+    is empty for a data module without the method ``describe``.
     """
     data: Any = getattr(module.trainer, "datamodule", None)
     if not hasattr(data, "describe"):
@@ -77,7 +77,7 @@ def describe_data(module: LightningModule) -> dict[str, Any]:
         "data_source": data.data_source,
         "data_checksum": data.checksum,
         "held_out": list(data.held_out.digests),
-        "preparation": data.preparation.to_dict(),
+        "preparation": data.preparation and data.preparation.to_dict(),
         "class_names": data.class_names and list(data.class_names),
     }
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from reprlib import repr as short
-from typing import Any
+from typing import Any, NamedTuple
 
 from darts_lite.storage.atomic_files import write_text
 from darts_lite.storage.event_files import measure_events, read_sizes
@@ -27,6 +27,56 @@ TEXTS = (
     *("algorithm", "architecture", "control", "data_source", "dataset", "device", "executor"),
     "precision",
 )
+
+
+class Score(NamedTuple):
+    """The figure that tells how good a net is.
+
+    Attributes:
+        word: What stands for it in the names of entries and tags, as ``test_<word>``.
+        name: What it is.
+        larger_is_better: Which of two nets is the better one.
+    """
+
+    word: str
+    name: str
+    larger_is_better: bool
+
+    @property
+    def sign(self) -> int:
+        """What a figure is multiplied with, so that larger is better."""
+        return 1 if self.larger_is_better else -1
+
+    @property
+    def of_test(self) -> str:
+        """The entry of a summary for the net that was found."""
+        return f"test_{self.word}"
+
+    @property
+    def of_rivals(self) -> str:
+        """The entry of a summary for its rivals, a list."""
+        return "control_test_accuracies" if self == ACCURACY else "control_test_scores"
+
+    def tell(self, value: float | None) -> str:
+        """Returns a figure as a text, accuracies in per cent."""
+        if value is None:
+            return "-"
+        return f"{100 * value:.2f} %" if self == ACCURACY else f"{value:.5g}"
+
+    @classmethod
+    def of(cls, summary: Mapping[str, Any]) -> "Score":
+        """Returns the figure that a run has measured; accuracy if its summary names no other."""
+        held = summary.get("score")
+        return ACCURACY if held is None else cls("score", held["name"], held["larger_is_better"])
+
+    def to_dict(self) -> dict[str, Any] | None:
+        """Returns the entry ``score`` of a summary."""
+        kept = {"name": self.name, "larger_is_better": self.larger_is_better}
+        return None if self == ACCURACY else kept
+
+
+ACCURACY = Score("accuracy", "accuracy", True)
+"""The share of right answers, where nets tell classes apart."""
 
 
 class Halted(OSError):
@@ -131,10 +181,13 @@ def read_summary(folder: RunFolder) -> dict[str, Any]:
 
 def _is_possible(name: str, value: Any) -> bool:
     """Returns whether a run may write a value under this name; names of others are free."""
-    if name in NUMBERS or name.endswith(("_seconds", "_accuracy", "_images")):
+    if name in NUMBERS or name.endswith(("_seconds", "_accuracy", "_score", "_images")):
         return _is_number(value)
     if name in LISTS:
         return isinstance(value, list) and all(map(LISTS[name], value))
+    if name == "score":
+        wanted = {"name": str, "larger_is_better": bool}
+        return isinstance(value, dict) and {n: type(v) for n, v in value.items()} == wanted
     if name == "control_interval":
         return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
     return isinstance(value, str if name in TEXTS else bool if name == "finished" else object)
@@ -149,6 +202,7 @@ LISTS: Mapping[str, Callable[[Any], bool]] = {
     "stages": lambda value: isinstance(value, str),
     "seeds": _is_number,
     "control_test_accuracies": _is_number,
+    "control_test_scores": _is_number,
     "control_names": lambda value: isinstance(value, str),
     "class_names": lambda value: isinstance(value, str) and value.isprintable(),
 }

@@ -54,6 +54,7 @@ class ClassLoss(nn.Module):
 
         Targets are labels ``(B,)``, or probabilities ``(B, classes)``.
         """
+        check_shapes(logits, targets)
         # Not torch's weighted mean, which divides by the weights of the batch: parts of a joint
         # batch would then count differently on each rank.
         smoothing = self.label_smoothing
@@ -61,3 +62,34 @@ class ClassLoss(nn.Module):
             logits, targets, self.weights, reduction="sum", label_smoothing=smoothing
         )
         return loss / len(logits)
+
+
+def weigh_classes(loss: nn.Module, data: Any) -> None:
+    """Sets the weights of a loss that weighs classes; does nothing to others."""
+    if isinstance(loss, ClassLoss):
+        loss.know_data(data)
+
+
+class CrossEntropy(nn.CrossEntropyLoss):
+    """The plain mean cross-entropy of a batch."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        check_shapes(input, target)
+        return super().forward(input, target)
+
+
+def check_shapes(answers: Tensor, targets: Tensor) -> None:
+    """Raises ValueError if answers do not belong to targets.
+
+    Targets that are numbers have the shape of the answers; labels ``(B, …)`` want logits
+    ``(B, classes, …)``.
+    """
+    shape = tuple(answers.shape)
+    rest = shape if targets.is_floating_point() else (*shape[:1], *shape[2:])
+    if rest != tuple(targets.shape) or len(shape) < 2:
+        kind = "numbers" if targets.is_floating_point() else "labels"
+        wanted = "the same shape" if targets.is_floating_point() else "(B, classes, …) for (B, …)"
+        raise ValueError(
+            f"the net answers with the shape {shape}, and the targets are {kind} of the shape "
+            f"{tuple(targets.shape)}; it must be {wanted}"
+        )

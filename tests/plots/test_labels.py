@@ -1,6 +1,7 @@
 """Words and numbers in few characters."""
 
 from darts_lite.plots import labels
+from darts_lite.storage.run_record import ACCURACY, Score
 
 
 def test_numbers_are_exact_below_a_million() -> None:
@@ -16,4 +17,6 @@ def test_long_texts_are_cut() -> None:
 
 def test_maps_and_accuracies() -> None:
     assert labels.format_map(32, 14) == "32 x 14 x 14"
-    assert labels.tell_accuracy(0.99529) == "99.53 % right in the test"
+    assert labels.tell_score(ACCURACY, 0.99529) == "99.53 % right in the test"
+    score = Score("score", "R2Score", larger_is_better=True)
+    assert labels.tell_score(score, 0.51234567) == "R2Score 0.51235 in the test"

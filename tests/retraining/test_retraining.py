@@ -13,6 +13,7 @@ from darts_lite.retraining.retraining import Retraining
 from darts_lite.space.cells.architecture import Architecture
 from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.data_places import hide_places
+from darts_lite.training.class_loss import ClassLoss
 
 CELL = (
     (("conv_3x3", 0), ("skip_connect", 1)),
@@ -89,11 +90,11 @@ def test_class_weights_are_kept_with_the_net_and_change_its_gradient(
         results.append(model.net.skeleton.classifier.weight.detach())
     assert not torch.equal(*results)
     assert counts[0] < counts[5] and int(counts.sum()) == len(data.splits["weights"]) + 315
-    assert model.loss.weights is not None
+    assert isinstance(model.loss, ClassLoss) and model.loss.weights is not None
     torch.testing.assert_close(model.loss.weights, (counts.sum() / (10 * counts)).float())
     run.save_checkpoint(tmp_path / "net.ckpt", weights_only=True)
     again = Checkpoint.read(tmp_path / "net.ckpt").build(Retraining)
-    assert again.loss.weights is not None
+    assert isinstance(again.loss, ClassLoss) and again.loss.weights is not None
     assert torch.equal(again.loss.weights, model.loss.weights)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import re
 import sys
@@ -18,7 +19,7 @@ from rich.text import Text
 from darts_lite.cli.verbs.run_groups import UNSET, Group, Runs, Summary, group_runs
 from darts_lite.storage.atomic_files import shorten_names
 from darts_lite.storage.run_folder import CONTROLS, SEEDS, RunFolder
-from darts_lite.storage.run_record import read_summary
+from darts_lite.storage.run_record import Score, read_summary
 
 Page = tuple[str, Mapping[str, str], Mapping[str, float]]
 """Name, settings and figures of what TensorBoard shows as one row."""
@@ -33,6 +34,8 @@ COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "seed": ("seed", str),
     "test_accuracy": ("test\n%", lambda value: f"{100 * value:.2f}"),
     "validation_accuracy": ("valid.\n%", lambda value: f"{100 * value:.2f}"),
+    "test_score": ("test\nscore", "{:.5g}".format),
+    "validation_score": ("valid.\nscore", "{:.5g}".format),
     "params": ("weights", "{:,}".format),
     "macs": ("M mult-\nadds", lambda value: f"{value / 1e6:.2f}"),
     "memory": ("bytes\nat once", "{:,}".format),
@@ -43,7 +46,9 @@ COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
 }
 """Maps an entry of a summary to its heading and its format."""
 FIGURES = tuple(
-    key for key in COLUMNS if key.endswith(("accuracy", "params", "macs", "memory", "seconds"))
+    key
+    for key in COLUMNS
+    if key.endswith(("accuracy", "score", "params", "macs", "memory", "seconds"))
 )
 """Columns with results."""
 SETTINGS = tuple(key for key in COLUMNS if key not in FIGURES)
@@ -285,5 +290,6 @@ def _format(value: Any, pattern: Callable[[Any], str]) -> str:
 
 
 def _sort_key(summary: Summary) -> float:
-    value = summary.get("test_accuracy")
-    return -value if isinstance(value, int | float) else 1.0
+    score = Score.of(summary)
+    value = summary.get(score.of_test)
+    return -score.sign * value if isinstance(value, int | float) else math.inf

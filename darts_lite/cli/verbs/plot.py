@@ -7,11 +7,12 @@ from darts_lite.cli.verbs.compare import find_runs
 from darts_lite.networks.kinds import read_architecture
 from darts_lite.plots.architectures import draw_architecture
 from darts_lite.plots.files import save
-from darts_lite.plots.labels import tell_accuracy
+from darts_lite.plots.labels import tell_score
 from darts_lite.plots.runs import draw_costs, draw_curves
 from darts_lite.plots.shares import animate, draw_film
 from darts_lite.reports.run_files import RunFiles
 from darts_lite.storage.atomic_files import make_folder
+from darts_lite.storage.run_record import Score
 
 
 def run(options: argparse.Namespace) -> None:
@@ -51,12 +52,13 @@ def _list_possible(files: RunFiles) -> list[str]:
 
 
 def _draw(what: str, files: RunFiles, path: Path) -> None:
-    accuracy = files.summary.get("test_accuracy")
+    accuracy, score = files.summary.get("test_accuracy"), Score.of(files.summary)
+    reached = files.summary.get(score.of_test)
     match what:
         case "cells":
             found = read_architecture(files.folder.architecture)
             captions = [files.folder.title]
-            captions += [] if accuracy is None else [tell_accuracy(accuracy)]
+            captions += [] if reached is None else [tell_score(score, reached)]
             save(draw_architecture(found, files.images, captions), path)
         case "alphas":
             save(draw_film(files.stages["search"]), path)

@@ -111,12 +111,12 @@ class _Path(nn.Module):
 
 
 def _check_output(output: Any, batch: int, classes: int | None, what: str) -> None:
-    shape = tuple(output.shape) if isinstance(output, Tensor) else None
-    if shape != (batch, classes or shape and shape[-1]):
-        got = f"a {type(output).__name__}" if shape is None else f"{shape}"
+    shape = tuple(output.shape) if isinstance(output, Tensor) else ()
+    if len(shape) < 2 or shape[:2] != (batch, classes or shape[1]):
+        got = f"{shape}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
         raise ValueError(
-            f"the network must return logits (B, classes), {batch} x {classes} here; {what} it "
-            f"returns {got}"
+            f"the network must return logits (B, classes), or another answer (B, {classes}, …); "
+            f"{what} it returns {got} for a batch of {batch}"
         )
 
 

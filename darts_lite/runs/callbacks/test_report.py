@@ -28,6 +28,8 @@ BATCHES = (1, 256)
 class TestReport(Callback):
     """Collects confusions, calibration, worst answers and latencies of a test.
 
+    Of a task of the user's it collects latencies alone.
+
     The calibration error is the mean difference of confidence and accuracy over 15 equal steps of
     confidence (Guo et al., arXiv 1706.04599, equation 3).
 
@@ -41,11 +43,15 @@ class TestReport(Callback):
         self.answers: list[Answered] = []
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._tells_classes = getattr(pl_module, "task", None) is None
+        self._asked = 0
+        self.answers, self._largest = [], 0
+        self._image: Tensor | None = None
+        if not self._tells_classes:
+            return
         classes = pl_module.hparams["num_classes"]
         self._confusion = MulticlassConfusionMatrix(classes).to(pl_module.device)
         self._calibration = MulticlassCalibrationError(classes, 15).to(pl_module.device)
-        self.answers, self._largest = [], 0
-        self._image: Tensor | None = None
         self._names = getattr(getattr(trainer, "datamodule", None), "class_names", None)
 
     def on_test_batch_end(
@@ -54,11 +60,14 @@ class TestReport(Callback):
         """Adds the answers to a batch: logits ``(B, classes)``."""
         (images, labels), logits = batch, outputs.float()
         self._largest = max(self._largest, len(labels))
+        self._asked += len(labels)
+        if self._image is None:
+            self._image = images[0].clone()  # its batch may go
+        if not self._tells_classes:
+            return
         predicted, probabilities = logits.argmax(dim=1), logits.softmax(dim=1)
         self._confusion.update(predicted, labels)
         self._calibration.update(probabilities, labels)
-        if self._image is None:
-            self._image = images[0].clone()  # its batch may go
         losses = cross_entropy(logits, labels, reduction="none")
         sure = probabilities.amax(dim=1)
         wrong = (predicted != labels).nonzero().flatten()
@@ -69,6 +78,12 @@ class TestReport(Callback):
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Computes the results of all ranks, and shows them in TensorBoard."""
+        if not self._tells_classes:
+            self.results = {
+                "test_images": sum(gather(self._asked)),
+                **self._measure_latencies(pl_module),
+            }
+            return
         self.answers = worst(sum(gather(self.answers), []), WORST)
         counts = self._confusion.compute().cpu()  # (classes, predictions)
         calibration = float(self._calibration.compute())

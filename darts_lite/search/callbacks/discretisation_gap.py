@@ -7,11 +7,12 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch.optim.swa_utils import update_bn
-from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics import Metric
 
 from darts_lite.networks.net import Net
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.base import list_cuda_devices
+from darts_lite.training.task import update
 
 
 def build_inherited_net(search: ArchitectureSearch, data: Any) -> Net:
@@ -34,7 +35,7 @@ def build_inherited_net(search: ArchitectureSearch, data: Any) -> Net:
 
 
 class DiscretisationGap(Callback):
-    """Logs the derived net's validation accuracy with inherited weights, and its gap.
+    """Logs the derived net's validation accuracy, or score, with inherited weights, and its gap.
 
     The tags are ``derived/validation_accuracy``, and ``derived/gap``: the supernet's accuracy less
     the derived net's. A search on a part of the channels has no such net, so it logs nothing.
@@ -42,31 +43,31 @@ class DiscretisationGap(Callback):
 
     def __init__(self) -> None:
         self._net: Net | None = None
-        self._accuracy = MulticlassAccuracy(2, average="micro")
+        self._metric: Metric | None = None
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._net = None
+        self._net = self._metric = None
         if not isinstance(pl_module, ArchitectureSearch) or trainer.sanity_checking:
             return
         if pl_module.hparams["partial_channels"] > 1:
             return
         self._net = build_inherited_net(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
-        classes = pl_module.hparams["num_classes"]
-        self._accuracy = MulticlassAccuracy(classes, average="micro").to(pl_module.device)
+        self._metric = pl_module.metric.clone().to(pl_module.device)
+        self._metric.reset()
 
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: Any
     ) -> None:
-        if self._net is not None:
+        if self._net is not None and self._metric is not None:
             images, labels = batch
             with torch.no_grad():
-                self._accuracy.update(self._net(images), labels)
+                update(self._metric, self._net(images), labels)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._net is None or not isinstance(pl_module, ArchitectureSearch):
+        if self._metric is None or not isinstance(pl_module, ArchitectureSearch):
             return
-        derived = self._accuracy.compute()
-        gap = pl_module.accuracy.compute() - derived
-        pl_module.log("derived/validation_accuracy", derived, sync_dist=True)
+        derived, score = self._metric.compute(), pl_module.score
+        gap = score.sign * (pl_module.metric.compute() - derived)
+        pl_module.log(f"derived/validation_{score.word}", derived, sync_dist=True)
         pl_module.log("derived/gap", gap, sync_dist=True)
-        self._net = None
+        self._net = self._metric = None

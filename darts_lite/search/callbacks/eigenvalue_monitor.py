@@ -95,9 +95,9 @@ def compute_dominant_eigenvalue(
     with torch.random.fork_rng(list_cuda_devices(search)), torch.enable_grad(), frozen(weights):
         # The gradient g of the loss in the parameters, each of its parameter's shape, with a graph.
         mixing = search.mixture.sample(search.progress)
-        loss = SupernetLoss(search.supernet, images.to(weights[0].dtype), labels, mixing, weights)(
-            [weight.detach() for weight in weights]
-        )
+        images = images.to(weights[0].dtype)
+        compute = SupernetLoss(search.supernet, images, labels, mixing, weights, search.loss)
+        loss = compute([weight.detach() for weight in weights])
         slopes = torch.autograd.grad(loss, parameters, create_graph=True)
         torch.manual_seed(0)
         vector = [torch.randn_like(parameter) for parameter in parameters]

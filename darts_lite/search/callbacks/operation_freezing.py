@@ -101,12 +101,11 @@ def measure_cosines(
     positions = {weight: i for i, weight in enumerate(search.supernet.weights())}
     # Gradients in copies of the weights: per loss a list of tensors of the weights' shapes.
     here = [weight.detach().requires_grad_() for weight in positions]
-    gradients = [
-        gradients_of(
-            SupernetLoss(search.supernet, *batch[split], mixing, list(positions))(here), here
-        )
+    losses = [
+        SupernetLoss(search.supernet, *batch[split], mixing, list(positions), search.loss)
         for split in ("alphas", "weights")
     ]
+    gradients = [gradients_of(loss(here), here) for loss in losses]
     result = {}
     for name, operation in operations.items():
         # All weights of the operation as one vector, for each of the two losses.

@@ -9,11 +9,10 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from darts_lite.derivation.rules import derive
 from darts_lite.search.architecture_search import ArchitectureSearch
-from darts_lite.search.supernet_loss import evaluate
+from darts_lite.search.supernet_loss import answer
 from darts_lite.space.protocol import AnyArchitecture
 
 Mixing = dict[str, Tensor]
@@ -134,9 +133,9 @@ class Perturbation(Callback):
             shares[option] = 0
             shares *= whole / shares.sum().clamp_min(1e-12)
         loader = islice(data.alphas_dataloader(), self.batches)
-        loss, _ = evaluate(search.supernet, mixing, loader)
+        loss = search.loss(*answer(search.supernet, mixing, loader))
         row.copy_(before)
-        return loss
+        return float(loss)
 
     def _make_tuning(
         self, search: ArchitectureSearch, data: Any
@@ -149,9 +148,8 @@ class Perturbation(Callback):
             search.supernet.train()
             for images, labels in islice(batches, self.tuning_steps):
                 with torch.enable_grad():
-                    loss = cross_entropy(
-                        search.supernet(images.to(weights[0].dtype), mixing), labels
-                    )
+                    answers = search.supernet(images.to(weights[0].dtype), mixing)
+                    loss = search.loss(answers, labels)
                     optimizer.zero_grad()
                     loss.backward()
                 torch.nn.utils.clip_grad_norm_(weights, search.gradient_clip)

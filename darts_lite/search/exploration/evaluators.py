@@ -6,10 +6,9 @@ from typing import Any, Protocol
 
 import torch
 from lightning.pytorch import LightningModule
-from torch.nn.functional import cross_entropy
 
 from darts_lite.networks.net import Net
-from darts_lite.search.supernet_loss import evaluate
+from darts_lite.search.supernet_loss import answer
 from darts_lite.space.cells.nasbench201 import DATASETS, read_table
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.training.optimizers import darts_sgd
@@ -27,7 +26,7 @@ class Evaluator(Protocol):
 
 
 class SharedWeights:
-    """Accuracy on images of the ``alphas`` split, with weights that all architectures share.
+    """Accuracy, or score, on the ``alphas`` split, with weights that all architectures share.
 
     Norms use the statistics of each batch, since running ones belong to no architecture (SPOS,
     arXiv 1904.00420, section 3.4, recalibrates them for the same reason).
@@ -45,12 +44,12 @@ class SharedWeights:
     def __call__(self, search: Any, architecture: AnyArchitecture) -> float:
         mixing = search.space.path(architecture, search.device)
         loader = islice(search.trainer.datamodule.alphas_dataloader(), self.batches)
-        _, accuracy = evaluate(search.supernet, mixing, loader)
-        return accuracy
+        value: float = search.value(*answer(search.supernet, mixing, loader))
+        return value
 
 
 class FromScratch:
-    """Accuracy on the ``alphas`` split after a short training from scratch on the ``weights`` one.
+    """Accuracy, or score, on the ``alphas`` split after a short training on the ``weights`` one.
 
     Args:
         steps: Number of batches of the training; the learning rate falls along a cosine to 0.
@@ -80,14 +79,15 @@ class FromScratch:
         passes = chain.from_iterable(repeat(data.weights_dataloader()))
         for images, labels in islice(passes, self.steps):
             optimizer.zero_grad()
-            cross_entropy(net(images.to(dtype)), labels).backward()
+            search.loss(net(images.to(dtype)), labels).backward()
             optimizer.step()
             cosine.step()
         net.eval()
         batches = ((images.to(dtype), labels) for images, labels in data.alphas_dataloader())
         with torch.no_grad():
-            hits = [net(images).argmax(dim=1) == labels for images, labels in batches]
-        return float(torch.cat(hits).float().mean())
+            answered = [(net(images), labels) for images, labels in batches]
+        value: float = search.value(*map(torch.cat, zip(*answered, strict=True)))
+        return value
 
 
 class TableLookup:

@@ -9,7 +9,6 @@ import torch
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LRScheduler
 
 from darts_lite.data.batches import Batch
@@ -34,6 +33,7 @@ from darts_lite.training.optimizers import (
     make_cosine,
     try_optimizer,
 )
+from darts_lite.training.task import TaskSettings
 
 
 class Exploration(Search):
@@ -56,6 +56,7 @@ class Exploration(Search):
         weights_optimizer: Makes the optimizer of shared weights; its rate falls along a cosine.
         final_learning_rate: End of that cosine, as a share of the learning rate.
         gradient_clip: Largest norm of the shared weights' gradient.
+        task: Loss and metric of the user's, for other tasks than telling classes apart.
     """
 
     def __init__(
@@ -71,9 +72,10 @@ class Exploration(Search):
         weights_optimizer: OptimizerCallable = darts_sgd,
         final_learning_rate: float = 0.04,
         gradient_clip: float = 5.0,
+        task: TaskSettings = None,
     ) -> None:
         data = {"in_channels": in_channels, "num_classes": num_classes, "image_size": image_size}
-        super().__init__(space, data, weights_optimizer, final_learning_rate, gradient_clip)
+        super().__init__(space, data, weights_optimizer, final_learning_rate, gradient_clip, task)
         if evaluations < 1:
             raise ValueError(f"evaluations must be at least 1, got {evaluations}")
         try_optimizer("weights_optimizer", weights_optimizer)
@@ -154,7 +156,7 @@ class Exploration(Search):
     def _train_path(self, images: Tensor, labels: Tensor) -> None:
         optimizer = cast(LightningOptimizer, self.optimizers())
         point = random_point(self.space.sizes, self.random)
-        loss = cross_entropy(self.supernet(images, self._make_mixing(point)), labels)
+        loss = self.loss(self.supernet(images, self._make_mixing(point)), labels)
         optimizer.zero_grad()
         with without_autocast(loss):
             self.manual_backward(loss)
@@ -166,7 +168,7 @@ class Exploration(Search):
     def try_passes(self, images: Tensor, labels: Tensor, evaluating: bool) -> None:
         self.train()  # shared weights are evaluated with the statistics of the batch
         path = self._make_mixing(random_point(self.space.sizes, Random(0)))
-        loss = cross_entropy(self.supernet(images, path), labels)
+        loss = self.loss(self.supernet(images, path), labels)
         if not evaluating:
             loss.backward()
 
@@ -192,8 +194,7 @@ class Exploration(Search):
         if not self.known or not self.evaluator.weights_epochs:
             return
         images, labels = batch
-        self.accuracy(self.supernet.train()(images, self._make_mixing(self.best)), labels)
-        self.log("search/validation_accuracy", self.accuracy, prog_bar=True)
+        self.log_validation(self.supernet.train()(images, self._make_mixing(self.best)), labels)
 
     @property
     def best(self) -> Point:

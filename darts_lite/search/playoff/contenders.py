@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from darts_lite.distributed.ranks import average
 from darts_lite.networks.net import Net
 from darts_lite.space.protocol import AnyArchitecture
-from darts_lite.training.class_loss import ClassLoss
 
 
 class Contender(nn.Module):
@@ -56,7 +55,7 @@ class Contender(nn.Module):
         about = {"origin": self.origin, "running": self.running}
         return {"architecture": self.architecture.to_dict(), **about}
 
-    def hear(self, images: Tensor, labels: Tensor, loss: ClassLoss) -> None:
+    def hear(self, images: Tensor, labels: Tensor, loss: nn.Module) -> None:
         """Adds the loss on held-out images to what it is judged by.
 
         Norms use the batch, as those of all processes do only where gradients are recorded.

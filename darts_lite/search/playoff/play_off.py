@@ -32,8 +32,9 @@ from darts_lite.search.playoff.proposals import (
 from darts_lite.space.groups import Point
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.components import build_component
-from darts_lite.training.class_loss import ClassLoss, ClassWeights
+from darts_lite.training.class_loss import ClassLoss, ClassWeights, weigh_classes
 from darts_lite.training.optimizers import count_steps, try_optimizer
+from darts_lite.training.task import TaskSettings
 
 
 def quick_adamw(parameters: Any) -> Optimizer:
@@ -65,6 +66,7 @@ class PlayOff(Search):
         weights_optimizer: Makes the optimizer; its rate stays the same.
         gradient_clip: Largest norm of each net's gradient.
         class_weights: As of `darts_lite.Retraining`, in training and judging the nets.
+        task: Loss and metric of the user's, for other tasks than telling classes apart.
     """
 
     def __init__(
@@ -82,9 +84,11 @@ class PlayOff(Search):
         weights_optimizer: OptimizerCallable = quick_adamw,
         gradient_clip: float = 5.0,
         class_weights: ClassWeights = None,
+        task: TaskSettings = None,
     ) -> None:
         data = {"in_channels": in_channels, "num_classes": num_classes, "image_size": image_size}
-        super().__init__(space, data, weights_optimizer, 1.0, gradient_clip)
+        loss = ClassLoss(num_classes, class_weights)
+        super().__init__(space, data, weights_optimizer, 1.0, gradient_clip, task, loss)
         counts = {
             "by_hand": by_hand,
             "at_random": at_random,
@@ -100,7 +104,6 @@ class PlayOff(Search):
             raise ValueError("by_hand and at_random are 0; a play-off needs nets to begin with")
         try_optimizer("weights_optimizer", weights_optimizer)
         self.derivation = rule_from(build_component(derivation, DERIVATIONS)).with_data(**data)
-        self.loss = ClassLoss(num_classes, class_weights)
         settings = {"space": self.space.to_dict(), "derivation": self.derivation.describe()}
         rest = {"gradient_clip": gradient_clip, "class_weights": class_weights}
         self.save_hyperparameters(settings | data | counts | rest, logger=False)
@@ -134,7 +137,7 @@ class PlayOff(Search):
         self.know_images(self.trainer.datamodule)  # type: ignore[attr-defined]
         if stage == "fit":
             self.read_costs()
-            self.loss.know_data(self.trainer.datamodule)  # type: ignore[attr-defined]
+            weigh_classes(self.loss, self.trainer.datamodule)  # type: ignore[attr-defined]
 
     def configure_optimizers(self) -> Optimizer:
         """Proposes the first nets, unless the search goes on, and returns their optimizer."""
@@ -269,8 +272,7 @@ class PlayOff(Search):
             return
         images, labels = batch
         best = max(self._all, key=lambda each: each.value)
-        self.accuracy(best.net(images), labels)
-        self.log("search/validation_accuracy", self.accuracy, prog_bar=True)
+        self.log_validation(best.net(images), labels)
 
     @property
     def has_chosen(self) -> bool:
@@ -299,11 +301,8 @@ class PlayOff(Search):
         return type(self).__name__
 
     def describe(self) -> Iterator[str]:
-        first, children, last = (
-            self.hparams["by_hand"] + self.hparams["at_random"],
-            self.hparams["children"],
-            self.hparams["finalists"],
-        )
+        first = self.hparams["by_hand"] + self.hparams["at_random"]
+        children, last = self.hparams["children"], self.hparams["finalists"]
         yield f"Space:     {self.space.name}, {float(math.prod(self.space.sizes)):.4g} nets"
         yield f"Play-off:  {first} nets, then {children} children at a time; {last} finalists"
 

@@ -1,0 +1,1 @@
+"""Data of users: a data module of Lightning, in pairs of batches."""

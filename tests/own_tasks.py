@@ -1,0 +1,66 @@
+"""Data and networks of tasks other than classes, as users write them, for several tests."""
+
+import torch
+from lightning import LightningDataModule
+from run_helpers import some_digits
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from darts_lite import Choice, Task, Width
+
+NUMBERS = Task("torch.nn.MSELoss", "torchmetrics.MeanAbsoluteError")
+
+
+class Digits(LightningDataModule):
+    """300 real digits, whose targets are ``labels``, ``numbers`` of the shape (1,), or ``maps``."""
+
+    def __init__(self, targets: str = "numbers", side: int = 28) -> None:
+        super().__init__()
+        self.targets, self.side = targets, side
+
+    def make(self, first: int, last: int) -> DataLoader[tuple[Tensor, ...]]:
+        images, labels = (part[first:last] for part in some_digits())
+        inputs = images[:, None, : self.side].float() / 255
+        targets = {
+            "labels": labels.long(),
+            "numbers": labels[:, None] / 10,
+            "single": labels / 10,
+            "maps": (inputs > 0.5).long()[:, 0],
+        }
+        return DataLoader(TensorDataset(inputs, targets[self.targets]), 7)
+
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
+        return self.make(0, 200)
+
+    def test_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
+        return self.make(240, 300)
+
+
+class Watched(Digits):
+    """The same with images for validation."""
+
+    def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
+        return self.make(200, 240)
+
+
+class Untested(LightningDataModule):
+    """A data module whose items are no pairs."""
+
+    def train_dataloader(self) -> DataLoader[Tensor]:
+        return DataLoader(some_digits()[0])  # type: ignore[arg-type]
+
+
+class Small(nn.Module):
+    """Answers with ``num_classes`` numbers."""
+
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__()
+        width = Width(8, (2, 8))
+        self.stem = nn.Conv2d(in_channels, width, 5, stride=4)
+        kernels = {str(k): nn.Conv2d(width, 8, k, padding=k // 2) for k in (1, 3)}
+        self.body, self.norm = Choice(kernels), nn.BatchNorm2d(8)
+        self.last = nn.Linear(8, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.body(torch.relu(self.stem(x))))
+        return self.last(torch.relu(x).mean(dim=(2, 3)))
