@@ -47,7 +47,7 @@ def test_the_found_net_stands_among_its_rivals_with_intervals(
     ]
     rows = section.tables[0].rows
     assert [row[0] for row in rows] == ["Random net 2", "found", "Random net 1"]
-    assert rows[0] == ("Random net 2", "99.90", "99.44 to 99.98", "1,000", "-")
+    assert rows[0] == ("Random net 2", "99.90 %", "99.44 to 99.98 %", "1,000", "-")
     assert rows[1][3] == f"{finished.summary['params']:,}" and not section.missing
 
 
@@ -60,7 +60,7 @@ def test_searches_with_other_seeds_are_told(copied: Path, finished: Finished) ->
     section = told(copied, SEEDS)
     assert "75 % of the choices are shared by the 2 searches" in section.paragraphs[0]
     assert "would share 50 %" in section.paragraphs[0]
-    accuracy = f"{100 * finished.summary['search_validation_accuracy']:.2f}"
+    accuracy = f"{100 * finished.summary['search_validation_accuracy']:.2f} %"
     assert section.tables[0].rows == [("seed 3", accuracy), ("seed 4", accuracy)]
     assert len(section.pictures) == 1 and len(section.folded) == 2
 
