@@ -41,13 +41,15 @@ class Keeper(Callback):
 
 
 class Signal(Callback):
-    """Sends a signal to one of two processes, once."""
+    """Sends a signal to one of two processes after so many steps, once."""
 
-    def __init__(self, folder: str, name: str, rank: int) -> None:
-        self.sent, self.signal, self.rank = Path(folder) / "sent", getattr(signal, name), rank
+    def __init__(self, folder: str, name: str, rank: int, step: int) -> None:
+        self.signal, self.place = getattr(signal, name), (rank, step)
+        self.sent = Path(folder) / f"sent-{step}"
 
     def on_train_batch_start(self, trainer, *_) -> None:
-        if trainer.global_step == 9 and trainer.global_rank == self.rank and not self.sent.exists():
+        here = trainer.global_rank, trainer.global_step
+        if here == self.place and not self.sent.exists():
             self.sent.touch()
             signal.raise_signal(self.signal)
 '''
@@ -62,7 +64,6 @@ AUGMENTATION = {
 BATCH = 16
 LOCAL = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": socket.if_nameindex()[0][1]}
 """A thread per process, and the loopback device, whatever the machine's name stands for."""
-ALPHAS = "supernet.alphas.normal"
 
 
 def configuration(folder: Path, **model: Any) -> dict[str, Any]:
@@ -119,12 +120,12 @@ class Pair:
         path = self.folder / f"{stage}-{rank}-of-{ranks}.pt"
         return torch.load(path, weights_only=True)
 
-    def assert_alike(self, stage: str) -> None:
-        """Both ranks bit for bit, and nearly what the single process has."""
-        single = self.state(stage, 0, 1)
+    def assert_alike(self, stage: str, single: "Pair | None" = None) -> None:
+        """Both ranks bit for bit, and nearly what the single process has, here or elsewhere."""
+        alone = (single or self).state(stage, 0, 1)
         first, second = self.state(stage, 0, 2), self.state(stage, 1, 2)
-        assert single.keys() == first.keys() == second.keys()
-        for name, value in single.items():
+        assert alone.keys() == first.keys() == second.keys()
+        for name, value in alone.items():
             if stage == "Exploration" and ("running_" in name or "num_batches" in name):
                 continue  # statistics of validation images, which nobody reads
             assert torch.equal(first[name], second[name]), name
@@ -135,22 +136,31 @@ def path_with(folder: Path) -> str:
     return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
+@pytest.fixture(scope="module")
+def single(digits_root: str, tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """What one process makes of a search and a retraining."""
+    folder = tmp_path_factory.mktemp("single")
+    pair = Pair(folder, digits_root, configuration(folder))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        pair.alone(monkeypatch)
+    return pair
+
+
 @pytest.mark.slow
 def test_two_processes_do_what_one_does_with_the_joint_batch(
-    digits_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    single: Pair, digits_root: str, tmp_path: Path
 ) -> None:
     pair = Pair(tmp_path, digits_root, configuration(tmp_path))
-    pair.alone(monkeypatch)
     done = pair.together()
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Data:") == 1 and not done.stderr
-    pair.assert_alike("ArchitectureSearch")
-    pair.assert_alike("Retraining")
-    single, double = (tmp_path / "logs" / "joint" / f"version_{n}" for n in range(2))
-    assert not (tmp_path / "logs" / "joint" / "version_2").exists()
-    for name in ("architecture.json",):
-        assert (single / name).read_text() == (double / name).read_text()
-    summaries = [json.loads((path / "summary.json").read_text()) for path in (single, double)]
+    pair.assert_alike("ArchitectureSearch", single)
+    pair.assert_alike("Retraining", single)
+    assert not (tmp_path / "logs" / "joint" / "version_1").exists()
+    runs = [each.folder / "logs" / "joint" / "version_0" for each in (single, pair)]
+    found = [(path / "architecture.json").read_text() for path in runs]
+    assert found[0] == found[1]
+    summaries = [json.loads((path / "summary.json").read_text()) for path in runs]
     for name in ("test_accuracy", "validation_accuracy", "search_validation_accuracy", "drift"):
         assert summaries[0][name] == pytest.approx(summaries[1][name], abs=1e-6), name
     assert summaries[0]["test_loss"] == pytest.approx(summaries[1]["test_loss"], abs=1e-6)
@@ -160,10 +170,15 @@ def test_two_processes_do_what_one_does_with_the_joint_batch(
 @pytest.mark.parametrize(
     "model",
     [
-        {"executor": {"class_path": "darts_lite.Literal"}},
-        {"gradient": {"class_path": "darts_lite.SecondOrder"}},
-        {"relaxation": {"class_path": "darts_lite.GumbelMax"}},
-        {"partial_channels": 2, "edge_weights": True},
+        {
+            "executor": {"class_path": "darts_lite.Literal"},
+            "gradient": {"class_path": "darts_lite.SecondOrder"},
+        },
+        {
+            "relaxation": {"class_path": "darts_lite.GumbelMax"},
+            "partial_channels": 2,
+            "edge_weights": True,
+        },
     ],
     ids=lambda model: "-".join(model),
 )
@@ -238,43 +253,34 @@ def test_a_network_of_your_own_on_two_processes(
     pair.assert_alike("Retraining")
 
 
-def interrupted(folder: Path, name: str, rank: int) -> dict[str, Any]:
-    """A search in which a process gets a signal after nine steps."""
-    config = configuration(folder) | {"retraining": None}
-    sent = {"folder": str(folder), "name": name, "rank": rank}
-    config["trainer"]["callbacks"].append({"class_path": "keeper.Signal", "init_args": sent})
-    config["run"] |= {"resume": "auto", "save_every_steps": 5}
-    return config
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("rank", [0, 1])
-def test_a_signal_to_one_of_two_processes(
-    rank: int, digits_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_ends_one_of_two_processes_ends_both_and_the_run_goes_on(
+    single: Pair, digits_root: str, tmp_path: Path
 ) -> None:
-    pair = Pair(tmp_path, digits_root, interrupted(tmp_path, "SIGTERM", rank))
-    stopped = pair.together()
-    assert stopped.returncode == 128 + signal.SIGTERM
+    config = configuration(tmp_path) | {"retraining": None}
+    config["trainer"]["callbacks"] += [
+        {
+            "class_path": "keeper.Signal",
+            "init_args": {"folder": str(tmp_path), "name": name, "rank": rank, "step": step},
+        }
+        for name, rank, step in (("SIGTERM", 0, 4), ("SIGTERM", 1, 9), ("SIGKILL", 1, 16))
+    ]
+    config["run"] |= {"resume": "auto", "save_every_steps": 5}
+    pair = Pair(tmp_path, digits_root, config)
     last = tmp_path / "logs" / "joint" / "version_0" / "checkpoints" / "last.ckpt"
-    assert stopped.stdout.splitlines()[-1] == f"Stopped by SIGTERM after step 10: {last}"
-    assert not stopped.stderr
-    done = pair.together()
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"Going on with {last.parents[1]}")
-    pair.alone(monkeypatch)  # in another folder, as the other run came to its end
-    pair.assert_alike("ArchitectureSearch")
-
-
-@pytest.mark.slow
-def test_one_of_two_processes_dies(digits_root: str, tmp_path: Path) -> None:
-    pair = Pair(tmp_path, digits_root, interrupted(tmp_path, "SIGKILL", 1))
-    stopped = pair.together()
-    assert stopped.returncode == 2
-    (line,) = stopped.stderr.splitlines()
+    for step in (5, 10):
+        stopped = pair.together()
+        assert stopped.returncode == 128 + signal.SIGTERM
+        assert stopped.stdout.splitlines()[-1] == f"Stopped by SIGTERM after step {step}: {last}"
+        assert not stopped.stderr
+    died = pair.together()
+    assert died.returncode == 2
+    (line,) = died.stderr.splitlines()
     assert line.startswith("error: another process of this run has ended")
     done = pair.together()
     assert done.returncode == 0, done.stderr
-    assert torch.equal(*(pair.state("ArchitectureSearch", rank, 2)[ALPHAS] for rank in range(2)))
+    assert done.stdout.startswith(f"Going on with {last.parents[1]}")
+    pair.assert_alike("ArchitectureSearch", single)
 
 
 @pytest.mark.slow
