@@ -34,6 +34,14 @@ def copied(finished: Finished, tmp_path: Path) -> Path:
     return run
 
 
+@pytest.fixture
+def undrawn(copied: Path) -> Path:
+    """A run without what takes long to draw."""
+    (copied / "architecture.json").unlink()
+    shutil.rmtree(copied / "history")
+    return copied
+
+
 def change(run: Path, **values: Any) -> None:
     summary = json.loads((run / "summary.json").read_text())
     (run / "summary.json").write_text(json.dumps(summary | values))
@@ -116,44 +124,47 @@ def test_several_searches_have_pages_of_their_own(copied: Path) -> None:
     assert part.paragraphs[0].endswith(told) and not part.missing
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "title"),
-    [
-        ("architecture.json", "{", "Architecture"),
-        ("history/search.json", "[]", "Course"),
-        ("worst.png", "no picture", "Mistakes"),
-        ("config.yaml", "a: [1\nb: {", "Settings"),
-    ],
-)
-def test_a_damaged_file_is_told_and_the_rest_stays(
-    name: str, content: str, title: str, copied: Path
-) -> None:
-    (copied / name).write_text(content)
+DAMAGES = {
+    "Architecture": ("architecture.json", "{"),
+    "Course": ("history/search.json", "[]"),
+    "Mistakes": ("worst.png", "no picture"),
+    "Settings": ("config.yaml", "a: [1\nb: {"),
+}
+
+
+@pytest.mark.parametrize("titles", [("Architecture", "Settings"), ("Course", "Mistakes")])
+def test_damaged_files_are_told_and_the_rest_stays(titles: tuple[str, ...], copied: Path) -> None:
+    for title in titles:
+        name, content = DAMAGES[title]
+        (copied / name).write_text(content)
     parts = sections_of(copied)
     assert parts["Result"].tables and not parts["Result"].missing
-    assert len(parts) == 7 and any(Path(name).name in line for line in parts[title].missing)
-    shown = [other for other in ("Architecture", "Course", "Mistakes") if other != title]
-    assert all(parts[other].pictures for other in shown)
+    assert len(parts) == 7
+    for title in titles:
+        name = Path(DAMAGES[title][0]).name
+        assert any(name in line for line in parts[title].missing)
+    shown = {"Architecture", "Course", "Mistakes"} - {*titles}
+    assert shown and all(parts[other].pictures for other in shown)
 
 
 @pytest.mark.parametrize(
     "confusion", [[[1, 2]], "<script>", [[1, "a"], [2, 3]], [[[1]]], {"a": 1}, [[1] * 200] * 200]
 )
-def test_confusions_that_are_none_are_told(confusion: Any, copied: Path) -> None:
-    change(copied, confusion=confusion)
-    part = sections_of(copied)["Mistakes"]
+def test_confusions_that_are_none_are_told(confusion: Any, undrawn: Path) -> None:
+    change(undrawn, confusion=confusion)
+    part = sections_of(undrawn)["Mistakes"]
     assert part.missing and not part.pictures
 
 
-def test_confusions_are_told_in_words_with_their_names(copied: Path) -> None:
+def test_confusions_are_told_in_words_with_their_names(undrawn: Path) -> None:
     names = [f"class <{n}> $x" for n in range(10)]
     counts = [[50 * (row == column) for column in range(10)] for row in range(10)]
     counts[3][5] = 7
-    change(copied, class_names=names, confusion=counts)
-    alt = show_mistakes(RunFiles(copied)).pictures[0].alt
+    change(undrawn, class_names=names, confusion=counts)
+    alt = show_mistakes(RunFiles(undrawn)).pictures[0].alt
     assert alt.endswith("class <3> $x is taken for class <5> $x 7 times")
-    change(copied, class_names=names[:4])
-    assert "other class_names" in sections_of(copied)["Mistakes"].missing[0]
+    change(undrawn, class_names=names[:4])
+    assert "other class_names" in sections_of(undrawn)["Mistakes"].missing[0]
 
 
 @pytest.mark.parametrize("content", ["{", "[]", None])

@@ -1,10 +1,10 @@
 """Finding an interrupted run, and its records."""
 
 import json
+import multiprocessing
+import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from random import Random
@@ -161,16 +161,19 @@ def test_only_one_process_is_at_a_run(tmp_path: Path) -> None:
         assert not part.exists()
 
 
+def die_with(folder: RunFolder) -> None:
+    """Is killed while it holds a folder."""
+    with claim(folder, new=True):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def test_a_dead_process_holds_nothing(tmp_path: Path) -> None:
-    code = (
-        "import os, pathlib, signal; from darts_lite.runs.resume import claim\n"
-        "from darts_lite.storage.run_folder import RunFolder\n"
-        f"with claim(RunFolder(pathlib.Path({str(tmp_path / 'run')!r})), True):\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    killed = subprocess.run([sys.executable, "-c", code])
-    assert killed.returncode == -signal.SIGKILL
-    with claim(RunFolder(tmp_path / "run"), new=False):
+    folder = RunFolder(tmp_path / "run")
+    killed = multiprocessing.get_context("fork").Process(target=die_with, args=(folder,))
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    with claim(folder, new=False):
         pass
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from own_networks import CHAINS, DARTS, Chains, Darts, MyNet, copy_weights
+from own_networks import CHAINS, DARTS, Chains, Darts, MyNet, Widths, copy_weights
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -148,8 +148,8 @@ def test_what_cells_have_is_refused() -> None:
     found = space().first_architecture()
     with pytest.raises(ValueError, match="no auxiliary head"):
         Net(found, 1, 10, auxiliary=True)
-    with pytest.raises(ValueError, match="the supernet is own_networks.Darts"):
-        Net(found, 1, 10).inherit(Supernet(space(Darts), 1, 10))
+    with pytest.raises(ValueError, match="the supernet is own_networks.Widths"):
+        Net(found, 1, 10).inherit(Supernet(space(Widths), 1, 10))
 
 
 def test_its_modules_are_named() -> None:
