@@ -18,10 +18,11 @@ torch.set_num_threads(1)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long tests first, so that of several processes none is left alone with one at the end.
 
-    Of these, the README's is the last one and the longest.
+    Of these, the README's is by far the longest.
     """
-    long = [item for item in items if item.get_closest_marker("slow")]
-    items[:] = long[::-1] + [item for item in items if item not in long]
+    long = [item for item in items if item.get_closest_marker("slow")][::-1]
+    long.sort(key=lambda item: item.path.stem != "test_readme")
+    items[:] = long + [item for item in items if item not in long]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -28,6 +28,7 @@ from run_helpers import SMALL, quiet_trainer
 from darts_lite.data.image_data import ImageData
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.space.cells.nasbench201 import COLUMNS
+from darts_lite.space.layers.layer_space import LayerSpace
 
 
 def test_planted_prints_a_row_per_setting(
@@ -52,11 +53,14 @@ def test_exports_prints_a_row_per_net_and_format(capsys: pytest.CaptureFixture[s
     assert all(1 < float(row[4]) < 1.3 and float(row[5]) > 0 for row in rows)
 
 
-@pytest.mark.slow
-def test_exactness_counts_what_is_built(capsys: pytest.CaptureFixture[str]) -> None:
-    exactness.main(["--budgets", "1", "--draws", "100"])
+def test_exactness_counts_what_is_built(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = LayerSpace(stages=(2, 1), widths=(8, 16), placements=("stem 1", "stem 2"))
+    monkeypatch.setattr(exactness, "SPACE", few)
+    exactness.main(["--budgets", "3", "--draws", "100"])
     first, _, *rows = capsys.readouterr().out.splitlines()
-    assert first.startswith("0 of 1 derived nets are above a budget")
+    assert first.startswith("0 of 3 derived nets are above a budget")
     for row in rows[2:]:
         *_, apart, slopes = [cell.strip() for cell in row.strip("| ").split("|")]
         assert abs(float(apart)) < 5 and float(slopes) < 1e-4

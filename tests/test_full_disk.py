@@ -43,7 +43,7 @@ def arguments(folder: Path, data: str, stage: str, step: int, leave: int) -> lis
             },
         },
         "retraining": {"max_epochs": 2, "ema_decay": 0.9, "drop_path": 0.1},
-        "data": {"root": data, "search_batch_size": 200, "batch_size": 400},
+        "data": {"root": data, "train_images": 1000, "search_batch_size": 50, "batch_size": 100},
     }
     return ["fit", f"--config={yaml.safe_dump(config)}"]
 

@@ -22,13 +22,12 @@ from darts_lite.cli.lightning_cli import main
 CONFIG: dict[str, Any] = QUICK | {
     "seed_everything": 5,
     "run": {"name": "killed", "resume": "auto", "save_every_steps": 3},
-    "trainer": QUICK["trainer"] | {"max_epochs": 3},
     "model": QUICK["model"]
     | {
         "init_args": QUICK["model"]["init_args"]
         | {"relaxation": {"class_path": "darts_lite.Concrete"}}
     },
-    "retraining": QUICK["retraining"] | {"max_epochs": 4, "schedule": "one_cycle"},
+    "retraining": QUICK["retraining"] | {"max_epochs": 3, "schedule": "one_cycle"},
     "data": QUICK["data"]
     | {"search_batch_size": 50, "batch_size": 60, "evaluation_batch_size": 100},
 }
@@ -48,6 +47,8 @@ PLAY_OFF = CONFIG | {
     "retraining": {"max_epochs": 3, "schedule": "one_cycle"},
 }
 OWN = CONFIG | {
+    "trainer": QUICK["trainer"]
+    | {"logger": False},  # the drawings of the first one's search suffice
     "model": QUICK["model"] | {"init_args": {"space": "own_networks.MyNet"}},
     "budget": {"parameters": 600},
     "retraining": {"max_epochs": 3, "schedule": "one_cycle"},

@@ -22,7 +22,7 @@ from darts_lite.runs.parts import Part, limit_threads, list_gpus
 from darts_lite.storage.run_folder import RunFolder
 
 SHORT = (
-    *("--run.seeds=2", "--run.control=random", "--run.control_nets=2", "--run.resume=auto"),
+    *("--run.seeds=2", "--run.control=random", "--run.control_nets=1", "--run.resume=auto"),
     *("--trainer.limit_train_batches=4", "--trainer.max_epochs=1", "--data.train_images=500"),
     *("--data.evaluation_batch_size=500", "--retraining.max_epochs=1"),
 )
@@ -33,9 +33,17 @@ def words(finished: Finished, folder: Path, launcher: str) -> list[str]:
     return [*common, f"--run.folder={folder}", f"--run.launcher={launcher}"]
 
 
+@pytest.fixture(scope="module")
+def here(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run whose parts are made one after another in this process."""
+    folder = tmp_path_factory.mktemp("here")
+    main(words(finished, folder, "here"))
+    return folder / "quick" / "version_0"
+
+
 def assert_same(first: Path, second: Path) -> None:
     states = read_states(first), read_states(second)
-    assert states[0].keys() == states[1].keys() and len(states[0]) == 5
+    assert states[0].keys() == states[1].keys() and len(states[0]) == 4
     for name, state in states[0].items():
         assert all(torch.equal(value, states[1][name][key]) for key, value in state.items()), name
     told = [json.loads((folder / "summary.json").read_text()) for folder in (first, second)]
@@ -61,10 +69,11 @@ def test_gpus_are_those_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.slow
-def test_launchers_change_no_bit_and_kills_neither(finished: Finished, tmp_path: Path) -> None:
-    main(words(finished, tmp_path / "here", "here"))
+def test_launchers_change_no_bit_and_kills_neither(
+    here: Path, finished: Finished, tmp_path: Path
+) -> None:
     main(words(finished, tmp_path / "local", "local"))
-    assert_same(*(tmp_path / name / "quick" / "version_0" for name in ("here", "local")))
+    assert_same(here, tmp_path / "local" / "quick" / "version_0")
     run = tmp_path / "killed" / "quick" / "version_0"
     command = [sys.executable, "-m", "darts_lite", *words(finished, tmp_path / "killed", "local")]
     environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
@@ -76,13 +85,13 @@ def test_launchers_change_no_bit_and_kills_neither(finished: Finished, tmp_path:
         driver.send_signal(signal.SIGKILL)
         driver.wait()
     main(words(finished, tmp_path / "killed", "local"))
-    assert_same(tmp_path / "here" / "quick" / "version_0", run)
+    assert_same(here, run)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_cluster_of_two_nodes_changes_no_bit(
-    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    here: Path, finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
@@ -100,8 +109,7 @@ def test_a_cluster_of_two_nodes_changes_no_bit(
     finally:
         ray.shutdown()
         cluster.shutdown()
-    main(words(finished, tmp_path / "here", "here"))
-    assert_same(tmp_path / "here" / "quick" / "version_0", run)
+    assert_same(here, run)
 
 
 def kill_when(cluster: Any, node: Any, group: Path) -> None:
