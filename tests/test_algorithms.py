@@ -54,10 +54,12 @@ def test_each_overlay_has_a_name_here() -> None:
 
 
 LONG = ("eigenvalue", "perturbation")  # seconds, which their own tests take as well
-SHORT = [name for name in NAMES if name not in LONG]
+ALIKE = ("beta_decay", "budget", "darts_minus", "random_search", "skip_limit", "snas")
+"""What these name takes the way of another one here."""
+FIRST = [name for name in NAMES if name not in LONG + ALIKE]
 
 
-@pytest.mark.parametrize("overlay", some_slow(SHORT, LONG))
+@pytest.mark.parametrize("overlay", some_slow(FIRST, LONG + ALIKE))
 def test_an_overlay_searches_real_digits(
     overlay: str, digits_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

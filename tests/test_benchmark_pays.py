@@ -86,6 +86,7 @@ def test_published_nets_are_rebuilt() -> None:
     assert alone.rule.multiply_adds is None and alone.rule.parameters == 700
 
 
+@pytest.mark.slow
 def test_the_seed_of_a_peer_is_wider_than_the_budget() -> None:
     rule = pays.Cell("MNIST", 2000, 4).rule
     counted = count_costs(peer_pit.choose_seed(pays.SPACE, rule).eval())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from run_helpers import FEW_NETS, some_digits, some_slow
+from run_helpers import FEW_NETS, some_digits
 
 from darts_lite.cli.main import main
 
@@ -35,21 +35,19 @@ def contents(path: Path) -> Iterator[bytes]:
             yield from (archive.read(name) for name in archive.namelist())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-@pytest.mark.parametrize("formats", some_slow([["python"]], [FORMATS]), ids=len)
-def test_no_path_and_no_name_of_a_machine(
-    formats: list[str], tmp_path: Path, configs: Path
-) -> None:
+def test_no_path_and_no_name_of_a_machine(tmp_path: Path, configs: Path) -> None:
     write_folder(tmp_path / "photos")
     short = ["--trainer.max_epochs=2", "--data.search_batches_per_epoch=4", *FEW_NETS]
     short += ["--retraining.max_epochs=1", "--data.least_batches_per_epoch=1"]
     short += [f"--data.root={tmp_path}", f"--run.folder={tmp_path / 'logs'}"]
     main(["fit", f"--config={configs / 'mnist.yaml'}", f"--data.dataset={tmp_path}/photos", *short])
     run = tmp_path / "logs" / "mnist" / "version_0"
-    main(["export", str(run / "net.ckpt"), "--to", *formats])
+    main(["export", str(run / "net.ckpt"), "--to", *FORMATS])
     files = [run / "summary.json", run / "net.ckpt", run / "checkpoints" / "last.ckpt"]
     files += sorted(run.glob("net.*"))
-    assert len(files) >= 3 + 1 + len(formats)
+    assert len(files) >= 3 + 1 + len(FORMATS)
     personal = [str(tmp_path), str(Path.home()) + "/", str(Path(__file__).parents[1])]
     personal += [name for name in [socket.gethostname()] if len(name) > 6]
     for path in files:

@@ -81,15 +81,6 @@ def assert_same(logs: Path, whole: Any) -> None:
     assert scalars == whole[2]
 
 
-def test_a_moved_run_goes_on(whole: Any, digits_root: str, tmp_path: Path) -> None:
-    run = Run(tmp_path, digits_root, "Retraining")
-    run.stop(str(tmp_path / "logs"))
-    (tmp_path / "logs").rename(tmp_path / "elsewhere")
-    run.go(str(tmp_path / "elsewhere"))
-    assert_same(tmp_path / "elsewhere", whole)
-    assert not (tmp_path / "logs").exists()
-
-
 def test_a_run_of_moved_images_goes_on(
     whole: Any, digits_root: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -133,7 +124,7 @@ def test_another_number_of_threads_is_told(
     result(tmp_path / "logs", sessions=2)
 
 
-def test_checkpoints_out_of_reach_are_waited_for(
+def test_checkpoints_out_of_reach_are_waited_for_and_may_be_moved(
     whole: Any, digits_root: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = Run(tmp_path, digits_root, "Retraining")
@@ -160,5 +151,7 @@ def test_checkpoints_out_of_reach_are_waited_for(
         assert path.is_symlink() and len(os.listdir(directory.parent)) == 1
         path.unlink()
         (tmp_path / "away").rename(path)
-    run.go(str(tmp_path / "logs"))
-    assert_same(tmp_path / "logs", whole)
+    (tmp_path / "logs").rename(tmp_path / "elsewhere")
+    run.go(str(tmp_path / "elsewhere"))
+    assert_same(tmp_path / "elsewhere", whole)
+    assert not (tmp_path / "logs").exists()

@@ -38,7 +38,7 @@ def test_it_learns_and_a_reloaded_net_has_the_same_accuracy(
         smallest_side=0.6,
         test_shifts=1,
     )
-    run = quiet_trainer(max_epochs=4)
+    run = quiet_trainer(max_epochs=3)
     run.fit(model, datamodule=digits)
     (metrics,) = run.test(model, datamodule=digits, verbose=False)
     assert metrics["test/accuracy"] > 0.5

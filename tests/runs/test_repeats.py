@@ -13,6 +13,8 @@ from darts_lite.derivation.consensus import agreement, percentile
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.space.cells.architecture import Architecture
 
+pytestmark = pytest.mark.slow
+
 
 class Trusted:
     """A run of three searches whose consensus is compared with two random nets."""

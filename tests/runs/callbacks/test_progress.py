@@ -84,7 +84,8 @@ def test_a_terminal_shows_one_line_of_at_most_80_columns(tmp_path: Path) -> None
         "from darts_lite import ArchitectureSearch, ImageData\n"
         "from darts_lite.runs.callbacks.progress import ProgressLine\n"
         "run = quiet_trainer(callbacks=[ProgressLine('search 1/3')], max_epochs=3)\n"
-        "run.fit(ArchitectureSearch(SMALL), datamodule=ImageData(search_batches_per_epoch=8))\n"
+        "data = ImageData(search_batches_per_epoch=8, search_batch_size=16, train_images=500)\n"
+        "run.fit(ArchitectureSearch(SMALL), datamodule=data)\n"
     )
     owner, other = pty.openpty()
     fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))

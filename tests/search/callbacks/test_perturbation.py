@@ -27,7 +27,7 @@ def trained(digits: ImageData) -> ArchitectureSearch:
     space = dataclasses.replace(space, candidates=space.candidates[:2], nodes=1)
     rates = {"weights_optimizer": fast_sgd, "alphas_optimizer": partial(torch.optim.SGD, lr=0.0)}
     search = ArchitectureSearch(space, **rates)  # type: ignore[arg-type]
-    quiet_trainer(max_epochs=2, limit_val_batches=0).fit(search, datamodule=digits)
+    quiet_trainer(max_epochs=1, limit_val_batches=0).fit(search, datamodule=digits)
     return search
 
 
