@@ -28,6 +28,7 @@ def size(architecture: AnyArchitecture) -> int:
         return sum(p.numel() for p in Net(architecture, 1, 10).parameters())
 
 
+@pytest.mark.slow
 def test_random_nets_are_of_like_size_and_always_the_same() -> None:
     space = mnist_space(channels=32)
     drawn = mnist_rows.random_like(space, 28_000, 5)

@@ -113,6 +113,7 @@ def test_nasbench201_reports_each_strategy_and_budget(
     assert "no table at" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_supernets_of_nasbench201_are_searched_once_and_looked_up(
     found_digits: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -471,8 +471,8 @@ def test_configuration_files_of_another_kind(
 
 LEGACY = {"_use_new_zipfile_serialization": False}
 BYTES = 60
-CONTENTS = 60
-RESUMED = 40
+CONTENTS = 30
+RESUMED = 26
 
 
 def damaged(whole: bytes, dice: random.Random) -> bytes:

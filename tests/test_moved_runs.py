@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from run_helpers import QUICK, Outcome, read_outcome, some_slow
+from run_helpers import QUICK, Outcome, read_outcome
 
 from darts_lite.cli.lightning_cli import main
 from darts_lite.storage.run_folder import RunFolder
@@ -92,7 +92,8 @@ def test_a_run_of_moved_images_goes_on(
     assert_same(tmp_path / "logs", whole)
 
 
-@pytest.mark.parametrize("folder", some_slow(["$SCRATCH/runs"], ["~/runs", "${SCRATCH}/runs"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", ["$SCRATCH/runs", "~/runs"])
 def test_a_folder_is_the_same_each_time(
     folder: str, whole: Any, digits_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

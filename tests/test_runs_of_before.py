@@ -81,6 +81,7 @@ def test_it_is_exported_drawn_and_compared(
     assert f"{100 * EXPECTED['test']['test/accuracy']:.2f}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_its_interrupted_half_goes_on(tmp_path: Path) -> None:
     os.chdir(tmp_path / "half")
     words = ["--run.folder", "logs", "--run.save_every_steps", "2", "--run.resume", "auto"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from run_helpers import SMALL, some_digits, some_slow
+from run_helpers import SMALL, some_digits
 from torch import nn
 
 from darts_lite.data.preparation import Preparation
@@ -30,9 +30,11 @@ FACTS = {
 }
 ALONE = """
 import runpy, sys, torch
-load = runpy.run_path(sys.argv[1])["load"]
-with torch.no_grad():
-    torch.save(load()(torch.load(sys.argv[2], weights_only=True)), sys.argv[3])
+images = torch.load("images.pt", weights_only=True)
+for kind in sys.argv[1:]:
+    load = runpy.run_path(f"{kind}.py")["load"]
+    with torch.no_grad():
+        torch.save(load()(images), f"{kind}.pt")
 assert not any(name.startswith("darts_lite") for name in sys.modules)
 """
 
@@ -72,26 +74,22 @@ KINDS = {
 }
 
 
-FAST = ("darts", "residual", "digits shifted")
-
-
-@pytest.mark.parametrize("kind", some_slow(FAST, [kind for kind in KINDS if kind not in FAST]))
-def test_the_file_answers_alone_as_the_net_does(kind: str, tmp_path: Path) -> None:
-    shifts = int(kind.endswith("shifted"))
-    net = trained_like(KINDS[kind.removesuffix(" shifted")])
-    path = tmp_path / "net.py"
-    path.write_text(generate_code(fold_norms(net), "A net.", {**FACTS, "test_shifts": shifts}))
+def test_the_files_answer_alone_as_the_nets_do(tmp_path: Path) -> None:
     images = some_digits()[0][:20].unsqueeze(1) / 255
     torch.save(images, tmp_path / "images.pt")
-    answers = tmp_path / "answers.pt"
-    words = [str(path), str(tmp_path / "images.pt"), str(answers)]
-    subprocess.run([sys.executable, "-I", "-c", ALONE, *words], check=True, cwd=tmp_path)
+    kinds = [*KINDS, "digits shifted"]
+    nets = {kind: trained_like(KINDS[kind.removesuffix(" shifted")]) for kind in kinds}
+    for kind, net in nets.items():
+        about = {**FACTS, "test_shifts": int(kind.endswith("shifted"))}
+        (tmp_path / f"{kind}.py").write_text(generate_code(fold_norms(net), "A net.", about))
+    subprocess.run([sys.executable, "-I", "-c", ALONE, *kinds], check=True, cwd=tmp_path)
     normal = (images - MEAN[0]) / STD[0]
-    with torch.no_grad():
-        expected = net(normal) if not shifts else average_over_shifts(net, normal, shifts)
-    torch.testing.assert_close(
-        torch.load(answers, weights_only=True), expected.softmax(dim=1), atol=1e-6, rtol=1e-5
-    )
+    for kind, net in nets.items():
+        with torch.no_grad():
+            shifted = kind.endswith("shifted")
+            expected = average_over_shifts(net, normal, 1) if shifted else net(normal)
+        found = torch.load(tmp_path / f"{kind}.pt", weights_only=True)
+        assert torch.allclose(found, expected.softmax(dim=1), atol=1e-6, rtol=1e-5), kind
 
 
 @pytest.mark.parametrize("kind", KINDS)

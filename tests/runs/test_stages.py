@@ -141,8 +141,15 @@ class Bounded(torch.optim.SGD):
         return result
 
 
-@pytest.mark.parametrize("stage", ["search", "retraining"])
-@pytest.mark.parametrize("every_steps", [None, 3])
+@pytest.mark.parametrize(
+    ("stage", "every_steps"),
+    [
+        ("search", 3),
+        ("retraining", None),
+        pytest.param("search", None, marks=pytest.mark.slow),
+        pytest.param("retraining", 3, marks=pytest.mark.slow),
+    ],
+)
 def test_a_training_goes_back_and_on_with_lower_rates(
     stage: str,
     every_steps: int | None,

@@ -41,11 +41,20 @@ def heard() -> Iterator[None]:
     signal.signal(signal.SIGHUP, before)
 
 
+@pytest.fixture(scope="module")
+def whole(digits_root: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
+    """The end of a training that nothing stops."""
+    return trained(retraining, digits_root, tmp_path_factory.mktemp("whole") / "a.ckpt", None, {})
+
+
 @pytest.mark.parametrize("name", SIGNALS)
 def test_a_signal_saves_and_stops(
-    name: str, digits_root: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str,
+    whole: dict[str, torch.Tensor],
+    digits_root: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    whole = trained(retraining, digits_root, tmp_path / "a.ckpt", None, {})
     asked = At(7, lambda: signal.raise_signal(getattr(signal, name)))
     with pytest.raises(Stopped) as stopped:
         trained(retraining, digits_root, tmp_path / "b.ckpt", asked, {})

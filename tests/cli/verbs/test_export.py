@@ -52,6 +52,7 @@ def test_one_image_suffices_and_the_data_may_have_moved(
     assert "net.pt2, which is a folder" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_code_of_a_users_own_is_not_overwritten(
     finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

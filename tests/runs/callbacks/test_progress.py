@@ -77,6 +77,7 @@ def test_clock() -> None:
     assert format_clock(3725) == "1:02:05"
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_one_line_of_at_most_80_columns(tmp_path: Path) -> None:
     """A real terminal of 120 columns: what it shows at last holds stage, epoch and accuracy."""
     program = (

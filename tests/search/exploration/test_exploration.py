@@ -69,6 +69,7 @@ def test_from_scratch_trains_each_architecture_in_any_precision(digits: ImageDat
     assert len(from_scratch("64-true", digits)) == 2
 
 
+@pytest.mark.slow
 def test_a_stopped_exploration_goes_on_as_if_it_had_not(digits_root: str, tmp_path: Path) -> None:
     found = []
     for stop in (None, 2):
