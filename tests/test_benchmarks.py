@@ -156,7 +156,7 @@ def test_second_order_compares_ways(found_digits: None, capsys: pytest.CaptureFi
 def test_the_tutorials_net_is_trained_and_tested(
     digits_root: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mnist_nets.main(["--epochs", "2", "--root", digits_root])
+    mnist_nets.main(["--epochs", "1", "--root", digits_root])
     told = json.loads(capsys.readouterr().out)
     assert told["params"] == 1_199_882
     assert told["test_accuracy"] > 0.7 and told["seconds"] > 0

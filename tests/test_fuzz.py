@@ -378,7 +378,7 @@ CONFIG: dict[str, Any] = {
         },
     },
 }
-CONFIGS_MUTATED = mutations(CONFIG, 180)
+CONFIGS_MUTATED = mutations(CONFIG, 120)
 UNKNOWN = [path for path in paths(CONFIG) if path[-1] in ("init_args", "run", "trainer")]
 TEXT = yaml.safe_dump(CONFIG)
 TEXTS: dict[str, str | bytes] = {

@@ -27,7 +27,7 @@ from darts_lite.storage.checkpoints import Checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-CASES, PARTS = 240, 12
+CASES, PARTS = 160, 8
 """Number of changed files for each of `READERS`, and of the parts in which they are tried."""
 HANG = 60
 """Seconds after which a case, which takes less than one, will never end."""

@@ -148,7 +148,7 @@ def shorten_presets(folder: Path) -> None:
         r"(search_batches_per_epoch): \d+": r"\1: 24",
         r"(least_batches_per_epoch): \d+": r"\1: 6",
         r"\n    (max_epochs): \d+": r"\n    \1: 2",  # of a retraining
-        r"\n    (dataset: MNIST)": r"\n    \1\n    train_images: 1000",
+        r"\n    (dataset: MNIST)": r"\n    \1\n    train_images: 600",
         r"\n  (name: mnist)\n": r"\n  \1\n  control_nets: 2\n",
     }
     for path in folder.glob("*.yaml"):

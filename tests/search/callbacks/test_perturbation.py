@@ -20,6 +20,12 @@ from darts_lite.space.protocol import AnyArchitecture
 
 
 @pytest.fixture
+def digits(digits_root: str) -> ImageData:
+    """The real digits, of which an evaluation takes few at once."""
+    return ImageData(root=digits_root, search_batch_size=32, evaluation_batch_size=100)
+
+
+@pytest.fixture
 def trained(digits: ImageData) -> ArchitectureSearch:
     """Trained weights, and alphas that were never moved: they tell nothing."""
     seed_everything(0, verbose=False)
