@@ -145,6 +145,7 @@ def test_supernets_of_nasbench201_are_searched_once_and_looked_up(
     assert all(84 <= float(row[2]) <= 90 for row in rows[2:4])
 
 
+@pytest.mark.slow
 def test_second_order_compares_ways(found_digits: None, capsys: pytest.CaptureFixture[str]) -> None:
     second_order.main(["--seeds", "1", "--steps", "1", "--batch", "4", "--size", "8"])
     rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]

@@ -602,7 +602,7 @@ def search_with(executor: str, finished: Finished, folder: Path) -> list[str]:
     return ["fit", "--config", str(finished.config), *data, *short, *graphs]
 
 
-@pytest.mark.parametrize("executor", some_slow([*EXECUTORS][::3], [*EXECUTORS][1:3]))
+@pytest.mark.parametrize("executor", some_slow([*EXECUTORS][:1], [*EXECUTORS][1:]))
 def test_the_executor_is_chosen_by_name(
     executor: str, finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
