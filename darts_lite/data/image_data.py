@@ -227,6 +227,12 @@ class ImageData(SplitData):
         chosen = stratified_order(labels.cpu(), seed=0)[:count].sort().values.to(labels.device)
         return scale_pixels(images[chosen]), labels[chosen]
 
+    def sample_training(self, count: int) -> Tensor:
+        """Returns training images of all classes as they are, ``(count, C, H, W)`` in 0..1."""
+        chosen = torch.cat([self.splits["weights"], self.splits["alphas"]])[:count]
+        images = self._images.train_images
+        return scale_pixels(images[chosen.to(images.device)])
+
     def prepare(
         self, images: Tensor, part: Shard = WHOLE, augmentation: Augmentation | None = None
     ) -> Tensor:

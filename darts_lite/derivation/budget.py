@@ -38,7 +38,11 @@ class Limit(NamedTuple):
     @property
     def words(self) -> str:
         """What is limited, in words."""
-        return f"bytes of {self.cost}" if self.cost in ("memory", "flash") else self.cost
+        return f"bytes of {self.cost}" if self.cost in OF_BYTES else self.cost
+
+
+OF_BYTES = ("memory", "flash", "arena", "file")
+"""Limits in bytes."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,9 @@ class WithinBudget(Rule):
             no limit; cells have no such costs.
         flash: Largest number of bytes of the weights in int8, with bias and scale of each channel
             in four bytes each. None sets no limit.
+        arena: Largest number of bytes of memory that the micro interpreter needs for the int8
+            LiteRT file, maps and records together; chains only, and not in a search by gradients.
+        file: Largest number of bytes of this file, likewise.
         latency: Largest time for one image, in milliseconds; None sets no limit.
         latency_table: File with the milliseconds of the operations; if there is no such file, they
             are measured on the CPU and written. A search keeps the file's content.
@@ -92,9 +99,11 @@ class WithinBudget(Rule):
     least_parameters: int | None = None
     memory: int | str | None = None
     flash: int | str | None = None
+    arena: int | str | None = None
+    file: int | str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("memory", "flash"):
+        for name in OF_BYTES:
             if (size := getattr(self, name)) is not None:
                 object.__setattr__(self, name, read_size(size, f"a budget of {name}"))
         for limit in self._limits:
@@ -110,7 +119,8 @@ class WithinBudget(Rule):
 
     @property
     def _limits(self) -> list[Limit]:
-        names = ("parameters", "least_parameters", "multiply_adds", "memory", "flash", "latency")
+        counts = ("parameters", "least_parameters", "multiply_adds")
+        names = (*counts, *OF_BYTES, "latency")
         signs = {name: -1 if name.startswith("least_") else 1 for name in names}
         return [
             Limit(setting, setting.removeprefix("least_"), value, sign)

@@ -79,7 +79,7 @@ def export(
         except (RuntimeError, OSError) as error:
             raise ValueError(f"{name}: cannot make {path} ({shorten(str(error), 300)})") from error
         except ImportError as error:
-            raise ValueError(explain_missing(name, str(error))) from error
+            raise ValueError(explain_missing(kind.extra, str(error))) from error
         difference = float((answers - expected).abs().max())
         changed = int((answers.argmax(dim=1) != expected.argmax(dim=1)).sum())
         if changed or not difference <= TOLERANCE:
@@ -91,11 +91,10 @@ def export(
     return Written(path, path.stat().st_size, difference, milliseconds)
 
 
-def explain_missing(name: str, what: str) -> str:
-    """Returns the message for packages of a format that are not there."""
-    extra = FORMATS[name].extra
+def explain_missing(extra: str | None, what: str) -> str:
+    """Returns the message for packages of an extra that are not there."""
     return (
-        f"{name} needs packages that are not installed ({what}); install this package with its "
+        f"packages are not installed ({what}); install this package with its "
         f"extra {extra}, as in pip install -e '.[{extra}]'"
     )
 

@@ -29,7 +29,7 @@ class Answered(NamedTuple):
     milliseconds: float
 
 
-def _ask(run: Callable[[Tensor], Tensor], pixels: Tensor, batch: int = BATCH) -> Answered:
+def ask_batches(run: Callable[[Tensor], Tensor], pixels: Tensor, batch: int = BATCH) -> Answered:
     """Asks for all images, then for one of them again and again."""
     with torch.no_grad():
         answers = torch.cat([run(part) for part in pixels.split(batch)])
@@ -54,14 +54,14 @@ def ask_onnx(path: Path, pixels: Tensor) -> Answered:
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
     session = runtime.InferenceSession(path, options)
-    return _ask(
+    return ask_batches(
         lambda part: torch.from_numpy(session.run(None, {"pixels": part.numpy()})[0]), pixels
     )
 
 
 def ask_pt2(path: Path, pixels: Tensor) -> Answered:
     """Asks torch for the program in a file of `torch.export`."""
-    return _ask(torch.export.load(path).module(), pixels)
+    return ask_batches(torch.export.load(path).module(), pixels)
 
 
 def ask_litert(path: Path, pixels: Tensor) -> Answered:
@@ -76,14 +76,14 @@ def ask_litert(path: Path, pixels: Tensor) -> Answered:
         interpreter.invoke()
         return torch.from_numpy(interpreter.get_tensor(answered["index"]))
 
-    return _ask(run, pixels, batch=1)
+    return ask_batches(run, pixels, batch=1)
 
 
 def ask_safetensors(path: Path, pixels: Tensor) -> Answered:
     """Asks this package's own net, built from the file alone."""
     net, about = load_weights(path)
     seen = Preparation.from_dict(about["preparation"])
-    return _ask(Answer(net, seen.mean, seen.std, about["test_shifts"]).eval(), pixels)
+    return ask_batches(Answer(net, seen.mean, seen.std, about["test_shifts"]).eval(), pixels)
 
 
 ANSWER_SCRIPT = """

@@ -102,6 +102,10 @@ def _list_memory(run: RunFiles) -> list[tuple[str, str | None]]:
     if memory is not None and flash is not None:
         told = f"{memory:,} bytes of activations at once, {flash:,} bytes of weights"
         rows.append(("memory in int8", told))
+    arena, file = run.summary.get("arena"), run.summary.get("file")
+    if arena is not None and file is not None:
+        told = f"{arena:,} bytes of arena, {file:,} bytes of an int8 LiteRT file"
+        rows.append(("on a device", told))
     if (count := run.summary.get("params")) is not None:
         rows.append(("weights in float32", f"{4 * count:,} bytes"))
     return rows

@@ -148,6 +148,9 @@ def report(
     if has("memory", "flash"):
         memory, flash = summary["memory"], summary["flash"]
         rows["in int8"] = f"{memory:,} bytes of activations at once, {flash:,} of weights"
+    if has("arena", "file"):
+        arena, file = summary["arena"], summary["file"]
+        rows["on a device"] = f"{arena:,} bytes of arena, {file:,} of an int8 LiteRT file"
     if has("agreement", "agreement_by_chance", "seeds"):
         by_chance = _format_percent(summary["agreement_by_chance"])
         rows[f"agreement of {len(summary['seeds'])} searches"] = (

@@ -47,6 +47,8 @@ class BudgetSettings:
         multiply_adds: Largest number of multiply-adds for one image.
         memory: Largest number of bytes of activations at once in int8, as ``8kB``.
         flash: Largest number of bytes of weights in int8.
+        arena: Largest number of bytes that the micro interpreter needs for the int8 file.
+        file: Largest number of bytes of the int8 LiteRT file.
         latency: Largest time for one image, in milliseconds.
         latency_table: File with the milliseconds of the operations.
     """
@@ -55,6 +57,8 @@ class BudgetSettings:
     multiply_adds: int | None = None
     memory: int | str | None = None
     flash: int | str | None = None
+    arena: int | str | None = None
+    file: int | str | None = None
     latency: float | None = None
     latency_table: str | None = None
 

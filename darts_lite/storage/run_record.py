@@ -17,6 +17,8 @@ NUMBERS = (
     "macs",
     "memory",
     "flash",
+    "arena",
+    "file",
     "updated",
     "agreement",
     "agreement_by_chance",

@@ -228,9 +228,23 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to",
         nargs="+",
-        choices=("pt2", "safetensors", "python", "onnx", "litert"),
+        choices=("pt2", "safetensors", "python", "onnx", "litert", "c"),
         help="kinds of files; python is one file of plain torch code with the weights in it; onnx "
-        "and litert need the extras onnx and tensorflow; by default the first three",
+        "and litert need the extras onnx and tensorflow; c is an int8 LiteRT file as an array of "
+        "C, and needs the extra device; by default the first three",
+    )
+    parser.add_argument(
+        "--int8",
+        action="store_true",
+        help="also write onnx and litert in whole numbers of 8 bits, tested on all test images",
+    )
+    parser.add_argument(
+        "--most_drop",
+        type=float,
+        default=1.0,
+        metavar="POINTS",
+        help="per cent of the test images by which an int8 file may be worse than the net, by "
+        "default 1; one that is worse is not kept",
     )
     parser.add_argument(
         "--output",

@@ -1,7 +1,7 @@
 """`export`: writes a retrained net for other programs, and a card that tells about it."""
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,8 +13,10 @@ from torch import Tensor
 
 from darts_lite.data.compatibility import adapt, check_loaded
 from darts_lite.data.image_data import ImageData
+from darts_lite.export.c_array import write_c
 from darts_lite.export.card import NAMES, make_card, write_card
 from darts_lite.export.facts import (
+    Facts,
     answer_all,
     describe,
     find_accuracy,
@@ -23,10 +25,14 @@ from darts_lite.export.facts import (
 )
 from darts_lite.export.formats import FORMATS, Written, explain_missing, export
 from darts_lite.export.inference import Answer, load_answer
+from darts_lite.export.int8 import CALIBRATED, QUANTISERS, Tested, count_right, write_int8
+from darts_lite.export.litert_int8 import open_litert
 from darts_lite.export.standalone import SIGNATURE, can_write
 from darts_lite.retraining.recipe import SHIFTS
 from darts_lite.storage.atomic_files import make_folder
 
+C = "c"
+"""The format that is an array of C."""
 PLAIN = ("pt2", "safetensors", "python")
 """Formats that need no other package."""
 ONLY_TRAINING = ("augmentation", "search_augmentation", "train_images", "least_batches_per_epoch")
@@ -43,9 +49,12 @@ def run(options: argparse.Namespace) -> list[Path]:
     """
     net, about = load_answer(options.checkpoint, options.imports)
     formats = options.to or [name for name in PLAIN if name != "python" or can_write(net.net)]
-    for name in formats:
-        if missing := [module for module in FORMATS[name].needs if find_spec(module) is None]:
-            raise ValueError(explain_missing(name, ", ".join(missing)))
+    formats, whole = choose_whole(formats, options.int8)
+    needed = [(FORMATS[name].extra, FORMATS[name].needs) for name in formats]
+    needed += [(QUANTISERS[name].extra, QUANTISERS[name].needs) for name in whole]
+    for extra, modules in needed:
+        if missing := [module for module in modules if find_spec(module) is None]:
+            raise ValueError(explain_missing(extra, ", ".join(missing)))
     summary = find_summary(options.checkpoint, net)
     data = load_images(about, options.root, options.dataset)
     pixels, labels = data.sample_test(options.images)
@@ -64,6 +73,8 @@ def run(options: argparse.Namespace) -> list[Path]:
         difference = written[name].difference
         print(f"{path}: {len(pixels):,} images, same classes, within {difference:.1e}", flush=True)
     print_files(written, facts["parameters"])
+    if whole:
+        paths |= export_int8(whole, net, facts, data, options)
     for line in tell_shifts(net, tested, pixels, labels, measured["share"]):
         print(line)
     if not options.to and "python" not in formats:
@@ -72,6 +83,47 @@ def run(options: argparse.Namespace) -> list[Path]:
     others = [name for name in names if (folder / name).is_file()]
     print(tell_card(folder, write_card(folder, make_card(facts, written, summary, others))))
     return [*paths.values()]
+
+
+def choose_whole(asked: Sequence[str], int8: bool) -> tuple[list[str], list[str]]:
+    """Returns the formats in floats, and those in int8; raises ValueError if there are none."""
+    floats = [name for name in asked if name != C]
+    whole = [name for name in floats if int8 and name in QUANTISERS]
+    if C in asked and "litert" not in whole:
+        whole.append("litert")
+    if int8 and not whole:
+        raise ValueError(f"--int8 needs a format that has it: --to {' or '.join(QUANTISERS)}")
+    return floats, whole
+
+
+def export_int8(
+    names: Sequence[str], net: Answer, facts: Facts, data: ImageData, options: argparse.Namespace
+) -> dict[str, Path]:
+    """Writes the int8 files, tests each on all test images, and tells how good they are."""
+    folder = Path(options.output or Path(options.checkpoint).parent)
+    calibration = data.sample_training(CALIBRATED)
+    pixels, labels = data.sample_test(data.test_count)
+    tested = Tested(pixels, labels, count_right(answer_all(net, pixels), labels))
+    table = Table(title=f"In int8, on {len(labels):,} test images")
+    for column in ("file", "right", "in floats", "bytes", "arena", "ms"):
+        table.add_column(column, justify="left" if column == "file" else "right")
+    paths: dict[str, Path] = {}
+    for name in names:
+        path = folder / f"net{FORMATS[name].ending}"
+        made = write_int8(name, net, facts, calibration, tested, options.most_drop / 100, path)
+        paths[f"{name} int8"] = made.path
+        arena = "-" if made.needs is None else f"{made.needs.arena:,}"
+        shares = f"{100 * made.share:.2f} %", f"{100 * made.floats:.2f} %"
+        size = f"{made.path.stat().st_size:,}"
+        table.add_row(made.path.name, *shares, size, arena, f"{made.milliseconds:.3f}")
+        if name == "litert" and C in (options.to or ()):
+            _, scaling = open_litert(net, made.path)
+            shape = data.image_size, data.image_size, data.in_channels
+            arena_size = None if made.needs is None else made.needs.arena
+            for file in write_c(made.path, scaling, shape, facts, arena_size):
+                paths[file.suffix] = file
+    Console(force_jupyter=False).print(table)
+    return paths
 
 
 def print_files(files: Mapping[str, Written], parameters: int) -> None:

@@ -9,10 +9,12 @@ from torch import Tensor, nn
 
 from darts_lite.networks.layers.chain_net import ChainNet, build_chain
 from darts_lite.networks.layers.widest_net import pool_map
-from darts_lite.space.cost_tables import Images
+from darts_lite.space.cost_tables import Costs, Images
 from darts_lite.space.groups import random_point
 from darts_lite.space.layers.chain import Step
 from darts_lite.space.layers.chain_costs import COUNTED, LATENCY, ChainCosts, list_kinds
+from darts_lite.space.layers.device_costs import NAMES as DEVICE
+from darts_lite.space.layers.device_costs import DeviceCosts
 from darts_lite.space.layers.layer_space import LayerSpace
 
 SAMPLES = 12
@@ -29,15 +31,17 @@ def measure_layers(
     cost: Callable[[nn.Module, Tensor], float] | None,
     images: Images,
     device: torch.device | str,
-) -> ChainCosts:
+) -> Costs:
     """Returns the costs with this name; ValueError if layers have no such cost.
 
     Latencies are measured on the device, all others counted.
     """
     if name == LATENCY and cost is not None:
         return ChainCosts(space, name, images, _measure_rates(space, cost, images, device))
+    if name in DEVICE:
+        return DeviceCosts(name, images)
     if name not in COUNTED:
-        known = [*COUNTED, LATENCY]
+        known = [*COUNTED, *DEVICE, LATENCY]
         raise ValueError(f"a space of layers has no costs {name!r}; choose from {known}")
     return ChainCosts(space, name, images)
 

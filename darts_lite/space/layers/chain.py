@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Self
 
 from darts_lite.space.cost_tables import Images
 from darts_lite.space.groups import Choices, Diagram
+from darts_lite.space.layers.device_costs import count_needs
 from darts_lite.space.protocol import HEADER, AnyArchitecture, check_header
 
 LARGEST_KERNEL, LARGEST_WIDTH, LARGEST_HEAD, MOST_BLOCKS = 31, 4096, 64, 1000
@@ -170,6 +171,7 @@ class Chain(AnyArchitecture):
         return {
             "memory": max(step.values for step in steps),
             "flash": sum(step.flash for step in steps),
+            **count_needs(self, images),
         }
 
     def _list_steps(self, images: Images) -> Iterator[Step]:

@@ -133,6 +133,7 @@ def _restrict(
 
 def _costs_of(bound: Bound) -> ChainCosts:
     if not isinstance(bound.costs, ChainCosts):
+        bound.costs.expected({})  # which says why these have no sum over layers
         raise TypeError(f"{type(bound.costs).__name__} are no costs of chains")
     return bound.costs
 

@@ -1,0 +1,133 @@
+"""Writes an int8 LiteRT file as an array of C, with an example that runs it on a device."""
+
+from importlib import import_module
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from darts_lite.export.litert_int8 import Scaling
+from darts_lite.storage.atomic_files import write_text
+
+ARRAY = Template("""\
+/* $title
+ *
+ * Input: $input numbers of int8, of the shape $shape: for a pixel of 0 to 255
+ * round(factor * pixel + offset), at least -128 and at most 127, with
+ *   factors: $factors
+ *   offsets: $offsets
+ * Output: $classes numbers of int8: the probability is $scale * (number - ($zero)), of the
+ * classes $names.
+ * Arena: $arena bytes$where.
+ */
+#ifndef NET_INT8_H
+#define NET_INT8_H
+
+#define NET_INT8_ARENA $arena_size
+#define NET_INT8_INPUTS $input
+#define NET_INT8_CLASSES $classes
+
+static const float net_int8_factors[] = {$factors};
+static const float net_int8_offsets[] = {$offsets};
+
+#if defined(__GNUC__)
+__attribute__((aligned(16)))
+#endif
+static const unsigned char net_int8[] = {
+$bytes
+};
+static const unsigned int net_int8_size = $size;
+
+#endif
+""")
+MAIN = Template("""\
+// Runs the net of net_int8.h once, with TensorFlow Lite for Microcontrollers.
+#include <cstdint>
+#include <cstdio>
+
+#include "net_int8.h"
+#include "tensorflow/lite/micro/micro_interpreter.h"
+#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
+#include "tensorflow/lite/schema/schema_generated.h"
+
+alignas(16) static uint8_t arena[NET_INT8_ARENA];
+
+int main() {
+  tflite::MicroMutableOpResolver<$count> resolver;
+$operations
+  tflite::MicroInterpreter interpreter(tflite::GetModel(net_int8), resolver, arena, sizeof(arena));
+  if (interpreter.AllocateTensors() != kTfLiteOk) return 1;
+  int8_t* input = interpreter.input(0)->data.int8;
+  for (int place = 0; place < NET_INT8_INPUTS; ++place) input[place] = -128;  // put an image here
+  if (interpreter.Invoke() != kTfLiteOk) return 1;
+  const int8_t* shares = interpreter.output(0)->data.int8;
+  int best = 0;
+  for (int each = 1; each < NET_INT8_CLASSES; ++each) {
+    if (shares[each] > shares[best]) best = each;
+  }
+  printf("%d\\n", best);
+  return 0;
+}
+""")
+NAMES = {
+    "CONV_2D": "AddConv2D",
+    "DEPTHWISE_CONV_2D": "AddDepthwiseConv2D",
+    "FULLY_CONNECTED": "AddFullyConnected",
+    "AVERAGE_POOL_2D": "AddAveragePool2D",
+    "MAX_POOL_2D": "AddMaxPool2D",
+}
+"""How the interpreter's resolver calls operations whose names do not simply follow."""
+
+
+def write_c(
+    path: Path, scaling: Scaling, shape: tuple[int, ...], facts: dict[str, Any], arena: int | None
+) -> list[Path]:
+    """Writes ``net_int8.h`` and ``net_int8.cc`` beside an int8 file; returns their paths.
+
+    Args:
+        path: The file.
+        shape: That of its input, (height, width, channels).
+        facts: What is known of the net; see `darts_lite.export.facts.describe`.
+        arena: Bytes that the micro interpreter needs; None where nothing has measured it.
+    """
+    content = path.read_bytes()
+    rows = [content[first : first + 16] for first in range(0, len(content), 16)]
+    inputs = shape[0] * shape[1] * shape[2]
+    header = ARRAY.substitute(
+        title=f"A network for {facts['data']['init_args'].get('dataset', 'images')}.",
+        input=inputs,
+        shape=shape,
+        factors=_list_floats(scaling.factors),
+        offsets=_list_floats(scaling.offsets),
+        classes=len(facts["class_names"]),
+        names=", ".join(facts["class_names"]).replace("*/", "* /"),
+        scale=f"{scaling.output_scale:.8g}",
+        zero=scaling.output_zero,
+        arena="not measured, perhaps 65,536" if arena is None else f"{arena:,}",
+        where="" if arena is None else ", measured where pointers have 8 bytes",
+        arena_size=65536 if arena is None else arena,
+        bytes="\n".join("  " + "".join(f"0x{byte:02x}, " for byte in row).strip() for row in rows),
+        size=len(content),
+    )
+    used = list_operations(content)
+    lines = [f"  resolver.{NAMES.get(name, _name_method(name))}();" for name in used]
+    example = MAIN.substitute(count=len(used), operations="\n".join(lines))
+    files = {path.with_suffix(".h"): header, path.with_suffix(".cc"): example}
+    for target, text in files.items():
+        write_text(target, text)
+    return [*files]
+
+
+def list_operations(content: bytes) -> list[str]:
+    """Returns the names of the operations in a LiteRT file."""
+    schema = import_module("ai_edge_litert.schema_py_generated")
+    names = {value: name for name, value in vars(schema.BuiltinOperator).items()}
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    return sorted({names[code.builtinCode] for code in model.operatorCodes})
+
+
+def _name_method(name: str) -> str:
+    return "Add" + "".join(word.capitalize() for word in name.split("_"))
+
+
+def _list_floats(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:.8g}" for value in values)

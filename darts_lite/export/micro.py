@@ -1,0 +1,100 @@
+"""Measures what a LiteRT file needs in the micro interpreter, which runs on small devices."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from darts_lite.export.inference import Answer
+from darts_lite.export.litert_int8 import Scaling
+
+NEEDED = "tflite_micro"
+"""Module of the interpreter."""
+LARGEST = 1 << 26
+"""Largest arena that is tried, in bytes."""
+
+
+class Needs(NamedTuple):
+    """What a file needs on a device.
+
+    Attributes:
+        arena: Bytes of memory for activations and the interpreter's records of the net.
+        file: Bytes of flash for the file.
+    """
+
+    arena: int
+    file: int
+
+
+def has_micro() -> bool:
+    """Whether the micro interpreter is installed."""
+    return find_spec(NEEDED) is not None
+
+
+def measure_needs(path: Path) -> Needs:
+    """Returns the smallest arena with which the micro interpreter runs a file, and its size."""
+    low, high = 0, 1024
+    while not _fits(path, high):
+        low, high = high, 2 * high
+        if high > LARGEST:
+            raise ValueError(f"the micro interpreter does not run {path}")
+    while high - low > 16:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _fits(path, middle) else (middle, high)
+    return Needs(high, path.stat().st_size)
+
+
+def ask_micro(net: Answer, path: Path, pixels: Tensor) -> Tensor:
+    """Returns the probabilities ``(N, classes)`` that the micro interpreter gives to pixels."""
+    interpreter = _open(path, LARGEST)
+    given, answered = (_details(each(0)) for each in _list_details(interpreter))
+    scaling = Scaling.of(net, given, answered)
+    answers = []
+    for image in scaling.apply(pixels).split(1):
+        interpreter.set_input(image.numpy(), 0)
+        interpreter.invoke()
+        answers.append(torch.from_numpy(interpreter.get_output(0)).float())
+    return (torch.cat(answers) - scaling.output_zero) * scaling.output_scale
+
+
+def _list_details(interpreter: Any) -> tuple[Any, Any]:
+    return interpreter.get_input_details, interpreter.get_output_details
+
+
+def _details(told: dict[str, Any]) -> dict[str, Any]:
+    values = told["quantization_parameters"]
+    return {"quantization": (float(values["scales"][0]), int(values["zero_points"][0]))}
+
+
+def _open(path: Path, arena: int) -> Any:
+    runtime = import_module("tflite_micro.python.tflite_micro.runtime")
+    return runtime.Interpreter.from_bytes(path.read_bytes(), arena_size=arena)
+
+
+def _fits(path: Path, arena: int) -> bool:
+    try:
+        with _silence():
+            _open(path, arena)
+    except RuntimeError:
+        return False
+    return True
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Swallows what the interpreter, which is no Python, writes on standard error."""
+    kept = os.dup(2)
+    try:
+        with tempfile.TemporaryFile() as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
