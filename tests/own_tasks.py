@@ -1,10 +1,13 @@
 """Data and networks of tasks other than classes, as users write them, for several tests."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import torch
 from lightning import LightningDataModule
 from run_helpers import some_digits
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, SubsetRandomSampler, TensorDataset
 
 from darts_lite import Choice, Task, Width
 
@@ -64,3 +67,57 @@ class Small(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm(self.body(torch.relu(self.stem(x))))
         return self.last(torch.relu(x).mean(dim=(2, 3)))
+
+
+class Sampled(Digits):
+    """Training and test items of one data set, told apart by samplers."""
+
+    def make(self, first: int, last: int) -> DataLoader[tuple[Tensor, ...]]:
+        data = super().make(0, 300).dataset
+        return DataLoader(data, 7, sampler=SubsetRandomSampler(range(first, last)))
+
+
+class Again(Digits):
+    """A data module that tests on its training items."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.data = self.make(0, 300).dataset
+
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
+        return DataLoader(self.data)
+
+    def test_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
+        return DataLoader(self.data)
+
+
+class Hooked(Digits):
+    """A data module that changes batches elsewhere than in its data sets."""
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        return batch
+
+
+class Streamed(Digits):
+    """A data module without numbered items."""
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(Stream())
+
+
+class Stream(IterableDataset[Tensor]):
+    def __iter__(self) -> Iterator[Tensor]:
+        yield from some_digits()[0]
+
+
+class Unlike(Digits):
+    """Items of different shapes."""
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        images, labels = some_digits()
+        sides = [28] * 5 + [27] * 5
+        pairs = [
+            (image[None, :side, :side], label[None].float())
+            for image, label, side in zip(images, labels, sides, strict=False)
+        ]
+        return DataLoader(pairs)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from torch import Tensor
 from darts_lite.export.facts import Facts
 from darts_lite.export.inference import Answer
 from darts_lite.export.litert_int8 import NEEDS, ask_litert_int8, write_litert_int8
-from darts_lite.export.micro import Needs, has_micro, measure_needs
+from darts_lite.export.micro import Needs, ask_micro, has_micro, measure_needs
 from darts_lite.export.runtimes import Answered, ask_onnx
 from darts_lite.storage.leftovers import work_in_folder
 
@@ -50,17 +50,17 @@ class Int8(NamedTuple):
     Attributes:
         share: Share of the test images that it tells right.
         floats: That of the net.
-        images: Number of the test images.
         milliseconds: Median time of one image in the file's own runtime, in one thread.
         needs: What it needs on a small device; None where nothing has measured it.
+        micro: Share that it tells right in the micro interpreter, whose kernels round otherwise.
     """
 
     path: Path
     share: float
     floats: float
-    images: int
     milliseconds: float
     needs: Needs | None
+    micro: float | None
 
 
 def count_right(answers: Tensor, labels: Tensor) -> float:
@@ -104,9 +104,12 @@ def write_int8(
                 f"and the net {100 * tested.share:.2f} %; that is more than --most_drop "
                 f"{100 * most_drop:g} allows, and the file was not kept"
             )
-        needs = measure_needs(tried) if name == "litert" and has_micro() else None
+        needs, micro = None, None
+        if name == "litert" and has_micro():
+            needs = measure_needs(tried)
+            micro = count_right(ask_micro(net, tried, tested.pixels), tested.labels)
         tried.replace(target)
-    return Int8(target, share, tested.share, len(answers), milliseconds, needs)
+    return Int8(target, share, tested.share, milliseconds, needs, micro)
 
 
 def name_int8(path: Path) -> Path:

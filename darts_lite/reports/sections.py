@@ -82,7 +82,8 @@ def show_architecture(run: RunFiles) -> Section:
     figure = draw_architecture(found, run.images, captions)
     alt = f"Drawing of the architecture {found.genotype()}"
     section.pictures.append(Picture.of_figure(figure, alt))
-    section.folded.append(("The architecture as text", f"{found}\n\n{found.genotype()}"))
+    texts = dict.fromkeys([str(found), found.genotype()])
+    section.folded.append(("The architecture as text", "\n\n".join(texts)))
     return section
 
 

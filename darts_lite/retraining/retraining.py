@@ -11,7 +11,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 from torch.optim import Optimizer
-from torchmetrics import Metric
+from torchmetrics import MeanMetric, Metric
 
 from darts_lite.data.batches import Batch
 from darts_lite.data.split_data import SplitData
@@ -130,6 +130,7 @@ class Retraining(LightningModule):
         self.net.to(memory_format=torch.channels_last)  # faster on CPUs and tensor cores
         self.familiarity: Familiarity | None = None
         loss = ClassLoss(num_classes, class_weights, label_smoothing)
+        self.mean_loss = MeanMetric()  # over all ranks, which may have unlike numbers of items
         self.loss, self.metric, self.score = Goal.of(self.task, num_classes, loss)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -250,7 +251,8 @@ class Retraining(LightningModule):
         logits = answer(images)
         update(self.metric, logits, labels)
         compute = cross_entropy if self.task is None else self.loss  # what is told is not weighted
-        loss, size = compute(logits, labels), len(labels)
-        self.log(f"{prefix}loss", loss, batch_size=size, sync_dist=True)
+        size = len(labels)
+        self.mean_loss.update(compute(logits, labels), size)
+        self.log(f"{prefix}loss", self.mean_loss, batch_size=size)
         self.log(f"{prefix}{self.score.word}", self.metric, prog_bar=True, batch_size=size)
         return logits

@@ -252,9 +252,7 @@ class ArchitectureSearch(Search):
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         images, labels = batch
         logits = self.supernet(images, self.mixture.mean(self.progress))
-        loss, size = self.loss(logits, labels), len(labels)
-        self.log("search/validation_loss", loss, batch_size=size, sync_dist=True)
-        self.log_validation(logits, labels)
+        self.log_validation(logits, labels, self.loss(logits, labels))
 
     def on_validation_epoch_end(self) -> None:
         self.log_dict(self.measure_alphas(), sync_dist=True)

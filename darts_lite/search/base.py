@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torchmetrics import Metric
+from torchmetrics import MeanMetric, Metric
 
 from darts_lite.derivation.rules import Rule, Strongest
 from darts_lite.distributed.ranks import average_gradients
@@ -56,6 +56,7 @@ class Search(LightningModule):
         self.gradient_clip = gradient_clip
         self.task = read_task(task)
         self.save_hyperparameters({"task": self.task and self.task.to_dict()}, logger=False)
+        self.mean_loss = MeanMetric()  # over all ranks, which may have unlike numbers of items
         self.loss, self.metric, self.score = Goal.of(self.task, data["num_classes"] or 0, loss)
 
     def weights(self) -> list[nn.Parameter]:
@@ -122,8 +123,11 @@ class Search(LightningModule):
         """Returns how good answers ``(N, …)`` are; larger is better."""
         return self.score.sign * measure(self.metric, answers, targets)
 
-    def log_validation(self, answers: Tensor, targets: Tensor) -> None:
-        """Logs the metric of a batch of validation."""
+    def log_validation(self, answers: Tensor, targets: Tensor, loss: Tensor | None = None) -> None:
+        """Logs the metric of a batch of validation, and its loss if that is known."""
+        if loss is not None:
+            self.mean_loss.update(loss, len(targets))
+            self.log("search/validation_loss", self.mean_loss, batch_size=len(targets))
         update(self.metric, answers, targets)
         name = f"search/validation_{self.score.word}"
         self.log(name, self.metric, prog_bar=True, batch_size=len(targets))

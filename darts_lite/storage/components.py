@@ -1,5 +1,7 @@
 """Interchangeable components of a model, kept in checkpoints as plain values."""
 
+import difflib
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Any
@@ -54,6 +56,35 @@ def describe_component(component: Any) -> dict[str, Any]:
             f"{class_path(kind)} must be a dataclass, so that a checkpoint can keep its settings"
         )
     return {"class_path": class_path(kind), "init_args": asdict(component)}
+
+
+def find_loaded(what: str, path: object, base: type) -> Any:
+    """Returns the class of a path ``module.Name``, without importing anything.
+
+    A file of unknown origin may name it: only subclasses of `base` from modules that are loaded
+    already are accepted.
+
+    Args:
+        what: The setting, for the message.
+
+    Raises:
+        ValueError: if there is no such class.
+    """
+    place, _, name = str(path).rpartition(".")
+    module, wanted = sys.modules.get(place), f"a subclass of {class_path(base)}"
+    if module is None:
+        raise ValueError(
+            f"{what}: {path} is unknown; name {wanted} as module.Name, whose module is imported "
+            f"(run.imports: [{place or 'my_module'}])"
+        )
+    found = getattr(module, name, None)
+    if isinstance(found, type) and issubclass(found, base):
+        return found
+    if found is not None:
+        raise ValueError(f"{what}: {path} is no class of that kind; name {wanted}")
+    near = difflib.get_close_matches(name, vars(module), n=1)
+    meant = f"; did you mean {place}.{near[0]}?" if near else ""
+    raise ValueError(f"{what}: {place} has no {name}; name {wanted}{meant}")
 
 
 def build_component(described: Any, known: Collection[type]) -> Any:

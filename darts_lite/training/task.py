@@ -1,10 +1,10 @@
 """What nets learn: a loss that trains them, and a metric that tells how good they are."""
 
-import sys
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from reprlib import repr as short
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy
 
 from darts_lite.distributed.ranks import average
-from darts_lite.storage.components import class_path
+from darts_lite.storage.components import class_path, find_loaded
 from darts_lite.storage.run_record import ACCURACY, Score
 from darts_lite.training.class_loss import ClassLoss, CrossEntropy, check_shapes
 
@@ -56,20 +56,21 @@ class Task:
 
     def build_loss(self) -> nn.Module:
         """Builds the loss; raises ValueError if it is unknown or cannot be built."""
-        return TaskLoss(_build("loss", self.loss, self.loss_settings, nn.Module))
+        return cast(nn.Module, _build("loss", self.loss, self.loss_settings, nn.Module))
 
     def build_metric(self) -> Metric:
         """Builds the metric; raises ValueError if it is unknown or cannot be built."""
-        metric = _build("metric", self.metric, self.metric_settings, Metric)
-        if not isinstance(metric, Metric):
-            raise ValueError(f"task.metric: {self.metric} builds no torchmetrics metric")
-        return metric
+        return cast(Metric, _build("metric", self.metric, self.metric_settings, Metric))
 
     def describe(self, metric: Metric) -> Score:
         """Returns what its scores are; raises ValueError if nothing says which are better."""
-        larger = self.larger_is_better
-        if larger is None:
-            larger = metric.higher_is_better
+        known, larger = metric.higher_is_better, self.larger_is_better
+        if None not in (known, larger) and known != larger:
+            raise ValueError(
+                f"task.larger_is_better is {larger}, and {self.metric} says the opposite of "
+                "itself; leave it out"
+            )
+        larger = known if larger is None else larger
         if larger is None:
             raise ValueError(
                 f"{self.metric} does not tell whether larger values are better; set "
@@ -79,23 +80,66 @@ class Task:
 
 
 class TaskLoss(nn.Module):
-    """A loss of the user's; shapes that one of torch would stretch silently are refused."""
+    """A loss of the user's. Its first batch is tried: what would be silently wrong is refused.
 
-    def __init__(self, inner: nn.Module) -> None:
+    Args:
+        inner: The loss.
+        metric: The metric that is told beside it.
+
+    Raises:
+        ValueError: from `forward`, if answers do not belong to targets, if the loss is not the mean
+            of a batch, or the metric not one number.
+    """
+
+    def __init__(self, inner: nn.Module, metric: Metric) -> None:
         super().__init__()
-        self.inner = inner
+        self.inner, self._metric = inner, [metric]  # a list, so that it is no part of this module
+        self._tried = False
+        if any(parameter.requires_grad for parameter in inner.parameters()):
+            raise ValueError(
+                f"task.loss: {type(inner).__name__} has parameters, and nothing would train them; "
+                "put them into the network, or keep them as buffers"
+            )
+        if getattr(inner, "reduction", "mean") != "mean":
+            raise ValueError(
+                f"task.loss: reduction is {inner.reduction!r}, and the loss of a batch must be the "
+                "mean, as batches may have any size"
+            )
 
     def forward(self, answers: Tensor, targets: Tensor) -> Tensor:
         """Computes the mean loss of answers and targets ``(B, …)``."""
+        if not isinstance(answers, Tensor):
+            raise ValueError(f"the net must answer with a tensor, not a {type(answers).__name__}")
         if type(self.inner).__module__ == OF_TORCH:
             check_shapes(answers, targets)
-        loss: Tensor = self.inner(answers, targets)
-        if loss.numel() != 1:
+        elif targets.is_floating_point() and answers.ndim != targets.ndim:
             raise ValueError(
-                f"task.loss: {type(self.inner).__name__} gives {tuple(loss.shape)} numbers; it "
-                "must give the mean of a batch"
+                f"the net answers with the shape {tuple(answers.shape)}, and the targets have "
+                f"{tuple(targets.shape)}; with another number of sizes each answer would meet the "
+                "targets of all others"
             )
+        loss: Any = self.inner(answers, targets)
+        if not isinstance(loss, Tensor) or loss.numel() != 1:
+            got = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+            raise ValueError(
+                f"task.loss: {type(self.inner).__name__} gives {got}; it must give the mean of a "
+                "batch, a tensor of one number"
+            )
+        if not self._tried:
+            self._tried = True
+            self._try(answers.detach(), targets, float(loss.detach()))
         return loss
+
+    @torch.no_grad()
+    def _try(self, answers: Tensor, targets: Tensor, loss: float) -> None:
+        with torch.random.fork_rng([answers.device] if answers.is_cuda else []):
+            twice = float(self.inner(torch.cat([answers] * 2), torch.cat([targets] * 2)))
+        if loss and math.isclose(twice, 2 * loss, rel_tol=1e-3):
+            raise ValueError(
+                f"task.loss: {type(self.inner).__name__} gives the sum over a batch; it must give "
+                "the mean, as batches may have any size"
+            )
+        measure(self._metric[0], answers, targets)
 
 
 class Goal(NamedTuple):
@@ -128,7 +172,7 @@ class Goal(NamedTuple):
                 "loss; set them to null and 0"
             )
         metric = task.build_metric()
-        return cls(task.build_loss(), metric, task.describe(metric))
+        return cls(TaskLoss(task.build_loss(), metric), metric, task.describe(metric))
 
 
 TaskSettings = Task | dict[str, Any] | None
@@ -149,7 +193,13 @@ def update(metric: Metric, answers: Tensor, targets: Tensor) -> None:
     """Adds answers and targets ``(B, …)`` to a metric, labels as whole numbers if it wants them."""
     if type(metric).__module__.startswith(OF_LABELS) and targets.is_floating_point():
         targets = targets.long()
-    metric.update(answers, targets)
+    try:
+        metric.update(answers, targets)
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise ValueError(
+            f"task.metric: {type(metric).__name__} does not take answers of the shape "
+            f"{tuple(answers.shape)} with targets of {tuple(targets.shape)}: {error}"
+        ) from error
 
 
 def tell_batch(
@@ -168,7 +218,13 @@ def measure(metric: Metric, answers: Tensor, targets: Tensor) -> float:
     own = metric.clone().to(answers.device)
     own.reset()
     update(own, answers, targets)
-    return float(own.compute())
+    value = own.compute()
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        raise ValueError(
+            f"task.metric: {type(metric).__name__} gives {short(value)}; it must give a tensor of "
+            "one number"
+        )
+    return float(value)
 
 
 def list_own_modules(task: Any) -> list[str]:
@@ -180,13 +236,7 @@ def list_own_modules(task: Any) -> list[str]:
 
 def _build(what: str, path: object, settings: Mapping[str, Any], base: type) -> Any:
     """Builds an object of a class that is loaded already; a file of unknown origin may name it."""
-    module, _, name = str(path).rpartition(".")
-    kind = getattr(sys.modules.get(module), name, None)
-    if not (isinstance(kind, type) and issubclass(kind, base)):
-        raise ValueError(
-            f"task.{what}: unknown class {short(path)}; name a subclass of {class_path(base)}, "
-            f"module.Name, whose module is imported (run.imports: [{module or 'my_task'}])"
-        )
+    kind = find_loaded(f"task.{what}", path, base)
     try:
         return kind(**settings)
     except Exception as error:  # whatever a class of somebody else raises

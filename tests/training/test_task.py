@@ -34,6 +34,31 @@ class Quiet(nn.Module):
         return (answers - targets).abs()
 
 
+class Total(nn.Module):
+    """A loss that gives the sum over a batch."""
+
+    def forward(self, answers: Tensor, targets: Tensor) -> Tensor:
+        return (answers - targets).square().sum()
+
+
+class Learned(nn.Module):
+    """A loss with a parameter that nothing would train."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, answers: Tensor, targets: Tensor) -> Tensor:
+        return self.scale * (answers - targets).square().mean()
+
+
+class Two(MeanAbsoluteError):
+    """A metric of two numbers."""
+
+    def compute(self) -> Tensor:
+        return super().compute().expand(2)
+
+
 class Unclear(MeanAbsoluteError):
     higher_is_better = None  # type: ignore[assignment]
 
@@ -61,11 +86,14 @@ def test_labels_of_zero_and_one_serve_loss_and_metric() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"loss": "torch.nn.MSELos"}, ("task.loss", "torch.nn.MSELos", "torch.nn.modules")),
-        ({"loss": "os.system"}, ("task.loss", "os.system")),
+        ({"loss": "torch.nn.MSELos"}, ("task.loss", "no MSELos", "torch.nn.MSELoss?")),
+        ({"loss": "os.system"}, ("task.loss", "os.system", "no class of that kind")),
         ({"metric": "torch.nn.MSELoss"}, ("task.metric", "torchmetrics")),
         ({"loss_settings": {"weights": 1}}, ("torch.nn.MSELoss", "weights")),
         ({"metric": "test_task.Unclear"}, ("larger_is_better",)),
+        ({"larger_is_better": True}, ("larger_is_better", "the opposite")),
+        ({"loss": "test_task.Learned"}, ("Learned", "parameters")),
+        ({"loss_settings": {"reduction": "sum"}}, ("reduction", "mean")),
     ],
 )
 def test_what_cannot_be_built_is_one_line(settings: dict[str, Any], words: tuple[str, ...]) -> None:
@@ -95,6 +123,8 @@ def test_own_modules_are_told() -> None:
         (nn.MSELoss, (4, 1), torch.zeros(4), ("(4, 1)", "(4,)", "the same shape")),
         (nn.CrossEntropyLoss, (4, 3, 2), torch.zeros(4, dtype=torch.long), ("(B, classes, …)",)),
         ("test_task.Quiet", (4, 1), torch.zeros(4, 1), ("Quiet", "(4, 1)", "mean")),
+        ("test_task.Quiet", (4,), torch.zeros(4, 1), ("(4,)", "(4, 1)", "all others")),
+        ("test_task.Total", (4, 1), torch.ones(4, 1), ("Total", "sum", "mean")),
     ],
 )
 def test_shapes_that_do_not_belong_together_are_refused(
@@ -104,6 +134,13 @@ def test_shapes_that_do_not_belong_together_are_refused(
     with pytest.raises(ValueError) as error:
         goal.loss(torch.zeros(answers), targets)
     one_line(error, *words)
+
+
+def test_a_metric_of_several_numbers_is_refused_at_the_first_batch() -> None:
+    goal = Goal.of(Task(nn.MSELoss, Two), 1)
+    with pytest.raises(ValueError) as error:
+        goal.loss(torch.ones(4, 1), torch.zeros(4, 1))
+    one_line(error, "Two", "one number")
 
 
 @pytest.mark.parametrize(

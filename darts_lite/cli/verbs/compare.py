@@ -36,6 +36,7 @@ COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "validation_accuracy": ("valid.\n%", lambda value: f"{100 * value:.2f}"),
     "test_score": ("test\nscore", "{:.5g}".format),
     "validation_score": ("valid.\nscore", "{:.5g}".format),
+    "score": ("metric", lambda value: value["name"]),
     "params": ("weights", "{:,}".format),
     "macs": ("M mult-\nadds", lambda value: f"{value / 1e6:.2f}"),
     "memory": ("bytes\nat once", "{:,}".format),
@@ -48,7 +49,7 @@ COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
 FIGURES = tuple(
     key
     for key in COLUMNS
-    if key.endswith(("accuracy", "score", "params", "macs", "memory", "seconds"))
+    if key.endswith(("accuracy", "_score", "params", "macs", "memory", "seconds"))
 )
 """Columns with results."""
 SETTINGS = tuple(key for key in COLUMNS if key not in FIGURES)

@@ -105,7 +105,7 @@ def export_int8(
     pixels, labels = data.sample_test(data.test_count)
     tested = Tested(pixels, labels, count_right(answer_all(net, pixels), labels))
     table = Table(title=f"In int8, on {len(labels):,} test images")
-    for column in ("file", "right", "in floats", "bytes", "arena", "ms"):
+    for column in ("file", "right", "in micro", "in floats", "bytes", "arena", "ms"):
         table.add_column(column, justify="left" if column == "file" else "right")
     paths: dict[str, Path] = {}
     for name in names:
@@ -113,7 +113,10 @@ def export_int8(
         made = write_int8(name, net, facts, calibration, tested, options.most_drop / 100, path)
         paths[f"{name} int8"] = made.path
         arena = "-" if made.needs is None else f"{made.needs.arena:,}"
-        shares = f"{100 * made.share:.2f} %", f"{100 * made.floats:.2f} %"
+        shares = [
+            "-" if share is None else f"{100 * share:.2f} %"
+            for share in (made.share, made.micro, made.floats)
+        ]
         size = f"{made.path.stat().st_size:,}"
         table.add_row(made.path.name, *shares, size, arena, f"{made.milliseconds:.3f}")
         if name == "litert" and C in (options.to or ()):

@@ -1,6 +1,6 @@
 """A Lightning data module of the user's, as a run needs it."""
 
-import sys
+import warnings
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from reprlib import repr as short
@@ -9,14 +9,24 @@ from typing import Any
 import torch
 from lightning import LightningDataModule
 from torch import Tensor
-from torch.utils.data import ConcatDataset, DataLoader, Dataset
+from torch.utils.data import (
+    BatchSampler,
+    ConcatDataset,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+)
 
 from darts_lite.data.batches import Batch
 from darts_lite.data.split_data import SplitData, check_settings
 from darts_lite.data.splits import compute_split_sizes
 from darts_lite.distributed.ranks import Shard
-from darts_lite.storage.components import class_path
+from darts_lite.storage.components import class_path, find_loaded
 
+HOOKS = ("on_before_batch_transfer", "on_after_batch_transfer", "transfer_batch_to_device")
+"""Methods of a data module that would not be called."""
 CHECKED = 1000
 """Largest number of items by which a resumed run recognises its data."""
 
@@ -60,6 +70,11 @@ class PairedData(SplitData):
         evaluation_batch_size: int = 1000,
     ) -> None:
         super().__init__()
+        if isinstance(module, LightningDataModule):
+            raise ValueError(
+                f"module is an object of {class_path(type(module))}; give the class, and its "
+                "arguments as settings, so that checkpoints can tell of them"
+            )
         given: dict[str, Any] = {
             "module": module if isinstance(module, str) else class_path(module),
             "settings": dict(settings or {}),
@@ -79,7 +94,10 @@ class PairedData(SplitData):
         self._parts: dict[str, tuple[Dataset[Any], Callable[[list[Any]], Any]]] = {}
         self._module.prepare_data()
         self._module.setup("fit")
-        self._parts["train"] = _open_loader(self._module.train_dataloader(), "train_dataloader")
+        trained = _find_loader(self._module, "train_dataloader")
+        if trained is None:
+            raise ValueError(f"data.module: {given['module']} has no train_dataloader; add one")
+        self._parts["train"] = trained
         inputs, targets = self._collate("train", [0])
         self.in_channels, self.image_size = inputs.shape[1:3]
         self.num_classes = _count_answers(targets, num_classes)
@@ -109,7 +127,8 @@ class PairedData(SplitData):
             return
         dataset, collate = self._parts["train"]
         count = _count(dataset)
-        if (held := _find_loader(self._module, "val_dataloader")) is not None:
+        held = _find_loader(self._module, "val_dataloader")
+        if held is not None:
             whole: ConcatDataset[Any] = ConcatDataset([dataset, held[0]])
             self._parts["train"] = whole, collate
             order = _shuffle(count, self.hparams["seed"])
@@ -123,6 +142,16 @@ class PairedData(SplitData):
         self._module.setup("test")
         if (tested := _find_loader(self._module, "test_dataloader")) is not None:
             self._parts["test"] = tested
+        else:
+            warnings.warn(
+                f"{self.hparams['module']} has no test_dataloader, so nothing is tested",
+                stacklevel=2,
+            )
+        if any(part is dataset for part, _ in filter(None, (held, tested))):
+            raise ValueError(
+                f"{self.hparams['module']} gives the training items again for validation or test; "
+                "give other items"
+            )
 
     def read(self, part: str, chosen: Tensor, shard: Shard, use: str) -> Batch:
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
@@ -132,7 +161,12 @@ class PairedData(SplitData):
     def _collate(self, part: str, chosen: Sequence[int]) -> Batch:
         """Returns inputs and targets of items as tensors; raises ValueError if they are others."""
         dataset, collate = self._parts[part]
-        batch = collate([dataset[index] for index in chosen])
+        try:
+            batch = collate([dataset[index] for index in chosen])
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(
+                f"items {short([*chosen])} of {self.hparams['module']} make no batch: {error}"
+            ) from error
         inputs, targets = batch if isinstance(batch, list | tuple) and len(batch) == 2 else (0, 0)
         if not (isinstance(inputs, Tensor) and isinstance(targets, Tensor)):
             raise ValueError(
@@ -154,14 +188,14 @@ class PairedData(SplitData):
 
 
 def _build_module(path: str, settings: Mapping[str, Any]) -> LightningDataModule:
-    """Builds a data module of a class that is loaded; a file of unknown origin may name it."""
-    module, _, name = path.rpartition(".")
-    kind = getattr(sys.modules.get(module), name, None)
-    if not (isinstance(kind, type) and issubclass(kind, LightningDataModule)):
-        raise ValueError(
-            f"data.module: unknown class {short(path)}; name a subclass of LightningDataModule, "
-            f"module.Name, whose module is imported (run.imports: [{module or 'my_data'}])"
-        )
+    """Builds a data module; raises ValueError for an unknown class, or one with `HOOKS`."""
+    kind = find_loaded("data.module", path, LightningDataModule)
+    for hook in HOOKS:
+        if getattr(kind, hook) is not getattr(LightningDataModule, hook):
+            raise ValueError(
+                f"data.module: {path} overrides {hook}, and only its data sets are read; do that "
+                "in the data set or in collate_fn"
+            )
     try:
         return kind(**settings)
     except Exception as error:  # whatever a class of somebody else raises
@@ -173,11 +207,21 @@ def _build_module(path: str, settings: Mapping[str, Any]) -> LightningDataModule
 
 def _open_loader(loader: Any, name: str) -> tuple[Dataset[Any], Callable[[list[Any]], Any]]:
     """Returns the data set behind a loader, and what makes a batch of its items."""
-    if not isinstance(loader, DataLoader) or not hasattr(loader.dataset, "__getitem__"):
+    data = loader.dataset if isinstance(loader, DataLoader) else None
+    if data is None or isinstance(data, IterableDataset) or not hasattr(data, "__len__"):
         raise ValueError(
-            f"{name} must return one torch DataLoader of a data set with numbered items; it is "
-            f"{short(loader)}"
+            f"{name} must return one torch DataLoader of a data set with numbered items and a "
+            f"length; it is {short(loader)}"
         )
+    sampler = loader.sampler
+    whole = type(sampler) in (SequentialSampler, RandomSampler) and len(sampler) == len(data)
+    if not whole or type(loader.batch_sampler) not in (BatchSampler, type(None)):
+        raise ValueError(
+            f"{name} chooses items by a sampler, which would not be asked; take a "
+            "torch.utils.data.Subset of the data set instead"
+        )
+    if not len(data):
+        raise ValueError(f"{name} has no items; add some, or leave it out")
     return loader.dataset, loader.collate_fn
 
 
@@ -203,5 +247,8 @@ def _count_answers(targets: Tensor, given: int | None) -> int:
     if given is not None:
         return given
     if not targets.is_floating_point():
-        raise ValueError("targets are labels; give their number as data.num_classes")
+        raise ValueError(
+            "targets are whole numbers, and so labels; give their number as data.num_classes, or "
+            "give floats for a regression"
+        )
     return targets.shape[1]

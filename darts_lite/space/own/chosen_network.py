@@ -78,6 +78,9 @@ class ChosenNetwork(AnyArchitecture):
         data = dict(zip(FROM_DATA, (in_channels, num_classes, self.image_size), strict=True))
         return Plan(self.network, self.settings, data)
 
+    def __str__(self) -> str:
+        return self.genotype()
+
     def genotype(self) -> str:
         """Returns the choices as text: ``body=conv5 deep=3``."""
         return " ".join(f"{name}={option}" for name, option in self.chosen.items())

@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 import torch
-from own_tasks import NUMBERS, Digits, Small, Untested, Watched
+from own_tasks import (
+    NUMBERS,
+    Again,
+    Digits,
+    Hooked,
+    Sampled,
+    Small,
+    Streamed,
+    Unlike,
+    Untested,
+    Watched,
+)
 from run_helpers import one_line, some_digits
 from training_helpers import At, trained
 
@@ -51,14 +62,24 @@ def test_an_epoch_holds_each_item_once() -> None:
         (Digits, {"settings": {"side": 20}}, ("(1, 20, 28)", "side 1")),
         (Digits, {"settings": {"sides": 20}}, ("own_tasks.Digits", "sides")),
         (Untested, {}, ("pairs", "own_tasks.Untested")),
-        ("own_tasks.Nothing", {}, ("own_tasks.Nothing", "LightningDataModule")),
+        ("own_tasks.Digit", {}, ("own_tasks.Digits?", "LightningDataModule")),
+        ("nowhere.Digits", {}, ("nowhere.Digits", "run.imports: [nowhere]")),
+        ("own_tasks.Small", {}, ("own_tasks.Small", "no class of that kind")),
+        (Digits(), {}, ("own_tasks.Digits", "settings")),
+        (Sampled, {}, ("train_dataloader", "Subset")),
+        (Again, {}, ("own_tasks.Again", "training items again")),
+        (Hooked, {}, ("on_after_batch_transfer", "collate_fn")),
+        (Streamed, {}, ("train_dataloader", "numbered")),
+        (Unlike, {"search_batch_size": 4}, ("own_tasks.Unlike", "no batch")),
         (Digits, {"batch_size": 0}, ("batch_size",)),
         (Digits, {"validation_fraction": 0.001}, ("validation_fraction", "200")),
     ],
 )
 def test_what_cannot_be_is_one_line(kind: Any, settings: Any, words: tuple[str, ...]) -> None:
     with pytest.raises(ValueError) as error:
-        PairedData(kind, **settings).setup("fit")
+        data = PairedData(kind, **settings)
+        data.setup("fit")
+        next(iter(data.alphas_dataloader()))
     one_line(error, *words)
 
 

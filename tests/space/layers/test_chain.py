@@ -55,7 +55,7 @@ def test_memory_is_what_a_layer_reads_writes_and_keeps() -> None:
     assert [*BY_HAND.steps(IMAGES)][2].flash == weights + 8 * channels
     steps = BY_HAND.steps(IMAGES)
     largest, flash = max(step.values for step in steps), sum(step.flash for step in steps)
-    assert BY_HAND.count_bytes(IMAGES) == {"memory": largest, "flash": flash}
+    assert BY_HAND.count_bytes(IMAGES).items() >= {"memory": largest, "flash": flash}.items()
 
 
 def test_files_come_back(tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""An int8 LiteRT file, which was written from the net of a run, in its own runtimes."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from run_helpers import Finished, all_digits
+
+from darts_lite import Block, Chain, Net
+from darts_lite.cli.main import main
+from darts_lite.export.inference import Answer
+from darts_lite.export.litert_int8 import NEEDS, ask_litert_int8, open_litert, strip
+
+FILE = Path(__file__).with_name("small_int8.tflite")
+NET = Net(Chain(5, 3, 1, (Block(5, 5, 2), Block(5, 12)), head=3), 1, 10)
+SEES = Answer(NET, (0.1307,), (0.3081,))
+"""How the net of the file sees images."""
+
+
+def digits() -> tuple[torch.Tensor, torch.Tensor]:
+    images, labels = all_digits()
+    return images[::10, None] / 255, labels[::10].long()
+
+
+def test_the_file_tells_digits_from_their_pixels() -> None:
+    pixels, labels = digits()
+    answers = ask_litert_int8(SEES, FILE, pixels).probabilities
+    torch.testing.assert_close(answers.sum(dim=1), torch.ones(len(answers)), atol=0.02, rtol=0)
+    assert (answers.argmax(dim=1) == labels).float().mean() > 0.96
+
+
+def test_pixels_become_whole_numbers_by_one_step() -> None:
+    _, scaling = open_litert(SEES, FILE)
+    pixels = torch.rand(3, 1, 28, 28)
+    seen = (pixels - SEES.mean) / SEES.std
+    interpreter, _ = open_litert(SEES, FILE)
+    scale, zero = interpreter.get_input_details()[0]["quantization"]
+    wanted = (seen / scale + zero).round().clamp(-128, 127).permute(0, 2, 3, 1)
+    assert (scaling.apply(pixels).float() - wanted).abs().max() <= 1  # where rounding turns
+    assert scaling.apply(pixels).shape == (3, 28, 28, 1)
+
+
+def test_a_stripped_file_stays_as_it_is() -> None:
+    assert len(strip(FILE.read_bytes())) == len(FILE.read_bytes())
+
+
+@pytest.mark.filterwarnings("ignore")  # of the converter and of TensorFlow
+def test_a_run_becomes_a_file_and_an_array(finished: Finished, tmp_path: Path) -> None:
+    for module in NEEDS:
+        pytest.importorskip(module, reason="the extra device is not installed")
+    words = ["--to", "litert", "c", "--int8", "--output", str(tmp_path), "--most_drop", "10"]
+    main(["export", str(finished.directory / "net.ckpt"), *words])
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"net.tflite", "net_int8.tflite", "net_int8.h", "net_int8.cc"} <= names

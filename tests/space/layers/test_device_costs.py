@@ -1,0 +1,68 @@
+"""What chains need on a small device, beside what the micro interpreter says."""
+
+from functools import partial
+from random import Random
+
+import pytest
+
+from darts_lite import ArchitectureSearch, LayerSpace, WithinBudget
+from darts_lite.space.cost_tables import Images
+from darts_lite.space.layers.chain import Block, Chain
+from darts_lite.space.layers.device_costs import Program, count_needs, write_program
+from darts_lite.space.walks import draw_within
+
+DIGITS = Images(1, 10, 28)
+SPACE = LayerSpace(stages=(2, 1), widths=(4, 8, 16), placements=("stem 1", "stem 2"))
+RESIDUAL = (Block(5, 5, 2), Block(5, 5, residual=True), Block(5, 8), Block(5, 12))
+STRIDED = (Block(3, 2, 1, 1), Block(5, 2, 2, 3), Block(5, 2, residual=True))
+FULL = (Block(3, 2, 2), Block(7, 5, full=True), Block(7, 5, residual=True), Block(5, 3, 2, 4))
+SMALL = (Block(3, 2), Block(3, 2, residual=True), Block(5, 8), Block(3, 3, 2, 1))
+MEASURED = {
+    "the net of `small_int8.tflite`": (Chain(5, 3, 1, RESIDUAL, head=3), 5424, 10176, 8360),
+    "strides that pad": (
+        Chain(3, 4, 2, (*STRIDED, Block(3, 3, 2, full=True))),
+        *(3136, 7888, 6464),
+    ),
+    "full convolutions": (Chain(3, 5, 2, FULL, head=3), 2272, 7328, 8896),
+    "a map smaller than its plan": (Chain(3, 2, 1, SMALL, halved=True, head=2), 3616, 8656, 6920),
+}
+"""Bytes of the maps, the arena and the file, as benchmarks/device.py has measured them."""
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_needs_are_never_below_the_interpreters(name: str) -> None:
+    chain, maps, arena, file = MEASURED[name]
+    found = count_needs(chain, DIGITS)
+    assert write_program(chain, DIGITS).plan() == maps
+    assert arena <= found["arena"] <= 1.15 * arena
+    assert file <= found["file"] <= 1.15 * file
+    assert found.items() <= chain.count_bytes(DIGITS).items()
+
+
+def test_maps_are_placed_as_the_interpreter_places_them() -> None:
+    program = Program([32])
+    wide = program.run("a", [0], 64)
+    same = program.run("b", [wide], 64)
+    program.run("c", [same, wide], 48)
+    assert program.plan() == 64 + 64 + 48
+    program.run("d", [3], 128)
+    assert program.plan() == 128 + 48  # the others fit beside it
+
+
+def test_a_play_off_keeps_to_a_device() -> None:
+    rule = WithinBudget(arena="8 KiB", file="16 KiB").with_data(1, 10, 28)
+    excess = partial(rule.excess, SPACE)
+    drawn = draw_within(SPACE, excess, Random(0))
+    assert drawn is not None and rule.admits(SPACE, drawn)
+    found = drawn.count_bytes(DIGITS)
+    assert found["arena"] <= 8192 and found["file"] <= 16384
+    assert max(found["arena"] / 8192, found["file"] / 16384) >= 0.9
+    assert not WithinBudget(arena="1 KiB").with_data(1, 10, 28).admits(SPACE, drawn)
+
+
+@pytest.mark.parametrize("name", ["arena", "file"])
+def test_a_search_by_gradients_says_what_it_keeps_to(name: str) -> None:
+    rule = WithinBudget(arena="8 KiB") if name == "arena" else WithinBudget(file="8 KiB")
+    search = ArchitectureSearch(SPACE, derivation=rule.with_data(1, 10, 28))
+    with pytest.raises(ValueError, match=f"a budget of {name} is kept by searches that train nets"):
+        search.derive()
