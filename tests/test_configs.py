@@ -53,7 +53,8 @@ def test_a_preset_builds_model_data_and_trainer(preset: Path) -> None:
 
 def test_the_presets_are_there() -> None:
     expected = {"mnist", "mnist_small", "mnist_best", "retrain", "fashion_mnist", "cifar10_darts"}
-    assert expected | {"photos"} <= {p.stem for p in PRESETS}
+    devices = {"device_4kb", "device_8kb", "device_32kb"}
+    assert expected | devices | {"photos"} <= {p.stem for p in PRESETS}
 
 
 def test_photographs_are_in_colour_of_64_pixels_and_their_classes_weighted(configs: Path) -> None:

@@ -26,6 +26,7 @@ from darts_lite.cli.parsing import (
     prepare_parsing,
     spell_out,
 )
+from darts_lite.cli.verbs.export import INT8, check_formats, export_run
 from darts_lite.cli.verbs.tables import format_table
 from darts_lite.data.class_balance import describe_recalls
 from darts_lite.data.compatibility import adapt, check_loaded, read_held_out
@@ -132,6 +133,7 @@ class DartsCLI(LightningCLI):
         if self.part is not None:
             self._resumed = self.part.run
         elif self.subcommand == "fit":
+            self._check_export()
             self._resumed = choose_run(self.config["fit"], self._format_config)
         path = self._get(self.config, "ckpt_path")
         self._preparation = None
@@ -162,6 +164,16 @@ class DartsCLI(LightningCLI):
         for module in found:
             if module is not None and module not in config.run.imports:
                 config.run.imports = (*config.run.imports, module)
+
+    def _check_export(self) -> None:
+        """Checks that what is to be exported at the end can be, before anything is trained."""
+        asked = self._get(self.config, "run").export
+        if not asked:
+            return
+        check_formats([name for name in asked if name != INT8], INT8 in asked)
+        model = self._get(self.config, "model").class_path.rpartition(".")[2]
+        if model != Retraining.__name__ and self._get(self.config, "retraining") is None:
+            raise ValueError("run.export needs a trained net, and retraining is null; leave it out")
 
     def _hand_on_task(self) -> None:
         """Gives the retraining the task of the search."""
@@ -222,6 +234,8 @@ class DartsCLI(LightningCLI):
             run_all.run_part(self.part, datamodule)
         else:
             run_all(self.trainer, model, datamodule, begin_at)
+            if run_all.run.export and self.trainer.is_global_zero:
+                export_run(self.trainers.folder, run_all.run, datamodule.hparams.get("root"))
 
     def validate(
         self, model: LightningModule, datamodule: SplitData, verbose: bool = True, **_: Any

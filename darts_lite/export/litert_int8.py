@@ -92,7 +92,7 @@ def write_litert_int8(net: Answer, calibration: Tensor, path: Path) -> None:
 
 
 def strip(content: bytes) -> bytes:
-    """Returns a LiteRT file without names, notes, and buffers that nothing fills."""
+    """Returns a LiteRT file without names, notes, empty buffers, and lists that stand twice."""
     schema = import_module("ai_edge_litert.schema_py_generated")
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     model.description, model.metadata, model.signatureDefs = None, [], []
@@ -110,9 +110,45 @@ def strip(content: bytes) -> bytes:
                 filled.append(held)
             tensor.buffer = places[tensor.buffer]
     model.buffers = filled
-    builder = import_module("flatbuffers").Builder(len(content))
+    builder = _make_sharing(import_module("flatbuffers").Builder)(len(content))
     builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())
+
+
+def _make_sharing(base: Any) -> Any:
+    """Returns a builder of flat buffers in which equal lists of numbers are one.
+
+    Most lists of zero points and shapes are equal, and they are a third of a small file.
+    """
+
+    class Sharing(base):
+        """Forgets a list that it has written before, and refers to the first one."""
+
+        def __init__(self, size: int) -> None:
+            super().__init__(size)
+            self.known: dict[tuple[int, bytes], int] = {}
+            self.before, self.refers, self.length = 0, False, 0
+
+        def StartVector(self, size: int, count: int, alignment: int) -> Any:  # noqa: N802
+            self.before, self.refers, self.length = self.Offset(), False, 4 + size * count
+            return super().StartVector(size, count, alignment)
+
+        def PrependUOffsetTRelative(self, offset: int) -> None:  # noqa: N802
+            self.refers = True  # such a list holds distances, which differ by its place
+            super().PrependUOffsetTRelative(offset)
+
+        def EndVector(self, *count: int) -> Any:  # noqa: N802
+            offset = super().EndVector(*count)
+            if self.refers:
+                return offset
+            start = self.Head()
+            content = bytes(self.Bytes[start : start + self.length])
+            known = self.known.setdefault((self.length, content), offset)
+            if known != offset:
+                self.head = len(self.Bytes) - self.before
+            return known
+
+    return Sharing
 
 
 def open_litert(net: Answer, path: Path) -> tuple[Any, Scaling]:

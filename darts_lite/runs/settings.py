@@ -20,6 +20,7 @@ CHANGEABLE = (
     "run.name",
     "trainer.default_root_dir",
     ROOT,
+    "run.export",
     "run.save_every_steps",
     "run.save_every_minutes",
     "run.keep_checkpoints",
@@ -118,6 +119,8 @@ class RunSettings:
         jobs_per_gpu: Number of them that share a GPU.
         job_retries: How often one that dies is started again, from its checkpoint.
         job_minutes: Time after which one that still runs counts as dead.
+        export: Kinds of files that `export --to` writes when the run has ended; ``int8`` among them
+            also writes onnx and litert in whole numbers of 8 bits, as `export --int8`.
         resume: ``auto`` resumes the newest unfinished run of this name in its folder, or begins a
             new run if there is none.
         save_every_steps: Steps between two checkpoints, beside those after every epoch.
@@ -146,6 +149,7 @@ class RunSettings:
     jobs_per_gpu: int = 1
     job_retries: int = 2
     job_minutes: float | None = None
+    export: tuple[str, ...] = ()
     resume: Literal["auto"] | None = None
     save_every_steps: int | None = None
     save_every_minutes: float | None = 5.0

@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from darts_lite.storage.paths import expand
 from darts_lite.storage.user_modules import FLAG, names_in
@@ -312,6 +312,14 @@ OWN: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
 
 The module of the same name runs the verb with its function `run`; but see the next two.
 """
+
+
+def parse_verb(verb: str, words: Sequence[str]) -> argparse.Namespace:
+    """Returns the arguments of a verb of `OWN`, for programs that run it."""
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    OWN[verb][1](parser)
+    return parser.parse_args(words)
+
 
 CHECKS: Mapping[str, Callable[[argparse.Namespace], None]] = {
     "derive": _check_derive,

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from darts_lite.cli.front.arguments import parse_verb
 from darts_lite.data.compatibility import adapt, check_loaded
 from darts_lite.data.image_data import ImageData
 from darts_lite.export.c_array import write_c
@@ -29,8 +30,12 @@ from darts_lite.export.int8 import CALIBRATED, QUANTISERS, Tested, count_right, 
 from darts_lite.export.litert_int8 import open_litert
 from darts_lite.export.standalone import SIGNATURE, can_write
 from darts_lite.retraining.recipe import SHIFTS
+from darts_lite.runs.settings import RunSettings
 from darts_lite.storage.atomic_files import make_folder
+from darts_lite.storage.run_folder import RunFolder
 
+INT8 = "int8"
+"""What stands among a run's formats for `--int8`."""
 C = "c"
 """The format that is an array of C."""
 PLAIN = ("pt2", "safetensors", "python")
@@ -48,13 +53,8 @@ def run(options: argparse.Namespace) -> list[Path]:
         ValueError: if a file gives other answers than the net, among others; it is not kept then.
     """
     net, about = load_answer(options.checkpoint, options.imports)
-    formats = options.to or [name for name in PLAIN if name != "python" or can_write(net.net)]
-    formats, whole = choose_whole(formats, options.int8)
-    needed = [(FORMATS[name].extra, FORMATS[name].needs) for name in formats]
-    needed += [(QUANTISERS[name].extra, QUANTISERS[name].needs) for name in whole]
-    for extra, modules in needed:
-        if missing := [module for module in modules if find_spec(module) is None]:
-            raise ValueError(explain_missing(extra, ", ".join(missing)))
+    usual = [name for name in PLAIN if name != "python" or can_write(net.net)]
+    formats, whole = check_formats(options.to or usual, options.int8)
     summary = find_summary(options.checkpoint, net)
     data = load_images(about, options.root, options.dataset)
     pixels, labels = data.sample_test(options.images)
@@ -85,14 +85,34 @@ def run(options: argparse.Namespace) -> list[Path]:
     return [*paths.values()]
 
 
-def choose_whole(asked: Sequence[str], int8: bool) -> tuple[list[str], list[str]]:
-    """Returns the formats in floats, and those in int8; raises ValueError if there are none."""
+def export_run(folder: RunFolder, settings: RunSettings, root: str | None) -> None:
+    """Exports the net of a run that has ended, as the setting `export` asks for it."""
+    words = [str(folder.net), "--to", *(name for name in settings.export if name != INT8)]
+    words += ["--int8"] * (INT8 in settings.export)
+    words += [f"--run.imports=[{','.join(settings.imports)}]"] * bool(settings.imports)
+    words += [f"--data.root={root}"] * (root is not None)
+    run(parse_verb("export", words))
+
+
+def check_formats(asked: Sequence[str], int8: bool) -> tuple[list[str], list[str]]:
+    """Returns the formats in floats, and those in int8.
+
+    Raises ValueError if one is unknown or lacks packages, or if none is in int8 that should be.
+    """
+    if unknown := [name for name in asked if name not in (*FORMATS, C)]:
+        known = ", ".join((*FORMATS, C))
+        raise ValueError(f"unknown kind of file {unknown[0]!r}; choose from {known}")
     floats = [name for name in asked if name != C]
     whole = [name for name in floats if int8 and name in QUANTISERS]
     if C in asked and "litert" not in whole:
         whole.append("litert")
     if int8 and not whole:
         raise ValueError(f"--int8 needs a format that has it: --to {' or '.join(QUANTISERS)}")
+    needed = [(FORMATS[name].extra, FORMATS[name].needs) for name in floats]
+    needed += [(QUANTISERS[name].extra, QUANTISERS[name].needs) for name in whole]
+    for extra, modules in needed:
+        if missing := [module for module in modules if find_spec(module) is None]:
+            raise ValueError(explain_missing(extra, ", ".join(missing)))
     return floats, whole
 
 

@@ -25,8 +25,10 @@ OF_KIND: Mapping[str, int] = {"convolution": 96, "add": 64, "pad": 64, "transpos
 """Further bytes of the arena for an operation, by its kind."""
 OTHER, OTHER_OF_TENSOR = 1088, 10
 """Bytes of the arena for all else: in any net, and for each tensor."""
-FILE, FILE_OF_TENSOR, FILE_OF_OPERATION, FILE_OF_SCALE = 570, 87, 32, 12
+FILE, FILE_OF_TENSOR, FILE_OF_OPERATION, FILE_OF_SCALE = 530, 57, 71, 4
 """Bytes of a file: of any, for each tensor, operation and scale, beside the numbers themselves."""
+FILE_OF_LENGTH, FILE_OF_ZERO = 50, 8
+"""Bytes for the list of zero points of each number of channels, and for each of these."""
 
 
 class Held(NamedTuple):
@@ -187,15 +189,10 @@ def count_needs(chain: Any, images: Images) -> dict[str, int]:
     records = OTHER + (OF_TENSOR + OTHER_OF_TENSOR) * tensors + OF_OPERATION * operations
     records += sum(OF_KIND.get(kind, 0) for kind in program.kinds)
     records += sum(2 * _align(4 * channels) for channels in program.channels)
-    scales = 2 * sum(program.channels) + len(program.maps)
-    return {
-        "arena": records + max(program.plan(), PLANNED * tensors),
-        "file": FILE
-        + FILE_OF_TENSOR * tensors
-        + FILE_OF_OPERATION * operations
-        + FILE_OF_SCALE * scales
-        + program.constants,
-    }
+    file = FILE + FILE_OF_TENSOR * tensors + FILE_OF_OPERATION * operations + program.constants
+    file += FILE_OF_SCALE * (2 * sum(program.channels) + len(program.maps))
+    file += sum(FILE_OF_LENGTH + FILE_OF_ZERO * length for length in {1, *program.channels})
+    return {"arena": records + max(program.plan(), PLANNED * tensors), "file": file}
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,12 @@ from PIL import Image
 from run_helpers import Finished, mnist_contents, some_digits, write_files
 
 from darts_lite.cli.main import main
-from darts_lite.cli.verbs.export import load_images
+from darts_lite.cli.verbs.export import export_run, load_images
 from darts_lite.export.formats import FORMATS
 from darts_lite.export.inference import load_answer
 from darts_lite.networks.net import load_weights
+from darts_lite.runs.settings import RunSettings
+from darts_lite.storage.run_folder import RunFolder
 
 
 def test_what_is_not_installed_is_told_before_anything_is_done(
@@ -181,3 +183,23 @@ def test_files_of_an_earlier_export_stay_on_the_card(finished: Finished, tmp_pat
     text = (tmp_path / "README.md").read_text()
     assert "not written or tried together with this card: `net.safetensors`." in text
     assert "| `net.py` |" in text
+
+
+def test_a_run_exports_what_it_is_asked_for(finished: Finished, tmp_path: Path) -> None:
+    folder = tmp_path / "version_0"
+    shutil.copytree(finished.directory, folder, ignore=shutil.ignore_patterns("events*"))
+    root = finished.data[1]
+    export_run(RunFolder(folder), RunSettings(export=("pt2",)), root)
+    assert (folder / "net.pt2").exists() and not (folder / "net.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [("[pt3]", "unknown kind of file 'pt3'"), ("[pt2,int8]", "--to onnx or litert")],
+)
+def test_what_a_run_cannot_export_ends_it_before_it_begins(
+    asked: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", "mnist", f"--run.export={asked}", f"--run.folder={tmp_path}"])
+    assert said in capsys.readouterr().err and not [*tmp_path.iterdir()]
