@@ -43,7 +43,8 @@ class Scaling:
     """How pixels of 0 to 255 become a file's numbers: ``round(factor * pixel + offset)``.
 
     Args:
-        factors, offsets: One for each channel.
+        factors: One for each channel.
+        offsets: Likewise.
         output_scale: What a step of the answers is worth.
         output_zero: The whole number that stands for an answer of 0.
     """

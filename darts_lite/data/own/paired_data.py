@@ -47,8 +47,11 @@ class PairedData(SplitData):
             size of targets that are numbers.
         seed: Seed of the splits; the order of batches follows the run's seed.
         validation_fraction: Part of the training items that is kept for validation, if need be.
-        search_batches_per_epoch, least_batches_per_epoch, search_batch_size, batch_size,
-            evaluation_batch_size: As in `darts_lite.ImageData`.
+        search_batches_per_epoch: As in `darts_lite.ImageData`, and so are the next four.
+        least_batches_per_epoch: Likewise.
+        search_batch_size: Likewise.
+        batch_size: Likewise.
+        evaluation_batch_size: Likewise.
 
     Raises:
         ValueError: if the module is unknown, cannot be built, or gives other items.
