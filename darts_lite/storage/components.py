@@ -87,6 +87,17 @@ def find_loaded(what: str, path: object, base: type) -> Any:
     raise ValueError(f"{what}: {place} has no {name}; name {wanted}{meant}")
 
 
+def build_loaded(what: str, path: object, settings: Mapping[str, Any], base: type) -> Any:
+    """Builds an object of a class that `find_loaded` finds; ValueError if it cannot be built."""
+    kind = find_loaded(what, path, base)
+    try:
+        return kind(**settings)
+    except Exception as error:  # whatever a class of somebody else raises
+        raise ValueError(
+            f"{what}: {path} cannot be built with {dict(settings)}: {type(error).__name__}: {error}"
+        ) from error
+
+
 def build_component(described: Any, known: Collection[type]) -> Any:
     """Builds a `known` class from what `describe_component` returned; returns others unchanged."""
     if not isinstance(described, Mapping):

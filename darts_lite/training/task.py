@@ -1,7 +1,6 @@
 """What nets learn: a loss that trains them, and a metric that tells how good they are."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from reprlib import repr as short
 from typing import Any, NamedTuple, cast
@@ -12,7 +11,7 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy
 
 from darts_lite.distributed.ranks import average
-from darts_lite.storage.components import class_path, find_loaded
+from darts_lite.storage.components import build_loaded, class_path
 from darts_lite.storage.run_record import ACCURACY, Score
 from darts_lite.training.class_loss import ClassLoss, CrossEntropy, check_shapes
 
@@ -56,11 +55,11 @@ class Task:
 
     def build_loss(self) -> nn.Module:
         """Builds the loss; raises ValueError if it is unknown or cannot be built."""
-        return cast(nn.Module, _build("loss", self.loss, self.loss_settings, nn.Module))
+        return cast(nn.Module, build_loaded("task.loss", self.loss, self.loss_settings, nn.Module))
 
     def build_metric(self) -> Metric:
         """Builds the metric; raises ValueError if it is unknown or cannot be built."""
-        return cast(Metric, _build("metric", self.metric, self.metric_settings, Metric))
+        return cast(Metric, build_loaded("task.metric", self.metric, self.metric_settings, Metric))
 
     def describe(self, metric: Metric) -> Score:
         """Returns what its scores are; raises ValueError if nothing says which are better."""
@@ -232,15 +231,3 @@ def list_own_modules(task: Any) -> list[str]:
     paths = [str(task.get(name)) for name in ("loss", "metric")]
     modules = [path.rpartition(".")[0] for path in paths]
     return [name for name in modules if name and name.partition(".")[0] not in LIBRARIES]
-
-
-def _build(what: str, path: object, settings: Mapping[str, Any], base: type) -> Any:
-    """Builds an object of a class that is loaded already; a file of unknown origin may name it."""
-    kind = find_loaded(f"task.{what}", path, base)
-    try:
-        return kind(**settings)
-    except Exception as error:  # whatever a class of somebody else raises
-        raise ValueError(
-            f"task.{what}: {path} cannot be built with {dict(settings)}: "
-            f"{type(error).__name__}: {error}"
-        ) from error

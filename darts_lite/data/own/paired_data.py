@@ -23,7 +23,7 @@ from darts_lite.data.batches import Batch
 from darts_lite.data.split_data import SplitData, check_settings
 from darts_lite.data.splits import compute_split_sizes
 from darts_lite.distributed.ranks import Shard
-from darts_lite.storage.components import class_path, find_loaded
+from darts_lite.storage.components import build_loaded, class_path
 
 HOOKS = ("on_before_batch_transfer", "on_after_batch_transfer", "transfer_batch_to_device")
 """Methods of a data module that would not be called."""
@@ -192,20 +192,14 @@ class PairedData(SplitData):
 
 def _build_module(path: str, settings: Mapping[str, Any]) -> LightningDataModule:
     """Builds a data module; raises ValueError for an unknown class, or one with `HOOKS`."""
-    kind = find_loaded("data.module", path, LightningDataModule)
+    module: LightningDataModule = build_loaded("data.module", path, settings, LightningDataModule)
     for hook in HOOKS:
-        if getattr(kind, hook) is not getattr(LightningDataModule, hook):
+        if getattr(type(module), hook) is not getattr(LightningDataModule, hook):
             raise ValueError(
                 f"data.module: {path} overrides {hook}, and only its data sets are read; do that "
                 "in the data set or in collate_fn"
             )
-    try:
-        return kind(**settings)
-    except Exception as error:  # whatever a class of somebody else raises
-        raise ValueError(
-            f"data.module: {path} cannot be built with {dict(settings)}: "
-            f"{type(error).__name__}: {error}"
-        ) from error
+    return module
 
 
 def _open_loader(loader: Any, name: str) -> tuple[Dataset[Any], Callable[[list[Any]], Any]]:
