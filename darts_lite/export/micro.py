@@ -82,6 +82,6 @@ def _open(path: Path, arena: int) -> Any:
 
 
 def _fits(path: Path, arena: int) -> bool:
-    """Tries an arena in a process of its own: where it is too small, some nets abort the process."""
+    """Tries an arena in a process of its own, which some nets abort where it is too small."""
     command = [sys.executable, "-c", TRY, str(path.resolve()), str(arena)]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
