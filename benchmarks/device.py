@@ -74,7 +74,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("| net | arena: said | needed | file: said | needed |\n| --- | --- | --- | --- | --- |")
     for number in range(options.nets):
         chain, images = draw(number, random)
-        said, needed = chain.count_bytes(images), measure(chain, images)
+        try:
+            said, needed = chain.count_bytes(images), measure(chain, images)
+        except ValueError as error:  # weights with which a map is always 0 have no scale
+            print(f"left out, {chain.genotype()}: {error}")
+            continue
         cells = said["arena"], needed.arena, said["file"], needed.file
         print(f"| {chain.genotype()} | {' | '.join(f'{cell:,}' for cell in cells)} |", flush=True)
         ratios.append((said["arena"] / needed.arena, said["file"] / needed.file))

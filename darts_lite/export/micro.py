@@ -44,13 +44,13 @@ def has_micro() -> bool:
 def measure_needs(path: Path) -> Needs:
     """Returns the smallest arena with which the micro interpreter runs a file, and its size."""
     low, high = 0, 1024
-    while not _fits(path, high):
+    while (refusal := _refuse(path, high)) is not None:
         low, high = high, 2 * high
         if high > LARGEST:
-            raise ValueError(f"the micro interpreter does not run {path}")
+            raise ValueError(f"the micro interpreter does not run {path.name}: {refusal}")
     while high - low > 16:
         middle = (low + high) // 2
-        low, high = (low, middle) if _fits(path, middle) else (middle, high)
+        low, high = (low, middle) if _refuse(path, middle) is None else (middle, high)
     return Needs(high, path.stat().st_size)
 
 
@@ -81,7 +81,13 @@ def _open(path: Path, arena: int) -> Any:
     return runtime.Interpreter.from_bytes(path.read_bytes(), arena_size=arena)
 
 
-def _fits(path: Path, arena: int) -> bool:
-    """Tries an arena in a process of its own, which some nets abort where it is too small."""
+def _refuse(path: Path, arena: int) -> str | None:
+    """Returns why an arena is too small, or None if it is not.
+
+    Each is tried in a process of its own, which some nets abort where it is too small.
+    """
     command = [sys.executable, "-c", TRY, str(path.resolve()), str(arena)]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return None
+    return " ".join(done.stderr.split())[-200:] or f"it ended with status {done.returncode}"
