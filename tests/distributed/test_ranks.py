@@ -1,12 +1,14 @@
 """Several processes that average what they compute."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from rank_helpers import on_all_ranks, own, values
 from torch import Tensor
 
 from darts_lite.distributed.ranks import Shard, average, own_shard, replicate
+from darts_lite.retraining.retraining import Retraining
 
 
 def test_one_process_has_all_of_a_batch() -> None:
@@ -41,3 +43,22 @@ def third_derivative() -> list[Tensor]:
 def test_gradients_of_any_order_are_those_of_the_joint_batch(tmp_path: Path) -> None:
     for found in on_all_ranks(tmp_path, third_derivative):
         torch.testing.assert_close(found, third_derivative(), rtol=1e-12, atol=0)
+
+
+@torch.no_grad()
+def log_loss() -> Tensor:
+    """The loss that a retraining logs of five images, of which two ranks have three and two."""
+    torch.manual_seed(0)
+    model = Retraining("DARTS_V2", channels=2, cells=3)
+    logged: dict[str, Any] = {}
+    model.log = lambda name, value, **_: logged.update({name: value})  # type: ignore[method-assign]
+    images, labels = own(values(5, 1, 28, 28)).float(), own(torch.arange(5))
+    model.eval().test_step((images, labels), 0)
+    loss: Tensor = logged["test/loss"].compute()
+    return loss
+
+
+def test_losses_count_each_image_alike_where_ranks_have_unlike_numbers(tmp_path: Path) -> None:
+    joint, other = on_all_ranks(tmp_path, log_loss)
+    assert torch.equal(joint, other)
+    torch.testing.assert_close(joint, log_loss())
