@@ -72,7 +72,8 @@ def run(options: argparse.Namespace) -> list[Path]:
         written[name] = export(name, net, facts, pixels, answers, path)
         difference = written[name].difference
         print(f"{path}: {len(pixels):,} images, same classes, within {difference:.1e}", flush=True)
-    print_files(written, facts["parameters"])
+    if written:
+        print_files(written, facts["parameters"])
     if whole:
         paths |= export_int8(whole, net, facts, data, options)
     for line in tell_shifts(net, tested, pixels, labels, measured["share"]):
