@@ -81,7 +81,9 @@ NAMES = {
 def write_c(
     path: Path, scaling: Scaling, shape: tuple[int, ...], facts: dict[str, Any], arena: int | None
 ) -> list[Path]:
-    """Writes ``net_int8.h`` and ``net_int8.cc`` beside an int8 file; returns their paths.
+    """Writes ``net_int8.h`` beside an int8 file, and ``net_int8.cc`` unless there is one.
+
+    The latter is an example, into which users put their own code. Returns what was written.
 
     Args:
         path: The file.
@@ -111,7 +113,9 @@ def write_c(
     used = list_operations(content)
     lines = [f"  resolver.{NAMES.get(name, _name_method(name))}();" for name in used]
     example = MAIN.substitute(count=len(used), operations="\n".join(lines))
-    files = {path.with_suffix(".h"): header, path.with_suffix(".cc"): example}
+    files = {path.with_suffix(".h"): header}
+    if not (own := path.with_suffix(".cc")).exists():
+        files[own] = example
     for target, text in files.items():
         write_text(target, text)
     return [*files]

@@ -57,7 +57,8 @@ def measure_needs(path: Path) -> Needs:
 def ask_micro(net: Answer, path: Path, pixels: Tensor) -> Tensor:
     """Returns the probabilities ``(N, classes)`` that the micro interpreter gives to pixels."""
     interpreter = _open(path, LARGEST)
-    given, answered = (_details(each(0)) for each in _list_details(interpreter))
+    details = interpreter.get_input_details(0), interpreter.get_output_details(0)
+    given, answered = map(_read_quantization, details)
     scaling = Scaling.of(net, given, answered)
     answers = []
     for image in scaling.apply(pixels).split(1):
@@ -67,11 +68,7 @@ def ask_micro(net: Answer, path: Path, pixels: Tensor) -> Tensor:
     return (torch.cat(answers) - scaling.output_zero) * scaling.output_scale
 
 
-def _list_details(interpreter: Any) -> tuple[Any, Any]:
-    return interpreter.get_input_details, interpreter.get_output_details
-
-
-def _details(told: dict[str, Any]) -> dict[str, Any]:
+def _read_quantization(told: dict[str, Any]) -> dict[str, Any]:
     values = told["quantization_parameters"]
     return {"quantization": (float(values["scales"][0]), int(values["zero_points"][0]))}
 

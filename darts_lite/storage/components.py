@@ -8,6 +8,9 @@ from typing import Any
 
 import darts_lite
 
+LONGEST = 200
+"""Largest number of characters of a name in a message."""
+
 
 def class_path(kind: type) -> str:
     """Returns the import path of a class; the public path if it has one."""
@@ -72,19 +75,20 @@ def find_loaded(what: str, path: object, base: type) -> Any:
     """
     place, _, name = str(path).rpartition(".")
     module, wanted = sys.modules.get(place), f"a subclass of {class_path(base)}"
+    told = ascii(str(path)[:LONGEST])  # whatever a file holds stays on its line
     if module is None:
         raise ValueError(
-            f"{what}: {path} is unknown; name {wanted} as module.Name, whose module is imported "
+            f"{what}: {told} is unknown; name {wanted} as module.Name, whose module is imported "
             f"(run.imports: [{place or 'my_module'}])"
         )
     found = getattr(module, name, None)
     if isinstance(found, type) and issubclass(found, base):
         return found
     if found is not None:
-        raise ValueError(f"{what}: {path} is no class of that kind; name {wanted}")
+        raise ValueError(f"{what}: {told} is no class of that kind; name {wanted}")
     near = difflib.get_close_matches(name, vars(module), n=1)
     meant = f"; did you mean {place}.{near[0]}?" if near else ""
-    raise ValueError(f"{what}: {place} has no {name}; name {wanted}{meant}")
+    raise ValueError(f"{what}: {place} has no {name[:LONGEST]!a}; name {wanted}{meant}")
 
 
 def build_loaded(what: str, path: object, settings: Mapping[str, Any], base: type) -> Any:

@@ -16,6 +16,9 @@ def test_a_c_compiler_reads_the_bytes_of_the_file(tmp_path: Path) -> None:
     _, scaling = open_litert(SEES, copy)
     facts = {"data": {"init_args": {"dataset": "MNIST"}}, "class_names": [*"012345678", "*/"]}
     header, example = write_c(copy, scaling, (28, 28, 1), facts, 10176)
+    example.write_text(example.read_text() + "// mine\n")
+    assert write_c(copy, scaling, (28, 28, 1), facts, 10176) == [header]
+    assert example.read_text().endswith("// mine\n")
     assert "Arena: 10,176 bytes" in header.read_text()
     assert "AddDepthwiseConv2D" in example.read_text() and "AddSoftmax" in example.read_text()
     source, made = tmp_path / "read.c", tmp_path / "read.so"

@@ -86,7 +86,7 @@ def test_labels_of_zero_and_one_serve_loss_and_metric() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"loss": "torch.nn.MSELos"}, ("task.loss", "no MSELos", "torch.nn.MSELoss?")),
+        ({"loss": "torch.nn.MSELos"}, ("task.loss", "no 'MSELos'", "torch.nn.MSELoss?")),
         ({"loss": "os.system"}, ("task.loss", "os.system", "no class of that kind")),
         ({"metric": "torch.nn.MSELoss"}, ("task.metric", "torchmetrics")),
         ({"loss_settings": {"weights": 1}}, ("torch.nn.MSELoss", "weights")),

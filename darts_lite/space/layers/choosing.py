@@ -20,6 +20,7 @@ from darts_lite.space.cost_tables import Bound
 from darts_lite.space.groups import Choices
 from darts_lite.space.layers.chain_costs import ChainCosts
 from darts_lite.space.layers.chain_options import ChainOptions
+from darts_lite.space.layers.device_costs import DeviceCosts
 
 Array = NDArray[np.float64]
 Join = Callable[[Array, Array], Array]
@@ -132,8 +133,9 @@ def _restrict(
 
 
 def _costs_of(bound: Bound) -> ChainCosts:
+    if isinstance(bound.costs, DeviceCosts):
+        raise bound.costs.refusal
     if not isinstance(bound.costs, ChainCosts):
-        bound.costs.expected({})  # which says why these have no sum over layers
         raise TypeError(f"{type(bound.costs).__name__} are no costs of chains")
     return bound.costs
 

@@ -211,7 +211,12 @@ class DeviceCosts(Costs):
         return float(count_needs(architecture, self.images)[self.name])
 
     def expected(self, shares: Mapping[str, Tensor]) -> Tensor:
-        raise ValueError(
+        raise self.refusal
+
+    @property
+    def refusal(self) -> ValueError:
+        """The error for what needs a sum over layers, which these costs are not."""
+        return ValueError(
             f"a budget of {self.name} is kept by searches that train nets, as darts_lite.PlayOff; "
             "for one by gradients set budget.memory and budget.flash"
         )

@@ -3,13 +3,12 @@
 import inspect
 import sys
 from collections.abc import Mapping
-from reprlib import repr as short
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
 
-from darts_lite.storage.components import class_path
+from darts_lite.storage.components import class_path, find_loaded
 
 FROM_DATA = ("in_channels", "num_classes", "image_size")
 """Arguments of a network that come from the data, if it has them."""
@@ -42,19 +41,8 @@ def name_network(network: type[nn.Module] | str) -> str:
 
 
 def find_network(path: str) -> type[nn.Module]:
-    """Returns the class of a path ``module.Name``.
-
-    A name may come from a file of unknown origin. So this function imports nothing, and accepts
-    only subclasses of `torch.nn.Module` from modules that are loaded already, else ValueError.
-    """
-    module, _, name = path.rpartition(".")
-    network = getattr(sys.modules.get(module), name, None)
-    if not (isinstance(network, type) and issubclass(network, nn.Module)):
-        raise ValueError(
-            f"unknown network {short(path)}; name a subclass of torch.nn.Module, module.Name, "
-            f"whose module is imported (run.imports: [{module or 'my_net'}])"
-        )
-    return network
+    """Returns the class of a path ``module.Name``; see `find_loaded`."""
+    return cast(type[nn.Module], find_loaded("network", path, nn.Module))
 
 
 def find_own_module(network: object) -> str | None:
