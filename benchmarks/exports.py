@@ -16,8 +16,8 @@ import torch
 from quiet import silence
 from search_step import cpu_name, table
 
-from darts_lite.data.datasets import read_digits
-from darts_lite.data.preparation import Preparation
+from darts_lite.data.images.datasets import read_digits
+from darts_lite.data.images.image_preparation import ImagePreparation
 from darts_lite.export.facts import answer_all, describe
 from darts_lite.export.formats import FORMATS, export
 from darts_lite.export.inference import Answer
@@ -30,7 +30,7 @@ from darts_lite.space.protocol import AnyArchitecture
 
 IMAGES = 100
 """Digits for which the answers of each file are compared with the net's."""
-SEEN = Preparation(1, 28, mean=(0.1307,), std=(0.3081,))
+SEEN = ImagePreparation(1, 28, mean=(0.1307,), std=(0.3081,))
 CHAIN = Chain(5, 16, 2, (Block(5, 24), Block(5, 32, 2), Block(5, 48)), head=3)
 CELL = "|dw_conv_3x3~0|+|skip_connect~0|dw_conv_3x3~1|+|skip_connect~0|dw_conv_5x5~1|dw_conv_3x3~2|"
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.export.inference import Answer, load_answer
 from darts_lite.retraining.familiarity import FAMILIAR, measure_distances, reading_features
 
@@ -63,7 +63,7 @@ def read_pixels(dataset: str, root: str | None, part: str) -> Tensor:
     """Returns images of a data set in 0..1."""
     data = ImageData(dataset=dataset, root=root)
     data.setup("test")
-    return getattr(data._images, f"{part}_images")[: 3 * COUNT].float() / 255
+    return getattr(data.items, f"{part}_items")[: 3 * COUNT].float() / 255
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -57,7 +57,7 @@ def check(options: argparse.Namespace) -> None:
     import torch
     from measuring import check_output, refuse
 
-    from darts_lite.data.datasets import find_root
+    from darts_lite.data.images.datasets import find_root
 
     if options.device == "cuda" and not torch.cuda.is_available():
         refuse("--device cuda needs a GPU, and torch finds none here")

@@ -19,7 +19,7 @@ from gpu_record import Figures, Record
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.distributed.strategy import prepare
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import stages

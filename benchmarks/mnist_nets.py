@@ -27,8 +27,8 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import MNIST
 from torchvision.transforms import Compose, Normalize, ToTensor
 
-from darts_lite.data.datasets import find_root
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.datasets import find_root
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.derivation.costs import multiply_adds
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.space.operations import depthwise_separable
@@ -62,7 +62,7 @@ def train_tutorial(seed: int, epochs: int = 5, root: str | None = None) -> dict[
     Args:
         seed: Of weights, dropout and order.
         epochs: Over all 60,000 images.
-        root: The data folder; see `darts_lite.data.datasets.find_root`.
+        root: The data folder; see `darts_lite.data.images.datasets.find_root`.
     """
     seed_everything(seed, verbose=False)
     transform = Compose([ToTensor(), Normalize((0.1307,), (0.3081,))])

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate
 
-from darts_lite.data.datasets import find_root, find_spec, load
+from darts_lite.data.images.datasets import find_root, find_spec, load
 from darts_lite.data.splits import stratified_order
 from darts_lite.networks.cells.mixed import Executor, Literal
 from darts_lite.networks.folded.executor import Folded
@@ -315,7 +315,7 @@ def digits(batch: int, size: int) -> tuple[Batches, str]:
     if 2 * batch > len(data.train_labels):
         refuse(f"there are only {len(data.train_labels)} digits for two batches of {batch}")
     chosen = stratified_order(data.train_labels, seed=0)[: 2 * batch]
-    images = (data.train_images[chosen].float() / 255 - spec.mean[0]) / spec.std[0]
+    images = (data.train_items[chosen].float() / 255 - spec.mean[0]) / spec.std[0]
     if size != spec.size:
         images = interpolate(images, (size, size), mode="bilinear")
     alphas, weights = (

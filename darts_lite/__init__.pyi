@@ -1,9 +1,14 @@
 from .cli.library import Run, fit
-from .data.augmentation import Augmentation
-from .data.datasets import LoadedImages, Source
-from .data.image_data import ImageData
+from .data.images.augmentation import Augmentation
+from .data.images.datasets import LoadedImages, Source
+from .data.images.image_data import ImageData
+from .data.images.image_preparation import ImagePreparation
 from .data.own.paired_data import PairedData
 from .data.preparation import Preparation
+from .data.sounds.log_mel import LogMel
+from .data.sounds.sound_augmentation import SoundAugmentation
+from .data.sounds.sound_data import SoundData
+from .data.sounds.sound_preparation import SoundPreparation
 from .derivation.budget import WithinBudget
 from .derivation.rules import SkipLimit, Strongest, derive
 from .export.inference import Answer, load_answer
@@ -84,9 +89,11 @@ __all__ = [
     "Folded",
     "GumbelMax",
     "ImageData",
+    "ImagePreparation",
     "InputChoice",
     "LayerSpace",
     "Literal",
+    "LogMel",
     "LoadedImages",
     "Net",
     "NetworkSpace",
@@ -98,6 +105,9 @@ __all__ = [
     "SkeletonSettings",
     "Source",
     "Softmax",
+    "SoundAugmentation",
+    "SoundData",
+    "SoundPreparation",
     "Supernet",
     "ZeroOne",
     "darts_adam",

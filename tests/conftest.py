@@ -8,7 +8,7 @@ import pytest
 import torch
 from run_helpers import Exported, Finished, OwnImages, Proxy, use_proxy, write_digits
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 
 # The tests' tensors are tiny: a second thread only waits, and long where the machine is shared.
 os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 
 MODES = ("L", "1", "LA", "P", "RGB", "RGBA", "I;16", "CMYK")
 ENDINGS = {"CMYK": "tif"}
@@ -46,7 +46,7 @@ def write_pictures(data: ImageData, folder: Path, count: int) -> list[int]:
     """Test images of a data set as files of all modes; returns their labels."""
     random, labels = Random(0), []
     data.setup("test")
-    pixels = data._images.test_images[:count, 0]
+    pixels = data.items.test_items[:count, 0]
     folder.mkdir()
     for number, (image, mode) in enumerate(zip(pixels, cycle(MODES), strict=False)):
         name = f"{number:03}-{mode.replace(';', '')}.{ENDINGS.get(mode, 'png')}"

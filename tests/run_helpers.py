@@ -22,7 +22,7 @@ from torch import Tensor
 
 from darts_lite.cli.lightning_cli import main
 from darts_lite.cli.main import main as verbs
-from darts_lite.data.datasets import DATASETS, read_digits
+from darts_lite.data.images.datasets import DATASETS, read_digits
 from darts_lite.derivation.costs import measure_costs
 from darts_lite.space.cells.architecture import Architecture
 from darts_lite.space.cells.search_space import SearchSpace

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from run_helpers import Finished
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.export.inference import load_answer
 
 

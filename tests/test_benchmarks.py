@@ -25,7 +25,7 @@ import skeletons
 import torch
 from run_helpers import SMALL, quiet_trainer
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.space.cells.nasbench201 import COLUMNS
 from darts_lite.space.layers.layer_space import LayerSpace

@@ -21,7 +21,7 @@ from darts_lite.cli.front.stacking import expand_presets
 from darts_lite.cli.main import parser
 from darts_lite.cli.parsing import add_checkpoint_settings
 from darts_lite.cli.sweep import Parsed, add_overlay, take_overlays
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.derivation.rules import derive
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch

@@ -18,6 +18,8 @@ FLOORS = (
     "space/layers",
     "space/own",
     "data",
+    "data/images",
+    "data/sounds",
     "data/own",
     "training",
     "networks/cells",

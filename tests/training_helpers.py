@@ -9,8 +9,8 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer, see
 from lightning.pytorch.callbacks import Callback
 from run_helpers import SMALL, fast_sgd, quiet_trainer
 
-from darts_lite.data.augmentation import Augmentation
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.augmentation import Augmentation
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch

@@ -10,7 +10,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from darts_lite.cli.front.arguments import OWN, TRAINING
 from darts_lite.cli.front.short_help import ALL, GROUPS, VERBS
 from darts_lite.cli.lightning_cli import DartsCLI
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.presets import list_names
 from darts_lite.search.architecture_search import ArchitectureSearch

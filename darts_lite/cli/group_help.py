@@ -14,7 +14,7 @@ from darts_lite.cli.front.errors import guard
 from darts_lite.cli.front.short_help import FLAGS, write_screen
 from darts_lite.cli.lightning_cli import DartsCLI
 from darts_lite.cli.parsing import FROM_DATA, prepare_parsing, read_sources
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.settings import TRAINER_DEFAULTS, BudgetSettings, RunSettings
 from darts_lite.search.playoff.play_off import PlayOff

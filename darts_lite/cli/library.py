@@ -16,8 +16,8 @@ from darts_lite.cli.front.stacking import expand_presets
 from darts_lite.cli.lightning_cli import DartsCLI
 from darts_lite.cli.main import parser
 from darts_lite.cli.verbs import export
-from darts_lite.cli.verbs.predict import predict_images
-from darts_lite.data.image_files import list_files
+from darts_lite.cli.verbs.predict import predict_files
+from darts_lite.data.file_lists import list_files
 from darts_lite.export.inference import load_answer
 from darts_lite.networks.kinds import read_architecture
 from darts_lite.networks.net import Net
@@ -74,27 +74,27 @@ class Run:
     def predict(
         self, *places: str | Path | Iterable[str | Path], top: int = 1
     ) -> list[dict[str, Any]]:
-        """Returns path, class, probabilities and note of each image in files and folders.
+        """Returns path, class, probabilities and note of each item in files and folders.
 
         Args:
             places: Files and folders, or lists of them.
             top: Number of likeliest classes; more than one are told as ``top``.
 
         Raises:
-            ValueError: if there is no image, or one that is named cannot be read.
+            ValueError: if there is no image or sound, or one that is named cannot be read.
         """
         if top < 1:
             raise ValueError(f"top must be a number of classes, at least 1; got {top}")
         lists = [[place] if isinstance(place, str | Path) else place for place in places]
         named = [Path(place) for each in lists for place in each]
         if not named:
-            raise ValueError("predict needs images; give paths of files and folders")
+            raise ValueError("predict needs images or sounds; give paths of files and folders")
         path = RunFolder(self.folder).net
         with _as_value_errors():
             answer, about = load_answer(str(path))
             known = Familiarity.read(Checkpoint.read(path))
-            files = list(list_files(named))
-            return predict_images(answer, about, files, {*named}, known, top=top)
+            files = list(list_files(named, about["preparation"].kind))
+            return predict_files(answer, about, files, {*named}, known, top=top)
 
     def export(self, *formats: str, folder: str | Path | None = None) -> list[Path]:
         """Writes the net for other programs, and returns the paths of the files.

@@ -29,9 +29,9 @@ from darts_lite.cli.parsing import (
 from darts_lite.cli.verbs.export import INT8, check_formats, export_run
 from darts_lite.cli.verbs.tables import format_table
 from darts_lite.data.class_balance import describe_recalls
-from darts_lite.data.compatibility import adapt, check_loaded, read_held_out
-from darts_lite.data.datasets import is_embedded
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.compatibility import adapt, check_loaded, read_held_out
+from darts_lite.data.images.datasets import is_embedded
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.data.preparation import Preparation, read_preparation
 from darts_lite.data.split_data import SplitData
 from darts_lite.distributed.strategy import connect_processes, prepare

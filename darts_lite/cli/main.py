@@ -16,7 +16,7 @@ from typing import Any
 from darts_lite.cli.front.arguments import (
     ABOUT_SWEEP,
     CHECKS,
-    OF_IMAGES,
+    OF_FILES,
     OWN,
     PASSED_ON,
     RUN_ELSEWHERE,
@@ -41,7 +41,7 @@ from darts_lite.storage.user_modules import import_own
 from darts_lite.storage.versions import find_version
 from darts_lite.training.signals import delay_interrupt
 
-PARSED_HERE = {*OF_IMAGES, *FLAGS}
+PARSED_HERE = {*OF_FILES, *FLAGS}
 """Arguments of verbs in `PASSED_ON` with which they are parsed here all the same."""
 
 

@@ -1,1 +1,1 @@
-"""Images in batches on the training device."""
+"""Items of any kind in splits and batches on the training device."""

@@ -11,7 +11,7 @@ from lightning import LightningDataModule
 from torch import Tensor
 
 from darts_lite.data.batches import CPU, Batch, Batches, PairedBatches
-from darts_lite.data.image_files import HeldOut
+from darts_lite.data.labelled_files import HeldOut
 from darts_lite.data.preparation import Preparation
 from darts_lite.data.splits import compute_split_sizes
 from darts_lite.distributed.ranks import WHOLE, Shard
@@ -41,6 +41,12 @@ class SplitData(LightningDataModule, ABC):
     image_size: int
     splits: dict[str, Tensor]
     named_by = "dataset"  # the setting by which reports call the data
+    word = "image"  # what an item is called
+
+    @property
+    def called(self) -> str:
+        """What several items are called."""
+        return f"{self.word}s"
 
     @property
     @abstractmethod

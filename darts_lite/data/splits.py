@@ -1,4 +1,6 @@
-"""Splits images by their labels, the classes in the proportions of the whole."""
+"""Splits items by their labels, the classes in the proportions of the whole; groups stay whole."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -29,6 +31,52 @@ def hold_out(labels: Tensor, count: int) -> Tensor:
     for label in set(labels[held].tolist()) - set(labels[~held].tolist()):
         held[(labels == label).nonzero()[0]] = False
     return held
+
+
+def split_groups(
+    labels: Tensor, groups: Tensor, shares: Sequence[float], seed: int
+) -> list[Tensor]:
+    """Splits items into parts that share no group; returns the indices of each, in random order.
+
+    Each group, the largest first, goes to the part whose numbers of each class are then nearest to
+    its share of all items, in the sum of squares.
+
+    Args:
+        labels: Class of each item ``(N,)``.
+        groups: Group of each item ``(N,)``.
+        shares: Relative size of each part.
+        seed: Seed of the orders; equal groups are taken in a random one.
+
+    Raises:
+        ValueError: if there are fewer groups than parts.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    known = groups.unique()
+    if len(known) < len(shares):
+        raise ValueError(
+            f"{len(known)} groups cannot be split into {len(shares)} parts that share none; add "
+            "groups, or leave group_by out"
+        )
+    known = known[torch.randperm(len(known), generator=generator)]
+    classes = int(labels.max()) + 1
+    counts = torch.stack([labels[groups == group].bincount(minlength=classes) for group in known])
+    counts = counts.double()  # (groups, classes)
+    sizes = torch.tensor(shares, dtype=torch.float64)
+    wanted = torch.outer(sizes / sizes.sum(), counts.sum(dim=0))  # (parts, classes)
+    held = torch.zeros_like(wanted)
+    part_of = torch.full((int(known.max()) + 1,), -1)  # by the group's number
+    in_turn = counts.sum(dim=1).argsort(descending=True, stable=True).tolist()
+    for left, place in zip(range(len(in_turn), 0, -1), in_turn, strict=True):
+        before, after = (held - wanted).square(), (held + counts[place] - wanted).square()
+        growth = (after - before).sum(dim=1) / wanted.sum(dim=1)  # (parts,)
+        empty = held.sum(dim=1) == 0
+        if left == int(empty.sum()):  # each group that is left is needed by a part without any
+            growth[~empty] = torch.inf
+        part = int(growth.argmin())
+        held[part] += counts[place]
+        part_of[known[place]] = part
+    order = torch.randperm(len(labels), generator=generator)
+    return [order[part_of[groups[order]] == part] for part in range(len(shares))]
 
 
 def compute_split_sizes(total: int, validation_fraction: float) -> dict[str, int]:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from darts_lite.data.class_balance import describe_recalls
-from darts_lite.data.datasets import EMBEDDED, is_embedded
+from darts_lite.data.images.datasets import EMBEDDED, is_embedded
 from darts_lite.export.formats import FORMATS, Written
 from darts_lite.export.usage import show_use
 from darts_lite.storage.atomic_files import write_text

@@ -13,7 +13,7 @@ from darts_lite.data.class_balance import (
     count_recalls,
     name_classes,
 )
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.derivation.costs import multiply_adds
 from darts_lite.export.inference import Answer
 from darts_lite.export.licences import find_licence
@@ -46,24 +46,24 @@ def describe(net: Answer, about: Mapping[str, Any], accuracy: Facts | None = Non
     """
     preparation, data = about["preparation"], hide_places(about["data"])
     named = {n: value for n, value in data["init_args"].items() if n == "dataset"}  # no training's
-    size = preparation.channels, preparation.size, preparation.size
+    words, shape = preparation.kind.words, ", ".join(map(str, preparation.shape))
     licence = find_licence(about["data"], about["data_source"])
-    pixels = next(net.parameters()).new_zeros(1, *size)
+    item = next(net.parameters()).new_zeros(1, *preparation.shape)
     facts = {
         "data": {**data, "init_args": named},
         "data_source": about["data_source"],
         "data_licence": licence._asdict(),
         "class_names": about["class_names"] or list(map(str, range(net.net.num_classes))),
         "preparation": preparation.to_dict(),
-        "input": f"pixels of 0 to 1, (images, {', '.join(map(str, size))}), not normalised: the "
-        f"net does that itself; images are brought to {preparation.describe()}, and "
-        f"{preparation.describe_crop()}",
-        "output": "probabilities, (images, classes)",
+        "input": f"{preparation.values} of {preparation.scale}, ({words}, {shape}), not "
+        f"normalised: the net does that itself; {words} are brought to {preparation.describe()}, "
+        f"and {preparation.describe_crop()}",
+        "output": f"probabilities, ({words}, classes)",
         "test_shifts": net.test_shifts,
         "passes": count_passes(net),
         "accuracy": accuracy,
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
-        "multiply_adds": int(multiply_adds(net, pixels)),
+        "multiply_adds": int(multiply_adds(net, item)),
         "versions": {name: describe_versions()[name] for name in PROGRAMS},
     }
     try:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from darts_lite.data.preparation import build_preparation
 from darts_lite.export import runtimes
 from darts_lite.export.facts import Facts
 from darts_lite.export.folding import fold_norms
@@ -74,7 +75,7 @@ def export(
         tried = folder / path.name
         try:
             # Two images, as tracing would take a batch of one for a constant.
-            kind.write(net, facts, pixels[:1].expand(2, -1, -1, -1).clone(), tried)
+            kind.write(net, facts, pixels[:1].expand(2, *pixels.shape[1:]).clone(), tried)
             answers, milliseconds = kind.ask(tried, pixels)
         except (RuntimeError, OSError) as error:
             raise ValueError(f"{name}: cannot make {path} ({shorten(str(error), 300)})") from error
@@ -106,9 +107,9 @@ def _write_onnx(net: Answer, facts: Facts, pixels: Tensor, path: Path) -> None:
         fold_norms(net),
         (pixels,),
         path,
-        input_names=["pixels"],
+        input_names=[build_preparation(facts["preparation"]).values],
         output_names=["probabilities"],
-        dynamic_shapes={"pixels": {0: batch}},
+        dynamic_shapes={"items": {0: batch}},
         dynamo=True,
         external_data=False,
         verbose=False,
@@ -138,7 +139,7 @@ ABOUT = "about.json"
 
 
 def _write_pt2(net: Answer, facts: Facts, pixels: Tensor, path: Path) -> None:
-    shapes = {"pixels": {0: torch.export.Dim("batch")}}
+    shapes = {"items": {0: torch.export.Dim("batch")}}
     program = torch.export.export(fold_norms(net), (pixels,), dynamic_shapes=shapes)
     for module in program.graph_module.modules():
         for node in getattr(module, "graph", torch.fx.Graph()).nodes:

@@ -1,4 +1,4 @@
-"""Turns a retrained net into a function of pixels that returns probabilities."""
+"""Turns a retrained net into a function of items, pixels for one, that returns probabilities."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -17,30 +17,37 @@ from darts_lite.storage.foreign_settings import CHANGED
 
 
 class Answer(nn.Module):
-    """Normalises pixels, runs a net, and averages over shifts if the net was tested so.
+    """Makes normalised maps of items, runs a net, and averages over shifts if it was tested so.
 
     Args:
         net: The trained net.
         mean: Mean of each channel, of pixels in 0..1.
         std: Standard deviation of each channel.
         test_shifts: Largest shift in pixels; see `darts_lite.Retraining`.
+        front: Makes maps of items, see `Preparation.front`; by default items are maps.
     """
 
     mean: Tensor
     std: Tensor
 
     def __init__(
-        self, net: Net, mean: Sequence[float], std: Sequence[float], test_shifts: int = 0
+        self,
+        net: Net,
+        mean: Sequence[float],
+        std: Sequence[float],
+        test_shifts: int = 0,
+        front: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.net = net
+        self.front = nn.Identity() if front is None else front
         self.test_shifts = test_shifts
         self.register_buffer("mean", torch.tensor(list(mean)).view(-1, 1, 1))  # (C, 1, 1)
         self.register_buffer("std", torch.tensor(list(std)).view(-1, 1, 1))  # (C, 1, 1)
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Computes probabilities ``(B, classes)`` of pixels ``(B, C, H, W)`` in 0..1."""
-        images = (pixels - self.mean) / self.std
+    def forward(self, items: Tensor) -> Tensor:
+        """Computes probabilities ``(B, classes)``; of images, pixels ``(B, C, H, W)`` in 0..1."""
+        images = (self.front(items) - self.mean) / self.std
         if self.test_shifts == 0:
             return self.net(images).softmax(dim=1)
         # All views as one batch, so that a file holds the net once: (9 B, classes).
@@ -89,7 +96,8 @@ def load_answer(path: str | Path, trusted: Collection[str] = ()) -> tuple[Answer
             f"{path}: class_names has {len(set(names))} different names of {classes} classes; "
             f"{CHANGED}"
         )
-    answer = Answer(model.net, preparation.mean, preparation.std, model.recipe.test_shifts)
+    shifts, front = model.recipe.test_shifts, preparation.front()
+    answer = Answer(model.net, preparation.mean, preparation.std, shifts, front)
     return answer.float().eval(), about
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from darts_lite.data.image_data import ImageData
-from darts_lite.data.image_folders import FOLDER
+from darts_lite.data.images.image_data import ImageData
+from darts_lite.data.images.image_folders import FOLDER
 from darts_lite.storage.components import class_path
 
 
@@ -30,7 +30,7 @@ LICENCES: Mapping[str, Licence] = {
     "CIFAR10": Licence(NONE, "unknown", "https://www.cs.toronto.edu/~kriz/cifar.html"),
     "CIFAR100": Licence(NONE, "unknown", "https://www.cs.toronto.edu/~kriz/cifar.html"),
 }
-"""The data sets of `darts_lite.data.datasets.DATASETS`; sources as copies of 2026-11 have them."""
+"""The data sets of `DATASETS`; sources as copies of 2026-11 have them."""
 OWN = Licence("unknown: your own images", "unknown", None)
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from darts_lite.data.preparation import Preparation
+from darts_lite.data.preparation import build_preparation
 from darts_lite.export.facts import BATCH
 from darts_lite.export.inference import Answer
 from darts_lite.networks.net import load_weights
@@ -49,13 +49,14 @@ def _one_thread() -> Iterator[None]:
 
 
 def ask_onnx(path: Path, pixels: Tensor) -> Answered:
-    """Asks ONNX Runtime for the answers to pixels ``(N, C, H, W)``; so do the others here."""
+    """Asks ONNX Runtime for the answers to items ``(N, ...)``; so do the others here."""
     runtime = import_module("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
     session = runtime.InferenceSession(path, options)
+    name = session.get_inputs()[0].name
     return ask_batches(
-        lambda part: torch.from_numpy(session.run(None, {"pixels": part.numpy()})[0]), pixels
+        lambda part: torch.from_numpy(session.run(None, {name: part.numpy()})[0]), pixels
     )
 
 
@@ -82,8 +83,9 @@ def ask_litert(path: Path, pixels: Tensor) -> Answered:
 def ask_safetensors(path: Path, pixels: Tensor) -> Answered:
     """Asks this package's own net, built from the file alone."""
     net, about = load_weights(path)
-    seen = Preparation.from_dict(about["preparation"])
-    return ask_batches(Answer(net, seen.mean, seen.std, about["test_shifts"]).eval(), pixels)
+    seen = build_preparation(about["preparation"])
+    answer = Answer(net, seen.mean, seen.std, about["test_shifts"], seen.front())
+    return ask_batches(answer.eval(), pixels)
 
 
 ANSWER_SCRIPT = """

@@ -5,16 +5,19 @@ weights as text. Nets with custom operations are refused, as their code is not k
 """
 
 import base64
+import inspect
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pprint import pformat
 from typing import Any
 
 import torch
 
+from darts_lite.data.preparation import Preparation, build_preparation
 from darts_lite.networks.kinds import find_kind
 from darts_lite.networks.net import Net
 from darts_lite.space.operation_code import HELPERS, LINE, is_plain
+from darts_lite.storage.components import class_path
 
 SIGNATURE = "Made by darts_lite, and needs nothing but torch."  # in every such file's docstring
 
@@ -38,25 +41,28 @@ def generate_code(net: Net, title: str, facts: Mapping[str, Any]) -> str:
     classes = list(find_kind(net.architecture).write_code(net.skeleton, renamed))
     used = {type(module) for module in net.modules()}
     helpers = [text for kind, text in HELPERS.items() if kind in used]
-    seen = facts["preparation"]
-    answer = _write_answer(seen["mean"], seen["std"], facts["test_shifts"])
+    seen = build_preparation(facts["preparation"])
+    front = type(seen.front())
+    if class_path(front).startswith("darts_lite."):
+        helpers.append(inspect.getsource(front))
+    answer = _write_answer(seen, facts["test_shifts"])
     # Part of a docstring: no data set's name may end it and become code.
     title = "".join(x if x.isprintable() and x not in '"\\' else "_" for x in title)
-    size = f"{seen['channels']:d}, {seen['size']:d}, {seen['size']:d}"
+    size = ", ".join(map(str, seen.shape))
     head = f'''"""{title}
 
     net = load()
-    probabilities = net(images)  # pixels of 0 to 1, (B, {size})
+    probabilities = net({seen.kind.words})  # {seen.values} of {seen.scale}, (B, {size})
 
 {SIGNATURE} ABOUT tells what is known of the
-network; PREPARATION is how image files become such pixels, CLASSES the names of the classes.
+network; PREPARATION is how files become such {seen.values}, CLASSES the names of the classes.
 """
 
 import base64
 import io
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 ABOUT = {pformat(dict(facts), width=LINE, sort_dicts=False)}
@@ -71,7 +77,7 @@ def can_write(net: Net) -> bool:
     return find_kind(net.architecture).writes_own or is_plain(net)
 
 
-def _write_answer(mean: Sequence[float], std: Sequence[float], shifts: int) -> str:
+def _write_answer(seen: Preparation, shifts: int) -> str:
     mean_of_shifts = f"""
         padded = F.pad(images, ({shifts},) * 4, mode="replicate")
         height, width = images.shape[2:]
@@ -81,19 +87,21 @@ def _write_answer(mean: Sequence[float], std: Sequence[float], shifts: int) -> s
         return shares.unflatten(0, (len(views), -1)).mean(dim=0)"""
     alone = "\n        return self.net(images).softmax(dim=1)"
     title = "the mean over nine shifts of the images" if shifts else "of the network"
+    answered = mean_of_shifts if shifts else alone
+    mean, std = list(map(float, seen.mean)), list(map(float, seen.std))
     return f'''
 class Answer(nn.Module):
-    """Pixels from 0 to 1 -> probabilities, {title}."""
+    """{seen.values.capitalize()} from {seen.scale} -> probabilities, {title}."""
 
     def __init__(self):
         super().__init__()
-        self.net = Net()
-        mean, std = {list(map(float, mean))}, {list(map(float, std))}
+        self.front, self.net = {seen.front_code()}, Net()
+        mean, std = {mean}, {std}
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
 
-    def forward(self, pixels):
-        images = (pixels - self.mean) / self.std{mean_of_shifts if shifts else alone}
+    def forward(self, {seen.values}):
+        images = (self.front({seen.values}) - self.mean) / self.std{answered}
 
 
 def load():

@@ -12,7 +12,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from darts_lite.data.class_balance import doubt_counts, name_classes
-from darts_lite.data.datasets import find_root
+from darts_lite.data.images.datasets import find_root
 from darts_lite.data.split_data import SplitData
 from darts_lite.distributed.strategy import connect_processes, prepare
 from darts_lite.launchers.jobs import Launcher

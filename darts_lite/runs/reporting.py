@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from darts_lite.data.class_balance import describe_recalls, list_names
-from darts_lite.data.image_folders import is_folder
+from darts_lite.data.images.image_folders import is_folder
 from darts_lite.data.split_data import SplitData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch

@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from darts_lite.data.augmentation import Augmentation
-from darts_lite.data.datasets import DATASETS
-from darts_lite.data.image_folders import is_folder
+from darts_lite.data.images.augmentation import Augmentation
+from darts_lite.data.images.datasets import DATASETS
+from darts_lite.data.images.image_folders import is_folder
 from darts_lite.data.split_data import SplitData
 from darts_lite.networks.kinds import read_architecture
 from darts_lite.plots.run_history import read_history

@@ -20,8 +20,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from darts_lite.cli.lightning_cli import main
 from darts_lite.cli.main import main as run_verb
-from darts_lite.data.datasets import EmbeddedDataWarning
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.datasets import EmbeddedDataWarning
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.networks.kinds import read_architecture
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.space.cells.architecture import Architecture

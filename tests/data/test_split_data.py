@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 import torch
 from run_helpers import cost_table, quiet_trainer
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.derivation.costs import measure_costs
 from darts_lite.derivation.rules import Strongest, derive

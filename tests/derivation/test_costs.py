@@ -10,7 +10,7 @@ from run_helpers import SMALL, quiet_trainer
 from torch import nn
 
 from darts_lite.cli.verbs.derive import derive_architecture
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.derivation.costs import (
     count_pass,

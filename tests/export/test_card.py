@@ -11,7 +11,7 @@ import yaml
 from run_helpers import Exported, Finished
 
 from darts_lite.data.class_balance import describe_recalls
-from darts_lite.data.datasets import EMBEDDED
+from darts_lite.data.images.datasets import EMBEDDED
 from darts_lite.export.card import NAMES, make_card, write_card
 from darts_lite.export.facts import describe, measure_accuracy
 from darts_lite.export.formats import Written

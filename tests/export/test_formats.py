@@ -15,7 +15,7 @@ from torch import Tensor
 import darts_lite
 from darts_lite.cli.main import main
 from darts_lite.cli.verbs.export import load_images
-from darts_lite.data.preparation import Preparation
+from darts_lite.data.images.image_preparation import ImagePreparation
 from darts_lite.export.facts import answer_all, describe
 from darts_lite.export.formats import ABOUT, FORMATS, export
 from darts_lite.export.inference import Answer, load_answer
@@ -34,7 +34,7 @@ def of_main_job() -> tuple[Answer, dict[str, Any]]:
         "data": {"class_path": "darts_lite.ImageData", "init_args": {"dataset": "MNIST"}},
         "data_source": "local files",
         "class_names": None,
-        "preparation": Preparation(1, 28, mean=(0.1307,), std=(0.3081,)),
+        "preparation": ImagePreparation(1, 28, mean=(0.1307,), std=(0.3081,)),
     }
     return Answer(Net(MAIN_JOB, 1, 10), (0.1307,), (0.3081,)).eval(), about
 

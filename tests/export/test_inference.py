@@ -8,7 +8,7 @@ import pytest
 import torch
 from run_helpers import Finished, one_line, quiet_trainer, some_slow
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.export.inference import Answer, load_answer
 from darts_lite.networks.net import Net
 from darts_lite.retraining.recipe import average_over_shifts

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from darts_lite.data.datasets import DATASETS
-from darts_lite.data.image_folders import FOLDER
+from darts_lite.data.images.datasets import DATASETS
+from darts_lite.data.images.image_folders import FOLDER
 from darts_lite.export.licences import LICENCES, OWN, find_licence
 
 

@@ -11,7 +11,7 @@ import torch
 from run_helpers import SMALL, some_digits
 from torch import nn
 
-from darts_lite.data.preparation import Preparation
+from darts_lite.data.images.image_preparation import ImagePreparation
 from darts_lite.export.folding import fold_norms
 from darts_lite.export.standalone import generate_code
 from darts_lite.networks.net import Net
@@ -24,7 +24,7 @@ from darts_lite.space.protocol import AnyArchitecture
 
 MEAN, STD = (0.1307,), (0.3081,)
 FACTS = {
-    "preparation": Preparation(1, 28, mean=MEAN, std=STD).to_dict(),
+    "preparation": ImagePreparation(1, 28, mean=MEAN, std=STD).to_dict(),
     "class_names": list("0123456789"),
     "test_shifts": 0,
 }

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from run_helpers import SMALL, cost_table
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.planning.planner import draw_likely
 from darts_lite.search.architecture_search import ArchitectureSearch

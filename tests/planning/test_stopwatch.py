@@ -3,7 +3,7 @@
 import pytest
 from run_helpers import SMALL, quiet_trainer
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.planning.stopwatch import Stopwatch, apply_limit
 from darts_lite.search.architecture_search import ArchitectureSearch
 

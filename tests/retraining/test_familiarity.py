@@ -6,7 +6,7 @@ import pytest
 import torch
 from run_helpers import fast_sgd, quiet_trainer
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.retraining.familiarity import Familiarity, compute_features, reading_features
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.space.layers.layer_space import LayerSpace

@@ -8,7 +8,7 @@ import torch
 from run_helpers import SMALL, fast_sgd, quiet_trainer
 from training_helpers import play_off
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.networks.net import Net
 from darts_lite.retraining.from_search import FoundArchitecture
 from darts_lite.retraining.retraining import Retraining

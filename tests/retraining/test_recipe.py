@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from darts_lite.data.batches import Batches
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.retraining.recipe import (
     SCHEDULES,
     average_over_shifts,

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from run_helpers import SMALL, fast_sgd, quiet_trainer
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.space.cells.architecture import Architecture
 from darts_lite.storage.checkpoints import Checkpoint
@@ -77,7 +77,7 @@ def test_class_weights_are_kept_with_the_net_and_change_its_gradient(
 ) -> None:
     data = ImageData(root=digits_root, train_images=700)
     data.setup("fit")
-    kept = data._images.train_labels[data.splits["weights"]] > 1
+    kept = data.items.train_labels[data.splits["weights"]] > 1
     kept[:20] = True  # of two classes few are left
     data.splits["weights"] = data.splits["weights"][kept]
     results, counts = [], data.class_counts

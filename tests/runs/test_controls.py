@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from run_helpers import SMALL
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.derivation.costs import measure_costs
 from darts_lite.runs.controls import draw_rivals, list_rivals

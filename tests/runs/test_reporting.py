@@ -9,7 +9,7 @@ from run_helpers import SMALL, quiet_trainer
 
 from darts_lite.cli.front.arguments import OWN
 from darts_lite.cli.main import parser
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.reporting import (
     add_session,

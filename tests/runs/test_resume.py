@@ -16,7 +16,7 @@ from jsonargparse import Namespace
 from run_helpers import SMALL, Finished, one_line
 from torch.utils.tensorboard import SummaryWriter
 
-from darts_lite.data.augmentation import Augmentation
+from darts_lite.data.images.augmentation import Augmentation
 from darts_lite.runs.resume import (
     check_architecture,
     check_checkpoints,

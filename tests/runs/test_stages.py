@@ -13,7 +13,7 @@ from run_helpers import SMALL, one_line, quiet_trainer
 from torch import nn
 from training_helpers import At
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.networks.net import Net
 from darts_lite.retraining.retraining import Retraining

@@ -10,7 +10,7 @@ from lightning.pytorch import seed_everything
 from planted import USEFUL, found_share, planted_space
 from run_helpers import SMALL, fast_sgd, quiet_trainer
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.derivation.rules import SkipLimit
 from darts_lite.networks.cells.mixed import Literal
 from darts_lite.networks.folded.executor import Folded

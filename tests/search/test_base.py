@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Timer
 from run_helpers import SMALL, fast_sgd, quiet_trainer
 from torch import nn
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.search import base
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.base import Search, name_algorithm

@@ -5,7 +5,7 @@ import torch
 from run_helpers import SMALL, fast_sgd, quiet_trainer
 from torch import Tensor
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.cuda_graphs import Graphed
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from run_helpers import SMALL, quiet_trainer
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.networks.cells.mixed import MixedCell, MixedCells
 from darts_lite.networks.folded.executor import Folded
 from darts_lite.networks.supernet import Supernet

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.networks.net import Net, load_weights, save_weights
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.stages import retrain

@@ -11,7 +11,7 @@ import torch
 from run_helpers import SMALL, fast_sgd, quiet_trainer, some_slow
 from training_helpers import At, play_off, retraining, search, trained
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.runs.precision import choose_precision
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.exploration.evaluators import SharedWeights

@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from planted import found_share, planted_space
 from run_helpers import SMALL, fast_sgd, quiet_trainer, some_slow
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.precision import choose_precision
 from darts_lite.search.architecture_search import ArchitectureSearch

@@ -7,7 +7,7 @@ import pytest
 import torch
 from run_helpers import SMALL, quiet_trainer
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.training.checkpointing import AtomicCheckpointIO, StageCheckpoint

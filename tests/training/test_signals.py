@@ -18,7 +18,7 @@ import yaml
 from run_helpers import QUICK, quiet_trainer
 from training_helpers import At, retraining, search, trained
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.training.checkpointing import StageCheckpoint
 from darts_lite.training.signals import SIGNALS, Stopped, delay_interrupt, stoppable

@@ -6,7 +6,7 @@ import pytest
 from lightning.pytorch import LightningModule
 from run_helpers import SMALL, one_line, quiet_trainer
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.exploration.exploration import Exploration

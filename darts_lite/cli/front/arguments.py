@@ -198,6 +198,13 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
         "set is predicted, and settings may follow (--help data and --help trainer list them)",
     )
     parser.add_argument(
+        "--sounds",
+        nargs="+",
+        type=_expand_path,
+        metavar="PATH",
+        help="likewise, for a net of sounds: wav, flac and ogg files, and folders of them",
+    )
+    parser.add_argument(
         "--json", action="store_true", help="with --images: print all probabilities, as JSON"
     )
     parser.add_argument(
@@ -333,5 +340,5 @@ RUN_ELSEWHERE = {"part": "lightning_cli", "completion": "completion"}
 PASSED_ON = {"plan": "plan", "predict": "lightning_cli"}
 """Verbs of `OWN` that may have a configuration, with the module whose `main` parses it."""
 
-OF_IMAGES = ("--images", "--json", "--top", "--output", "--sure")
-"""Arguments of `predict` for image files; without them the net's test set is predicted."""
+OF_FILES = ("--images", "--sounds", "--json", "--top", "--output", "--sure")
+"""Arguments of `predict` for files; without them the net's test set is predicted."""

@@ -12,8 +12,8 @@ from rich.table import Table
 from torch import Tensor
 
 from darts_lite.cli.front.arguments import parse_verb
-from darts_lite.data.compatibility import adapt, check_loaded
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.compatibility import adapt, check_loaded
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.export.c_array import write_c
 from darts_lite.export.card import NAMES, make_card, write_card
 from darts_lite.export.facts import (

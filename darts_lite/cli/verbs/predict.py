@@ -1,4 +1,4 @@
-"""`predict --images`: tells the classes of image files."""
+"""`predict --images` and `--sounds`: tells the classes of files."""
 
 import argparse
 import json
@@ -16,8 +16,8 @@ from darts_lite.data.class_balance import (
     describe_recalls,
     name_classes,
 )
-from darts_lite.data.image_files import list_files
-from darts_lite.data.preparation import Preparation, PreparedImage
+from darts_lite.data.file_lists import list_files
+from darts_lite.data.preparation import Preparation, PreparedItem
 from darts_lite.export.inference import Answer, load_answer
 from darts_lite.retraining.familiarity import Familiarity, reading_features
 from darts_lite.retraining.recipe import SHIFTS
@@ -35,25 +35,30 @@ UNSURE, UNLIKE = "unsure", "unlike"
 
 
 def run(options: argparse.Namespace) -> None:
-    """Prints or writes a line for each image, or all answers as JSON.
+    """Prints or writes a line for each item, or all answers as JSON.
 
-    What else there is to say goes to standard error: how images were prepared, how many answers are
+    What else there is to say goes to standard error: how items were prepared, how many answers are
     marked, and how many are right where folders have the names of classes.
     """
-    if not options.images:
+    places: Sequence[str] = options.images or options.sounds or []
+    if not places:
         raise ValueError(
-            "--json, --top, --output and --sure need --images; without them predict prints the "
-            "test set's lines"
+            "--json, --top, --output and --sure need --images or --sounds; without them predict "
+            "prints the test set's lines"
         )
     net, about = load_answer(options.ckpt_path, options.imports)
+    kind = about["preparation"].kind
+    if getattr(options, kind.words, None) is not places or options.images and options.sounds:
+        raise ValueError(f"this net takes {kind.words}; give them as --{kind.words}")
     known = Familiarity.read(Checkpoint.read(options.ckpt_path))
-    named = set(map(Path, options.images))
+    named = set(map(Path, places))
     sure = SURE if options.sure is None else options.sure
-    paths = list(list_files(options.images))
+    paths = list(list_files(places, kind))
     if options.output:
         check_output(Path(options.output), paths, options.json)
-    answers = predict_images(net, about, paths, named, known, sure, options.top or 1)
-    print(f"Images were brought to {about['preparation'].describe()}", file=sys.stderr)
+    answers = predict_files(net, about, paths, named, known, sure, options.top or 1)
+    said = f"{kind.words.capitalize()} were brought to {about['preparation'].describe()}"
+    print(said, file=sys.stderr)
     text = json.dumps(answers, indent=2) + "\n" if options.json else format_answers(answers)
     if options.output:
         with write_whole(options.output) as file:
@@ -68,7 +73,7 @@ def run(options: argparse.Namespace) -> None:
         print("The net is of an earlier version, so none is marked as unlike", file=sys.stderr)
 
 
-def check_output(path: Path, images: Sequence[Path], as_json: bool = False) -> None:
+def check_output(path: Path, items: Sequence[Path], as_json: bool = False) -> None:
     """Raises ValueError or OSError if the answers cannot be written, or would replace an image.
 
     Nor may a file with the ending of a table hold JSON, or the other way round.
@@ -78,12 +83,12 @@ def check_output(path: Path, images: Sequence[Path], as_json: bool = False) -> N
         raise ValueError(
             f"--output {path} would hold {kind}; give another name, or {remedy} --json"
         )
-    if any(path.resolve() == image.resolve() for image in images):
-        raise ValueError(f"--output is {path}, one of the images; give another name")
+    if any(path.resolve() == item.resolve() for item in items):
+        raise ValueError(f"--output is {path}, one of what is read; give another name")
     check_writable(path.parent, "--output")
 
 
-def predict_images(
+def predict_files(
     net: Answer,
     about: Mapping[str, Any],
     paths: Sequence[Path],
@@ -92,21 +97,21 @@ def predict_images(
     sure: float = SURE,
     top: int = 1,
 ) -> list[dict[str, Any]]:
-    """Returns each image's path, class, probability, note, and the probabilities of all classes.
+    """Returns each item's path, class, probability, note, and the probabilities of all classes.
 
     Args:
         net: What answers, from `darts_lite.load_answer`.
         about: What is known of it, likewise.
-        paths: Image files; with a warning on standard error, those that cannot be read are left
+        paths: Files; with a warning on standard error, those that cannot be read are left
             out.
         needed: Files that must not be left out.
-        known: What the net's own images look like; None marks no image as unlike them.
+        known: What the net's own items look like; None marks none as unlike them.
         sure: Probability below which an answer is marked as unsure.
         top: Number of likeliest classes; more than one are told as ``top``.
 
     Raises:
-        ValueError: if a needed file or all files cannot be read, or the net's images have neither
-            1 nor 3 channels.
+        ValueError: if a needed file or all files cannot be read, or no files hold
+            such items.
     """
     preparation: Preparation = about["preparation"]
     preparation.check_files()
@@ -119,45 +124,45 @@ def predict_images(
         if not readable:
             continue
         with torch.no_grad(), reading_features(net.net) as seen:
-            shares = net(torch.stack([image.pixels for _, image in readable]))  # (B, classes)
+            shares = net(torch.stack([item.values for _, item in readable]))  # (B, classes)
         if not shares.isfinite().all():
             raise ValueError("the net answers with NaN, so its weights are wrong; give another net")
         unlike = [False] * len(readable)
         if known is not None and seen:  # of nine passes over shifts, the one in their middle
             unlike = known.find_unlike(seen[len(seen) // 2]).tolist()
         for (path, _), row, is_unlike in zip(readable, shares.tolist(), unlike, strict=True):
-            answers.append(_describe_answer(path, row, names, is_unlike, sure, top))
+            told = _describe_answer(row, names, is_unlike, sure, top)
+            answers.append({preparation.kind.word: str(path), **told})
     if not answers:
-        raise ValueError("none of these images can be read; name others")
+        raise ValueError(f"none of these {preparation.kind.words} can be read; name others")
     return answers
 
 
 def _read_files(
     paths: Sequence[Path], preparation: Preparation, needed: Collection[Path]
-) -> Iterator[tuple[Path, PreparedImage]]:
+) -> Iterator[tuple[Path, PreparedItem]]:
     """Yields the images that can be read; tells of others, and of what may mean nothing."""
     for path in paths:
         try:
-            image = preparation.read(path)
+            item = preparation.read(path)
         except ValueError as error:
             if path in needed:
                 raise
             print(f"Warning: {error}", file=sys.stderr)
             continue
-        if image.doubt is not None:
-            print(f"Warning: {path} {image.doubt}; check its answer", file=sys.stderr)
-        yield path, image
+        if item.doubt is not None:
+            print(f"Warning: {path} {item.doubt}; check its answer", file=sys.stderr)
+        yield path, item
 
 
 def _describe_answer(
-    path: Path,
     shares: Sequence[float],
     names: Sequence[str] | None,
     is_unlike: bool,
     sure: float,
     top: int,
 ) -> dict[str, Any]:
-    """Returns what is told of an image, from the probabilities of all classes."""
+    """Returns what is told of an item, from the probabilities of all classes."""
     order = sorted(range(len(shares)), key=lambda label: -shares[label])
     ranked = [
         {"class": names[label] if names else label, "probability": round(shares[label], 6)}
@@ -165,7 +170,6 @@ def _describe_answer(
     ]
     notes = [UNSURE] * (round(shares[order[0]], 6) < sure) + [UNLIKE] * is_unlike
     return {
-        "image": str(path),
         **ranked[0],
         "note": " ".join(notes),
         **({"top": ranked[:top]} if top > 1 else {}),
@@ -179,11 +183,12 @@ def _describe_answer(
 def format_answers(answers: Sequence[Mapping[str, Any]]) -> str:
     """Returns answers as comma-separated lines, in which a spreadsheet finds no formula."""
     count = len(answers[0].get("top", [None]))
-    header = ["image", "class", "probability"]
+    word = next(iter(answers[0]))  # image or sound, as `predict_files` begins
+    header = [word, "class", "probability"]
     header += [f"{name}_{n}" for n in range(2, count + 1) for name in ("class", "probability")]
     rows = [
         [
-            Path(each["image"]),
+            Path(each[word]),
             *(
                 value
                 for one in each.get("top", [each])
@@ -196,14 +201,14 @@ def format_answers(answers: Sequence[Mapping[str, Any]]) -> str:
     return format_table([*header, "note"], rows)
 
 
-def find_class(image: Path, places: Collection[Path], names: Collection[str]) -> str | None:
-    """Returns the class of which an image's folder has the name, as in training; None without one.
+def find_class(item: Path, places: Collection[Path], names: Collection[str]) -> str | None:
+    """Returns the class of which an item's folder has the name, as in training; None without one.
 
-    Folders between one that was named and the image count from the outermost on, then that in which
-    the image lies, then the named one itself.
+    Folders between one that was named and the item count from the outermost on, then that in which
+    the item lies, then the named one itself.
     """
-    around = image.absolute().parent
-    named = sorted({place.absolute() for place in places} & {*image.absolute().parents})
+    around = item.absolute().parent
+    named = sorted({place.absolute() for place in places} & {*item.absolute().parents})
     inside = [part for place in named for part in around.relative_to(place).parts]
     candidates = [*inside, around.name, *(place.name for place in named)]
     return next((name for name in candidates if name in names), None)
@@ -215,10 +220,10 @@ def summarise(
     sure: float,
     places: Collection[Path] = (),
 ) -> Iterator[str]:
-    """Yields how many answers are marked, and right where an image's folder is named by a class.
+    """Yields how many answers are marked, and right where an item's folder is named by a class.
 
     Args:
-        answers: Result of `predict_images`.
+        answers: Result of `predict_files`.
         names: Of all classes.
         sure: Probability below which an answer is marked as unsure.
         places: Files and folders that were named.
@@ -227,10 +232,11 @@ def summarise(
         UNSURE: f"a probability below {sure:g}",
         UNLIKE: "they differ from those of its training",
     }
+    word = next(iter(answers[0]))
     for note, meaning in meant.items():
         if count := sum(note in each["note"].split() for each in answers):
-            yield f"Marked as {note}: {count:,} of {len(answers):,} images ({meaning})"
-    placed = [(find_class(Path(each["image"]), places, names), each["class"]) for each in answers]
+            yield f"Marked as {note}: {count:,} of {len(answers):,} {word}s ({meaning})"
+    placed = [(find_class(Path(each[word]), places, names), each["class"]) for each in answers]
     judged = [(folder, str(answer)) for folder, answer in placed if folder is not None]
     if not judged:
         return
@@ -238,8 +244,8 @@ def summarise(
     balanced = compute_balanced_accuracy(recalls)
     right = sum(folder == answer for folder, answer in judged) / len(judged)
     yield (
-        f"Accuracy: {100 * right:.2f} % of the {len(judged):,} of {len(answers):,} images whose "
-        f"folder is named as a class; balanced {100 * (balanced or 0):.2f} %. Images that the net "
-        "was trained on count as well, if there are any"
+        f"Accuracy: {100 * right:.2f} % of the {len(judged):,} of {len(answers):,} {word}s whose "
+        f"folder is named as a class; balanced {100 * (balanced or 0):.2f} %. "
+        f"{word.capitalize()}s that the net was trained on count as well, if there are any"
     )
     yield f"Recall: {describe_recalls(recalls)}"

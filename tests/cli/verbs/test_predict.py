@@ -10,8 +10,8 @@ from PIL import Image
 from run_helpers import Finished
 
 from darts_lite.cli.main import main
-from darts_lite.cli.verbs.predict import find_class, predict_images, summarise
-from darts_lite.data.image_data import ImageData
+from darts_lite.cli.verbs.predict import find_class, predict_files, summarise
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.export.inference import load_answer
 from darts_lite.retraining.familiarity import Familiarity
 from darts_lite.storage.checkpoints import Checkpoint
@@ -130,7 +130,7 @@ def sorted_digits(digits: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyP
     """30 test digits in folders named by their classes, seen from the folder that holds them."""
     digits.setup("test")
     monkeypatch.chdir(tmp_path)
-    images, labels = digits._images.test_images[:30, 0], digits._images.test_labels[:30].tolist()
+    images, labels = digits.items.test_items[:30, 0], digits.items.test_labels[:30].tolist()
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
         place = Path("sorted", str(label))
         place.mkdir(parents=True, exist_ok=True)
@@ -246,13 +246,13 @@ def test_unsure_answers_and_unlike_images_are_marked(
 ) -> None:
     net, about = load_answer(finished.directory / "net.ckpt")
     paths = [*map(Path, sorted_digits)]
-    for each in predict_images(net, about, paths, sure=0.5):
+    for each in predict_files(net, about, paths, sure=0.5):
         assert each["note"] == ("unsure" if each["probability"] < 0.5 else "")
     known = Familiarity.read(Checkpoint.read(finished.directory / "net.ckpt"))
     assert known is not None
     for limit, note in ((2.0, ""), (-1.0, "unlike")):
         limited = Familiarity(known.references, limit)
-        answers = predict_images(net, about, paths, known=limited, sure=0.0)
+        answers = predict_files(net, about, paths, known=limited, sure=0.0)
         assert {each["note"] for each in answers} == {note}
     main(
         ["predict", f"--ckpt_path={finished.directory}/net.ckpt", "--sure=1", "--images", "sorted"]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from run_helpers import some_digits
 
-from darts_lite.data.preparation import Preparation
+from darts_lite.data.images.image_preparation import ImagePreparation
 from darts_lite.export.inference import Answer
 from darts_lite.export.standalone import generate_code
 from darts_lite.networks.net import Net
@@ -28,7 +28,7 @@ CHAIN = Chain(
 def test_it_answers_as_the_net(head: int, tmp_path: Path) -> None:
     torch.manual_seed(0)
     net = Net(replace(CHAIN, head=head), 1, 10).eval()
-    seen = Preparation(1, 28, mean=(0.1,), std=(0.3,))
+    seen = ImagePreparation(1, 28, mean=(0.1,), std=(0.3,))
     facts = {"preparation": seen.to_dict(), "class_names": None, "test_shifts": 0}
     (tmp_path / "net.py").write_text(generate_code(net, "A chain.", facts))
     pixels = some_digits()[0][:8].unsqueeze(1) / 255

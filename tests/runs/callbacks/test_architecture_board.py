@@ -6,7 +6,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from run_helpers import SMALL, quiet_trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.runs.callbacks.architecture_board import ArchitectureBoard
 from darts_lite.search.architecture_search import ArchitectureSearch
 

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from run_helpers import SMALL, fast_sgd, quiet_trainer
 from torch import Tensor
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.runs.callbacks.epoch_means import EpochMeans
 from darts_lite.runs.callbacks.history import History
 from darts_lite.runs.callbacks.progress import PlainProgress

@@ -6,7 +6,7 @@ import pytest
 import torch
 from run_helpers import SMALL, Finished, quiet_trainer
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.plots.run_history import read_history
 from darts_lite.runs.callbacks.history import History
 from darts_lite.search.architecture_search import ArchitectureSearch

@@ -17,7 +17,7 @@ import pytest
 import run_helpers
 from run_helpers import SMALL, quiet_trainer
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.architecture_board import ArchitectureBoard
 from darts_lite.runs.callbacks.epoch_means import EpochMeans

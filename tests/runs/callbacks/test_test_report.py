@@ -9,7 +9,7 @@ from run_helpers import SMALL, quiet_trainer
 from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import stages
 from darts_lite.runs.callbacks.test_report import WORST

@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch import seed_everything
 from run_helpers import fast_sgd, quiet_trainer
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.callbacks.budget_penalty import BudgetPenalty, OverBudget

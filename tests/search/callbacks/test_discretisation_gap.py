@@ -4,7 +4,7 @@ import pytest
 import torch
 from run_helpers import SMALL, fast_sgd, quiet_trainer
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.callbacks.discretisation_gap import DiscretisationGap
 

@@ -5,7 +5,7 @@ import torch
 from run_helpers import SMALL, fast_sgd, quiet_trainer, some_digits
 from torch.nn.functional import cross_entropy
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.callbacks.eigenvalue_monitor import EigenvalueMonitor
 from darts_lite.search.callbacks.operation_freezing import (

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import seed_everything
 from run_helpers import SMALL, fast_sgd, quiet_trainer
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.search.exploration.evaluators import FromScratch, SharedWeights
 from darts_lite.search.exploration.exploration import Exploration
 from darts_lite.search.exploration.strategies import LocalSearch, RandomSearch

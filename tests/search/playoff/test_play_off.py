@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch import seed_everything
 from run_helpers import SMALL, quiet_trainer
 
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.image_data import ImageData
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.runs.precision import choose_precision
 from darts_lite.search.playoff.play_off import PlayOff

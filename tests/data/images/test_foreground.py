@@ -10,10 +10,10 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from darts_lite.data.foreground import measure_foreground
-from darts_lite.data.image_data import ImageData
-from darts_lite.data.image_files import GreyRange
-from darts_lite.data.preparation import Preparation
+from darts_lite.data.images.foreground import measure_foreground
+from darts_lite.data.images.image_data import ImageData
+from darts_lite.data.images.image_files import GreyRange
+from darts_lite.data.images.image_preparation import ImagePreparation
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -36,7 +36,7 @@ def test_an_image_of_the_right_kind_is_left_as_it_is(tmp_path: Path) -> None:
     for channels, shape in ((1, (28, 28)), (3, (28, 28, 3))):
         pixels = torch.randint(256, shape, generator=torch.manual_seed(0), dtype=torch.uint8)
         Image.fromarray(pixels.numpy()).save(tmp_path / "noise.png")
-        seen, doubt = Preparation(channels, 28).read(tmp_path / "noise.png")
+        seen, doubt = ImagePreparation(channels, 28).read(tmp_path / "noise.png")
         assert doubt is None
         planes = pixels.unsqueeze(0) if channels == 1 else pixels.permute(2, 0, 1)
         torch.testing.assert_close(seen, planes.float() / 255)
@@ -51,7 +51,7 @@ def test_digits_take_twenty_of_28_pixels(digits: ImageData) -> None:
 
 def test_an_empty_sheet_is_black(tmp_path: Path) -> None:
     Image.new("RGB", (50, 40), (200, 180, 10)).save(tmp_path / "empty.png")
-    seen, doubt = Preparation(1, 28, figure=0.7).read(tmp_path / "empty.png")
+    seen, doubt = ImagePreparation(1, 28, figure=0.7).read(tmp_path / "empty.png")
     assert not seen.any() and doubt == "shows nothing"
 
 
@@ -59,7 +59,7 @@ def test_a_dark_digit_of_the_right_kind_stays_dark(tmp_path: Path) -> None:
     image = Image.new("L", (28, 28))
     image.paste(100, (10, 6, 16, 22))
     image.save(tmp_path / "dark.png")
-    pixels = Preparation(1, 28, figure=0.7).read(tmp_path / "dark.png").pixels
+    pixels = ImagePreparation(1, 28, figure=0.7).read(tmp_path / "dark.png").values
     assert pixels.max() == pytest.approx(100 / 255)
 
 
@@ -67,7 +67,7 @@ def test_a_huge_sheet_is_seen_whole(tmp_path: Path) -> None:
     sheet = Image.new("L", (9000, 9000), 255)
     sheet.paste(0, (3000, 2000, 5000, 7000))
     sheet.save(tmp_path / "sheet.png")
-    seen, doubt = Preparation(1, 28, figure=20 / 28).read(tmp_path / "sheet.png")
+    seen, doubt = ImagePreparation(1, 28, figure=20 / 28).read(tmp_path / "sheet.png")
     rows = (seen[0] > 0.5).any(dim=1).nonzero()
     assert int(rows[-1] - rows[0]) + 1 == pytest.approx(20, abs=1) and doubt is None
 
@@ -119,8 +119,8 @@ def test_a_figure_and_its_negative_are_alike(
             kind = "uint8" if bits == 8 else "uint16"
             Image.fromarray(values.astype(kind)).save(tmp_path / f"{name}.png")
         seen, other = (
-            Preparation(1, 28, greys, figure=0.7).read(tmp_path / f"{name}.png")
+            ImagePreparation(1, 28, greys, figure=0.7).read(tmp_path / f"{name}.png")
             for name in ("figure", "negative")
         )
         assert seen.doubt is None and other.doubt is None, number
-        torch.testing.assert_close(seen.pixels, other.pixels)
+        torch.testing.assert_close(seen.values, other.values)

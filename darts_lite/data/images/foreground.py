@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from darts_lite.data.image_files import FAINT, crop_middle, resize
+from darts_lite.data.images.image_files import FAINT, crop_middle, resize
 
 PLAIN = 0.75  # smallest share of an image's border in one colour for its background to be plain
 INK = 0.3  # grey value in 0..1 above which a pixel belongs to what is drawn

@@ -11,10 +11,10 @@ from lightning import LightningModule, Trainer
 from run_helpers import write_digits
 from torch import Tensor
 
-from darts_lite.data.augmentation import Augmentation
 from darts_lite.data.batches import Batches
-from darts_lite.data.datasets import DATASETS, EmbeddedDataWarning
-from darts_lite.data.image_data import ImageData
+from darts_lite.data.images.augmentation import Augmentation
+from darts_lite.data.images.datasets import DATASETS, EmbeddedDataWarning
+from darts_lite.data.images.image_data import ImageData
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_a_batch_is_normalised(make: Callable[..., ImageData]) -> None:
     x, y = next(iter(data.val_dataloader()))
     assert x.shape == (100, 1, 28, 28) and x.dtype == torch.float32 and x.is_contiguous()
     assert y.shape == (100,) and y.dtype == torch.int64
-    pixels = data._images.train_images[data.splits["validation"]]
+    pixels = data.items.train_items[data.splits["validation"]]
     torch.testing.assert_close(x, (pixels / 255 - 0.1307) / 0.3081)
     assert torch.equal(data.prepare(pixels), x)
 
@@ -129,7 +129,7 @@ def test_evaluation_keeps_every_image_in_order(make: Callable[..., ImageData]) -
     for loader in (data.test_dataloader(), data.predict_dataloader()):
         batches = list(loader)
         assert len(loader) == 4 and [len(y) for _, y in batches] == [64, 64, 64, 58]
-        images, labels = data._images.test_images, data._images.test_labels
+        images, labels = data.items.test_items, data.items.test_labels
         assert torch.equal(torch.cat([y for _, y in batches]), labels)
         torch.testing.assert_close(batches[0][0], data.prepare(images[:64]))
 
@@ -200,7 +200,7 @@ def test_a_search_gets_pairs(root: str, tmp_path: Path) -> None:
     assert set(model.seen[0]) == {"weights", "alphas"}
     for split, epoch in (("weights", 0), ("alphas", 2)):
         given = torch.cat([pair[split][0] for pair in model.seen[9 * epoch : 9 * epoch + 9]])
-        own = data.prepare(data._images.train_images[data.splits[split]])
+        own = data.prepare(data.items.train_items[data.splits[split]])
         assert given.flatten(1).sum(1).sort().values.allclose(own.flatten(1).sum(1).sort().values)
     partners = [(pair["weights"][0][0].sum(), pair["alphas"][0][0].sum()) for pair in model.seen]
     assert len(set(partners)) > 20

@@ -21,9 +21,10 @@ from torchvision.datasets import CIFAR10, CIFAR100, EMNIST, KMNIST, MNIST, QMNIS
 from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
 from torchvision.datasets.utils import check_integrity
 
-from darts_lite.data.download import download, fetch
-from darts_lite.data.foreground import DIGITS
-from darts_lite.data.image_files import GreyRange, HeldOut
+from darts_lite.data.images.download import download, fetch
+from darts_lite.data.images.foreground import DIGITS
+from darts_lite.data.images.image_files import GreyRange
+from darts_lite.data.labelled_data import LoadedItems
 from darts_lite.data.splits import stratified_order
 from darts_lite.storage.paths import expand
 
@@ -42,29 +43,10 @@ class EmbeddedDataWarning(UserWarning):
 
 
 @dataclass(frozen=True)
-class LoadedImages:
-    """A whole data set in memory; `source` says in words where it came from.
+class LoadedImages(LoadedItems):
+    """Images in memory: uint8, or float32 in 0..1 where their files have more than eight bits."""
 
-    Images are uint8, or float32 in 0..1 where their files have more than eight bits.
-    """
-
-    train_images: Tensor  # (N, C, H, W)
-    train_labels: Tensor  # (N,) int64
-    test_images: Tensor  # (M, C, H, W)
-    test_labels: Tensor  # (M,) int64
-    source: str
     greys: GreyRange = GreyRange()
-    held_out: HeldOut = HeldOut()
-
-    def to(self, device: torch.device) -> "LoadedImages":
-        """Returns the images and labels on ``device``; copies nothing that is there already."""
-        return replace(
-            self,
-            train_images=self.train_images.to(device),
-            train_labels=self.train_labels.to(device),
-            test_images=self.test_images.to(device),
-            test_labels=self.test_labels.to(device),
-        )
 
 
 @dataclass(frozen=True)
@@ -106,7 +88,7 @@ class Source(NamedTuple):
     class_names: tuple[str, ...] | None = None
     """Names in the order of the labels; see `DataSpec`."""
     digits: bool = False
-    """Whether images show digits, light on black, as `darts_lite.data.foreground` makes them."""
+    """Whether images show digits, light on black, as `foreground` makes them."""
     load_as: Callable[..., LoadedImages] | None = None
     """Loads files, given a `Preparation` and digests of those for the test; None if `load` does."""
 
@@ -211,8 +193,8 @@ def _is_local(name: str, spec: DataSpec, root: Path) -> bool:
 
 def _check_labels(name: str, spec: DataSpec, root: Path, images: LoadedImages) -> None:
     """Raises ValueError if labels do not fit the images, the classes, or the data set's name."""
-    train = images.train_images, images.train_labels, root / spec.files[1]
-    test = images.test_images, images.test_labels, root / spec.files[-1]
+    train = images.train_items, images.train_labels, root / spec.files[1]
+    test = images.test_items, images.test_labels, root / spec.files[-1]
     for pixels, labels, path in (train, test):
         remedy = REMEDY.format(path.parent)
         if len(pixels) != len(labels):

@@ -18,8 +18,8 @@ from run_helpers import (
 )
 from torch import Tensor
 
-from darts_lite.data import datasets
-from darts_lite.data.datasets import (
+from darts_lite.data.images import datasets
+from darts_lite.data.images.datasets import (
     DATASETS,
     DIGITS_FILE,
     EmbeddedDataWarning,
@@ -55,9 +55,9 @@ def test_local_files_are_read_as_they_are(root: Path) -> None:
     images, labels = some_digits()
     loaded = load("MNIST", root)
     assert loaded.source == "local files"
-    assert loaded.train_images.dtype == torch.uint8 and loaded.train_labels.dtype == torch.int64
-    assert torch.equal(loaded.train_images, images[:200, None])
-    assert torch.equal(loaded.test_images, images[200:, None])
+    assert loaded.train_items.dtype == torch.uint8 and loaded.train_labels.dtype == torch.int64
+    assert torch.equal(loaded.train_items, images[:200, None])
+    assert torch.equal(loaded.test_items, images[200:, None])
     assert torch.equal(loaded.train_labels, labels[:200].long())
     assert torch.equal(loaded.test_labels, labels[200:].long())
 
@@ -68,10 +68,10 @@ def test_full_mnist() -> None:
     if not all((root / file).is_file() for file in DATASETS["MNIST"].files):
         pytest.skip("full MNIST is not here: set DARTS_LITE_DATA to the folder that holds it")
     loaded = load("MNIST", root)
-    assert loaded.train_images.shape == (60000, 1, 28, 28)
-    assert loaded.test_images.shape == (10000, 1, 28, 28)
+    assert loaded.train_items.shape == (60000, 1, 28, 28)
+    assert loaded.test_items.shape == (10000, 1, 28, 28)
     assert loaded.train_labels[:10].tolist() == MNIST_LABELS
-    pixels = loaded.train_images.float() / 255
+    pixels = loaded.train_items.float() / 255
     spec = DATASETS["MNIST"]
     assert pixels.mean().item() == pytest.approx(spec.mean[0], abs=1e-4)
     assert pixels.std().item() == pytest.approx(spec.std[0], abs=1e-4)
@@ -82,9 +82,9 @@ def test_emnist_stands_upright(tmp_path: Path) -> None:
     lying = images.mT.contiguous()
     write_files(tmp_path, "EMNIST", [idx(x) for x in (lying, labels, lying[:50], labels[:50])])
     loaded = load("EMNIST", tmp_path)
-    assert torch.equal(loaded.train_images[:, 0], images)
-    assert torch.equal(loaded.test_images[:, 0], images[:50])
-    assert loaded.train_images.is_contiguous()
+    assert torch.equal(loaded.train_items[:, 0], images)
+    assert torch.equal(loaded.test_items[:, 0], images[:50])
+    assert loaded.train_items.is_contiguous()
 
 
 def test_qmnist_takes_the_class_out_of_eight_columns(tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ def test_cifar_is_read_channels_first(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(CIFAR100, "train_list", [["train", md5s["train"]]])
     monkeypatch.setattr(CIFAR100, "test_list", [["test", md5s["test"]]])
     loaded = load("CIFAR100", tmp_path)
-    assert torch.equal(loaded.train_images, pixels.view(20, 3, 32, 32))
+    assert torch.equal(loaded.train_items, pixels.view(20, 3, 32, 32))
     assert loaded.test_labels.tolist() == list(range(80, 100))
 
 
@@ -307,11 +307,11 @@ def test_without_a_network_the_embedded_digits_come_with_a_warning(tmp_path: Pat
     assert "\n" not in message
     assert "5,000 real digits" in message and "no network" in message and "MNIST/raw" in message
     assert loaded.source == "embedded 5,000 digits"
-    assert loaded.train_images.shape == (4000, 1, 28, 28)
+    assert loaded.train_items.shape == (4000, 1, 28, 28)
     assert loaded.train_labels.bincount().tolist() == [400] * 10
     assert loaded.test_labels.bincount().tolist() == [100] * 10
-    assert loaded.train_images.dtype == torch.uint8 and loaded.train_images.max() == 255
-    together = torch.cat([loaded.train_images, loaded.test_images]).flatten(1)
+    assert loaded.train_items.dtype == torch.uint8 and loaded.train_items.max() == 255
+    together = torch.cat([loaded.train_items, loaded.test_items]).flatten(1)
     assert len(together.unique(dim=0)) == 5000
 
 

@@ -1,42 +1,22 @@
 """Random augmentation of whole batches, on their own device.
 
-To add one: an argument of `Augmentation`, its limits in `LIMITS`, and a step in one of its methods.
+To add one: an argument of `Augmentation`, its line in ``limits``, and a step in one of its methods.
 """
 
-import inspect
-import math
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from darts_lite.data.changes import AMOUNT, PIXELS, SHARE, RandomChanges
 from darts_lite.distributed.ranks import WHOLE, Shard
-from darts_lite.storage.components import class_path
 
 KNOTS = 5  # points along each side of the grid on which an elastic displacement is drawn
 GREY = (0.299, 0.587, 0.114)  # weights of red, green and blue, ITU-R 601-2
 BORDERS = {"black": "zeros", "mirrored": "reflection"}
 """What lies outside of an image -> the padding of torch's `grid_sample`."""
-
-
-def _is_count(value: float) -> bool:
-    return value >= 0 and value == int(value)
-
-
-LIMITS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "shift": (_is_count, "a whole number of pixels >= 0"),
-    "rotation": (lambda value: 0 <= value <= 180, "between 0 and 180 degrees"),
-    "scale": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
-    "elastic": (lambda value: 0 <= value < math.inf, "at least 0 pixels and finite"),
-    "erase": (_is_count, "a whole number of pixels >= 0"),
-    "brightness": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
-    "contrast": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
-    "saturation": (lambda value: 0 <= value <= 1, "between 0 and 1"),
-    "border": (lambda value: value in BORDERS, " or ".join(BORDERS)),
-}
-"""Arguments -> their checks, and what is allowed in words."""
 
 
 def to_grey(images: Tensor) -> Tensor:
@@ -46,12 +26,12 @@ def to_grey(images: Tensor) -> Tensor:
     return (images * images.new_tensor(GREY).view(-1, 1, 1)).sum(dim=1, keepdim=True)
 
 
-class Augmentation(nn.Module):
+class Augmentation(RandomChanges):
     """Changes light and colours, flips, rotates, scales, shifts and bends images, erases parts.
 
     Each image is changed differently. Light and geometry come before normalisation; erasing fills
     with the mean, which is 0 after it (cutout, arXiv 1708.04552). Calling the module keeps that
-    order. All draws come from the device's global random generator; what is off draws nothing.
+    order.
 
     Args:
         shift: largest shift along each axis, in whole pixels, uniform
@@ -71,6 +51,18 @@ class Augmentation(nn.Module):
         ValueError: if an argument is out of its range.
     """
 
+    limits = {
+        "shift": PIXELS,
+        "rotation": (lambda value: 0 <= value <= 180, "between 0 and 180 degrees"),
+        "scale": SHARE,
+        "elastic": AMOUNT,
+        "erase": PIXELS,
+        "brightness": SHARE,
+        "contrast": SHARE,
+        "saturation": (lambda value: 0 <= value <= 1, "between 0 and 1"),
+        "border": (lambda value: value in BORDERS, " or ".join(BORDERS)),
+    }
+
     def __init__(
         self,
         shift: int = 0,
@@ -89,9 +81,7 @@ class Augmentation(nn.Module):
         self.elastic, self.flip, self.erase = elastic, flip, erase
         self.brightness, self.contrast, self.saturation = brightness, contrast, saturation
         self.border = border
-        for name, (is_allowed, allowed) in LIMITS.items():
-            if not is_allowed(value := getattr(self, name)):
-                raise ValueError(f"{name} must be {allowed}, got {value}")
+        self.check()
 
     def forward(
         self,
@@ -106,13 +96,13 @@ class Augmentation(nn.Module):
     def light(self, images: Tensor, part: Shard = WHOLE) -> Tensor:
         """Changes brightness, contrast and saturation of images (B, C, H, W), kept in 0..1."""
         if self.brightness:
-            images = (images * self._factors(self.brightness, images, part)).clamp(0, 1)
+            images = (images * self.draw_factors(self.brightness, images, part)).clamp(0, 1)
         if self.contrast:
             middle = to_grey(images).mean(dim=(2, 3), keepdim=True)  # (B, 1, 1, 1)
-            factors = self._factors(self.contrast, images, part)
+            factors = self.draw_factors(self.contrast, images, part)
             images = (middle + factors * (images - middle)).clamp(0, 1)
         if self.saturation and images.shape[1] == len(GREY):
-            grey, factors = to_grey(images), self._factors(self.saturation, images, part)
+            grey, factors = to_grey(images), self.draw_factors(self.saturation, images, part)
             images = (grey + factors * (images - grey)).clamp(0, 1)
         return images
 
@@ -125,8 +115,8 @@ class Augmentation(nn.Module):
             images = torch.where(draws < 0.5, images.flip(-1), images)
         if not (self.shift or self.rotation or self.scale or self.elastic):
             return images
-        angle = torch.deg2rad(self.rotation * self._uniform(images, part))  # (B,)
-        size = 1 + self.scale * self._uniform(images, part)  # (B,)
+        angle = torch.deg2rad(self.rotation * self.draw_uniform(images, part))  # (B,)
+        size = 1 + self.scale * self.draw_uniform(images, part)  # (B,)
         limits = (-self.shift, self.shift + 1)
         shifts = part.local_random(lambda n: torch.randint(*limits, (2, n), device=device).T, batch)
         right, down = shifts.T  # (B,) each
@@ -163,18 +153,3 @@ class Augmentation(nn.Module):
         # A pixel is erased where both its row and its column lie in the square.
         square = rows[:, None, :, None] & columns[:, None, None, :]  # (B, 1, H, W)
         return images.masked_fill(square, 0.0)
-
-    def describe(self) -> dict[str, Any]:
-        """Returns the class and its arguments as plain values, to build the object again."""
-        names = inspect.signature(Augmentation).parameters
-        settings = {name: getattr(self, name) for name in names}
-        return {"class_path": class_path(type(self)), "init_args": settings}
-
-    def _factors(self, change: float, images: Tensor, part: Shard) -> Tensor:
-        """Draws a factor of 1 - change to 1 + change for each image, (B, 1, 1, 1)."""
-        return (1 + change * self._uniform(images, part)).view(-1, 1, 1, 1)
-
-    @staticmethod
-    def _uniform(images: Tensor, part: Shard) -> Tensor:
-        draws = part.local_random(lambda n: torch.rand(n, device=images.device), len(images))
-        return 2 * draws - 1  # (B,)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from darts_lite.data.augmentation import Augmentation, to_grey
+from darts_lite.data.images.augmentation import Augmentation, to_grey
 from darts_lite.distributed.ranks import Shard
 
 

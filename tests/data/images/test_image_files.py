@@ -9,10 +9,9 @@ import torch
 from PIL import Image
 from run_helpers import one_line
 
-from darts_lite.data.image_files import (
+from darts_lite.data.images.image_files import (
     GreyRange,
     list_endings,
-    list_files,
     measure_range,
     read_image,
 )
@@ -72,25 +71,6 @@ def test_damaged_files_of_any_format_are_named(tmp_path: Path) -> None:
                 read_image(path, GreyRange())
             except ValueError as error:
                 assert str(path) in str(error) and "\n" not in str(error)
-
-
-def test_files_and_folders(tmp_path: Path) -> None:
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / ".thumbnails").mkdir()
-    for name in ("b.png", "a.PNG", "sub/c.jpg", "sub/.thumbnails/c.jpg"):
-        Image.new("L", (3, 3)).save(tmp_path / name)
-    for name in ("notes.txt", "notes.pdf", "._a.png"):
-        (tmp_path / name).write_text("no image")
-    (tmp_path / "folder.png").mkdir()
-    with pytest.warns(UserWarning, match="2 of the files in .* are left out, .*notes.pdf for"):
-        found = [path.name for path in list_files([tmp_path / "b.png", tmp_path])]
-    assert found == ["b.png", "a.PNG", "b.png", "c.jpg"]
-    with pytest.warns(UserWarning):
-        twice = [path.name for path in list_files([tmp_path, f"{tmp_path}/sub/..", tmp_path])]
-    assert twice == ["a.PNG", "b.png", "c.jpg"]
-    (tmp_path / "sub" / "lost.png").symlink_to(tmp_path / "nowhere.png")
-    with pytest.warns(UserWarning, match="a file in .* is left out, lost.png: it has no"):
-        assert [*list_files([tmp_path / "sub"])] == [tmp_path / "sub" / "c.jpg"]
 
 
 def test_no_other_program_is_started(tmp_path: Path) -> None:

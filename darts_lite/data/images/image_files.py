@@ -1,9 +1,7 @@
-"""Reads image files of any kind and finds them in folders; pixels are upright, in 0..1."""
+"""Reads image files of any kind; pixels are upright, in 0..1."""
 
-import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from hashlib import sha256
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +9,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
+
+from darts_lite.data.file_lists import FileKind
 
 FORMATS = (
     *("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000"),
@@ -33,17 +33,6 @@ class GreyRange(NamedTuple):
     black: float = 0.0
     white: float | None = None
     """None if the images of the data set have eight bits."""
-
-
-class HeldOut(NamedTuple):
-    """The files of a folder with which nets are tested."""
-
-    names: tuple[str, ...] = ()
-    """Paths inside the folder, sorted."""
-    digests: tuple[str, ...] = ()
-    """What the files hold, in the order of the test images; see `digest_file`."""
-    chosen: bool = False
-    """Whether they were chosen, and no folder names them as those of the test."""
 
 
 class ReadImage(NamedTuple):
@@ -101,11 +90,6 @@ def read_image(path: str | Path, greys: GreyRange) -> ReadImage:
     return ReadImage(shares.clamp(0, 1).expand(3, -1, -1), doubt)
 
 
-def digest_file(path: Path) -> str:
-    """Returns a text by which the same content is known again, under any name."""
-    return sha256(path.read_bytes()).hexdigest()[:16]
-
-
 def measure_range(paths: Iterable[Path]) -> GreyRange:
     """Returns the range of a data set's grey images of more than eight bits.
 
@@ -159,70 +143,13 @@ def _flatten_alpha(image: Image.Image) -> Tensor:
     return colours * opacity + paper * (1 - opacity)
 
 
-def list_files(paths: Iterable[str | Path]) -> Iterator[Path]:
-    """Yields the named files, and all images inside the named folders, sorted by name.
-
-    A subfolder that cannot be opened is yielded in place of its images, so that reading it fails
-    as that of any other file. What is in several of the folders is yielded once. Raises ValueError
-    if there is no such file, or no image in a folder.
-    """
-    endings, met = list_endings(), set[str]()
-    for path in map(Path, paths):
-        if path.is_dir():
-            visible, unreadable = _walk(path)
-            inside = [file for file in visible if file.suffix.lower() in endings and _exists(file)]
-            others = sorted(set(visible).difference(inside))
-            if others:
-                warnings.warn(_tell_left_out(path, others), stacklevel=2)
-            if not (inside or unreadable):
-                raise ValueError(f"{path} holds no images; name another folder, or files")
-            for found in sorted([*inside, *unreadable]):
-                if (place := os.path.abspath(found)) not in met:
-                    met.add(place)
-                    yield found
-        elif path.is_file():
-            yield path
-        else:
-            raise ValueError(f"no image file at {path}; name image files or folders of them")
-
-
-def _tell_left_out(folder: Path, files: Sequence[Path]) -> str:
-    if len(files) == 1:
-        reason = "it has no image ending, or is no plain file; name it if it is to be read"
-        return f"a file in {folder} is left out, {files[0].name}: {reason}"
-    return (
-        f"{len(files)} of the files in {folder} are left out, {files[0]} for one: they have no "
-        "image ending, or are no plain files; name those to be read"
-    )
-
-
 def list_endings() -> set[str]:
     """Returns the endings of image files, as ``.png``."""
     known = list_formats()
     return {end for end, kind in Image.registered_extensions().items() if kind in known}
 
 
-def _walk(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Returns what lies in and below a folder, and the folders that cannot be listed.
-
-    Names that begin with a dot are left out, and links to folders are not followed.
-    """
-    found: list[Path] = []
-    unreadable: list[Path] = []
-    walk = os.walk(folder, onerror=lambda error: unreadable.append(Path(error.filename)))
-    for place, folders, files in walk:
-        folders[:] = [name for name in folders if name[0] != "."]
-        paths = [Path(place, name) for name in (*folders, *files) if name[0] != "."]
-        found += [path for path in paths if path.name in files or path.is_symlink()]
-    return found, unreadable
-
-
-def _exists(path: Path) -> bool:
-    """Returns whether a path is a file, or cannot be looked at, so that reading it will fail."""
-    try:
-        return path.is_file()
-    except OSError:
-        return True
+IMAGES = FileKind("image", list_endings)
 
 
 def crop_middle(pixels: Tensor, channels: int, size: int) -> Tensor:

@@ -15,9 +15,9 @@ import torch
 from run_helpers import Proxy, mnist_contents, one_line, use_proxy
 from torchvision.datasets import KMNIST
 
-from darts_lite.data import datasets
-from darts_lite.data.datasets import DATASETS, load
-from darts_lite.data.download import download
+from darts_lite.data.images import datasets
+from darts_lite.data.images.datasets import DATASETS, load
+from darts_lite.data.images.download import download
 
 URLS = DATASETS["KMNIST"].urls
 
@@ -90,4 +90,4 @@ def test_a_download_ends_in_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyP
     shutil.rmtree(site)
     again = load("KMNIST", tmp_path / "data")
     assert again.source == "local files"
-    assert torch.equal(again.train_images, loaded.train_images)
+    assert torch.equal(again.train_items, loaded.train_items)

@@ -6,9 +6,9 @@ from reprlib import repr as short
 from typing import Any
 
 from darts_lite.data.class_balance import list_names
-from darts_lite.data.datasets import DATASETS, is_embedded
-from darts_lite.data.image_folders import FOLDER
-from darts_lite.data.preparation import Preparation
+from darts_lite.data.images.datasets import DATASETS, is_embedded
+from darts_lite.data.images.image_folders import FOLDER
+from darts_lite.data.images.image_preparation import Preparation
 from darts_lite.data.split_data import SplitData
 from darts_lite.storage.foreign_settings import CHANGED
 

@@ -12,8 +12,8 @@ from run_helpers import Finished, OwnImages, one_line, some_digits
 from darts_lite.cli.lightning_cli import main
 from darts_lite.cli.main import main as verbs
 from darts_lite.cli.verbs.export import load_images
-from darts_lite.data.compatibility import check_alike, check_unseen
-from darts_lite.data.datasets import EMBEDDED
+from darts_lite.data.images.compatibility import check_alike, check_unseen
+from darts_lite.data.images.datasets import EMBEDDED
 from darts_lite.export.inference import load_answer
 
 

@@ -14,10 +14,10 @@ from PIL import Image
 from run_helpers import FEW_NETS, one_line, some_digits
 
 from darts_lite.cli.lightning_cli import main
-from darts_lite.data.datasets import Source
-from darts_lite.data.image_data import ImageData
-from darts_lite.data.image_folders import LARGEST_IMAGE, find_source, is_folder, scan_folder
-from darts_lite.data.preparation import Preparation
+from darts_lite.data.images.datasets import Source
+from darts_lite.data.images.image_data import ImageData
+from darts_lite.data.images.image_folders import LARGEST_IMAGE, find_source, is_folder, scan_folder
+from darts_lite.data.images.image_preparation import ImagePreparation
 
 
 def write_images(folder: Path, first: int, count: int, **how: object) -> None:
@@ -41,13 +41,13 @@ def test_channels_size_and_classes_are_those_of_the_images(tmp_path: Path) -> No
     assert source[:5] == (1, 28, 10, None, None)
     loaded = source.load(tmp_path, 1.0)
     images, labels = some_digits()
-    assert loaded.train_images.shape == (100, 1, 28, 28) and len(loaded.test_labels) == 50
+    assert loaded.train_items.shape == (100, 1, 28, 28) and len(loaded.test_labels) == 50
     order = [  # sorted by class, then by the name of the file
         number
         for label in range(10)
         for number in sorted((n for n in range(100) if labels[n] == label), key=str)
     ]
-    assert torch.equal(loaded.train_images[:, 0], images[order])
+    assert torch.equal(loaded.train_items[:, 0], images[order])
     assert torch.equal(loaded.train_labels, labels[order].long())
     assert not loaded.held_out.chosen and len(loaded.held_out.digests) == 50
 
@@ -59,9 +59,9 @@ def test_without_a_test_folder_a_part_is_kept_for_it(tmp_path: Path) -> None:
     assert (len(loaded.train_labels), len(loaded.test_labels)) == (100, 20)
     assert loaded.test_labels.bincount().tolist() == [2] * 10
     held = [Image.open(tmp_path / name).tobytes() for name in loaded.held_out.names]
-    assert sorted(held) == sorted(image.numpy().tobytes() for image in loaded.test_images)
+    assert sorted(held) == sorted(image.numpy().tobytes() for image in loaded.test_items)
     again = scan_folder(tmp_path).load(tmp_path, 1.0)
-    assert torch.equal(loaded.test_images, again.test_images)
+    assert torch.equal(loaded.test_items, again.test_items)
 
 
 def test_other_sizes_and_colours(tmp_path: Path) -> None:
@@ -69,13 +69,13 @@ def test_other_sizes_and_colours(tmp_path: Path) -> None:
     source = scan_folder(tmp_path / "colour")
     assert source[:3] == (3, 30, 10)
     with pytest.warns(UserWarning, match="50 of 50 training images are not square"):
-        assert source.load(tmp_path, 1.0).train_images.shape == (50, 3, 30, 30)
+        assert source.load(tmp_path, 1.0).train_items.shape == (50, 3, 30, 30)
     write_images(tmp_path / "large", 0, 60, size=(100, 100))
     source = scan_folder(tmp_path / "large")
     assert source.size == 64 and source.load_as is not None
     with pytest.warns(UserWarning, match="up to 100 pixels .* to 64; set data.image_size to 100"):
         source.load(tmp_path, 1.0)
-    source.load_as(Preparation(1, 20))  # a net's size is no choice: nothing is advised
+    source.load_as(ImagePreparation(1, 20))  # a net's size is no choice: nothing is advised
     assert scan_folder(tmp_path / "large", 20).size == 20
 
 
@@ -83,11 +83,11 @@ def test_normalization_is_measured(tmp_path: Path) -> None:
     write_images(tmp_path, 0, 120, mode="RGB")
     data = ImageData(dataset=str(tmp_path))
     data.setup("fit")
-    images = data._images.train_images.double() / 255
+    images = data.items.train_items.double() / 255
     mean, std = data.preparation.mean, data.preparation.std
     assert mean == pytest.approx(images.mean(dim=(0, 2, 3)).tolist(), rel=1e-6)
     assert std == pytest.approx(images.std(dim=(0, 2, 3), correction=0).tolist(), rel=1e-6)
-    shown = data.prepare(data._images.train_images)
+    shown = data.prepare(data.items.train_items)
     assert shown.mean().abs() < 1e-5 and (shown.std() - 1).abs() < 1e-3
 
 
@@ -238,7 +238,7 @@ def test_a_class_of_one_image_is_trained_on_and_told(tmp_path: Path) -> None:
     assert "no test image of rare; their accuracy stays unknown" in told[0]
     assert "only one training image is left of rare: a search learns either" in told[1]
     trained = torch.cat([data.splits["weights"], data.splits["alphas"]])
-    assert 2 in data._images.train_labels[trained]
+    assert 2 in data.items.train_labels[trained]
 
 
 def test_classes_of_one_image_each_are_too_few(tmp_path: Path) -> None:
@@ -288,13 +288,14 @@ def test_thousands_of_classes_are_refused_at_the_start() -> None:
 AS_NOBODY = """
 import os, sys, warnings
 from PIL import Image
-from darts_lite.data.datasets import Source
-from darts_lite.data.image_data import ImageData
-from darts_lite.data.image_files import list_files, read_image, GreyRange
+from darts_lite.data.images.datasets import Source
+from darts_lite.data.images.image_data import ImageData
+from darts_lite.data.file_lists import list_files
+from darts_lite.data.images.image_files import IMAGES, read_image, GreyRange
 Image.init()
 if os.geteuid() == 0:
     os.setuid(65534)  # root may read everything
-files = [*list_files([sys.argv[1] + "/a"])]
+files = [*list_files([sys.argv[1] + "/a"], IMAGES)]
 print(len(files), files[0])
 try:
     ImageData(dataset=sys.argv[1])

@@ -1,0 +1,1 @@
+"""Sounds: their files, their log-mel maps, and how they are augmented."""
