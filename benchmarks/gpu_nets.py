@@ -9,7 +9,7 @@ from typing import Any
 from gpu_jobs import Job, Jobs
 from gpu_record import Figures, Record
 
-from darts_lite.cli.verbs.export import PLAIN, load_images
+from darts_lite.cli.verbs.export import PLAIN, load_items
 from darts_lite.export.facts import answer_all, describe
 from darts_lite.export.formats import FORMATS, export
 from darts_lite.export.inference import load_answer
@@ -54,7 +54,7 @@ def predict(path: Path, device: str) -> Figures:
         ValueError: if they differ.
     """
     net, about = load_answer(path)
-    pixels, _ = load_images(about).sample_test(IMAGES)
+    pixels, _ = load_items(about).sample_test(IMAGES)
     on_cpu = answer_all(net, pixels)
     on_device = answer_all(net.to(device), pixels.to(device)).cpu()
     difference = float((on_device - on_cpu).abs().max())
@@ -69,7 +69,7 @@ def export_one(name: str, path: Path) -> Figures:
     net, about = load_answer(path)
     exported = path.with_suffix(FORMATS[name].ending)
     exported.unlink(missing_ok=True)  # that of the weights is the training's own
-    pixels, _ = load_images(about).sample_test(IMAGES)
+    pixels, _ = load_items(about).sample_test(IMAGES)
     written = export(name, net, describe(net, about), pixels, answer_all(net, pixels), exported)
     return {"largest_difference": written.difference, "bytes": written.size}
 

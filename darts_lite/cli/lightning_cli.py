@@ -289,7 +289,7 @@ class DartsCLI(LightningCLI):
             (metrics,) = run(model, verbose=verbose, datamodule=data)
             print(f"Data: {data.hparams.get(data.named_by)}, {data.data_source}")
             if data.preparation is not None:
-                print(f"Images: {data.preparation.describe()}")
+                print(f"{data.called.capitalize()}: {data.preparation.describe()}")
             report = find_callback(self.trainer, TestReport)
             if report is not None and (recalls := report.results.get("class_recalls")):
                 print(f"Recall: {describe_recalls(recalls)}")

@@ -13,7 +13,7 @@ from darts_lite.data.class_balance import (
     count_recalls,
     name_classes,
 )
-from darts_lite.data.images.image_data import ImageData
+from darts_lite.data.labelled_data import LabelledData
 from darts_lite.derivation.costs import multiply_adds
 from darts_lite.export.inference import Answer
 from darts_lite.export.licences import find_licence
@@ -84,13 +84,13 @@ def answer_all(net: Answer, pixels: Tensor) -> Tensor:
         return torch.cat([net(batch) for batch in pixels.split(BATCH)])
 
 
-def tell_images(data: ImageData) -> Facts:
+def tell_images(data: LabelledData) -> Facts:
     """Returns of which images a result is, as a run's summary does."""
     named = hide_places(data.describe())["init_args"].get("dataset")
     return {"dataset": named, "data_source": data.data_source}
 
 
-def measure_accuracy(answers: Tensor, labels: Tensor, data: ImageData | None = None) -> Facts:
+def measure_accuracy(answers: Tensor, labels: Tensor, data: LabelledData | None = None) -> Facts:
     """Returns the share of right answers, that of each class and their mean, and of what they are.
 
     Args:

@@ -9,7 +9,7 @@ import yaml
 
 from darts_lite.networks.kinds import read_architecture
 from darts_lite.plots.run_history import StageHistory, read_history
-from darts_lite.runs.reporting import name_images
+from darts_lite.runs.reporting import find_items, name_place
 from darts_lite.space.cost_tables import Images
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.paths import is_there, read_content, reading
@@ -111,14 +111,22 @@ class RunFiles:
         return shlex.quote(str(self.folder.path / name))
 
     @property
-    def images_of_its_own(self) -> str:
-        """The folder of images that the run is on, for a command, or what stands for one."""
+    def items(self) -> str:
+        """What the items of the run are called in a command."""
+        try:
+            return find_items(self.summary) or "images"
+        except ValueError:  # a summary that was changed
+            return "images"
+
+    @property
+    def place_of_items(self) -> str:
+        """The folder of items that the run is on, for a command, or what stands for one."""
         try:
             data = self.config.get("data")
         except (OSError, ValueError):  # which the section of the settings tells
             data = None
         settings = data.get("init_args") if isinstance(data, dict) else None
-        return name_images(str(settings.get("dataset") if isinstance(settings, dict) else None))
+        return name_place(str(settings.get("dataset") if isinstance(settings, dict) else None))
 
     @property
     def resumption(self) -> str:

@@ -188,7 +188,7 @@ def tell_files(run: RunFiles) -> Section:
             ("Test the net again", f"{verb} test --ckpt_path {net}"),
             (
                 "Ask it about images of your own",
-                f"{verb} predict --ckpt_path {net} --images {run.images_of_its_own}",
+                f"{verb} predict --ckpt_path {net} --{run.items} {run.place_of_items}",
             ),
             ("Hand it to other programs", f"{verb} export {net}"),
         ]

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from darts_lite.data.class_balance import describe_recalls, list_names
 from darts_lite.data.images.image_folders import is_folder
+from darts_lite.data.preparation import build_preparation
 from darts_lite.data.split_data import SplitData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch
@@ -51,7 +52,7 @@ def describe_start(
     known["sessions"] = [{name: known[name] for name in SESSION}]
     print(f"Data:      {known['dataset']}, {known['data_source']}")
     if data.preparation is not None:
-        print(f"Images:    {data.preparation.describe()}")
+        print(f"{data.called.capitalize() + ':':<10} {data.preparation.describe()}")
     print("Splits:    " + ", ".join(f"{count:,} {name}" for name, count in sizes.items()))
     print(f"Device:    {known['device']}, precision {known['precision']}")
     if isinstance(model, Search | Retraining) and model.task is not None:
@@ -171,20 +172,24 @@ def report(
     files = sorted(path.name + "/" * path.is_dir() for path in folder.path.glob("[!.]*"))
     print(f"Files in {folder}: {', '.join(files)}")
     print("To go on:")
-    is_of_images = summary.get("preparation") is not None
-    for command in suggest_commands(folder, imports, dataset if is_of_images else None):
+    kind = find_items(summary)
+    for command in suggest_commands(folder, imports, dataset if kind else None, kind or "images"):
         print(f"  python -m darts_lite {command}")
 
 
 def suggest_commands(
-    folder: RunFolder, imports: Sequence[str] = (), dataset: str | None = ""
+    folder: RunFolder,
+    imports: Sequence[str] = (),
+    dataset: str | None = "",
+    items: str = "images",
 ) -> list[str]:
     """Returns the commands that most people want after a run.
 
     Args:
         imports: Modules that define parts of its net.
-        dataset: Name of its data set, or the folder of its images, which can be predicted; None
-            where they are no images of classes.
+        dataset: Name of its data set, or the folder of its items, which can be predicted; None
+            where files hold no such items of classes.
+        items: What these are called.
     """
     own = f" --run.imports [{','.join(imports)}]" if imports else ""
     place = shlex.quote(str(folder.path))
@@ -200,13 +205,19 @@ def suggest_commands(
         return [f"report {place}", f"test --ckpt_path {net}{own}"]
     return [
         f"report {place}",
-        f"predict --ckpt_path {net} --images {name_images(dataset)}{own}",
+        f"predict --ckpt_path {net} --{items} {name_place(dataset)}{own}",
         f"export {net}{own}",
     ]
 
 
-def name_images(dataset: str) -> str:
-    """Returns what stands for images in a command: the folder that a run is on, if it is there."""
+def find_items(summary: Mapping[str, Any]) -> str | None:
+    """Returns what the items of a run are called; None where no file can hold one."""
+    seen = summary.get("preparation")
+    return None if seen is None else build_preparation(seen).kind.words
+
+
+def name_place(dataset: str) -> str:
+    """Returns what stands for items in a command: the folder that a run is on, if it is there."""
     return shlex.quote(dataset) if dataset and is_folder(dataset) else "PATH"
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import darts_lite
 from darts_lite.cli.main import main
-from darts_lite.cli.verbs.export import load_images
+from darts_lite.cli.verbs.export import load_items
 from darts_lite.data.images.image_preparation import ImagePreparation
 from darts_lite.export.facts import answer_all, describe
 from darts_lite.export.formats import ABOUT, FORMATS, export
@@ -63,7 +63,7 @@ def test_litert_answers_as_the_net_does(finished: Finished, tmp_path: Path) -> N
 
 def test_a_file_that_answers_otherwise_is_not_kept(finished: Finished, tmp_path: Path) -> None:
     net, about = load_answer(finished.directory / "net.ckpt")
-    pixels, _ = load_images(about).sample_test(20)
+    pixels, _ = load_items(about).sample_test(20)
     facts, expected = describe(net, about), answer_all(net, pixels)
     path = tmp_path / "net.safetensors"
     # What the file tells, and not what the net does.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from darts_lite.cli.front.arguments import parse_verb
 from darts_lite.data.images.compatibility import adapt, check_loaded
-from darts_lite.data.images.image_data import ImageData
+from darts_lite.data.labelled_data import LabelledData
 from darts_lite.export.c_array import write_c
 from darts_lite.export.card import NAMES, make_card, write_card
 from darts_lite.export.facts import (
@@ -55,8 +55,10 @@ def run(options: argparse.Namespace) -> list[Path]:
     net, about = load_answer(options.checkpoint, options.imports)
     usual = [name for name in PLAIN if name != "python" or can_write(net.net)]
     formats, whole = check_formats(options.to or usual, options.int8)
+    if whole and (words := about["preparation"].kind.words) != "images":
+        raise ValueError(f"int8 files are for nets of images, and this one takes {words}")
     summary = find_summary(options.checkpoint, net)
-    data = load_images(about, options.root, options.dataset)
+    data = load_items(about, options.root, options.dataset)
     pixels, labels = data.sample_test(options.images)
     folder = make_folder(options.output or Path(options.checkpoint).parent, "--output")
     paths = {name: folder / f"net{FORMATS[name].ending}" for name in formats}
@@ -118,7 +120,7 @@ def check_formats(asked: Sequence[str], int8: bool) -> tuple[list[str], list[str
 
 
 def export_int8(
-    names: Sequence[str], net: Answer, facts: Facts, data: ImageData, options: argparse.Namespace
+    names: Sequence[str], net: Answer, facts: Facts, data: LabelledData, options: argparse.Namespace
 ) -> dict[str, Path]:
     """Writes the int8 files, tests each on all test images, and tells how good they are."""
     folder = Path(options.output or Path(options.checkpoint).parent)
@@ -210,10 +212,10 @@ def check_replaceable(path: Path) -> None:
         raise ValueError(f"{path} exists and was not exported; choose another --output")
 
 
-def load_images(
+def load_items(
     about: Mapping[str, Any], root: str | None = None, dataset: str | None = None
-) -> ImageData:
-    """Returns the images on which a net was trained and tested, or others of its classes.
+) -> LabelledData:
+    """Returns the items on which a net was trained and tested, or others of its classes.
 
     Args:
         about: Description of the net, from `load_answer`.
@@ -221,16 +223,17 @@ def load_images(
         dataset: Name or folder of the data set; None means that of the training.
 
     Raises:
-        ValueError: if images are of other classes, or among those the net was trained on.
+        ValueError: if items are of other classes, or among those the net was trained on.
     """
     module, _, name = (path := about["data"]["class_path"]).rpartition(".")
     kind = getattr(import_module(module), name)
-    if not (isinstance(kind, type) and issubclass(kind, ImageData)):
-        raise ValueError(f"the net was trained on {path}, which is not an ImageData")
+    if not (isinstance(kind, type) and issubclass(kind, LabelledData)):
+        raise ValueError(f"the net was trained on {path}, whose items tell no classes")
     given = about["data"]["init_args"]
     settings = {key: value for key, value in given.items() if key not in ONLY_TRAINING}
     usable = settings.get("root") if Path(settings.get("root") or "").is_dir() else None
-    moved = {"root": root or usable} | ({} if dataset is None else {"dataset": dataset})
+    moved = {"root": root or usable} if "root" in given else {}
+    moved |= {} if dataset is None else {"dataset": dataset}
     data = kind(**settings | moved)
     adapt(data, about, about["preparation"])
     data.setup("test")

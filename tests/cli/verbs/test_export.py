@@ -11,7 +11,7 @@ from PIL import Image
 from run_helpers import Finished, mnist_contents, some_digits, write_files
 
 from darts_lite.cli.main import main
-from darts_lite.cli.verbs.export import export_run, load_images
+from darts_lite.cli.verbs.export import export_run, load_items
 from darts_lite.export.formats import FORMATS
 from darts_lite.export.inference import load_answer
 from darts_lite.networks.net import load_weights
@@ -124,7 +124,7 @@ def test_data_of_another_kind_are_refused(finished: Finished) -> None:
     about = load_answer(finished.directory / "net.ckpt")[1]
     about["data"] = {"class_path": "darts_lite.Augmentation", "init_args": {}}
     with pytest.raises(ValueError, match="darts_lite.Augmentation, which is not an ImageData"):
-        load_images(about)
+        load_items(about)
 
 
 def write_classes(folder: Path, names: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from run_helpers import Finished, OwnImages, one_line, some_digits
 
 from darts_lite.cli.lightning_cli import main
 from darts_lite.cli.main import main as verbs
-from darts_lite.cli.verbs.export import load_images
+from darts_lite.cli.verbs.export import load_items
 from darts_lite.data.images.compatibility import check_alike, check_unseen
 from darts_lite.data.images.datasets import EMBEDDED
 from darts_lite.export.inference import load_answer
@@ -77,7 +77,7 @@ def test_a_folder_that_has_changed_gives_the_same_test_images(
     with pytest.warns(UserWarning, match="Validation images are chosen anew"):
         main(["validate", *words])
     with pytest.warns(UserWarning, match="photos has changed since the training"):
-        data = load_images(load_answer(net)[1], dataset=str(folder))
+        data = load_items(load_answer(net)[1], dataset=str(folder))
     assert list(data.held_out.names) == sorted(own_images.held_out)
 
 
@@ -97,7 +97,7 @@ def test_a_test_image_that_is_gone_is_never_replaced(
     (tmp_path / "new" / "train").mkdir(parents=True)  # images with a test folder are what it holds
     shutil.copytree(folder, tmp_path / "new" / "train", dirs_exist_ok=True)
     shutil.copytree(folder, tmp_path / "new" / "test")
-    data = load_images(load_answer(net)[1], dataset=str(tmp_path / "new"))
+    data = load_items(load_answer(net)[1], dataset=str(tmp_path / "new"))
     assert data.split_sizes["test"] == 59
 
 
@@ -109,17 +109,17 @@ def test_a_net_that_does_not_tell_its_test_images_is_tested_on_the_same_folder_o
     torch.save(content, tmp_path / "net.ckpt")
     about = load_answer(tmp_path / "net.ckpt")[1]
     folder = shutil.copytree(own_images.images, tmp_path / "photos")
-    assert load_images(about, dataset=str(folder)).split_sizes["test"] == 10
+    assert load_items(about, dataset=str(folder)).split_sizes["test"] == 10
     change(folder, own_images.held_out)
     with pytest.warns(UserWarning, match="does not tell its test images: if .*photos has changed"):
-        load_images(about | {"data_checksum": None}, dataset=str(folder))
+        load_items(about | {"data_checksum": None}, dataset=str(folder))
     with pytest.raises(ValueError) as caught:
-        load_images(about, dataset=str(folder))
+        load_items(about, dataset=str(folder))
     one_line(caught, "photos is not as in the training, and this net of an earlier version")
 
 
 def test_digests_that_were_changed_are_refused(own_images: OwnImages, tmp_path: Path) -> None:
     about = load_answer(own_images.directory / "net.ckpt")[1]
     with pytest.raises(ValueError) as caught:
-        load_images(about | {"held_out": [1]})
+        load_items(about | {"held_out": [1]})
     one_line(caught, "held_out of the checkpoint is [1]")
