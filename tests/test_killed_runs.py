@@ -16,6 +16,7 @@ import pytest
 import torch
 import yaml
 from run_helpers import QUICK
+from sound_helpers import write_sounds
 
 from darts_lite.cli.lightning_cli import main
 
@@ -53,6 +54,23 @@ OWN = CONFIG | {
     "budget": {"parameters": 600},
     "retraining": {"max_epochs": 3, "schedule": "one_cycle"},
 }
+SOUNDS = PLAY_OFF | {
+    "data": {
+        "class_path": "darts_lite.SoundData",
+        "init_args": {
+            "dataset": "",  # written by the test
+            "class_by": r"^(\d)_",
+            "group_by": r"_(speaker\d)_",
+            "search_batch_size": 10,
+            "search_batches_per_epoch": 8,
+            "batch_size": 10,
+            "augmentation": {
+                "class_path": "darts_lite.SoundAugmentation",
+                "init_args": {"shift": 0.1, "speed": 0.1, "noise": 0.1, "gain": 3.0, "bands": 2},
+            },
+        },
+    }
+}
 TARGETS = ["search"] * 3 + ["retraining", "test", "writing"]
 """Where the kills of one test fall."""
 KILLS_PER_RUN = 6
@@ -62,10 +80,11 @@ class Run:
     """A run in a process of its own, which is looked at through its files."""
 
     def __init__(self, folder: Path, data: str, settings: dict[str, Any]) -> None:
+        """``data`` is an argument that tells where they lie."""
         folder.mkdir(exist_ok=True)
         config = folder / "config.yaml"
         config.write_text(yaml.safe_dump(settings))
-        self.arguments = ["fit", "--config", str(config), "--data.root", data]
+        self.arguments = ["fit", "--config", str(config), data]
         self.arguments += ["--run.folder", str(folder / "logs")]
         self.directory = folder / "logs" / "killed" / "version_0"
         self.log = folder / "log"
@@ -153,11 +172,15 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [CONFIG, PLAY_OFF, OWN])
+@pytest.mark.parametrize("settings", [CONFIG, PLAY_OFF, OWN, SOUNDS])
 def test_kills_at_any_moment_change_nothing(
     settings: dict[str, Any], digits_root: str, tmp_path: Path
 ) -> None:
-    whole = Run(tmp_path / "whole", digits_root, settings)
+    data = f"--data.root={digits_root}"
+    if settings is SOUNDS:
+        write_sounds(tmp_path / "sounds", 120)
+        data = f"--data.dataset={tmp_path / 'sounds'}"
+    whole = Run(tmp_path / "whole", data, settings)
     start = time.monotonic()
     assert not whole.kill(lambda: False)
     length = time.monotonic() - start
@@ -169,7 +192,7 @@ def test_kills_at_any_moment_change_nothing(
     runs = 0
     while targets:
         runs += 1
-        run = Run(tmp_path / str(runs), digits_root, settings)
+        run = Run(tmp_path / str(runs), data, settings)
         stages = ("search", "retraining", "test")
         wave = sorted(targets[:KILLS_PER_RUN], key=lambda t: stages.index(t) if t in stages else 0)
         for target in wave:
