@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import soundfile
 from PIL import Image
 
 from darts_lite.cli.lightning_cli import DartsCLI
@@ -16,7 +17,7 @@ PRESETS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
 @pytest.fixture(scope="module", autouse=True)
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Whoever runs the presets does so beside the photographs that one of them is for."""
+    """Whoever runs the presets does so beside the photographs and sounds that two are for."""
     beside = tmp_path_factory.mktemp("beside")
     for number in range(24):
         folder = beside / "photos" / ("dark" if number % 2 else "light")
@@ -24,6 +25,9 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         Image.new("RGB", (90, 70), (200 - 99 * (number % 2), 90, number)).save(
             folder / f"{number}.jpg"
         )
+        spoken = beside / "recordings" / ("low" if number % 2 else "high")
+        spoken.mkdir(parents=True, exist_ok=True)
+        soundfile.write(spoken / f"{number}.wav", [0.1] * 4000, 8000)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(beside)
         yield
@@ -54,7 +58,9 @@ def test_a_preset_builds_model_data_and_trainer(preset: Path) -> None:
 def test_the_presets_are_there() -> None:
     expected = {"mnist", "mnist_small", "mnist_best", "retrain", "fashion_mnist", "cifar10_darts"}
     devices = {"device_4kb", "device_8kb", "device_32kb"}
-    assert expected | devices | {"photos"} <= {p.stem for p in PRESETS}
+    assert expected | devices | {"photos", "sounds", "fashion_mnist_best"} <= {
+        p.stem for p in PRESETS
+    }
 
 
 def test_photographs_are_in_colour_of_64_pixels_and_their_classes_weighted(configs: Path) -> None:
@@ -69,7 +75,6 @@ def test_photographs_are_in_colour_of_64_pixels_and_their_classes_weighted(confi
 
 def test_the_presets_spell_out_the_built_in_space(configs: Path) -> None:
     assert built(configs / "mnist_cells.yaml").model.space == mnist_space()
-    assert built(configs / "fashion_mnist.yaml").model.space == mnist_space(channels=64)
 
 
 def test_single_values_can_be_overridden(configs: Path) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -22,19 +22,22 @@ class FileKind(NamedTuple):
         return f"{self.word}s"
 
 
-def list_files(paths: Iterable[str | Path], kind: FileKind) -> Iterator[Path]:
+def list_files(
+    paths: Iterable[str | Path], kind: FileKind, silent: Collection[Path] = ()
+) -> Iterator[Path]:
     """Yields the named files, and all of a kind inside the named folders, sorted by name.
 
     A subfolder that cannot be opened is yielded in place of its files, so that reading it fails
-    as that of any other file. What is in several of the folders is yielded once. Raises ValueError
-    if there is no such file, or none of that kind in a folder.
+    as that of any other file. What is in several of the folders is yielded once. A warning tells
+    which files are left out, but for those in ``silent``. Raises ValueError if there is no such
+    file, or none of that kind in a folder.
     """
     endings, met = kind.list_endings(), set[str]()
     for path in map(Path, paths):
         if path.is_dir():
             visible, unreadable = _walk(path)
             inside = [file for file in visible if file.suffix.lower() in endings and _exists(file)]
-            others = sorted(set(visible).difference(inside))
+            others = sorted(set(visible).difference(inside, silent))
             if others:
                 warnings.warn(_tell_left_out(path, others, kind.word), stacklevel=2)
             if not (inside or unreadable):

@@ -44,7 +44,7 @@ class Naming(NamedTuple):
     class_by: str | None = None
     """Its first parentheses are the class; None takes the name of the folder."""
     group_by: str | None = None
-    """Its first parentheses are the group; or the path of a csv file, see `COLUMNS`."""
+    """Its first parentheses are the group; or a csv file in the folder, see `COLUMNS`."""
     test_by: str | None = None
     """Finds the files of the test."""
 
@@ -147,7 +147,7 @@ def scan_files(folder: Path, kind: FileKind, naming: Naming = BY_FOLDER) -> Labe
     if naming.class_by is None:
         classes, train, test, chosen = _list_parts(folder, kind, naming)
     else:
-        classes, train = _list_named(folder, kind, naming.class_by)
+        classes, train = _list_named(folder, kind, naming)
         test, chosen = [], True
     if naming.test_by is not None:
         if not chosen:
@@ -232,9 +232,10 @@ def _list_classes(folder: Path, kind: FileKind, naming: Naming) -> tuple[list[st
     return classes, files
 
 
-def _list_named(folder: Path, kind: FileKind, pattern: str) -> tuple[list[str], list[File]]:
+def _list_named(folder: Path, kind: FileKind, naming: Naming) -> tuple[list[str], list[File]]:
     """Returns the classes and the files of a folder in which names tell the classes."""
-    paths = list(list_files([folder], kind))
+    pattern = naming.class_by or ""
+    paths = list(list_files([folder], kind, {folder / (naming.group_by or "")}))
     names = [_search(pattern, _place(folder, path)) for path in paths]
     if unnamed := [path for path, name in zip(paths, names, strict=True) if name is None]:
         raise ValueError(
@@ -265,7 +266,7 @@ def _find_groups(files: LabelledFiles, told: str) -> dict[Path, str]:
     """Returns the group of each file, from a pattern or a table; ValueError if one has none."""
     every = [path for path, _ in (*files.train, *files.test)]
     if _is_table(told):
-        table = _read_groups(Path(told))
+        table = _read_groups(files.folder / told)
         groups = {path: table.get(_place(files.folder, path)) for path in every}
     else:
         groups = {path: _search(told, _place(files.folder, path)) for path in every}

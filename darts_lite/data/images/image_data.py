@@ -53,7 +53,8 @@ class ImageData(LabelledData):
         class_by: regular expression that finds an image's class in its path inside of the folder,
             in its first parentheses; null takes the name of its folder
         group_by: regular expression that finds an image's group likewise, a patient or a burst of
-            shots for one; or a csv file with the columns file and group. No group is in two splits
+            shots for one; or a csv file inside of the folder, with the columns file and group. No
+            group is in two splits
         test_by: regular expression that finds test images by their paths inside of the folder
 
     Raises:

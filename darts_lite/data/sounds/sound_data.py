@@ -52,7 +52,7 @@ class SoundData(LabelledData):
         class_by: regular expression that finds a recording's class in its path inside of the
             folder, in its first parentheses; null takes the name of its folder
         group_by: regular expression that finds its group likewise, the speaker for one; or a csv
-            file with the columns file and group. No group is in two splits
+            file inside of the folder, with the columns file and group. No group is in two splits
         test_by: regular expression that finds the test recordings by their paths; null takes the
             folder test, or else a sixth of all
         seed: seed of the splits; the order of batches follows the run's seed (`seed_everything`)
