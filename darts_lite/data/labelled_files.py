@@ -5,7 +5,6 @@ The layout is ``<folder>/train/<class>/…`` and ``<folder>/test/<class>/…``; 
 classes and the test instead, see `Naming`.
 """
 
-import csv
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,11 +17,10 @@ from torch import Tensor
 
 from darts_lite.data.class_balance import list_names
 from darts_lite.data.file_lists import FileKind, digest_file, list_files
+from darts_lite.data.naming import BY_FOLDER, Naming
 from darts_lite.data.splits import hold_out, split_groups, stratified_order
-from darts_lite.storage.paths import read_content
 
 TEST_SHARE = 6  # number of files per test file where there is no folder of test files
-COLUMNS = ("file", "group")  # of a table of groups
 
 File = tuple[Path, int]  # path and class of an item
 
@@ -36,37 +34,6 @@ class HeldOut(NamedTuple):
     """What the files hold, in the order of the test items; see `digest_file`."""
     chosen: bool = False
     """Whether they were chosen, and no folder or pattern names them as those of the test."""
-
-
-class Naming(NamedTuple):
-    """What the paths of files inside a folder tell of them, as regular expressions."""
-
-    class_by: str | None = None
-    """Its first parentheses are the class; None takes the name of the folder."""
-    group_by: str | None = None
-    """Its first parentheses are the group; or a csv file in the folder, see `COLUMNS`."""
-    test_by: str | None = None
-    """Finds the files of the test."""
-
-    def check(self) -> None:
-        """Raises ValueError if one is no regular expression, or has no parentheses."""
-        for name, pattern in self._asdict().items():
-            if pattern is None or name == "group_by" and _is_table(pattern):
-                continue
-            try:
-                groups = re.compile(pattern).groups
-            except re.error as error:
-                raise ValueError(
-                    f"{name} must be a regular expression, got {pattern!r} ({error})"
-                ) from None
-            if name != "test_by" and not groups:
-                raise ValueError(
-                    f"{name} must have parentheses around what it tells, as in "
-                    f"'([a-z]+)_[0-9]+', got {pattern!r}"
-                )
-
-
-BY_FOLDER = Naming()
 
 
 @dataclass(frozen=True)
@@ -157,9 +124,9 @@ def scan_files(folder: Path, kind: FileKind, naming: Naming = BY_FOLDER) -> Labe
             )
         train, test = _pick(folder, [*train, *test], naming.test_by)
         chosen = False
-    files = LabelledFiles(folder, kind, classes, train, test, chosen)
+    files, every = LabelledFiles(folder, kind, classes, train, test, chosen), [*train, *test]
     if naming.group_by is not None:
-        files = replace(files, groups=_find_groups(files, naming.group_by))
+        files = replace(files, groups=naming.find_groups(folder, [path for path, _ in every]))
     if chosen:
         train, test = _hold_out(files)
         files = replace(files, train=train, test=test)
@@ -234,9 +201,9 @@ def _list_classes(folder: Path, kind: FileKind, naming: Naming) -> tuple[list[st
 
 def _list_named(folder: Path, kind: FileKind, naming: Naming) -> tuple[list[str], list[File]]:
     """Returns the classes and the files of a folder in which names tell the classes."""
-    pattern = naming.class_by or ""
+    pattern = naming.class_by
     paths = list(list_files([folder], kind, {folder / (naming.group_by or "")}))
-    names = [_search(pattern, _place(folder, path)) for path in paths]
+    names = [naming.find_class(_place(folder, path)) for path in paths]
     if unnamed := [path for path, name in zip(paths, names, strict=True) if name is None]:
         raise ValueError(
             f"class_by {pattern!r} finds no class in the names of {len(unnamed)} of {len(paths)} "
@@ -262,35 +229,6 @@ def _pick(folder: Path, files: Sequence[File], pattern: str) -> tuple[list[File]
     return train, [file for file, is_test in zip(files, found, strict=True) if is_test]
 
 
-def _find_groups(files: LabelledFiles, told: str) -> dict[Path, str]:
-    """Returns the group of each file, from a pattern or a table; ValueError if one has none."""
-    every = [path for path, _ in (*files.train, *files.test)]
-    if _is_table(told):
-        table = _read_groups(files.folder / told)
-        groups = {path: table.get(_place(files.folder, path)) for path in every}
-    else:
-        groups = {path: _search(told, _place(files.folder, path)) for path in every}
-    known = {path: group for path, group in groups.items() if group}
-    if absent := [path for path in every if path not in known]:
-        raise ValueError(
-            f"group_by {told!r} tells no group of {len(absent)} of {len(every)} files, "
-            f"{_place(files.folder, absent[0])} for one; change it"
-        )
-    return known
-
-
-def _read_groups(path: Path) -> dict[str, str]:
-    """Reads a csv file with the columns ``file``, a path inside the folder, and ``group``."""
-    try:
-        lines = csv.DictReader(read_content(path).decode("utf-8-sig").splitlines())
-        rows = list(lines)
-    except (OSError, ValueError, csv.Error) as error:
-        raise ValueError(f"group_by: cannot read the table {path} ({error})") from None
-    if missing := [name for name in COLUMNS if name not in (lines.fieldnames or ())]:
-        raise ValueError(f"group_by: {path} has no column {missing[0]!r}; name {COLUMNS}")
-    return {row["file"]: row["group"] for row in rows}
-
-
 def _hold_out(files: LabelledFiles) -> tuple[list[File], list[File]]:
     """Splits files into training and one test file in `TEST_SHARE`, stratified, always alike."""
     listed = files.train
@@ -307,17 +245,8 @@ def _list_groups(files: LabelledFiles, part: Sequence[File]) -> set[str]:
     return {files.groups[path] for path, _ in part if path in files.groups}
 
 
-def _search(pattern: str, name: str) -> str | None:
-    found = re.search(pattern, name)
-    return found and found.group(1)
-
-
 def _place(folder: Path, path: Path) -> str:
     return path.relative_to(folder).as_posix()
-
-
-def _is_table(told: str) -> bool:
-    return told.lower().endswith(".csv")
 
 
 def _warn_of_loose_files(folder: Path, kind: FileKind) -> None:

@@ -8,7 +8,8 @@ from run_helpers import one_line, some_digits
 
 from darts_lite.data.images.image_data import ImageData
 from darts_lite.data.images.image_files import IMAGES
-from darts_lite.data.labelled_files import Naming, scan_files
+from darts_lite.data.labelled_files import scan_files
+from darts_lite.data.naming import Naming
 
 
 def write_named(folder: Path, count: int = 120) -> None:

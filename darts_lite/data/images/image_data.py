@@ -14,7 +14,7 @@ from darts_lite.data.images.foreground import FIGURE, measure_foreground
 from darts_lite.data.images.image_folders import find_source, is_folder
 from darts_lite.data.images.image_preparation import ImagePreparation, measure_channels
 from darts_lite.data.labelled_data import LabelledData, describe_changes
-from darts_lite.data.labelled_files import Naming
+from darts_lite.data.naming import Naming
 from darts_lite.data.preparation import Preparation
 from darts_lite.data.split_data import check_settings
 

@@ -14,7 +14,8 @@ from darts_lite.data.images.datasets import DATASETS, LoadedImages, Source, find
 from darts_lite.data.images.foreground import FIGURE
 from darts_lite.data.images.image_files import IMAGES, is_deep, is_grey, measure_range, open_image
 from darts_lite.data.images.image_preparation import LARGEST_IMAGE, ImagePreparation
-from darts_lite.data.labelled_files import BY_FOLDER, File, LabelledFiles, Naming, scan_files
+from darts_lite.data.labelled_files import File, LabelledFiles, scan_files
+from darts_lite.data.naming import BY_FOLDER, Naming
 
 FOLDER = "images in "  # how the source of images of a folder begins
 LARGEST_SIDE = 64  # side in pixels to which larger images are reduced if no size is given

@@ -17,7 +17,8 @@ from darts_lite.data.labelled_data import (
     describe_changes,
     scale_values,
 )
-from darts_lite.data.labelled_files import File, Naming, scan_files
+from darts_lite.data.labelled_files import File, scan_files
+from darts_lite.data.naming import Naming
 from darts_lite.data.preparation import Preparation
 from darts_lite.data.sounds.sound_augmentation import SoundAugmentation
 from darts_lite.data.sounds.sound_files import SOUNDS, check_packages, read_header
