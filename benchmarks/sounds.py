@@ -93,7 +93,7 @@ def describe(place: Path, row: dict[str, Any], recordings: Path) -> dict[str, An
         "seed": row["seed"],
         "right": round(summary["test_accuracy"] * summary["test_images"]),
         "of": summary["test_images"],
-        "random": summary.get("control_accuracies"),
+        "random": summary.get("control_test_accuracies"),
         "architecture": summary["architecture"],
         "parameters": summary["params"],
         "multiply_adds": summary["macs"],

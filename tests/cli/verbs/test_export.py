@@ -123,7 +123,7 @@ def test_a_readme_of_the_users_own_stays(
 def test_data_of_another_kind_are_refused(finished: Finished) -> None:
     about = load_answer(finished.directory / "net.ckpt")[1]
     about["data"] = {"class_path": "darts_lite.Augmentation", "init_args": {}}
-    with pytest.raises(ValueError, match="darts_lite.Augmentation, which is not an ImageData"):
+    with pytest.raises(ValueError, match="darts_lite.Augmentation, whose items tell no classes"):
         load_items(about)
 
 

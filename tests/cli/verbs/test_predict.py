@@ -167,7 +167,7 @@ def test_the_answers_replace_no_image(
     words = ["predict", f"--ckpt_path={finished.directory / 'net.ckpt'}", "--images", "sorted"]
     with pytest.raises(SystemExit):
         main([*words, "--output", sorted_digits[0]])
-    assert "one of the images; give another name" in capsys.readouterr().err
+    assert "one of what is read; give another name" in capsys.readouterr().err
     assert Path(sorted_digits[0]).read_bytes() == before
 
 
