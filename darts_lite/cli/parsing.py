@@ -107,7 +107,9 @@ def suggest_option(message: str) -> str:
         if isinstance(kind, type)
         for name in inspect.signature(kind).parameters
     }
-    near = difflib.get_close_matches(option.rpartition(".")[2], known, n=1, cutoff=0.7)
+    word = option.rpartition(".")[2]
+    # The same name is of another class than the one at hand.
+    near = difflib.get_close_matches(word, known - {word}, n=1, cutoff=0.7)
     meant = f" did you mean {near[0]}?" if near else ""
     return f";{meant} --print_config=comments lists all settings"
 

@@ -193,7 +193,8 @@ def _list_classes(folder: Path, kind: FileKind, naming: Naming) -> tuple[list[st
     if len(classes) < 2:
         raise ValueError(
             f"{folder} is not a folder of {kind.words}: it needs one folder per class, at least "
-            f"two, and has {', '.join(classes) or 'none'}"
+            f"two, and has {', '.join(classes) or 'none'}; add folders, or set class_by if the "
+            "names of files tell the class"
         )
     _warn_of_loose_files(folder, kind)
     return classes, files

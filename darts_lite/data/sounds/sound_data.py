@@ -31,6 +31,7 @@ from darts_lite.data.sounds.sound_preparation import (
 from darts_lite.data.split_data import check_settings
 
 USUAL_RATE = 16_000  # largest rate, and
+MOST_SECONDS = 600  # largest length that may be asked for
 LONGEST = 10.0  # most seconds that are taken if none are given
 COVERED = 0.95  # share of the training recordings that are no longer than the length then
 CHUNK = 256  # number of sounds whose maps are made at once
@@ -123,8 +124,8 @@ class SoundData(LabelledData):
         ):
             if value is not None and not 1 <= value <= most:
                 raise ValueError(f"{name} must be 1 to {most}, got {value}")
-        if seconds is not None and not 0 < seconds < MOST_SAMPLES:
-            raise ValueError(f"seconds must be above 0, got {seconds}")
+        if seconds is not None and not 0 < seconds <= MOST_SECONDS:
+            raise ValueError(f"seconds must be above 0 and at most {MOST_SECONDS}, got {seconds}")
         self.save_hyperparameters(settings, logger=False)
         self._files = scan_files(Path(dataset), SOUNDS, naming)
         self.in_channels, self.image_size = 1, image_size
