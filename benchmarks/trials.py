@@ -112,7 +112,7 @@ def validated(
         "validation_loss": float(trainer.callback_metrics["retraining/validation_loss"]),
         "seconds": round(time.monotonic() - start, 1),
         "params": sum(parameter.numel() for parameter in model.net.parameters()),
-        "macs": multiply_adds(model.net, data.image_size, data.in_channels),
+        "macs": multiply_adds(model.net, data.shape),
         "epochs": epochs,
         "recipe": asdict(recipe),
         "data": data.data_source,

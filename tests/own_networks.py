@@ -264,3 +264,18 @@ class Chains(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.head(self.blocks(self.stem(x)))
         return logits
+
+
+class AlongTime(nn.Module):
+    """A network for signals, which reads them as rows."""
+
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__()
+        kernels = {
+            f"kernel{size}": nn.Conv1d(in_channels, 8, size, padding=size // 2) for size in (3, 7)
+        }
+        self.stem = Choice(kernels)
+        self.linear = nn.Linear(8, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(torch.relu(self.stem(x.squeeze(2))).mean(dim=2))

@@ -15,6 +15,7 @@ from darts_lite.data.labelled_files import HeldOut
 from darts_lite.data.preparation import Preparation
 from darts_lite.data.splits import compute_split_sizes
 from darts_lite.distributed.ranks import WHOLE, Shard
+from darts_lite.space.maps import make_shape
 from darts_lite.storage.components import class_path
 
 MOST_IMAGES = 10_000_000  # largest number in an epoch, whose order is drawn as a whole
@@ -32,13 +33,15 @@ class SplitData(LightningDataModule, ABC):
     Attributes:
         in_channels: Number of channels of an input.
         num_classes: Number of classes, or of what else a net answers with.
-        image_size: Height and width of an input.
+        image_size: Height and width of an input; of a signal its length.
+        axes: Number of axes of an input: 2 for images, 1 for signals, whose height is 1.
         splits: ``weights``, ``alphas``, ``validation`` -> their indices ``(n,)``; after ``setup``.
     """
 
     in_channels: int
     num_classes: int
     image_size: int
+    axes: int = 2
     splits: dict[str, Tensor]
     named_by = "dataset"  # the setting by which reports call the data
     word = "image"  # what an item is called
@@ -72,6 +75,11 @@ class SplitData(LightningDataModule, ABC):
             chosen: Indices in that part ``(B,)``.
             use: ``search``, ``training``, or ``evaluation``, which augments nothing.
         """
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape ``(C, H, W)`` of an input."""
+        return self.in_channels, *make_shape(self.image_size, self.axes)
 
     @property
     def device(self) -> torch.device:
@@ -171,6 +179,22 @@ class SplitData(LightningDataModule, ABC):
             batches.epoch = lambda: trainer.current_epoch
             batches.part = Shard(trainer.global_rank, trainer.world_size)
         return batches
+
+
+def check_inputs(data: Any, axes: int) -> None:
+    """Raises ValueError if data give inputs of other axes than nets with maps of `axes` read.
+
+    A data module that does not tell them gives images.
+    """
+    remedies = {
+        1: "take a space of layers with axes: 1, as --config signals does",
+        2: "leave axes out of the space",
+    }
+    if (given := getattr(data, "axes", 2)) != axes:
+        kinds = {1: "signals", 2: "images"}
+        raise ValueError(
+            f"the data are {kinds[given]}, and the nets are for {kinds[axes]}; {remedies[given]}"
+        )
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:

@@ -91,7 +91,7 @@ def count_pass(architecture: AnyArchitecture, images: Images) -> PassCosts:
     """
     with torch.random.fork_rng([]), torch.device("meta"):
         net = Net(architecture, images.channels, images.classes)
-        image = torch.zeros(1, images.channels, images.side, images.side)
+        image = torch.zeros(1, *images.shape(architecture.axes))
     return PassCosts(int(parameters(net, image)), int(multiply_adds(net, image)))
 
 
@@ -128,7 +128,7 @@ def load_or_measure_costs(
     about = {
         "cost": cost,
         "space": json.loads(json.dumps(space.to_dict())),
-        "images": [images.channels, images.side, images.side],
+        "images": [*images.shape(space.axes)],
         "classes": images.classes,
     }
     if isinstance(table, Mapping):

@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 from darts_lite.plots.labels import format_map, shorten_number
 from darts_lite.space.cost_tables import Images
 from darts_lite.space.layers.chain import Block, Chain, Step
+from darts_lite.space.maps import name_shape
 
 DPI = 160
 MARGIN = 0.2
@@ -34,6 +35,7 @@ COLOURS = {"image": "#9a9a9a", "residual": "#00706b", "plain": "#1f4e9c", "answe
 class Part(NamedTuple):
     """A block of a chain, or its stem or end."""
 
+    axes: int  # of its maps
     kind: str  # a key of COLOURS
     title: str
     does: tuple[str, ...]  # its layers, in words
@@ -151,26 +153,29 @@ def list_parts(chain: Chain, images: Images | None) -> list[Part]:
     first = Step("image", "image", known.side, known.channels, 0, 0, 0, 0)
     if chain.halved:
         first = steps.pop(0)
-    parts = [Part("image", "image", ("half size",) * chain.halved, (first,))]
-    parts.append(Part("plain", "stem", (_name_convolution(chain.stem),), (steps.pop(0),)))
+    axes, start = chain.axes, "image" if chain.axes == 2 else "signal"
+    parts = [Part(axes, "image", start, ("half size",) * chain.halved, (first,))]
+    parts.append(
+        Part(axes, "plain", "stem", (_name_convolution(chain.stem, axes),), (steps.pop(0),))
+    )
     for number, block in enumerate(chain.blocks, 1):
         count = 1 if block.full else 3 if block.expansion else 2
         own, steps = tuple(steps[:count]), steps[count:]
         does = [f"1x1, x{block.expansion}"] * bool(block.expansion)
-        does += [_name_convolution(block)] if block.full else _name_separable(block)
+        does += [_name_convolution(block, axes)] if block.full else _name_separable(block, axes)
         does += ["+ what enters"] * block.residual
         kind = "residual" if block.residual else "plain"
-        parts.append(Part(kind, f"block {number}", tuple(does), own))
-    means = "mean" if chain.head == 1 else f"{chain.head}x{chain.head} means"
-    return [*parts, Part("answer", "answer", (means, "linear"), tuple(steps))]
+        parts.append(Part(axes, kind, f"block {number}", tuple(does), own))
+    means = "mean" if chain.head == 1 else f"{name_shape(chain.head, axes)} means"
+    return [*parts, Part(axes, "answer", "answer", (means, "linear"), tuple(steps))]
 
 
-def _name_separable(block: Block) -> list[str]:
-    return [f"depthwise {_name_convolution(block)}", "1x1"]
+def _name_separable(block: Block, axes: int) -> list[str]:
+    return [f"depthwise {_name_convolution(block, axes)}", "1x1"]
 
 
-def _name_convolution(block: Block) -> str:
-    return f"{block.kernel}x{block.kernel}" + (", halves" if block.stride == 2 else "")
+def _name_convolution(block: Block, axes: int) -> str:
+    return name_shape(block.kernel, axes) + (", halves" if block.stride == 2 else "")
 
 
 def _list_held(parts: Sequence[Part], images: Images | None) -> list[str]:
@@ -187,7 +192,7 @@ def _count(part: Part, images: Images | None) -> Iterator[str]:
     if images is None:
         yield f"{last.channels} channels" if part.kind in ("plain", "residual") else ""
         return
-    yield format_map(last.channels, last.side)
+    yield format_map(last.channels, last.side, part.axes)
     if adds := sum(step.multiply_adds for step in part.steps):
         yield f"{shorten_number(sum(step.parameters for step in part.steps))} parameters"
         yield f"{shorten_number(adds)} mult.-adds"

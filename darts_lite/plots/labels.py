@@ -1,5 +1,6 @@
 """The words and numbers in drawings, in few characters."""
 
+from darts_lite.space.maps import make_shape
 from darts_lite.storage.run_record import ACCURACY, Score
 
 LONGEST_NAME = 16  # characters
@@ -31,6 +32,6 @@ def tell_score(score: Score, value: float) -> str:
     return f"{score.name} {score.tell(value)} in the test"
 
 
-def format_map(channels: int, side: int) -> str:
-    """Returns the shape of a map: ``32 x 14 x 14``."""
-    return f"{channels} x {side} x {side}"
+def format_map(channels: int, side: int, axes: int = 2) -> str:
+    """Returns the shape of a map: ``32 x 14 x 14``, or ``32 x 1 x 14`` of a signal."""
+    return " x ".join(map(str, (channels, *make_shape(side, axes))))

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from torchmetrics import MeanMetric, Metric
 
 from darts_lite.data.batches import Batch
-from darts_lite.data.split_data import SplitData
+from darts_lite.data.split_data import SplitData, check_inputs
 from darts_lite.distributed.ranks import WHOLE, average_gradients
 from darts_lite.networks.net import Net
 from darts_lite.retraining.familiarity import NAME, Familiarity
@@ -140,9 +140,14 @@ class Retraining(LightningModule):
         return average_over_shifts(self.net, images, self.recipe.test_shifts)
 
     def setup(self, stage: str) -> None:
-        """Weighs the classes by the images that there are; a training that goes on restores it."""
+        """Weighs the classes by the images that there are; a training that goes on restores it.
+
+        Raises ValueError if the net is for other inputs; see `check_inputs`.
+        """
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        check_inputs(data, self.architecture.axes)
         if stage == "fit":
-            weigh_classes(self.loss, self.trainer.datamodule)  # type: ignore[attr-defined]
+            weigh_classes(self.loss, data)
 
     def on_train_start(self) -> None:
         """Sets the drop-path probability if training resumes in the middle of an epoch."""
@@ -160,7 +165,8 @@ class Retraining(LightningModule):
         progress = self.global_step / count_steps(self.trainer)
         side = compute_side(progress, self.recipe.smallest_side, images.shape[-1])
         if side < images.shape[-1]:
-            images = interpolate(images, size=(side, side), mode="bilinear", antialias=True)
+            size = min(side, images.shape[-2]), side  # the height of signals is 1
+            images = interpolate(images, size=size, mode="bilinear", antialias=True)
         if self.recipe.mixup:
             images, targets = mix_up(images, labels, self.hparams["num_classes"], self.recipe.mixup)
         logits, auxiliary = self.net.forward_auxiliary(images)

@@ -13,7 +13,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from darts_lite.data.class_balance import doubt_counts, name_classes
 from darts_lite.data.images.datasets import find_root
-from darts_lite.data.split_data import SplitData
+from darts_lite.data.split_data import SplitData, check_inputs
 from darts_lite.distributed.strategy import connect_processes, prepare
 from darts_lite.launchers.jobs import Launcher
 from darts_lite.networks.kinds import read_architecture
@@ -87,6 +87,8 @@ class Fit:
             self._choose_launcher(trainer)  # what is wrong with it is told before the search
         with connect_processes(trainer), stoppable(OUTSIDE):
             prepare(trainer, data, "fit")
+            if isinstance(model, Search):
+                check_inputs(data, model.space.axes)
             self._try_retraining(model, data)
             folder, writes = self._shared_folder(trainer), trainer.is_global_zero
             claimed = claim(folder, not self.resumes) if writes else nullcontext()

@@ -87,11 +87,12 @@ def make_step(
     device = trainer.strategy.root_device
     model.to(device)  # Lightning has moved it to the CPU
     dtype = torch.float64 if trainer.precision == "64-true" else torch.float32
-    shape = (data.in_channels, data.image_size, data.image_size)
-    _, one = data.read("train", data.splits["validation"][:1].to(data.device), WHOLE, "evaluation")
+    seen, one = data.read(
+        "train", data.splits["validation"][:1].to(data.device), WHOLE, "evaluation"
+    )
 
     def step(size: int) -> None:
-        images = torch.zeros(size, *shape, dtype=dtype, device=device)
+        images = torch.zeros(size, *seen.shape[1:], dtype=dtype, device=device)
         labels = torch.zeros(size, *one.shape[1:], dtype=one.dtype, device=device)
         context = trainer.precision_plugin.forward_context()
         with context, torch.set_grad_enabled(not evaluating):

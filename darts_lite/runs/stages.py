@@ -145,7 +145,7 @@ def retrain(
             for name, weights in model.net.named_parameters()
             if not name.startswith(TRAINING_ONLY)
         ),
-        "macs": multiply_adds(model, images.side, images.channels),
+        "macs": multiply_adds(model, images.shape(model.architecture.axes)),
         **model.architecture.count_bytes(images),
         "architecture": model.architecture.genotype(),
     }
@@ -205,9 +205,9 @@ def retrain_and_test(
     record.stage("test", lambda: test(trainer, model, data, folder))
 
 
-def multiply_adds(net: torch.nn.Module, image_size: int, channels: int) -> int:
-    """Counts the multiply-adds of convolutions and linear layers for one square image."""
-    image = next(net.parameters()).new_zeros(1, channels, image_size, image_size)
+def multiply_adds(net: torch.nn.Module, shape: tuple[int, ...]) -> int:
+    """Counts the multiply-adds of convolutions and linear layers for one input ``(C, H, W)``."""
+    image = next(net.parameters()).new_zeros(1, *shape)
     return int(costs.multiply_adds(net, image))
 
 

@@ -226,8 +226,8 @@ class ArchitectureSearch(Search):
     def setup(self, stage: str) -> None:
         """Chooses the executor, and tells the rule of derivation how large the images are."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
-        self.execution.choose(self.trainer, data)
         self.know_images(data)
+        self.execution.choose(self.trainer, data)
 
     def on_fit_start(self) -> None:
         """Reads the costs of the rule, and captures the steps in CUDA graphs if it is asked for."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric, Metric
 
+from darts_lite.data.split_data import check_inputs
 from darts_lite.derivation.rules import Rule, Strongest
 from darts_lite.distributed.ranks import average_gradients
 from darts_lite.networks.kinds import SpaceSettings, read_space
@@ -143,7 +144,11 @@ class Search(LightningModule):
             )
 
     def know_images(self, data: Any) -> None:
-        """Tells the rule of derivation the images' size, if the data module has an `image_size`."""
+        """Tells the rule of derivation the images' size, if the data module has an `image_size`.
+
+        Raises ValueError if the space makes nets for other inputs; see `check_inputs`.
+        """
+        check_inputs(data, self.space.axes)
         if (size := getattr(data, "image_size", None)) is not None:
             self.derivation = self.derivation.with_data(image_size=size)
             self.hparams["derivation"] = self.derivation.describe()

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from darts_lite.space.groups import Group
+from darts_lite.space.maps import make_shape
 
 
 class Images(NamedTuple):
-    """The square images that nets are made for."""
+    """The square images, or signals of as many values as a side, that nets are made for."""
 
     channels: int
     classes: int
@@ -25,6 +26,10 @@ class Images(NamedTuple):
         names = ("in_channels", "num_classes", "image_size")
         known: list[Any] = [getattr(data, name, None) for name in names]
         return None if None in known else cls(*known)
+
+    def shape(self, axes: int) -> tuple[int, int, int]:
+        """Returns the shape ``(C, H, W)`` of one of them, whose maps have as many axes."""
+        return self.channels, *make_shape(self.side, axes)
 
 
 class Costs(ABC):

@@ -16,7 +16,9 @@ kernel, dilation          forward             input gradient      weight gradien
 
 Hence three replacements: the input gradient becomes a forward convolution with the flipped kernel;
 a weight gradient with dilation becomes one without dilation on interleaved subgrids; and one of
-five columns is joined from two of three columns. On other devices and dtypes torch chooses.
+five columns is joined from two of three columns. Kernels of one row, for signals, get theirs as
+those of one column on the turned map: 1x9 on ``(64, 64, 1, 512)`` takes 1.3 ms instead of 7.8, of
+15 columns 2.1 instead of 29.7 (one core with AVX-512). On other devices and dtypes torch chooses.
 """
 
 import math
@@ -26,6 +28,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
+
+from darts_lite.space.maps import find_padding, make_shape
 
 CACHED_BYTES = 2**23
 """Approximate size, in bytes, of a map that is still in the cache when the next call reads it."""
@@ -37,23 +41,34 @@ FAST_COLUMNS = 3
 
 
 class DepthwiseConv2d(nn.Conv2d):
-    """One ``size x size`` kernel per channel; computes `depthwise`."""
+    """One kernel of ``size x size``, or of one row, per channel; computes `depthwise`."""
 
-    def __init__(self, channels: int, size: int, stride: int = 1, dilation: int = 1) -> None:
-        padding = dilation * (size // 2)
+    def __init__(
+        self, channels: int, size: int, stride: int = 1, dilation: int = 1, axes: int = 2
+    ) -> None:
+        kernel, strides = make_shape(size, axes), make_shape(stride, axes)
+        height, width = find_padding(kernel)
         super().__init__(
-            channels, channels, size, stride, padding, dilation, groups=channels, bias=False
+            channels,
+            channels,
+            kernel,
+            strides,
+            (dilation * height, dilation * width),
+            dilation,
+            groups=channels,
+            bias=False,
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return depthwise(x, self.weight, self.stride[0], self.dilation[0])
+        return depthwise(x, self.weight, self.stride[-1], self.dilation[0])
 
 
 def depthwise(x: Tensor, weight: Tensor, stride: int = 1, dilation: int = 1) -> Tensor:
     """Computes a depthwise convolution with odd kernels, padded by ``dilation * (size // 2)``.
 
     ``(B, C, H, W)`` -> ``(B, C, ceil(H / stride), ceil(W / stride))``. The weight is
-    ``(C, 1, size, size)``; one output reads pixels that lie `dilation` apart.
+    ``(C, 1, size, size)``, or ``(C, 1, 1, size)`` for maps of one row; one output reads pixels that
+    lie `dilation` apart.
     """
     if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         dtype = torch.get_autocast_dtype("cpu")  # on a CPU slower than float32
@@ -85,10 +100,13 @@ def depthwise_gradients(
         grad_output: Gradient in its result, ``(B, C, H', W')``.
         needed: Whether the gradients in x, with repeated channels, and in the weight are needed.
     """
-    size = weight.shape[-1]
+    rows, size = weight.shape[2:]
     grad_x = grad_weight = None
     if _has_slow_gradients(x, weight, stride, dilation):
-        if needed[1]:
+        if needed[1] and rows == 1:
+            turned = _turn_row(x), _turn_row(grad_output)
+            grad_weight = _compute_kernel_gradient(*turned, size, 1, stride).mT
+        elif needed[1]:
             grad_weight = compute_weight_gradient(x, grad_output, size, stride, dilation)
         if needed[0] and stride == 1:
             # Each input pixel receives grad_output through the kernel read backwards in both
@@ -98,24 +116,30 @@ def depthwise_gradients(
     if any(needed):
         # Everything else is left to torch.
         x = repeat_channels(x, grad_output.shape[1] // x.shape[1])  # (B, C, H, W)
-        padding = [dilation * (size // 2)] * 2
+        padding = [dilation * side for side in find_padding(weight.shape)]
         grad_x, rest = _backpropagate(grad_output, x, weight, stride, padding, dilation, needed)
         grad_weight = rest if grad_weight is None else grad_weight
     return grad_x, grad_weight
 
 
 def _convolve(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
-    padding = dilation * (weight.shape[-1] // 2)
+    padding = [dilation * side for side in find_padding(weight.shape)]
     return conv2d(x, weight, None, stride, padding, dilation, len(weight))
 
 
 def _has_slow_gradients(x: Tensor, weight: Tensor, stride: int, dilation: int) -> bool:
+    rows, columns = weight.shape[2:]
+    if rows == 1:
+        is_slow = x.shape[2] == 1 and columns > FAST_COLUMNS and dilation == 1
+    else:
+        is_slow = columns in (3, 5) and (
+            dilation > 1 or columns > FAST_COLUMNS or len(weight) > x.shape[1]
+        )
     return (
         x.device.type == "cpu"
         and x.dtype == torch.float32
         and (stride == 1 or (stride == 2 and dilation == 1))
-        and weight.shape[-1] in (3, 5)
-        and (dilation > 1 or weight.shape[-1] > FAST_COLUMNS or len(weight) > x.shape[1])
+        and is_slow
         and HAS_ONEDNN
         and not torch.is_autocast_enabled("cpu")
     )
@@ -195,6 +219,14 @@ def _compute_kernel_gradient(
     kernel = x.new_empty(x.shape[1], 1, rows, columns)  # only its shape is read
     padding = [rows // 2, columns // 2]
     return _backpropagate(grad_output, x, kernel, stride, padding, 1, (False, True))[1]
+
+
+def _turn_row(x: Tensor) -> Tensor:
+    """Returns a map of one row ``(B, C, 1, W)`` as one column ``(B, C, W, 1)``, channels last.
+
+    It lies in the same memory; a transposed view would have strides that oneDNN does not know.
+    """
+    return x.permute(0, 2, 3, 1).flatten(1, 2).unsqueeze(2).permute(0, 3, 1, 2)
 
 
 def _backpropagate(

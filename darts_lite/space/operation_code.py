@@ -4,6 +4,7 @@ Norms behind convolutions are folded into them before, see `darts_lite.export.fo
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from torch import nn
 
@@ -88,9 +89,9 @@ def _write_call(module: nn.Module) -> str:
         case nn.Conv2d():
             return _format_call(
                 "nn.Conv2d",
-                (module.in_channels, module.out_channels, module.kernel_size[0]),
-                stride=(module.stride[0], 1),
-                padding=(module.padding[0], 0),
+                (module.in_channels, module.out_channels, _shorten(module.kernel_size)),
+                stride=(_shorten(module.stride), 1),
+                padding=(_shorten(module.padding), 0),
                 dilation=(module.dilation[0], 1),
                 groups=(module.groups, 1),
                 bias=(module.bias is not None, True),
@@ -105,7 +106,7 @@ def _write_call(module: nn.Module) -> str:
         case nn.AvgPool2d():
             return _format_call(
                 "nn.AvgPool2d",
-                (module.kernel_size, module.stride),
+                (_shorten(module.kernel_size), _shorten(module.stride)),
                 padding=(module.padding, 0),
                 ceil_mode=(module.ceil_mode, False),
                 count_include_pad=(module.count_include_pad, True),
@@ -119,6 +120,11 @@ def _write_call(module: nn.Module) -> str:
     raise ValueError(
         f"{type(module).__qualname__} cannot be written as plain code; export to another format"
     )
+
+
+def _shorten(sides: Any) -> Any:
+    """Returns one number where all sides are alike."""
+    return sides[0] if isinstance(sides, tuple) and len({*sides}) == 1 else sides
 
 
 def is_plain(net: nn.Module) -> bool:

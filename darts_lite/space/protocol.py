@@ -46,10 +46,12 @@ class AnyArchitecture(ABC):
     Attributes:
         space: Name of the search space.
         found_by: How it was found (algorithm, seed, steps, ...), as plain JSON values.
+        axes: Number of axes of its maps: 2 for images, 1 for signals.
     """
 
     space: str
     found_by: dict[str, Any]
+    axes: int = 2
 
     @property
     @abstractmethod
@@ -125,9 +127,11 @@ class Space(ABC):
 
     Attributes:
         name: Name of the space, recorded in the architecture file.
+        axes: Number of axes of the maps of its nets: 2 for images, 1 for signals.
     """
 
     name: str
+    axes: int = 2
 
     @property
     @abstractmethod
@@ -153,7 +157,10 @@ class Space(ABC):
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain values, as checkpoints hold them; a dataclass gives class and settings."""
-        return describe_component(self)
+        described = describe_component(self)
+        if self.axes == 2:  # as it was before there were signals
+            described["init_args"].pop("axes", None)
+        return described
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:

@@ -39,14 +39,14 @@ def test_multiply_adds_of_a_net_counted_by_hand() -> None:
         nn.Flatten(),
         nn.Linear(14 * 14 * 4, 10),
     ).train()
-    assert multiply_adds(net, 28, 1) == 2 * 14 * 14 * 4 * 9 + 14 * 14 * 4 * 10
+    assert multiply_adds(net, (1, 28, 28)) == 2 * 14 * 14 * 4 * 9 + 14 * 14 * 4 * 10
     assert net.training
 
 
 def test_counting_changes_no_statistics() -> None:
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    multiply_adds(net, 8, 1)
+    multiply_adds(net, (1, 8, 8))
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 

@@ -43,6 +43,23 @@ def test_any_map_gives_the_values_and_gradients_of_float64(
             assert torch.allclose(a.double(), b, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("size, stride", list(itertools.product((3, 5, 9), (1, 2))))
+def test_kernels_of_one_row_give_the_values_and_gradients_of_float64(
+    size: int, stride: int
+) -> None:
+    for width, height in ((1, 1), (2, 1), (9, 1), (40, 1), (9, 3)):
+        convolution = DepthwiseConv2d(6, size, stride, axes=1)
+        x = torch.randn(4, 6, height, width).contiguous(memory_format=torch.channels_last)
+        y = convolution(x.requires_grad_())
+        slope = torch.randn_like(y)
+        exact_x = x.detach().double().requires_grad_()
+        exact_weight = convolution.weight.detach().double().requires_grad_()
+        exact_y = conv2d(exact_x, exact_weight, None, stride, (0, size // 2), groups=6)
+        ours = with_gradients(y, x, convolution.weight, slope)
+        for a, b in zip(ours, with_gradients(exact_y, exact_x, exact_weight, slope), strict=True):
+            assert torch.allclose(a.double(), b, atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("size, stride, dilation", [(5, 1, 1), (5, 2, 1), (3, 1, 2), (5, 1, 2)])
 def test_a_weight_gradient_in_parts_and_of_shared_maps(
     size: int, stride: int, dilation: int, monkeypatch: pytest.MonkeyPatch

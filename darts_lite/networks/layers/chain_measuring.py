@@ -61,7 +61,7 @@ def _measure_rates(
             break
         chain = space.build(space.architecture(random_point(space.sizes, random)).choices)
         net = build_chain(chain, images.channels, images.classes, False).to(device).eval()
-        x = torch.rand(1, images.channels, images.side, images.side, device=device)
+        x = torch.rand(1, *images.shape(space.axes), device=device)
         with torch.inference_mode():
             for step, layer in zip(chain.steps(images), _list_layers(net), strict=True):
                 if len(samples[step.kind]) < SAMPLES:
@@ -77,19 +77,19 @@ def _list_layers(net: ChainNet) -> Iterator[nn.Module]:
     yield net.stem
     for block in net.blocks:
         yield from block.children()
-    yield Means(net.head)
+    yield Means(net.head, net.axes)
     yield nn.Sequential(nn.Flatten(), net.classifier)
 
 
 class Means(nn.Module):
     """Averages a map over windows; see `pool_map`."""
 
-    def __init__(self, side: int) -> None:
+    def __init__(self, side: int, axes: int) -> None:
         super().__init__()
-        self.side = side
+        self.side, self.axes = side, axes
 
     def forward(self, x: Tensor) -> Tensor:
-        return pool_map(x, self.side)
+        return pool_map(x, self.side, self.axes)
 
 
 def _fit(samples: Sequence[Sample]) -> list[float]:

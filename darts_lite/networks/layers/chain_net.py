@@ -10,6 +10,7 @@ from darts_lite.space.depthwise import DepthwiseConv2d
 from darts_lite.space.groups import Choices
 from darts_lite.space.layers.chain import Block, Chain
 from darts_lite.space.layers.chain_options import OFF, ChainOptions
+from darts_lite.space.maps import find_padding, make_shape
 
 
 class ChainBlock(nn.Module):
@@ -19,22 +20,18 @@ class ChainBlock(nn.Module):
     nothing between it and the next convolution otherwise. What leaves the block is rectified.
     """
 
-    def __init__(self, block: Block, channels: int) -> None:
+    def __init__(self, block: Block, channels: int, axes: int) -> None:
         super().__init__()
         self.residual = block.residual
         self.full = self.expand = self.depthwise = self.pointwise = None
         norm = nn.BatchNorm2d(block.width)
         if block.full:
-            kernel = block.kernel
-            self.full = nn.Sequential(
-                nn.Conv2d(channels, block.width, kernel, block.stride, kernel // 2, bias=False),
-                norm,
-            )
+            self.full = nn.Sequential(make_full(channels, block, axes), norm)
             return
         inner = block.expansion * channels or channels
         if block.expansion:
             self.expand = nn.Sequential(*_widen(channels, inner))
-        convolution = DepthwiseConv2d(inner, block.kernel, block.stride)
+        convolution = DepthwiseConv2d(inner, block.kernel, block.stride, axes=axes)
         behind = [nn.BatchNorm2d(inner), nn.ReLU(inplace=True)] if block.expansion else []
         self.depthwise = nn.Sequential(convolution, *behind)
         self.pointwise = nn.Sequential(nn.Conv2d(inner, block.width, 1, bias=False), norm)
@@ -47,6 +44,12 @@ class ChainBlock(nn.Module):
         return (x + y if self.residual else y).relu_()
 
 
+def make_full(channels: int, block: Block, axes: int) -> nn.Conv2d:
+    """Returns the full convolution of a block that reads a map of `channels`."""
+    kernel, stride = make_shape(block.kernel, axes), make_shape(block.stride, axes)
+    return nn.Conv2d(channels, block.width, kernel, stride, find_padding(kernel), bias=False)
+
+
 def _widen(channels: int, inner: int) -> tuple[nn.Module, ...]:
     return nn.Conv2d(channels, inner, 1, bias=False), nn.BatchNorm2d(inner), nn.ReLU(inplace=True)
 
@@ -56,17 +59,19 @@ class ChainNet(nn.Module):
 
     def __init__(self, chain: Chain, in_channels: int, num_classes: int) -> None:
         super().__init__()
-        self.reduce = nn.AvgPool2d(2, ceil_mode=True) if chain.halved else None
-        kernel, width = chain.stem_kernel, chain.stem_width
+        self.axes = axes = chain.axes
+        self.reduce = nn.AvgPool2d(make_shape(2, axes), ceil_mode=True) if chain.halved else None
+        width = chain.stem_width
         self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, width, kernel, chain.stem_stride, kernel // 2, bias=False),
+            make_full(in_channels, chain.stem, axes),
             nn.BatchNorm2d(width),
             nn.ReLU(inplace=True),
         )
         widths = [width, *(block.width for block in chain.blocks)]
-        self.blocks = nn.Sequential(*map(ChainBlock, chain.blocks, widths))
+        blocks = zip(chain.blocks, widths, strict=False)
+        self.blocks = nn.Sequential(*(ChainBlock(*each, axes) for each in blocks))
         self.head = chain.head
-        self.classifier = nn.Linear(widths[-1] * chain.head**2, num_classes)
+        self.classifier = nn.Linear(widths[-1] * chain.head**axes, num_classes)
 
     def forward(self, images: Tensor) -> tuple[Tensor, None]:
         """Computes logits ``(B, classes)`` of images ``(B, C, H, W)``; there is no second head."""
@@ -75,7 +80,7 @@ class ChainNet(nn.Module):
         if self.training:  # faster on CPUs, and not implied by an image of one channel
             x = x.contiguous(memory_format=torch.channels_last)
         x = self.blocks(x)
-        return self.classifier(pool_map(x, self.head).flatten(1)), None
+        return self.classifier(pool_map(x, self.head, self.axes).flatten(1)), None
 
 
 def build_chain(chain: Chain, in_channels: int, num_classes: int, auxiliary: bool) -> ChainNet:
@@ -113,7 +118,7 @@ def inherit_layers(chain: Chain, net: Any, mixed: MixedLayers) -> None:
         made.pointwise[0].weight.copy_(source.pointwise.weight[: block.width, inner])
         width = block.width
     source = widest.classifiers[str(chain.head)]
-    net.classifier.weight.copy_(source.weight[:, : width * chain.head**2])
+    net.classifier.weight.copy_(source.weight[:, : width * chain.head**space.axes])
     net.classifier.bias.copy_(source.bias)
 
 

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from darts_lite.space.layers.chain import FULL, PLAIN, RESIDUAL
 from darts_lite.space.layers.chain_options import HALF, OFF, STEM, ChainOptions
+from darts_lite.space.maps import find_padding, make_shape
 
 
 class WidestBlock(nn.Module):
@@ -25,15 +26,16 @@ class WidestBlock(nn.Module):
 
     def __init__(self, space: ChainOptions, entering: int) -> None:
         super().__init__()
-        leaving, kernel = max(space.widths), max(space.kernels)
+        leaving, kernel = max(space.widths), make_shape(max(space.kernels), space.axes)
+        padding = find_padding(kernel)
         copies = max(space.factors, default=0)
         self.full = None
         if FULL in space.expansions:
-            self.full = nn.Conv2d(entering, leaving, kernel, padding=kernel // 2, bias=False)
+            self.full = nn.Conv2d(entering, leaving, kernel, padding=padding, bias=False)
         self.inner = max(1, copies) * entering
         self.expand = nn.Conv2d(entering, self.inner, 1, bias=False) if copies else None
         self.depthwise = nn.Conv2d(
-            self.inner, self.inner, kernel, padding=kernel // 2, groups=self.inner, bias=False
+            self.inner, self.inner, kernel, padding=padding, groups=self.inner, bias=False
         )
         self.pointwise = nn.Conv2d(self.inner, leaving, 1, bias=False)
 
@@ -43,8 +45,8 @@ class WidestNet(nn.Module):
 
     def __init__(self, space: ChainOptions, in_channels: int, num_classes: int) -> None:
         super().__init__()
-        kernel, width = max(space.stem_kernels), max(space.stem_widths)
-        self.stem = nn.Conv2d(in_channels, width, kernel, padding=kernel // 2, bias=False)
+        kernel, width = make_shape(max(space.stem_kernels), space.axes), max(space.stem_widths)
+        self.stem = nn.Conv2d(in_channels, width, kernel, padding=find_padding(kernel), bias=False)
         entering, blocks = width, []
         for _ in space.slots:
             blocks.append(WidestBlock(space, entering))
@@ -52,7 +54,7 @@ class WidestNet(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.num_classes = num_classes
         self.classifiers = nn.ModuleDict(
-            {str(head): nn.Linear(entering * head**2, num_classes) for head in space.heads}
+            {str(head): nn.Linear(entering * head**space.axes, num_classes) for head in space.heads}
         )
 
 
@@ -104,9 +106,9 @@ class MixedLayers:
     ) -> Tensor:
         """Computes logits ``(B, classes)`` of the widest net with all masks, at one placement."""
         space, net = self.space, self.skeleton
-        x = _halve(images) if HALF in halved else images
+        x = _halve(images, space.axes) if HALF in halved else images
         (kernels,), (widths,) = mixing["stem_kernel"], mixing["stem_width"]
-        weight = net.stem.weight * _mask_kernel(kernels, space.stem_kernels)
+        weight = net.stem.weight * _mask_kernel(kernels, space.stem_kernels, space.axes)
         mask = _mask_prefix(widths, space.stem_widths)  # (channels,)
         x = _convolve(x, weight, 2 if STEM in halved else 1)
         x = _normalise(x).relu() * mask[:, None, None]
@@ -114,7 +116,7 @@ class MixedLayers:
         rows = zip(space.slots, net.blocks, mixing["kernel"], mixing["expansion"], strict=True)
         for (stage, first), block, kernels, expansions in rows:
             leaving = _mask_prefix(mixing["width"][stage], space.widths)
-            kernel = _mask_kernel(kernels, space.kernels)
+            kernel = _mask_kernel(kernels, space.kernels, space.axes)
             stride = 2 if first and str(stage + 1) in halved else 1
             y = self._mix_block(block, x, kernel, expansions, mask, stride)
             y = _normalise(y) * leaving[:, None, None]
@@ -128,7 +130,7 @@ class MixedLayers:
             mask = leaving
         heads = zip(mixing["head"][0], space.heads, strict=True)
         logits = [
-            share * net.classifiers[str(head)](pool_map(x, head).flatten(1))
+            share * net.classifiers[str(head)](pool_map(x, head, space.axes).flatten(1))
             for share, head in heads
         ]
         return torch.stack(logits).sum(dim=0)
@@ -144,7 +146,7 @@ class MixedLayers:
     ) -> Tensor:
         """Computes what a block maps ``(B, C, H, W)`` to, before its norm.
 
-        `kernel` masks kernels ``(K, K)``; `mask` is that of the channels of `x` ``(C,)``.
+        `kernel` masks the largest kernels; `mask` is that of the channels of `x` ``(C,)``.
         """
         factors, channels = self.space.factors, len(mask)
         depthwise, pointwise = block.depthwise.weight * kernel, block.pointwise.weight
@@ -167,7 +169,7 @@ class MixedLayers:
         """Computes logits ``(B, classes)`` of the chosen chain; `chosen` are places of options."""
         space, net = self.space, self.skeleton
         halved = space.placements[chosen["placement"][0]].split()
-        x = _halve(images) if HALF in halved else images
+        x = _halve(images, space.axes) if HALF in halved else images
         kernel = space.stem_kernels[chosen["stem_kernel"][0]]
         width = space.stem_widths[chosen["stem_width"][0]]
         weight = cut_kernel(net.stem.weight, kernel)[:width]
@@ -184,8 +186,8 @@ class MixedLayers:
             x = (x + y if link == RESIDUAL else y).relu()
         head = space.heads[chosen["head"][0]]
         classifier = net.classifiers[str(head)]
-        weight = classifier.weight[:, : x.shape[1] * head**2]
-        return F.linear(pool_map(x, head).flatten(1), weight, classifier.bias)
+        weight = classifier.weight[:, : x.shape[1] * head**space.axes]
+        return F.linear(pool_map(x, head, space.axes).flatten(1), weight, classifier.bias)
 
 
 def _run_block(
@@ -213,24 +215,26 @@ def list_inner(block: WidestBlock, channels: int, expansion: int) -> Tensor:
     return (copies[:, None] + torch.arange(channels)).flatten()
 
 
-def pool_map(x: Tensor, side: int) -> Tensor:
-    """Averages ``(B, C, H, H)`` over windows to ``(B, C, side, side)``.
+def pool_map(x: Tensor, side: int, axes: int = 2) -> Tensor:
+    """Averages ``(B, C, H, H)`` over windows to ``(B, C, side, side)``, or with one row each.
 
     They are as far apart as possible, and as large as it takes to reach the margin; a smaller map
     has zeros around it.
     """
     if (missing := side - x.shape[-1]) > 0:
-        x = F.pad(x, (0, missing, 0, missing))
+        x = F.pad(x, (0, missing) * axes)
     stride = x.shape[-1] // side
-    return F.avg_pool2d(x, x.shape[-1] - (side - 1) * stride, stride)
+    window = x.shape[-1] - (side - 1) * stride
+    return F.avg_pool2d(x, make_shape(window, axes), make_shape(stride, axes))
 
 
-def _halve(images: Tensor) -> Tensor:
-    return F.avg_pool2d(images, 2, ceil_mode=True)
+def _halve(images: Tensor, axes: int) -> Tensor:
+    return F.avg_pool2d(images, make_shape(2, axes), ceil_mode=True)
 
 
 def _convolve(x: Tensor, weight: Tensor, stride: int, groups: int = 1) -> Tensor:
-    return F.conv2d(x, weight, None, stride, weight.shape[-1] // 2, groups=groups)
+    # A stride changes nothing along an axis of length 1.
+    return F.conv2d(x, weight, None, stride, find_padding(weight.shape), groups=groups)
 
 
 def _normalise(x: Tensor) -> Tensor:
@@ -238,16 +242,20 @@ def _normalise(x: Tensor) -> Tensor:
 
 
 def cut_kernel(weight: Tensor, side: int) -> Tensor:
-    """Returns the middle of kernels ``(..., K, K)``, of the given side."""
-    margin = (weight.shape[-1] - side) // 2
-    return weight[..., margin : margin + side, margin : margin + side]
+    """Returns the middle of kernels ``(..., K, K)`` or ``(..., 1, K)``, of the given side."""
+    for axis in (-2, -1):
+        taken = min(side, weight.shape[axis])
+        weight = weight.narrow(axis, (weight.shape[axis] - taken) // 2, taken)
+    return weight
 
 
-def _mask_kernel(shares: Tensor, sides: Sequence[int]) -> Tensor:
-    """Returns how far each weight of the largest kernel counts, ``(K, K)``."""
-    largest = max(sides)
-    offset = (torch.arange(largest, device=shares.device) - largest // 2).abs()
-    ring = torch.maximum(offset[:, None], offset)  # (K, K), distance from the middle
+def _mask_kernel(shares: Tensor, sides: Sequence[int], axes: int) -> Tensor:
+    """Returns how far each weight of the largest kernel counts, ``(K, K)`` or ``(1, K)``."""
+    rows, columns = (
+        (torch.arange(side, device=shares.device) - side // 2).abs()
+        for side in make_shape(max(sides), axes)
+    )
+    ring = torch.maximum(rows[:, None], columns)  # (K, K), distance from the middle
     reach = torch.tensor([side // 2 for side in sides], device=shares.device)
     return (shares * (ring[..., None] <= reach)).sum(dim=-1)
 

@@ -113,7 +113,7 @@ class OwnNet(nn.Module):
 
     def __init__(self, architecture: ChosenNetwork, in_channels: int, num_classes: int) -> None:
         super().__init__()
-        self.image_size = architecture.image_size
+        self.image_size, self.axes = architecture.image_size, architecture.axes
         self.in_channels = in_channels
         network = build_network(architecture.plan(in_channels, num_classes))
         check_complete(network, architecture.chosen)

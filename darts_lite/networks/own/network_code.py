@@ -7,6 +7,7 @@ import torch
 from torch import fx
 
 from darts_lite.networks.own.mixed_network import OwnNet
+from darts_lite.space.maps import make_shape
 from darts_lite.space.operation_code import write_class
 
 LEAST_SIDE = 32
@@ -19,7 +20,7 @@ def write_own(net: OwnNet, renamed: dict[str, str]) -> Iterator[str]:
     Raises ValueError if the network cannot be exported.
     """
     side = net.image_size or LEAST_SIDE
-    images = torch.zeros(2, net.in_channels, side, side)
+    images = torch.zeros(2, net.in_channels, *make_shape(side, net.axes))
     try:
         program = torch.export.export(
             net.network.cpu().eval(), (images,), dynamic_shapes=({0: torch.export.Dim("batch")},)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self
 from darts_lite.space.cost_tables import Images
 from darts_lite.space.groups import Choices, Diagram
 from darts_lite.space.layers.device_costs import count_needs
+from darts_lite.space.maps import check_axes, name_shape
 from darts_lite.space.protocol import HEADER, AnyArchitecture, check_header
 
 LARGEST_KERNEL, LARGEST_WIDTH, LARGEST_HEAD, MOST_BLOCKS = 31, 4096, 64, 1000
@@ -37,10 +38,11 @@ class Block:
     residual: bool = False
     full: bool = False
 
-    def __str__(self) -> str:
+    def name(self, axes: int) -> str:
+        """Returns it as text; see `Chain.genotype`."""
         front = f"{FULL}." if self.full else f"e{self.expansion}." if self.expansion else ""
         behind = "/2" if self.stride == 2 else "+" if self.residual else ""
-        return f"{front}{self.kernel}x{self.kernel}-{self.width}{behind}"
+        return f"{front}{name_shape(self.kernel, axes)}-{self.width}{behind}"
 
 
 class Step(NamedTuple):
@@ -75,6 +77,7 @@ class Chain(AnyArchitecture):
         space: Name of the search space.
         chosen: What was chosen of each group of the space; empty for a chain from elsewhere.
         found_by: How it was found (algorithm, seed, steps, ...), as plain JSON values.
+        axes: Number of axes of the maps: 2 for images, 1 for signals, whose kernels are 1 x k.
 
     Raises:
         ValueError: if a value is out of its range, or a residual block changes the map's shape.
@@ -89,8 +92,10 @@ class Chain(AnyArchitecture):
     space: str = "layers"
     chosen: Choices = field(default_factory=dict)
     found_by: dict[str, Any] = field(default_factory=dict)
+    axes: int = 2
 
     def __post_init__(self) -> None:
+        check_axes(self.axes)
         if len(self.blocks) > MOST_BLOCKS:
             raise ValueError(f"blocks: a chain has at most {MOST_BLOCKS}, got {len(self.blocks)}")
         if not (type(self.head) is int and 1 <= self.head <= LARGEST_HEAD):
@@ -116,7 +121,7 @@ class Chain(AnyArchitecture):
     @property
     def diagrams(self) -> dict[str, Diagram]:
         """The chain, as a graph with one edge for each layer."""
-        names = [self._stem_text, *map(str, self.blocks)]
+        names = [self._stem_text, *self._block_texts]
         states = ("image", *(f"{place}" for place in range(len(names))))
         edges = tuple(((name, place),) for place, name in enumerate(names))
         return {"chain": Diagram("chain", states, edges, (len(names),), "mean")}
@@ -144,17 +149,21 @@ class Chain(AnyArchitecture):
 
     @property
     def _stem_text(self) -> str:
-        return f"stem {self.stem}"
+        return f"stem {self.stem.name(self.axes)}"
+
+    @property
+    def _block_texts(self) -> list[str]:
+        return [block.name(self.axes) for block in self.blocks]
 
     def genotype(self) -> str:
         """Returns the chain as text: ``half stem 5x5-10/2 7x7-10 3x3-10+ e2.7x7-16/2``.
 
         A block is its kernel and its width, behind ``e2.`` if it is expanded and ``full.`` if it is
         one full convolution; ``/2`` halves the map, ``+`` is residual. Behind ``head
-        3x3`` the linear layer reads nine means.
+        3x3`` the linear layer reads nine means. Kernels of signals are ``1x7``.
         """
-        words = ["half"] * self.halved + [self._stem_text, *map(str, self.blocks)]
-        return " ".join(words + [f"head {self.head}x{self.head}"] * (self.head > 1))
+        words = ["half"] * self.halved + [self._stem_text, *self._block_texts]
+        return " ".join(words + [f"head {name_shape(self.head, self.axes)}"] * (self.head > 1))
 
     def steps(self, images: Images) -> tuple[Step, ...]:
         """Returns the layers with what they cost; see `darts_lite.networks.layers.chain_net`."""
@@ -175,17 +184,17 @@ class Chain(AnyArchitecture):
         }
 
     def _list_steps(self, images: Images) -> Iterator[Step]:
-        channels, side = images.channels, images.side
+        channels, side, axes = images.channels, images.side, self.axes
         if self.halved:
-            yield (half := halve_images(images))
+            yield (half := halve_images(images, axes))
             side = half.side
-        yield (first := make_step(self._stem_text, (channels, side), self.stem))
+        yield (first := make_step(self._stem_text, (channels, side), self.stem, axes))
         channels, side = first.channels, first.side
         for block in self.blocks:
-            *_, last = steps = [*list_steps(block, channels, side)]
+            *_, last = steps = [*list_steps(block, channels, side, axes)]
             yield from steps
             channels, side = last.channels, last.side
-        yield from list_last_steps((channels, side), self.head, images.classes)
+        yield from list_last_steps((channels, side), self.head, images.classes, axes)
 
     def in_skeleton(self, changes: Mapping[str, Any]) -> Self:
         refuse_frame(changes)
@@ -201,12 +210,15 @@ class Chain(AnyArchitecture):
                 for name, sets in self.chosen.items()
             },
         }
+        if self.axes == 2:  # what files of images have always held
+            del plain["axes"]
         return {**HEADER, "kind": "layers", **plain}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
         """Builds a chain from what `to_dict` returns, and checks every value."""
         check_header(value)
+        value = {"axes": 2, **value}
         names = [one.name for one in fields(cls)]
         if unknown := [name for name in value if name not in (*names, *HEADER, "kind")]:
             raise ValueError(f"unknown keys {short(unknown)}; a chain has {names}")
@@ -231,62 +243,62 @@ def refuse_frame(changes: Mapping[str, Any]) -> None:
             raise ValueError(f"a chain of layers has no {name} beside what is chosen; leave it out")
 
 
-def halve_images(images: Images) -> Step:
+def halve_images(images: Images, axes: int) -> Step:
     """Returns the layer that reduces images to half their side."""
     side = math.ceil(images.side / 2)
-    held = images.channels * (images.side**2 + side**2)
+    held = images.channels * (images.side**axes + side**axes)
     return Step("half", "half", side, images.channels, 0, 0, 0, held)
 
 
-def make_step(name: str, enters: tuple[int, int], block: Block) -> Step:
+def make_step(name: str, enters: tuple[int, int], block: Block, axes: int) -> Step:
     """Returns the layer of a full convolution with a norm; `enters` is channels and side."""
     channels, side = enters
     after = math.ceil(side / block.stride)
-    weights = block.kernel**2 * channels * block.width
-    held = channels * side**2 + block.width * after**2
+    weights = block.kernel**axes * channels * block.width
+    held = channels * side**axes + block.width * after**axes
     return Step(
         name,
-        name_kind(FULL, block.kernel),
+        name_kind(FULL, block.kernel, axes),
         after,
         block.width,
         weights,
         weights + 2 * block.width,
-        weights * after**2,
+        weights * after**axes,
         held,
     )
 
 
-def name_kind(kind: str, kernel: int) -> str:
+def name_kind(kind: str, kernel: int, axes: int) -> str:
     """Returns the kind of a convolution as a `Step` holds it."""
-    return f"{kind} {kernel}x{kernel}"
+    return f"{kind} {name_shape(kernel, axes)}"
 
 
-def list_steps(block: Block, channels: int, side: int) -> Iterator[Step]:
+def list_steps(block: Block, channels: int, side: int, axes: int) -> Iterator[Step]:
     """Yields the layers of a block that reads a map of `channels` and `side`."""
+    name = name_shape(block.kernel, axes) + ("/2" if block.stride == 2 else "")
     if block.full:
-        name = f"{FULL} {block.kernel}x{block.kernel}" + ("/2" if block.stride == 2 else "")
-        yield make_step(name + "+" * block.residual, (channels, side), block)
+        name = f"{FULL} {name}"
+        yield make_step(name + "+" * block.residual, (channels, side), block, axes)
         return
-    kept = channels * side**2 if block.residual else 0  # beside what other layers read
+    kept = channels * side**axes if block.residual else 0  # beside what other layers read
     inner, norm = channels, 0
     if block.expansion:
         inner = block.expansion * channels
         norm = 2 * inner
-        yield make_step("1x1", (channels, side), Block(1, inner))
-    after, weights = math.ceil(side / block.stride), block.kernel**2 * inner
-    name = f"{block.kernel}x{block.kernel}" + ("/2" if block.stride == 2 else "")
-    held = inner * (side**2 + after**2) + (kept if block.expansion else 0)
-    kind, parameters = name_kind(DEPTHWISE, block.kernel), weights + norm
-    yield Step(name, kind, after, inner, weights, parameters, weights * after**2, held)
-    last = make_step("1x1" + "+" * block.residual, (inner, after), Block(1, block.width))
+        yield make_step("1x1", (channels, side), Block(1, inner), axes)
+    after, weights = math.ceil(side / block.stride), block.kernel**axes * inner
+    held = inner * (side**axes + after**axes) + (kept if block.expansion else 0)
+    kind, parameters = name_kind(DEPTHWISE, block.kernel, axes), weights + norm
+    yield Step(name, kind, after, inner, weights, parameters, weights * after**axes, held)
+    last = make_step("1x1" + "+" * block.residual, (inner, after), Block(1, block.width), axes)
     yield last._replace(values=last.values + kept)
 
 
-def list_last_steps(enters: tuple[int, int], head: int, classes: int) -> Iterator[Step]:
+def list_last_steps(enters: tuple[int, int], head: int, classes: int, axes: int) -> Iterator[Step]:
     """Yields the means over a map of `enters` channels and side, and the linear layer."""
     channels, side = enters
-    means = channels * head**2
-    yield Step("mean", "mean", head, channels, 0, 0, 0, channels * side**2 + means)
+    means = channels * head**axes
+    yield Step("mean", "mean", head, channels, 0, 0, 0, channels * side**axes + means)
     weights = means * classes
     parameters, held = weights + classes, means + classes
     yield Step("linear", "linear", 1, classes, weights, parameters, weights, held)

@@ -48,8 +48,10 @@ def list_kinds(space: ChainOptions) -> list[str]:
     """Returns all kinds of layers that chains of a space may have."""
     full = {*space.stem_kernels, *(space.kernels if FULL in space.expansions else ())}
     depthwise = space.kernels if space.factors else ()
-    kinds = [name_kind(FULL, kernel) for kernel in sorted(full | {1} if depthwise else full)]
-    kinds += [name_kind(DEPTHWISE, kernel) for kernel in depthwise]
+    kinds = [
+        name_kind(FULL, kernel, space.axes) for kernel in sorted(full | {1} if depthwise else full)
+    ]
+    kinds += [name_kind(DEPTHWISE, kernel, space.axes) for kernel in depthwise]
     halves = any(HALF in placement.split() for placement in space.placements)
     return [*kinds, *(["half"] * halves), "mean", "linear"]
 
@@ -110,7 +112,7 @@ class ChainCosts(Costs):
     def from_dict(cls, space: ChainOptions, content: Mapping[str, Any]) -> "ChainCosts":
         """Builds costs from the content of their file; raises ValueError if they do not fit."""
         name, rates = content["cost"], content.get("rates")
-        images = Images(content["images"][0], content["classes"], content["images"][1])
+        images = Images(content["images"][0], content["classes"], content["images"][-1])
         if name != LATENCY:
             return cls(space, name, images)
         for kind in list_kinds(space):
@@ -215,16 +217,19 @@ def _tabulate(costs: ChainCosts, halved: list[str]) -> Placement:
 
     @lru_cache
     def measure(block: Block, channels: int, side: int) -> float:
-        return join(map(cost, list_steps(block, channels, side)))
+        return join(map(cost, list_steps(block, channels, side, space.axes)))
 
     side, rest = images.side, 0.0
     if HALF in halved:
-        half = halve_images(images)
+        half = halve_images(images, space.axes)
         side, rest = half.side, cost(half)
     stride = 2 if STEM in halved else 1
     enters = images.channels, side
     stem = [
-        [cost(make_step("", enters, Block(kernel, width, stride))) for width in space.stem_widths]
+        [
+            cost(make_step("", enters, Block(kernel, width, stride), space.axes))
+            for width in space.stem_widths
+        ]
         for kernel in space.stem_kernels
     ]
     side, entering = math.ceil(side / stride), space.stem_widths
@@ -248,7 +253,7 @@ def _tabulate(costs: ChainCosts, halved: list[str]) -> Placement:
         side, entering = math.ceil(side / stride), space.widths
     last = [
         [
-            join(map(cost, list_last_steps((width, side), head, images.classes)))
+            join(map(cost, list_last_steps((width, side), head, images.classes, space.axes)))
             for head in space.heads
         ]
         for width in space.widths

@@ -8,6 +8,7 @@ from typing import Any
 
 from darts_lite.space.groups import Choices
 from darts_lite.space.layers.chain import FULL, PLAIN, RESIDUAL, Block, Chain
+from darts_lite.space.maps import check_axes
 
 OFF = "off"
 HALF, STEM = "half", "stem"
@@ -39,6 +40,8 @@ class ChainOptions:
             ``residual``.
         heads: Sides of the map of means that the linear layer reads; 1 is the mean over the map.
         name: Name of the space, recorded in the architecture file.
+        axes: Number of axes of the maps: 2 for images; 1 for signals, which are maps of height 1,
+            with kernels of 1 x k, strides and windows along time.
 
     Raises:
         ValueError: if a setting is empty or out of its range.
@@ -57,9 +60,13 @@ class ChainOptions:
     links: tuple[str, ...] = (OFF, PLAIN, RESIDUAL)
     heads: tuple[int, ...] = (1, 2, 3, 4)
     name: str = "layers"
+    axes: int = 2
 
     def __post_init__(self) -> None:
-        for setting in (one.name for one in fields(ChainOptions) if one.name != "name"):
+        check_axes(self.axes)
+        for setting in (
+            one.name for one in fields(ChainOptions) if one.name not in ("name", "axes")
+        ):
             values = getattr(self, setting)
             if isinstance(values, str) or not isinstance(values, Sequence):
                 raise ValueError(f"{setting} must be a list, got {short(values)}")
@@ -149,6 +156,7 @@ class ChainOptions:
             self.name,
             dict(choices),
             dict(found_by or {}),
+            self.axes,
         )
 
 

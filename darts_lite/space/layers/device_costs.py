@@ -44,6 +44,7 @@ class Program:
     """The operations of a LiteRT file, as far as memory depends on them.
 
     Attributes:
+        axes: Number of axes of the maps.
         maps: Bytes of each map, the image first.
         first, last: The operations that write and last read each map; the image is there at first.
         kinds: Kind of each operation.
@@ -52,6 +53,7 @@ class Program:
         constants: Bytes of weights, biases and other constants.
     """
 
+    axes: int
     maps: list[int]
     first: list[int] = field(default_factory=lambda: [0])
     last: list[int] = field(default_factory=lambda: [0])
@@ -81,7 +83,7 @@ class Program:
     def convolve(self, entering: int, channels: int, side: int, weights: int) -> int:
         """Adds a convolution with its bias; `side` and `channels` are those of what it writes."""
         self.channels.append(channels)
-        size = channels * side**2
+        size = channels * side**self.axes
         return self.run("convolution", [entering], size, 2, weights + 4 * channels)
 
     def convolve_strided(
@@ -107,9 +109,9 @@ class Program:
         # LiteRT pads as little as it must, and by one more behind than before where that is odd.
         needed = max(0, (after - 1) * stride + kernel - side)
         if needed != 2 * (kernel // 2):
-            padded = before * (side + 2 * (kernel // 2)) ** 2
+            padded = before * (side + 2 * (kernel // 2)) ** self.axes
             entering = self.run("pad", [entering], padded, 1, 32)
-        weights = kernel**2 * channels * (before if full else 1)
+        weights = kernel**self.axes * channels * (before if full else 1)
         return self.convolve(entering, channels, after, weights), after
 
     def plan(self) -> int:
@@ -135,11 +137,11 @@ def _align(size: int) -> int:
 
 def write_program(chain: Any, images: Images) -> Program:
     """Returns the operations of a `darts_lite.Chain`."""
-    channels, side = images.channels, images.side
-    program, now = Program([channels * side**2]), 0
+    channels, side, axes = images.channels, images.side, chain.axes
+    program, now = Program(axes, [channels * side**axes]), 0
     if chain.halved:
         side = math.ceil(side / 2)
-        now = program.run("pool", [now], channels * side**2)
+        now = program.run("pool", [now], channels * side**axes)
     stem = chain.stem
     now, side = program.convolve_strided(
         now, (channels, side), stem.kernel, stem.stride, stem.width, full=True
@@ -148,7 +150,7 @@ def write_program(chain: Any, images: Images) -> Program:
     for block in chain.blocks:
         now, side = _add_block(program, now, (channels, side), block)
         channels = block.width
-    means = channels * chain.head**2
+    means = channels * chain.head**axes
     now = program.run("pool", [now], means)
     if chain.head > 1:
         now = program.run("transpose", [now], means, 1, 16)
@@ -178,7 +180,7 @@ def _add_block(
         )
         now = program.convolve(now, block.width, side, inner * block.width)
     if block.residual:
-        now = program.run("add", [entering, now], block.width * side**2)
+        now = program.run("add", [entering, now], block.width * side**program.axes)
     return now, side
 
 

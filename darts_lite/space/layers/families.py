@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from darts_lite.space.groups import Choices
 from darts_lite.space.layers.chain import FULL, PLAIN, RESIDUAL
 from darts_lite.space.layers.chain_options import OFF, ChainOptions
+from darts_lite.space.maps import name_shape
 from darts_lite.space.protocol import HandMade
 
 INVERTED = "inverted residual"
@@ -65,10 +66,10 @@ def scale_families(space: ChainOptions, admits: Callable[[Choices], bool]) -> It
         depths, placement, rising = shape
         if family.name == INVERTED and head != min(space.heads):
             continue
-        name = family.name + f", head {head}x{head}" * (head > 1)
+        name = family.name + f", head {name_shape(head, space.axes)}" * (head > 1)
         choose = partial(_choose, space, family, head, kernel, depths, placement)
         if (widest := _find_widest(rising, choose, admits)) is not None:
-            yield HandMade(name, f"{kernel}x{kernel}, {sum(depths)} blocks", widest)
+            yield HandMade(name, f"{name_shape(kernel, space.axes)}, {sum(depths)} blocks", widest)
 
 
 def fit_widths(space: ChainOptions, choices: Choices, admits: Callable[[Choices], bool]) -> Choices:

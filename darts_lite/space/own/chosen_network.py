@@ -7,10 +7,11 @@ from reprlib import repr as short
 from typing import Any, Self
 
 from darts_lite.space.groups import Choices, Diagram, Group
+from darts_lite.space.maps import check_axes
 from darts_lite.space.own.building import FROM_DATA, Plan
 from darts_lite.space.protocol import HEADER, AnyArchitecture, check_header
 
-KEYS = ("network", "settings", *FROM_DATA[2:], "space", "choices", "groups", "found_by")
+KEYS = ("network", "settings", *FROM_DATA[2:], "space", "choices", "groups", "found_by", "axes")
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class ChosenNetwork(AnyArchitecture):
             an option that was not chosen, are left out.
         groups: The space's groups; their rows are the names of the choices.
         found_by: See `AnyArchitecture`.
+        axes: See `darts_lite.NetworkSpace`.
     """
 
     network: str
@@ -35,6 +37,7 @@ class ChosenNetwork(AnyArchitecture):
     chosen: Mapping[str, str]
     groups: Mapping[str, Group]
     found_by: dict[str, Any]
+    axes: int = 2
 
     @cached_property
     def choices(self) -> Choices:
@@ -101,12 +104,15 @@ class ChosenNetwork(AnyArchitecture):
             "choices": {name: _as_number(option) for name, option in self.chosen.items()},
             "groups": {name: _describe_group(group) for name, group in self.groups.items()},
             "found_by": self.found_by,
+            **({} if self.axes == 2 else {"axes": self.axes}),
         }
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
         """Builds an architecture from what `to_dict` returns, and checks every value."""
         check_header(value)
+        value = {"axes": 2, **value}
+        check_axes(value["axes"])
         if unknown := [name for name in value if name not in (*KEYS, *HEADER, "kind")]:
             raise ValueError(f"unknown keys {short(unknown)}; a network's choices have {KEYS}")
         if missing := [name for name in KEYS if name not in value]:
@@ -121,7 +127,7 @@ class ChosenNetwork(AnyArchitecture):
         groups = {name: _read_group(name, one) for name, one in value["groups"].items()}
         chosen = {name: str(option) for name, option in value["choices"].items()}
         _check_chosen(chosen, groups)
-        given = {name: value[name] for name in ("network", "settings", "space", "found_by")}
+        given = {name: value[name] for name in ("network", "settings", "space", "found_by", "axes")}
         return cls(**given, image_size=side, chosen=chosen, groups=groups)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from darts_lite.space.cost_tables import Bound
 from darts_lite.space.groups import Choices, Group
+from darts_lite.space.maps import check_axes, make_shape
 from darts_lite.space.own.best_choices import choose_options
 from darts_lite.space.own.building import FROM_DATA, Plan, name_network, outline_network
 from darts_lite.space.own.chosen_network import ChosenNetwork, make_group, refuse_frame
@@ -34,6 +35,7 @@ class NetworkSpace(Space):
             reach the class as arguments with these names, where it has them.
         num_classes: Number of classes.
         image_size: Side of the images.
+        axes: Number of axes of an input: 2 for images ``(C, S, S)``, 1 for signals ``(C, 1, S)``.
 
     Raises:
         ValueError: when choices are asked for, if the class is not known, cannot be built, has no
@@ -46,14 +48,17 @@ class NetworkSpace(Space):
     in_channels: int | None = None
     num_classes: int | None = None
     image_size: int | None = None
+    axes: int = 2
 
     def __post_init__(self) -> None:
+        check_axes(self.axes)
         object.__setattr__(self, "network", name_network(self.network))
         if not self.name:
             object.__setattr__(self, "name", self.network_path.rpartition(".")[2])
 
     def __hash__(self) -> int:  # costs of a space are measured once
-        return hash((self.network_path, repr(self.settings), self.name, *self._data.values()))
+        known = *self._data.values(), self.axes
+        return hash((self.network_path, repr(self.settings), self.name, *known))
 
     @property
     def network_path(self) -> str:
@@ -86,8 +91,8 @@ class NetworkSpace(Space):
     def blank(self, count: int = 1, device: torch.device | str = "cpu") -> Tensor:
         """Returns images for the network, ``(count, C, H, W)``, all 0."""
         data = {name: value or USUAL[name] for name, value in self._data.items()}
-        side = data["image_size"]
-        return torch.zeros(count, data["in_channels"], side, side, device=device)
+        shape = make_shape(data["image_size"], self.axes)
+        return torch.zeros(count, data["in_channels"], *shape, device=device)
 
     @cached_property
     def structure(self) -> Structure:
@@ -128,6 +133,7 @@ class NetworkSpace(Space):
             active,
             self.groups,
             dict(found_by or {}),
+            self.axes,
         )
 
     def name_choices(self, choices: Choices) -> dict[str, str]:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from darts_lite.networks.layers.chain_net import build_chain, list_rows
 from darts_lite.networks.layers.widest_net import pool_map
@@ -32,6 +33,20 @@ def test_the_head_reads_means_of_windows_that_reach_the_margin() -> None:
     assert net(torch.rand(2, 1, 28, 28)).shape == (2, 4)
     costs = replace(CHAIN, head=3).steps(Images(1, 4, 28))
     assert sum(step.parameters for step in costs) == sum(p.numel() for p in net.parameters())
+
+
+def test_a_net_of_signals_has_kernels_along_time() -> None:
+    chain = replace(CHAIN, axes=1, head=3)
+    net = Net(chain, 6, 4).eval()
+    for length in (1, 2, 100):
+        assert net(torch.rand(2, 6, 1, length)).shape == (2, 4)
+    kernels = {m.kernel_size for m in net.modules() if isinstance(m, nn.Conv2d)}
+    assert kernels == {(1, 1), (1, 3), (1, 5)}
+    x = torch.rand(2, 3, 1, 7)
+    means = pool_map(x, 3, axes=1)
+    assert means.shape == (2, 3, 1, 3)
+    torch.testing.assert_close(means[..., 0, 1], x[..., 0, 2:5].mean(dim=2))
+    assert pool_map(x, 9, axes=1).shape == (2, 3, 1, 9)
 
 
 def test_a_residual_block_adds_what_enters() -> None:

@@ -1,5 +1,6 @@
 """The widest net: each chain is a part of it."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -21,13 +22,17 @@ def images() -> torch.Tensor:
     return some_digits()[0][:16].unsqueeze(1) / 255
 
 
-def test_part_masks_and_net_are_one_function(images: torch.Tensor) -> None:
+@pytest.mark.parametrize("axes", [1, 2])
+def test_part_masks_and_net_are_one_function(axes: int, images: torch.Tensor) -> None:
     torch.manual_seed(0)
-    supernet, random, images = Supernet(SPACE, 1, 10).double(), Random(0), images.double()
+    space, random = replace(SPACE, axes=axes), Random(0)
+    images = images.double() if axes == 2 else images.double().transpose(1, 2)  # rows as channels
+    channels = images.shape[1]
+    supernet = Supernet(space, channels, 10).double()
     for _ in range(12):
-        chain = SPACE.architecture(random_point(SPACE.sizes, random))
-        path = {name: rows.double() for name, rows in SPACE.path(chain).items()}
-        net = Net(chain, 1, 10).double()
+        chain = space.architecture(random_point(space.sizes, random))
+        path = {name: rows.double() for name, rows in space.path(chain).items()}
+        net = Net(chain, channels, 10).double()
         net.inherit(supernet)
         part = supernet(images, path)
         torch.testing.assert_close(part, net.train()(images), atol=1e-10, rtol=1e-10)

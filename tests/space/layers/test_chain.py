@@ -27,18 +27,22 @@ IMAGES = Images(1, 10, 28)
 
 def test_it_is_told_in_a_line() -> None:
     assert BY_HAND.genotype() == "stem 5x5-12/2 5x5-12 5x5-16/2 5x5-16+ e2.3x3-32"
-    assert str(Block(3, 8, 2, full=True)) == "full.3x3-8/2"
+    assert Block(3, 8, 2, full=True).name(2) == "full.3x3-8/2"
     assert replace(BY_HAND, halved=True).genotype().startswith("half stem 5x5-12/2")
+    signals = replace(BY_HAND, axes=1, head=3).genotype()
+    assert signals == "stem 1x5-12/2 1x5-12 1x5-16/2 1x5-16+ e2.1x3-32 head 1x3"
 
 
-@pytest.mark.parametrize("images", [IMAGES, Images(3, 4, 33)])
-def test_costs_are_those_of_the_net(images: Images) -> None:
-    space, random = LayerSpace(), Random(0)
+@pytest.mark.parametrize(
+    ("images", "axes"), [(IMAGES, 2), (Images(3, 4, 33), 2), (Images(6, 4, 101), 1)]
+)
+def test_costs_are_those_of_the_net(images: Images, axes: int) -> None:
+    space, random = LayerSpace(axes=axes), Random(0)
     for _ in range(12):
         chain = space.build(space.architecture(random_point(space.sizes, random)).choices)
         with torch.device("meta"):
             net = ChainNet(chain, images.channels, images.classes)
-            x = torch.zeros(1, images.channels, images.side, images.side)
+            x = torch.zeros(1, *images.shape(axes))
         steps = [*chain.steps(images)]
         assert sum(step.parameters for step in steps) == parameters(net, x)
         assert sum(step.multiply_adds for step in steps) == multiply_adds(net, x)
@@ -60,7 +64,7 @@ def test_memory_is_what_a_layer_reads_writes_and_keeps() -> None:
 
 def test_files_come_back(tmp_path: Path) -> None:
     space = LayerSpace()
-    for chain in (BY_HAND, space.first_architecture()):
+    for chain in (BY_HAND, replace(BY_HAND, axes=1), space.first_architecture()):
         chain.save(tmp_path / "chain.json")
         assert read_architecture(tmp_path / "chain.json") == chain
         assert Chain.from_dict(json.loads(json.dumps(chain.to_dict()))) == chain
@@ -71,6 +75,11 @@ def test_files_of_before_have_no_full_blocks() -> None:
     for block in content["blocks"]:
         del block["full"]
     assert Chain.from_dict(content) == BY_HAND
+
+
+def test_files_of_images_tell_no_axes() -> None:
+    assert "axes" not in BY_HAND.to_dict()
+    assert replace(BY_HAND, axes=1).to_dict()["axes"] == 1
 
 
 def changed(*path: Any, value: Any) -> dict[str, Any]:
@@ -100,6 +109,8 @@ def changed(*path: Any, value: Any) -> dict[str, Any]:
         (("blocks", 1, "residual"), True, "is residual, and needs stride 1"),
         (("halved",), 1, "halved: must be a bool"),
         (("chosen",), {"kernel": 3}, "chosen.kernel"),
+        (("axes",), 3, "axes must be 1 for signals or 2 for images, got 3"),
+        (("axes",), True, "axes must be 1"),
         (("more",), 1, "unknown keys"),
     ],
 )

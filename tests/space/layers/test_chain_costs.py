@@ -1,6 +1,7 @@
 """Costs of chains, exactly and on average."""
 
 import statistics
+from dataclasses import replace
 
 import pytest
 import torch
@@ -27,12 +28,13 @@ def some_shares(seed: int, space: LayerSpace = SPACE) -> dict[str, Tensor]:
     return {name: torch.randn(g.shape).softmax(dim=1) for name, g in space.groups.items()}
 
 
+@pytest.mark.parametrize("axes", [1, 2])
 @pytest.mark.parametrize("name", COUNTED)
-def test_the_mean_is_that_of_drawn_chains(name: str) -> None:
-    costs, shares = ChainCosts(SPACE, name, IMAGES), some_shares(0)
+def test_the_mean_is_that_of_drawn_chains(name: str, axes: int) -> None:
+    costs, shares = ChainCosts(replace(SPACE, axes=axes), name, IMAGES), some_shares(0)
     drawn = {key: torch.multinomial(rows, DRAWS, True).T.tolist() for key, rows in shares.items()}
     chosen = ({key: rows[number] for key, rows in drawn.items()} for number in range(DRAWS))
-    found = [costs.of(SPACE.build(SPACE.name_options(places))) for places in chosen]
+    found = [costs.of(costs.space.build(SPACE.name_options(places))) for places in chosen]
     error = statistics.stdev(found) / DRAWS**0.5
     assert float(costs.expected(shares)) == pytest.approx(statistics.fmean(found), abs=4 * error)
 

@@ -1,5 +1,6 @@
 """The best chain within bounds, against all chains."""
 
+from dataclasses import replace
 from itertools import product
 from random import Random
 
@@ -24,9 +25,11 @@ SMALL = LayerSpace(
 IMAGES = Images(1, 10, 28)
 
 
-def test_no_chain_within_the_bounds_is_better() -> None:
-    costs = {name: ChainCosts(SMALL, name, IMAGES) for name in COUNTED}
-    chains = [SMALL.architecture(point) for point in product(*map(range, SMALL.sizes))]
+@pytest.mark.parametrize("axes", [1, 2])
+def test_no_chain_within_the_bounds_is_better(axes: int) -> None:
+    costs = {name: ChainCosts(replace(SMALL, axes=axes), name, IMAGES) for name in COUNTED}
+    small = replace(SMALL, axes=axes)
+    chains = [small.architecture(point) for point in product(*map(range, SMALL.sizes))]
     paths = [SMALL.path(chain) for chain in chains]
     every = {
         name: torch.tensor([cost.of(chain) for chain in chains]) for name, cost in costs.items()
@@ -44,13 +47,13 @@ def test_no_chain_within_the_bounds_is_better() -> None:
             value = float(every[name].quantile(share if sign > 0 else 1 - share))
             bounds.append(Bound(costs[name], sign, value))
             inside &= sign * every[name] <= sign * value
-        choices, least = SMALL.choose_within(shares, bounds)
+        choices, least = small.choose_within(shares, bounds)
         if not inside.any():
             assert choices is None
             assert least == [float((b.sign * every[b.costs.name]).min()) for b in bounds]  # type: ignore[attr-defined]
             continue
         assert choices is not None
-        assert all(bound.admits(SMALL.build(choices)) for bound in bounds)
+        assert all(bound.admits(small.build(choices)) for bound in bounds)
         found_some += 1
         path = torch.cat([*map(torch.flatten, SMALL.path(SMALL.build(choices)).values())])
         torch.testing.assert_close(path @ logs, scores[inside].max())

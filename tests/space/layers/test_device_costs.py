@@ -62,7 +62,7 @@ def test_maps_take_what_the_interpreter_gives_them(name: str) -> None:
 
 
 def test_maps_are_placed_as_the_interpreter_places_them() -> None:
-    program = Program([32])
+    program = Program(2, [32])
     wide = program.run("a", [0], 64)
     same = program.run("b", [wide], 64)
     program.run("c", [same, wide], 48)

@@ -1,5 +1,6 @@
 """The space of chains as any other space."""
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -29,6 +30,9 @@ def test_a_chain_knows_what_was_chosen() -> None:
 def test_it_comes_back_from_plain_values() -> None:
     space = LayerSpace(stages=(2, 2), widths=(4, 8), placements=("stem", "1"))
     assert read_space(space.to_dict()) == space
+    assert "axes" not in space.to_dict()["init_args"]  # as in files of before
+    along = replace(space, axes=1)
+    assert read_space(along.to_dict()) == along != space
 
 
 def test_it_has_no_other_frame() -> None:
@@ -38,8 +42,9 @@ def test_it_has_no_other_frame() -> None:
         space.in_skeleton({"cells": 3})
 
 
-def test_costs_come_back(tmp_path: Path) -> None:
-    space, images = LayerSpace(), Images(1, 10, 28)
+@pytest.mark.parametrize("axes", [1, 2])
+def test_costs_come_back(axes: int, tmp_path: Path) -> None:
+    space, images = LayerSpace(axes=axes), Images(1, 10, 28)
     made = load_or_measure_costs(tmp_path / "flash.json", space, "flash", images)
     assert load_or_measure_costs(tmp_path / "flash.json", space, "flash", images) == made
     assert made == measure_costs(space, "flash", images)

@@ -4,11 +4,11 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from own_networks import CHOSEN, Darts, MyNet
+from own_networks import CHOSEN, AlongTime, Darts, MyNet
 
 from darts_lite import NetworkSpace
 from darts_lite.derivation.costs import load_or_measure_costs, measure_costs
-from darts_lite.networks.kinds import read_space
+from darts_lite.networks.kinds import read_architecture, read_space
 from darts_lite.space.cost_tables import Images
 from darts_lite.space.groups import random_point
 
@@ -40,6 +40,20 @@ def test_it_comes_back_from_plain_values() -> None:
     assert read_space(space.to_dict()) == space
     assert read_space(MyNet) == NetworkSpace("own_networks.MyNet")
     assert space.name == "MyNet" and hash(space) == hash(read_space(space.to_dict()))
+
+
+def test_a_network_of_signals_gets_maps_of_height_1() -> None:
+    space = NetworkSpace(AlongTime, axes=1).with_data(6, 4, 50)
+    assert space.blank(2).shape == (2, 6, 1, 50)
+    assert read_space(space.to_dict()) == space
+    assert "axes" not in NetworkSpace(AlongTime).to_dict()["init_args"]
+    found = space.first_architecture()
+    assert found.axes == 1 and read_architecture(found.to_dict()) == found
+    assert measure_costs(space, "multiply_adds", Images(6, 4, 50)).of(found) == 50 * 6 * 8 * 3 + 32
+    with pytest.raises(ValueError, match="axes must be 1 for signals or 2 for images, got 3"):
+        read_architecture({**found.to_dict(), "axes": 3})
+    with pytest.raises(ValueError, match="axes must be 1"):
+        NetworkSpace(AlongTime, axes=0)
 
 
 def test_it_has_no_frame() -> None:
