@@ -21,7 +21,13 @@ ALIGNED = 16
 """Bytes to whose multiples the interpreter rounds each part of its arena."""
 OF_TENSOR, OF_OPERATION, PLANNED = 24, 64, 48
 """Bytes of the arena for each tensor, each operation, and each tensor while it is planned."""
-OF_KIND: Mapping[str, int] = {"convolution": 96, "add": 64, "pad": 64, "transpose": 16}
+OF_KIND: Mapping[str, int] = {
+    "convolution": 96,
+    "add": 64,
+    "pad": 64,
+    "multiply": 64,
+    "transpose": 16,
+}
 """Further bytes of the arena for an operation, by its kind."""
 OTHER, OTHER_OF_TENSOR = 1088, 10
 """Bytes of the arena for all else: in any net, and for each tensor."""
@@ -140,8 +146,13 @@ def write_program(chain: Any, images: Images) -> Program:
     channels, side, axes = images.channels, images.side, chain.axes
     program, now = Program(axes, [channels * side**axes]), 0
     if chain.halved:
-        side = math.ceil(side / 2)
+        # A map of an odd side is padded, and what the zeros take from its last means is given back.
+        padded, side = side + side % 2, math.ceil(side / 2)
+        if padded > images.side:
+            now = program.run("pad", [now], channels * padded**axes, 1, 32)
         now = program.run("pool", [now], channels * side**axes)
+        if padded > images.side:
+            now = program.run("multiply", [now], channels * side**axes, 1, channels * side**axes)
     stem = chain.stem
     now, side = program.convolve_strided(
         now, (channels, side), stem.kernel, stem.stride, stem.width, full=True
@@ -150,6 +161,8 @@ def write_program(chain: Any, images: Images) -> Program:
     for block in chain.blocks:
         now, side = _add_block(program, now, (channels, side), block)
         channels = block.width
+    if chain.head > side:
+        now = program.run("pad", [now], channels * chain.head**axes, 1, 32)
     means = channels * chain.head**axes
     now = program.run("pool", [now], means)
     if chain.head > 1:

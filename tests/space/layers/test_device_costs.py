@@ -25,6 +25,29 @@ MEASURED = {
     "wide maps": (Chain(5, 4, 1, WIDE, head=3), 12592, 7352),
 }
 """Bytes of the arena and the file, as benchmarks/device.py measures them."""
+MOTIONS = (Block(15, 32, 2), Block(15, 32, residual=True), Block(7, 48))
+GROWING = (Block(7, 48, residual=True), Block(15, 64), Block(15, 64, residual=True))
+ODD = (Block(7, 16), Block(7, 16, residual=True, full=True), Block(7, 16, 2, 2), Block(7, 16, 1, 2))
+STRIDES = (Block(7, 16, 2, 1), Block(3, 16, 1, 1), Block(7, 16, 1, 1), Block(3, 8, 2, 2))
+OTHERS = {
+    "half of an odd image": (
+        Images(1, 4, 27),
+        Chain(3, 4, 1, (Block(3, 8),), halved=True),
+        *(5056, 2992),
+    ),
+    "signals": (Images(6, 4, 100), Chain(3, 24, 1, MOTIONS + GROWING, axes=1), 19264, 29552),
+    "half of an odd signal": (
+        Images(1, 2, 101),
+        Chain(3, 8, 1, ODD, halved=True, axes=1),
+        *(8576, 11224),
+    ),
+    "strides over signals": (
+        Images(6, 5, 33),
+        Chain(3, 8, 2, STRIDES, head=2, axes=1),
+        *(8800, 9696),
+    ),
+}
+"""The same for other images, and for signals."""
 PLANNED = {
     "one that pads": (Chain(5, 3, 1, RESIDUAL, head=3), 5424),
     "full ones": (
@@ -53,6 +76,14 @@ def test_needs_are_never_below_the_interpreters(name: str) -> None:
     assert arena <= found["arena"] <= 1.15 * arena
     assert file <= found["file"] <= 1.15 * file
     assert found.items() <= chain.count_bytes(DIGITS).items()
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_needs_of_other_inputs_are_never_below_the_interpreters(name: str) -> None:
+    images, chain, arena, file = OTHERS[name]
+    found = count_needs(chain, images)
+    assert arena <= found["arena"] <= 1.15 * arena
+    assert file <= found["file"] <= 1.15 * file
 
 
 @pytest.mark.parametrize("name", PLANNED)
