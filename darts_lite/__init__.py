@@ -7,8 +7,8 @@ The folders, each of which imports only from those above it:
 - ``distributed``: several processes that train as one;
 - ``space``: what may be chosen, and what was chosen, in ``cells`` the first kind of space,
   in ``layers`` the second, in ``own`` the third;
-- ``data``: splits and batches on the training device, in ``images`` and ``sounds`` what differs
-  between these, in ``own`` data modules of users;
+- ``data``: splits and batches on the training device, in ``images``, ``sounds`` and ``signals``
+  what differs between these, in ``own`` data modules of users;
 - ``training``: what a search and a retraining share;
 - ``networks``: the supernet and the discrete net, in ``cells`` those of cells, in ``folded`` their
   fast executor, in ``layers`` those of layers, in ``own`` those of networks of users;

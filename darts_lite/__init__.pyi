@@ -5,6 +5,9 @@ from .data.images.image_data import ImageData
 from .data.images.image_preparation import ImagePreparation
 from .data.own.paired_data import PairedData
 from .data.preparation import Preparation
+from .data.signals.signal_changes import SignalAugmentation
+from .data.signals.signal_data import SignalData
+from .data.signals.signal_preparation import SignalPreparation
 from .data.sounds.log_mel import LogMel
 from .data.sounds.sound_augmentation import SoundAugmentation
 from .data.sounds.sound_data import SoundData
@@ -105,6 +108,9 @@ __all__ = [
     "SkeletonSettings",
     "Source",
     "Softmax",
+    "SignalAugmentation",
+    "SignalData",
+    "SignalPreparation",
     "SoundAugmentation",
     "SoundData",
     "SoundPreparation",

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import soundfile
 from PIL import Image
+from signal_helpers import write_signals
 
 from darts_lite.cli.lightning_cli import DartsCLI
 from darts_lite.retraining.retraining import Retraining
@@ -17,7 +18,7 @@ PRESETS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
 @pytest.fixture(scope="module", autouse=True)
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Whoever runs the presets does so beside the photographs and sounds that two are for."""
+    """Whoever runs the presets does so beside the photographs, sounds and rows they are for."""
     beside = tmp_path_factory.mktemp("beside")
     for number in range(24):
         folder = beside / "photos" / ("dark" if number % 2 else "light")
@@ -28,6 +29,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         spoken = beside / "recordings" / ("low" if number % 2 else "high")
         spoken.mkdir(parents=True, exist_ok=True)
         soundfile.write(spoken / f"{number}.wav", [0.1] * 4000, 8000)
+    write_signals(beside / "signals.npz")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(beside)
         yield
@@ -58,7 +60,7 @@ def test_a_preset_builds_model_data_and_trainer(preset: Path) -> None:
 def test_the_presets_are_there() -> None:
     expected = {"mnist", "mnist_small", "mnist_best", "retrain", "fashion_mnist", "cifar10_darts"}
     devices = {"device_4kb", "device_8kb", "device_32kb"}
-    assert expected | devices | {"photos", "sounds", "fashion_mnist_best"} <= {
+    assert expected | devices | {"photos", "sounds", "signals", "fashion_mnist_best"} <= {
         p.stem for p in PRESETS
     }
 

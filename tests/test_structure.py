@@ -20,6 +20,7 @@ FLOORS = (
     "data",
     "data/images",
     "data/sounds",
+    "data/signals",
     "data/own",
     "training",
     "networks/cells",

@@ -88,7 +88,9 @@ class Run:
         lists = [[place] if isinstance(place, str | Path) else place for place in places]
         named = [Path(place) for each in lists for place in each]
         if not named:
-            raise ValueError("predict needs images or sounds; give paths of files and folders")
+            raise ValueError(
+                "predict needs images, sounds or signals; give paths of files and folders"
+            )
         path = RunFolder(self.folder).net
         with _as_value_errors():
             answer, about = load_answer(str(path))

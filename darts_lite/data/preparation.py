@@ -40,8 +40,17 @@ class Preparation(ABC):
     """What an exported net takes, ``pixels`` for one: the name of its input."""
     scale: ClassVar[str]
     """The range of these values, in words."""
+    task: ClassVar[str]
+    """What the Hub of Hugging Face calls it to tell classes of such items."""
+    untried: ClassVar[str]
+    """What a test does not tell of, for instance ``other cameras and lights``."""
+    measured: ClassVar[tuple[str, float] | None] = None
+    """What a device measures, in words, and how much of it is 1 to an exported net; None where
+    `front` computes something else than such values."""
+    axes: ClassVar[int] = 2
+    """Number of axes of the maps; with 1 their height is 1."""
     channels: int
-    size: int  # height and width of the maps
+    size: int  # height and width of the maps, or the width
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
@@ -53,6 +62,10 @@ class Preparation(ABC):
     @abstractmethod
     def read(self, path: Path) -> PreparedItem:
         """Reads a file; raises ValueError if that is not possible."""
+
+    def read_all(self, path: Path) -> list[tuple[str, PreparedItem]]:
+        """Reads all items of a file, with their names; raises ValueError as `read` does."""
+        return [(str(path), self.read(path))]
 
     @abstractmethod
     def describe(self) -> str:

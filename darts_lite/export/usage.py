@@ -100,7 +100,9 @@ def show_use(kind: str, file: str, facts: Mapping[str, object]) -> str:
         "mean": list(seen.mean),
         "std": list(seen.std),
     }
-    if (front := seen.front_code()) != "nn.Identity()":
+    if (front := seen.front_code()).startswith("nn."):
+        words["maps"] = seen.values if front == "nn.Identity()" else f"torch.{front}({seen.values})"
+    else:
         words |= {"import": f"{front.partition('(')[0]}, Net", "maps": f"{front}({seen.values})"}
     code = Template(LINES[kind]).substitute(words)
     return f"{HEAD[kind]}\n\n```python\n{code.strip()}\n```\n"

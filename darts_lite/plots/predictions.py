@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
@@ -98,7 +99,11 @@ def draw_answers(answers: Sequence[Answered], title: str, names: Sequence[str] |
     for number, answer in enumerate(answers):
         left, top = CELL * (number % ROW) + edge, TITLE + high * (number // ROW)
         right, bottom = left + CELL * INSIDE, top + CELL * INSIDE
-        axes.imshow(_to_rgb(answer.image).numpy(), extent=(left, right, bottom, top), aspect="auto")
+        if answer.image.shape[1] == 1 < answer.image.shape[2]:
+            _draw_signal(axes, answer.image, (left, right, bottom, top))
+        else:
+            shown = _to_rgb(answer.image).numpy()
+            axes.imshow(shown, extent=(left, right, bottom, top), aspect="auto")
         text = axes.text((left + right) / 2, bottom + 0.04, _tell(answer, names), size=8)
         text.set(parse_math=False, ha="center", va="top", linespacing=1.05)
     axes.set(xlim=(0, wide), ylim=(tall, 0))
@@ -115,9 +120,23 @@ def _tell(answer: Answered, names: Sequence[str] | None) -> str:
     return f"{true}\n{ARROW} {taken}\n{percent}"
 
 
+def _draw_signal(axes: Axes, signal: Tensor, extent: tuple[float, float, float, float]) -> None:
+    """Draws the channels of a signal ``(C, 1, T)`` as lines over time, on one scale."""
+    left, right, bottom, top = extent
+    channels = signal.float().flatten(1)  # (C, T)
+    heights = (channels - channels.min()) / (channels.max() - channels.min()).clamp_min(1e-9)
+    times = torch.linspace(left, right, channels.shape[1])
+    axes.add_patch(Rectangle((left, top), right - left, bottom - top, fc="white", ec="#d5d5d5"))
+    axes.plot(times.numpy(), (bottom + heights * (top - bottom)).mT.numpy(), lw=0.7)
+
+
 def _to_rgb(image: Tensor) -> Tensor:
-    """Stretches values to 0..1, from black to white, ``(C, H, W)`` -> ``(H, W, 3)``."""
-    image = image.float() - image.min()
+    """Stretches values to 0..1, from black to white, ``(C, H, W)`` -> ``(H, W, 3)``.
+
+    Of neither one channel nor three, the mean is shown.
+    """
+    image = image.float() if len(image) in (1, 3) else image.float().mean(dim=0, keepdim=True)
+    image = image - image.min()
     image = (image / image.max().clamp_min(1e-9)).permute(1, 2, 0)
     return image.expand(-1, -1, 3) if image.shape[2] == 1 else image
 

@@ -217,8 +217,9 @@ def find_items(summary: Mapping[str, Any]) -> str | None:
 
 
 def name_place(dataset: str) -> str:
-    """Returns what stands for items in a command: the folder that a run is on, if it is there."""
-    return shlex.quote(dataset) if dataset and is_folder(dataset) else "PATH"
+    """Returns what stands for items in a command: the folder or file of a run, if it is there."""
+    is_there = is_folder(dataset) or Path(dataset).is_file()
+    return shlex.quote(dataset) if dataset and is_there else "PATH"
 
 
 def log_hyperparameters(

@@ -7,15 +7,18 @@ import pytest
 
 from darts_lite.data.images.image_preparation import ImagePreparation
 from darts_lite.data.preparation import Preparation
+from darts_lite.data.signals.signal_preparation import SignalPreparation
 from darts_lite.data.sounds.sound_preparation import SoundPreparation
 from darts_lite.export.formats import FORMATS
 from darts_lite.export.usage import HEAD, LINES, show_use
 
 IMAGES = ImagePreparation(3, 32, mean=(0.5,) * 3, std=(0.2,) * 3)
 SOUNDS = SoundPreparation(8000, 3200, 32, (-8.0,), (2.0,))
+SIGNALS = SignalPreparation(6, 100, (0.5,) * 6, (0.2,) * 6)
+SEEN = [IMAGES, SOUNDS, SIGNALS]
 
 
-@pytest.mark.parametrize("seen", [IMAGES, SOUNDS], ids=["images", "sounds"])
+@pytest.mark.parametrize("seen", SEEN, ids=["images", "sounds", "signals"])
 @pytest.mark.parametrize("name", FORMATS)
 def test_each_format_has_lines_with_its_size(name: str, seen: Preparation) -> None:
     file = f"net{FORMATS[name].ending}"

@@ -54,6 +54,21 @@ def test_colours_are_drawn_in_colour() -> None:
     assert figure.axes[0].images[0].get_array().shape == (8, 8, 3)  # type: ignore[union-attr]
 
 
+def test_signals_are_drawn_as_lines() -> None:
+    rows = some_digits()[0][:2, :, None]  # 28 channels of 28 values
+    figure = draw_answers([Answered(row, 1, 2, 3.0, 0.5) for row in rows], "Some", None)
+    (axes,) = figure.axes
+    assert not axes.images and len(axes.lines) == 2 * 28
+    heights = np.concatenate([line.get_ydata() for line in axes.lines[:28]])
+    assert 0.3 < heights.max() - heights.min() < 1
+
+
+def test_images_of_other_channels_show_their_mean() -> None:
+    stacked = torch.stack([*some_digits()[0][:5]])[:, :14]
+    (axes,) = draw_answers([Answered(stacked, 1, 2, 3.0, 0.5)], "Some", None).axes
+    assert np.asarray(axes.images[0].get_array()).shape == (14, 28, 3)
+
+
 def test_confusions_are_counted() -> None:
     figure = draw_confusion(torch.tensor([[8, 2], [0, 10]]))
     (axes,) = figure.axes

@@ -186,24 +186,20 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", help="file or preset; all arguments of fit may follow")
 
 
+ITEMS = {
+    "images": "image files and folders of them, of any size and mode; by default the net's test "
+    "set is predicted, and settings may follow (--help data and --help trainer list them)",
+    "sounds": "likewise, for a net of sounds: wav, flac and ogg files, and folders of them",
+    "signals": "likewise, for a net of signals: npz and csv files of rows, and folders of them",
+}
+"""What `predict` is asked about, one of these -> help."""
+
+
 def _add_predict(parser: argparse.ArgumentParser) -> None:
     _add_imports(parser)
     parser.add_argument("--ckpt_path", type=_expand_path, required=True, help="a run's net.ckpt")
-    parser.add_argument(
-        "--images",
-        nargs="+",
-        type=_expand_path,
-        metavar="PATH",
-        help="image files and folders of them, of any size and mode; by default the net's test "
-        "set is predicted, and settings may follow (--help data and --help trainer list them)",
-    )
-    parser.add_argument(
-        "--sounds",
-        nargs="+",
-        type=_expand_path,
-        metavar="PATH",
-        help="likewise, for a net of sounds: wav, flac and ogg files, and folders of them",
-    )
+    for name, told in ITEMS.items():
+        parser.add_argument(f"--{name}", nargs="+", type=_expand_path, metavar="PATH", help=told)
     parser.add_argument(
         "--json", action="store_true", help="with --images: print all probabilities, as JSON"
     )
@@ -340,5 +336,5 @@ RUN_ELSEWHERE = {"part": "lightning_cli", "completion": "completion"}
 PASSED_ON = {"plan": "plan", "predict": "lightning_cli"}
 """Verbs of `OWN` that may have a configuration, with the module whose `main` parses it."""
 
-OF_FILES = ("--images", "--sounds", "--json", "--top", "--output", "--sure")
+OF_FILES = (*(f"--{name}" for name in ITEMS), "--json", "--top", "--output", "--sure")
 """Arguments of `predict` for files; without them the net's test set is predicted."""

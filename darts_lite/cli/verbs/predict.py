@@ -1,14 +1,16 @@
-"""`predict --images` and `--sounds`: tells the classes of files."""
+"""`predict --images`, `--sounds` and `--signals`: tells the classes of files."""
 
 import argparse
 import json
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from darts_lite.cli.front.arguments import ITEMS
 from darts_lite.cli.verbs.tables import format_table
 from darts_lite.data.class_balance import (
     compute_balanced_accuracy,
@@ -40,16 +42,17 @@ def run(options: argparse.Namespace) -> None:
     What else there is to say goes to standard error: how items were prepared, how many answers are
     marked, and how many are right where folders have the names of classes.
     """
-    places: Sequence[str] = options.images or options.sounds or []
-    if not places:
+    given = {name: getattr(options, name) for name in ITEMS if getattr(options, name)}
+    if not given:
         raise ValueError(
-            "--json, --top, --output and --sure need --images or --sounds; without them predict "
-            "prints the test set's lines"
+            f"--json, --top, --output and --sure need --{' or --'.join(ITEMS)}; without them "
+            "predict prints the test set's lines"
         )
     net, about = load_answer(options.ckpt_path, options.imports)
     kind = about["preparation"].kind
-    if getattr(options, kind.words, None) is not places or options.images and options.sounds:
+    if [*given] != [kind.words]:
         raise ValueError(f"this net takes {kind.words}; give them as --{kind.words}")
+    places: Sequence[str] = given[kind.words]
     known = Familiarity.read(Checkpoint.read(options.ckpt_path))
     named = set(map(Path, places))
     sure = SURE if options.sure is None else options.sure
@@ -118,11 +121,10 @@ def predict_files(
     names = about["class_names"]
     answers = []
     passes = SHIFTS if net.test_shifts else 1  # of which a batch holds all at once
-    batch = max(1, min(BATCH, MOST_PIXELS // preparation.size**2) // passes)
-    for start in range(0, len(paths), batch):
-        readable = [*_read_files(paths[start : start + batch], preparation, needed)]
-        if not readable:
-            continue
+    pixels = preparation.size**preparation.axes
+    batch = max(1, min(BATCH, MOST_PIXELS // pixels) // passes)
+    reading = _read_files(paths, preparation, needed)
+    while readable := [*islice(reading, batch)]:
         with torch.no_grad(), reading_features(net.net) as seen:
             shares = net(torch.stack([item.values for _, item in readable]))  # (B, classes)
         if not shares.isfinite().all():
@@ -130,9 +132,9 @@ def predict_files(
         unlike = [False] * len(readable)
         if known is not None and seen:  # of nine passes over shifts, the one in their middle
             unlike = known.find_unlike(seen[len(seen) // 2]).tolist()
-        for (path, _), row, is_unlike in zip(readable, shares.tolist(), unlike, strict=True):
+        for (name, _), row, is_unlike in zip(readable, shares.tolist(), unlike, strict=True):
             told = _describe_answer(row, names, is_unlike, sure, top)
-            answers.append({preparation.kind.word: str(path), **told})
+            answers.append({preparation.kind.word: name, **told})
     if not answers:
         raise ValueError(f"none of these {preparation.kind.words} can be read; name others")
     return answers
@@ -140,19 +142,20 @@ def predict_files(
 
 def _read_files(
     paths: Sequence[Path], preparation: Preparation, needed: Collection[Path]
-) -> Iterator[tuple[Path, PreparedItem]]:
-    """Yields the images that can be read; tells of others, and of what may mean nothing."""
+) -> Iterator[tuple[str, PreparedItem]]:
+    """Yields the items that can be read; tells of others, and of what may mean nothing."""
     for path in paths:
         try:
-            item = preparation.read(path)
+            items = preparation.read_all(path)
         except ValueError as error:
             if path in needed:
                 raise
             print(f"Warning: {error}", file=sys.stderr)
             continue
-        if item.doubt is not None:
-            print(f"Warning: {path} {item.doubt}; check its answer", file=sys.stderr)
-        yield path, item
+        for name, item in items:
+            if item.doubt is not None:
+                print(f"Warning: {name} {item.doubt}; check its answer", file=sys.stderr)
+            yield name, item
 
 
 def _describe_answer(

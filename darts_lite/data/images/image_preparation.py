@@ -48,6 +48,9 @@ class ImagePreparation(Preparation):
 
     kind = IMAGES
     values = "pixels"
+    task = "image-classification"
+    untried = "other cameras, lights, hands and backgrounds"
+    measured = ("pixel of 0 to 255", 255.0)
     scale = "0 to 1"
 
     @property

@@ -35,6 +35,8 @@ class SoundPreparation(Preparation):
 
     kind = SOUNDS
     values = "samples"
+    task = "audio-classification"
+    untried = "other microphones, rooms and voices"
     scale = "-1 to 1"
     channels = 1
 

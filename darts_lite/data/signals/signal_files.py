@@ -1,0 +1,220 @@
+"""Reads tables of signals, a row each: npz files of numpy, and csv files.
+
+An npz file holds ``train_x`` ``(N, C, T)``, ``train_y`` ``(N,)``, ``test_x`` and ``test_y``; or
+``x`` and ``y``, of which a sixth is kept for the test. One channel may be ``(N, T)``. Labels are
+whole numbers or texts. ``train_groups`` or ``groups`` ``(N,)`` tell what must not be split.
+
+A csv file has a line for each signal: a column ``label``, perhaps ``part`` with ``train`` or
+``test``, perhaps ``group``, and a column for each value. Columns named ``<channel>_<number>`` are
+the values of several channels. NaN, or an empty cell, at the end of a row means that it is shorter.
+"""
+
+import csv
+import re
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from reprlib import repr as short
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darts_lite.data.class_balance import list_names
+from darts_lite.data.file_lists import FileKind
+from darts_lite.storage.paths import read_content
+
+ENDINGS = (".npz", ".csv")
+SIGNALS = FileKind("signal", lambda: {*ENDINGS})
+LONGEST = 100_000
+"""Largest number of values of a row."""
+MOST_CHANNELS = 4096
+MOST_BYTES = 2**32
+"""Largest number of bytes in an npz file, unpacked."""
+KNOWN = ("label", "part", "group")
+"""Columns of a csv file that are no values."""
+PARTS = ("train", "test")
+NUMBERED = re.compile(r"(.+)_(\d+)")
+READING_ERRORS = (
+    *(OSError, ValueError, KeyError, EOFError, MemoryError, RuntimeError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error, csv.Error),
+)
+"""What the libraries raise for a file that is not what it seems."""
+Rows = NDArray[np.float32]
+
+
+def read_rows(path: Path) -> Rows:
+    """Returns the rows of a file, NaN behind their ends, whether or not it has labels.
+
+    Raises what `read_table` raises.
+    """
+    rows = join_rows(path, read_parts(path))
+    check_rows(path, rows)
+    return rows
+
+
+def read_parts(path: Path) -> list["Part"]:
+    """Reads what a file holds, unchecked but for its form; raises what `read_rows` raises."""
+    if path.suffix.lower() not in ENDINGS:
+        raise ValueError(
+            f"{path} is no {' or '.join(ENDINGS)} file; darts_lite.SignalData tells what these hold"
+        )
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}; name an npz or csv file of signals")
+    try:
+        return _read_npz(path) if path.suffix.lower() == ".npz" else _read_csv(path)
+    except READING_ERRORS as error:
+        if isinstance(error, ValueError) and str(error).startswith(str(path)):
+            raise
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise ValueError(f"{path} cannot be read as a table of signals ({reason})") from None
+
+
+def fit_length(rows: Rows, length: int) -> Rows:
+    """Cuts rows ``(N, C, T)`` to a length, or repeats the last value of each channel up to it."""
+    cut = rows[:, :, :length]
+    ends = np.isfinite(cut).sum(axis=2, keepdims=True)  # (N, C, 1)
+    places = np.minimum(np.arange(length), ends - 1)  # (N, C, length)
+    return np.ascontiguousarray(np.take_along_axis(cut, places, axis=2))
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of one part; the part is None where the file does not tell it."""
+
+    rows: Rows
+    labels: tuple[str, ...]
+    groups: tuple[str, ...]
+    is_test: tuple[bool, ...] | None
+
+
+def _read_npz(path: Path) -> list[Part]:
+    with zipfile.ZipFile(path) as archive:
+        if (size := sum(entry.file_size for entry in archive.infolist())) > MOST_BYTES:
+            raise ValueError(f"{path} holds {size:,} bytes; {MOST_BYTES:,} are the most")
+    with np.load(path, allow_pickle=False) as content:
+        names = [*content.files]
+        if {"train_x", "train_y", "test_x", "test_y"} <= {*names}:
+            return [_read_arrays(path, content, f"{part}_", part == "test") for part in PARTS]
+        if "x" in names:
+            return [_read_arrays(path, content, "", None)]
+    raise ValueError(
+        f"{path} holds {list_names(names) or 'nothing'}; it must hold train_x, train_y, test_x and "
+        "test_y, or x and y"
+    )
+
+
+def _read_arrays(path: Path, content: Mapping[str, Any], front: str, is_test: bool | None) -> Part:
+    """Reads one part of an npz file, whose names begin with ``front``."""
+    values = content[f"{front}x"]
+    labels = content.get(f"{front}y")
+    if values.dtype.kind not in "iufb" or values.ndim not in (2, 3):
+        raise ValueError(
+            f"{path}: {front}x must be numbers (rows, channels, values), it is "
+            f"{values.dtype} {values.shape}"
+        )
+    if labels is not None and not (
+        labels.dtype.kind in "iubUS" and labels.shape == values.shape[:1]
+    ):
+        raise ValueError(
+            f"{path}: {front}y must be {len(values)} whole numbers or texts, one for each row, it "
+            f"is {labels.dtype} {labels.shape}"
+        )
+    groups = content.get(f"{front}groups")
+    if groups is not None and groups.shape != values.shape[:1]:
+        raise ValueError(f"{path}: {front}groups must have an entry for each of {len(values)} rows")
+    with np.errstate(over="ignore"):  # what becomes infinite is refused later
+        rows = values.reshape(len(values), *(values.shape[1:-1] or (1,)), values.shape[-1]).astype(
+            np.float32
+        )
+    given = None if is_test is None else (is_test,) * len(rows)
+    return Part(rows, _to_texts(labels), _to_texts(groups), given)
+
+
+def _to_texts(values: NDArray[Any] | None) -> tuple[str, ...]:
+    if values is None:
+        return ()
+    if values.dtype.kind == "S":
+        values = np.char.decode(values, "utf-8")
+    return tuple(str(value) for value in values.tolist())
+
+
+def _read_csv(path: Path) -> list[Part]:
+    lines = csv.reader(read_content(path).decode("utf-8-sig").splitlines())
+    header = [name.strip() for name in next(lines, [])]
+    if not header or len({*header}) != len(header):
+        raise ValueError(
+            f"{path}: the first line must name the columns, each once; it is "
+            f"{short(','.join(header))}"
+        )
+    cells = [line for line in lines if any(cell.strip() for cell in line)]
+    if wrong := [place for place, line in enumerate(cells, 2) if len(line) != len(header)]:
+        raise ValueError(f"{path}: line {wrong[0]} does not have {len(header)} columns")
+    places = {name: header.index(name) for name in KNOWN if name in header}
+    told = {name: tuple(line[at].strip() for line in cells) for name, at in places.items()}
+    if strange := {*told.get("part", ())} - {*PARTS}:
+        raise ValueError(f"{path}: part must be train or test, got {sorted(strange)[0]!r}")
+    columns = _order_columns(path, [name for name in header if name not in KNOWN])
+    if not columns:
+        raise ValueError(f"{path} has no column of values; add some beside {list_names(header)}")
+    rows = np.empty((len(cells), *np.shape(columns)), np.float32)
+    order = [header.index(name) for channel in columns for name in channel]
+    for place, line in enumerate(cells):
+        values = [line[at].strip() or "nan" for at in order]
+        with np.errstate(over="ignore"):  # what becomes infinite is refused later
+            rows[place] = np.array(values, np.float64).reshape(rows.shape[1:])
+    is_test = tuple(part == "test" for part in told["part"]) if "part" in told else None
+    return [Part(rows, told.get("label", ()), told.get("group", ()), is_test)]
+
+
+def _order_columns(path: Path, names: Sequence[str]) -> list[list[str]]:
+    """Returns the columns of each channel in the order of time."""
+    found = [NUMBERED.fullmatch(name) for name in names]
+    channels: dict[str, list[tuple[int, str]]] = {}
+    for name, match in zip(names, found, strict=True):
+        key, number = (match[1], int(match[2])) if all(found) and match else ("", 0)
+        channels.setdefault(key, []).append((number, name))
+    if len({len(each) for each in channels.values()}) > 1:
+        counts = list_names([f"{name} ({len(each)})" for name, each in channels.items()])
+        raise ValueError(f"{path}: all channels must have as many columns; they have {counts}")
+    ordered = [sorted(each, key=lambda pair: pair[0]) for each in channels.values()]
+    return [[name for _, name in each] for each in ordered]
+
+
+def join_rows(path: Path, parts: Sequence[Part]) -> Rows:
+    """Returns the rows of all parts, with NaN behind the shorter ones, ``(N, C, T)``."""
+    if len({part.rows.shape[1] for part in parts}) > 1:
+        raise ValueError(f"{path}: train_x and test_x must have as many channels")
+    longest = max(part.rows.shape[2] for part in parts)
+    rows = [part.rows for part in parts]
+    empty = ((0, 0), (0, 0))
+    return np.concatenate(
+        [
+            np.pad(each, (*empty, (0, longest - each.shape[2])), constant_values=np.nan)
+            for each in rows
+        ]
+    )
+
+
+def check_rows(path: Path, rows: Rows) -> None:
+    """Raises ValueError if values are missing, or there are too many or none."""
+    count, channels, length = rows.shape
+    if not (count and 1 <= length <= LONGEST and 1 <= channels <= MOST_CHANNELS):
+        raise ValueError(
+            f"{path} has {count} signals of {channels} channels and {length} values; it must have "
+            f"some, of at most {MOST_CHANNELS} channels and {LONGEST:,} values"
+        )
+    finite = np.isfinite(rows)
+    # Where a value follows in any channel, the row goes on.
+    goes_on = np.maximum.accumulate(np.any(finite, axis=1)[:, ::-1], axis=1)[:, ::-1]  # (N, T)
+    goes_on[:, 0] = True
+    wrong = np.argwhere((goes_on[:, None] & ~finite) | np.isinf(rows))
+    if len(wrong):
+        row, channel, place = (number + 1 for number in wrong[0].tolist())
+        raise ValueError(
+            f"{path}: value {place} of channel {channel} in row {row} is NaN, or infinite in 32 "
+            "bits; fill it in, or leave the row out (NaN in all channels at the end means that a "
+            "row is shorter)"
+        )

@@ -1,0 +1,146 @@
+"""The one way for a row of numbers to become what a net sees."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from darts_lite.data.preparation import Checks, Preparation, PreparedItem, check_values, is_number
+from darts_lite.data.signals.signal_files import (
+    LONGEST,
+    MOST_CHANNELS,
+    SIGNALS,
+    fit_length,
+    read_rows,
+)
+from darts_lite.storage.components import class_path
+
+
+@dataclass(frozen=True)
+class SignalPreparation(Preparation):
+    """Describes what is done to signals before a net sees them, alike in training and afterwards.
+
+    Longer rows are cut at their end; of shorter ones the last value is repeated.
+
+    Args:
+        channels: Number of channels.
+        size: Number of values of each channel.
+        mean: Mean of each channel, of the training rows.
+        std: Deviation of each channel, likewise.
+    """
+
+    channels: int
+    size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    kind = SIGNALS
+    values = "signals"
+    task = "time-series-classification"
+    untried = "other sensors, places and people"
+    measured = ("value", 1.0)
+    axes = 1
+    scale = "the training's scale"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Channels and values of a row."""
+        return self.channels, self.size
+
+    def read(self, path: Path) -> PreparedItem:
+        """Reads a file of one signal; raises ValueError if there are several, or it is no file."""
+        (_, first), *others = self.read_all(path)
+        if others:
+            raise ValueError(f"{path} has {1 + len(others)} signals; give a file of one")
+        return first
+
+    def read_all(self, path: Path) -> list[tuple[str, PreparedItem]]:
+        """Reads all signals of a file; raises ValueError if they are none, or of other channels.
+
+        Of those that are cut, the first one is doubted.
+        """
+        rows = read_rows(path)
+        if rows.shape[1] != self.channels:
+            raise ValueError(
+                f"{path} has signals of {rows.shape[1]} channels; this net takes {self.channels}"
+            )
+        values = torch.from_numpy(fit_length(rows, self.size))
+        cut = np.isfinite(rows[:, 0, self.size :]).any(axis=1)  # (N,)
+        doubts: list[str | None] = [None] * len(rows)
+        if cut.any():
+            doubts[int(cut.argmax())] = f"and {cut.sum() - 1} others are cut to {self.size} values"
+        places = (f"{path} row {place}" for place in range(1, len(rows) + 1))
+        return [*zip(places, map(PreparedItem, values, doubts), strict=True)]
+
+    def describe(self) -> str:
+        """Returns in words what signals are brought to."""
+        channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
+        return f"{self.size:,} values, {channels}"
+
+    def describe_crop(self) -> str:
+        """Returns in words what is seen of rows of another length."""
+        return "longer rows are cut at their end; of shorter ones the last value is repeated"
+
+    def front(self) -> nn.Module:
+        """Returns what makes maps ``(B, C, 1, T)`` of rows ``(B, C, T)``."""
+        return nn.Unflatten(2, (1, self.size))
+
+    def front_code(self) -> str:
+        return f"nn.Unflatten(2, (1, {self.size}))"
+
+    def check_files(self) -> None:
+        """Does nothing, as files of numbers need no other package."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain values, as files keep them."""
+        return {
+            "class_path": class_path(type(self)),
+            "channels": self.channels,
+            "size": self.size,
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "SignalPreparation":
+        """Builds it from what `to_dict` returned; raises ValueError if a value is out of range."""
+        check_values(values, CHECKS, cls.kind.words)
+        if not len(values["mean"]) == len(values["std"]) == values["channels"]:
+            raise ValueError("mean and std of its signals must have a value for each channel")
+        return cls(values["channels"], values["size"], tuple(values["mean"]), tuple(values["std"]))
+
+
+CHECKS: Checks = {
+    "channels": (
+        lambda value: type(value) is int and 1 <= value <= MOST_CHANNELS,
+        f"an integer of 1 to {MOST_CHANNELS}",
+    ),
+    "size": (
+        lambda value: type(value) is int and 1 <= value <= LONGEST,
+        f"an integer of 1 to {LONGEST}",
+    ),
+    "mean": (
+        lambda value: isinstance(value, list) and all(map(is_number, value)),
+        "a list of numbers",
+    ),
+    "std": (
+        lambda value: isinstance(value, list) and all(is_number(one) and one > 0 for one in value),
+        "a list of numbers above 0",
+    ),
+}
+"""Values that describe a preparation -> their checks, and what is allowed in words."""
+
+
+def measure_signals(rows: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Returns mean and deviation of each channel of rows ``(N, C, T)``.
+
+    A channel that never changes gets the deviation 1, so it becomes 0 to a net.
+    """
+    variance, centre = torch.var_mean(rows.double(), dim=(0, 2), correction=0)  # (C,)
+    std = variance.sqrt()
+    least = 1e-6 * centre.abs().clamp_min(1e-30)  # what rounding to 32 bits makes of a constant
+    return tuple(centre.tolist()), tuple(std.where(std > least, 1.0).tolist())
