@@ -1,18 +1,20 @@
 """Writes an int8 LiteRT file as an array of C, with an example that runs it on a device."""
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from string import Template
 from typing import Any
 
+from darts_lite.data.preparation import build_preparation
 from darts_lite.export.litert_int8 import Scaling
 from darts_lite.storage.atomic_files import write_text
 
 ARRAY = Template("""\
 /* $title
  *
- * Input: $input numbers of int8, of the shape $shape: for a pixel of 0 to 255
- * round(factor * pixel + offset), at least -128 and at most 127, with
+ * Input: $input numbers of int8, of the shape $shape: for a $measured
+ * round(factor * it + offset), at least -128 and at most 127, with
  *   factors: $factors
  *   offsets: $offsets
  * Output: $classes numbers of int8: the probability is $scale * (number - ($zero)), of the
@@ -57,7 +59,7 @@ $operations
   tflite::MicroInterpreter interpreter(tflite::GetModel(net_int8), resolver, arena, sizeof(arena));
   if (interpreter.AllocateTensors() != kTfLiteOk) return 1;
   int8_t* input = interpreter.input(0)->data.int8;
-  for (int place = 0; place < NET_INT8_INPUTS; ++place) input[place] = -128;  // put an image here
+  for (int place = 0; place < NET_INT8_INPUTS; ++place) input[place] = -128;  // put $one here
   if (interpreter.Invoke() != kTfLiteOk) return 1;
   const int8_t* shares = interpreter.output(0)->data.int8;
   int best = 0;
@@ -91,6 +93,8 @@ def write_c(
         facts: What is known of the net; see `darts_lite.export.facts.describe`.
         arena: Bytes that the micro interpreter needs; None where nothing has measured it.
     """
+    seen = build_preparation(facts["preparation"])
+    measured, unit = seen.measured or ("value", 1.0)
     content = path.read_bytes()
     rows = [content[first : first + 16] for first in range(0, len(content), 16)]
     inputs = shape[0] * shape[1] * shape[2]
@@ -98,7 +102,8 @@ def write_c(
         title=f"A network for {facts['data']['init_args'].get('dataset', 'images')}.",
         input=inputs,
         shape=shape,
-        factors=_list_floats(scaling.factors),
+        measured=measured,
+        factors=_list_floats([factor / unit for factor in scaling.factors]),
         offsets=_list_floats(scaling.offsets),
         classes=len(facts["class_names"]),
         names=", ".join(facts["class_names"]).replace("*/", "* /"),
@@ -112,7 +117,11 @@ def write_c(
     )
     used = list_operations(content)
     lines = [f"  resolver.{NAMES.get(name, _name_method(name))}();" for name in used]
-    example = MAIN.substitute(count=len(used), operations="\n".join(lines))
+    example = MAIN.substitute(
+        count=len(used),
+        one=f"the {seen.values} of one {seen.kind.word}",
+        operations="\n".join(lines),
+    )
     files = {path.with_suffix(".h"): header}
     if not (own := path.with_suffix(".cc")).exists():
         files[own] = example
@@ -133,5 +142,5 @@ def _name_method(name: str) -> str:
     return "Add" + "".join(word.capitalize() for word in name.split("_"))
 
 
-def _list_floats(values: tuple[float, ...]) -> str:
+def _list_floats(values: Sequence[float]) -> str:
     return ", ".join(f"{value:.8g}" for value in values)

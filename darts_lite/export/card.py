@@ -10,6 +10,7 @@ import yaml
 
 from darts_lite.data.class_balance import describe_recalls
 from darts_lite.data.images.datasets import EMBEDDED, is_embedded
+from darts_lite.data.preparation import build_preparation
 from darts_lite.export.formats import FORMATS, Written
 from darts_lite.export.usage import show_use
 from darts_lite.storage.atomic_files import write_text
@@ -90,17 +91,18 @@ def _name_tested(facts: Mapping[str, Any]) -> str:
 
 def _front(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the values that the Hub reads."""
+    task = build_preparation(facts["preparation"]).task
     front: dict[str, Any] = {
         "license": facts["data_licence"]["hub"],
         "library_name": "darts_lite",
-        "pipeline_tag": "image-classification",
-        "tags": ["neural-architecture-search", "image-classification"],
+        "pipeline_tag": task,
+        "tags": ["neural-architecture-search", task],
         "metrics": ["accuracy"],
     }
     if facts["accuracy"] is None:
         return front
     result = {
-        "task": {"type": "image-classification"},
+        "task": {"type": task},
         "dataset": _front_data(facts),
         "metrics": [{"type": "accuracy", "value": facts["accuracy"]["share"]}],
     }
@@ -118,10 +120,10 @@ def _front_data(facts: Mapping[str, Any]) -> dict[str, str]:
 def _introduce(facts: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
     seconds = summary.get("search_seconds")
     found = " by a search" if seconds is None else f" by a search of {seconds:,.0f} s"
-    passes = facts["passes"]
-    answer = f"An answer is the mean over {passes} shifts of an image. " if passes > 1 else ""
+    passes, kind = facts["passes"], build_preparation(facts["preparation"]).kind
+    answer = f"An answer is the mean over {passes} shifts. " if passes > 1 else ""
     return (
-        f"A classifier of images that darts_lite found{found} and trained. It has "
+        f"A classifier of {kind.words} that darts_lite found{found} and trained. It has "
         f"{facts['parameters']:,} parameters, and takes {facts['multiply_adds']:,} multiply-adds "
         f"for an answer. {answer}Its {len(facts['class_names'])} classes: "
         f"{_list_names(facts['class_names'])}.\n"
@@ -158,7 +160,8 @@ def _tell_accuracy(facts: Mapping[str, Any], summary: Mapping[str, Any]) -> Iter
     passes = "one pass" if facts["passes"] == 1 else f"{facts['passes']} passes"
     yield f"{_percent(accuracy['share'])} of {accuracy['of']}, by {passes} for an answer.\n"
     if (tested := _name_tested(facts)) != _name_data(facts):
-        yield f"These are images of {_escape(tested)}, and the net was trained on others.\n"
+        words = build_preparation(facts["preparation"]).kind.words
+        yield f"These are {words} of {_escape(tested)}, and the net was trained on others.\n"
     balanced, recalls = accuracy.get("balanced_accuracy"), accuracy.get("class_recalls")
     if balanced is not None and recalls:
         told = _escape(describe_recalls(recalls))
@@ -180,25 +183,25 @@ def _tell_accuracy(facts: Mapping[str, Any], summary: Mapping[str, Any]) -> Iter
 
 
 def _tell_data(facts: Mapping[str, Any], summary: Mapping[str, Any], data: str) -> str:
-    count = summary.get("train_images")
-    trained = "Trained" if count is None else f"Trained on {count:,} images"
+    count, words = summary.get("train_images"), build_preparation(facts["preparation"]).kind.words
+    trained = "Trained" if count is None else f"Trained on {count:,} {words}"
     licence = facts["data_licence"]
     source = f" ({licence['source']})" if licence["source"] else ""
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     return (
-        f"{trained} of {_escape(data)} ({_escape(facts['data_source'])}). Licence of these images: "
-        f"{licence['name']}{source}. The line `license` above repeats it; which licence the net "
-        f"itself has is for whoever hands it on to say. Written by {versions}.\n"
+        f"{trained} of {_escape(data)} ({_escape(facts['data_source'])}). Licence of these "
+        f"{words}: {licence['name']}{source}. The line `license` above repeats it; which licence "
+        f"the net itself has is for whoever hands it on to say. Written by {versions}.\n"
     )
 
 
 def _tell_limits(facts: Mapping[str, Any]) -> str:
-    tested = _escape(_name_tested(facts))
+    tested, seen = _escape(_name_tested(facts)), build_preparation(facts["preparation"])
     return (
         f"It knows its {len(facts['class_names'])} classes and nothing else: it gives one of them "
-        f"for every image. The accuracy is that on images of {tested}; other cameras, "
-        "lights, hands and backgrounds were not measured, nor was it tried against images made "
-        "to deceive it. Probabilities were not calibrated.\n"
+        f"for every {seen.kind.word}. The accuracy is that on {seen.kind.words} of {tested}; "
+        f"{seen.untried} were not measured, nor was it tried against {seen.kind.words} made to "
+        "deceive it. Probabilities were not calibrated.\n"
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from darts_lite.data.preparation import build_preparation
 from darts_lite.export.facts import Facts
 from darts_lite.export.inference import Answer
 from darts_lite.export.litert_int8 import NEEDS, ask_litert_int8, write_litert_int8
@@ -124,7 +125,8 @@ def _write_onnx(net: Answer, facts: Facts, calibration: Tensor, path: Path, targ
     tools, onnx = import_module("onnxruntime.quantization"), import_module("onnx")
     prepared = target.with_name("prepared.onnx")
     import_module("onnxruntime.quantization.shape_inference").quant_pre_process(path, prepared)
-    images: Iterator[dict[str, Any]] = ({"pixels": one.numpy()} for one in calibration.split(1))
+    name = build_preparation(facts["preparation"]).values
+    images: Iterator[dict[str, Any]] = ({name: one.numpy()} for one in calibration.split(1))
     giving = {"get_next": lambda _: next(images, None)}
     reader = type("Reader", (tools.CalibrationDataReader,), giving)
     tools.quantize_static(prepared, target, reader(), per_channel=True)

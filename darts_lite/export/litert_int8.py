@@ -1,8 +1,8 @@
 """Writes a net as LiteRT file in whole numbers of 8 bits, as small as an interpreter needs it.
 
-The file takes normalised images in int8, one at a time, channels last: what turns pixels into such
-numbers is one multiplication and one addition, see `Scaling`. It holds no names, since on a small
-device each byte counts.
+The file takes normalised maps in int8, one at a time, channels last: what turns pixels, or values
+of a signal, into such numbers is one multiplication and one addition, see `Scaling`. It holds no
+names, since on a small device each byte counts.
 """
 
 from contextlib import redirect_stderr, redirect_stdout
@@ -40,7 +40,9 @@ class Probabilities(nn.Module):
 
 @dataclass(frozen=True)
 class Scaling:
-    """How pixels of 0 to 255 become a file's numbers: ``round(factor * pixel + offset)``.
+    """How maps of pixels of 0 to 1, or of values, become a file's numbers.
+
+    They are ``round(factor * value + offset)``.
 
     Args:
         factors: One for each channel.
@@ -59,28 +61,30 @@ class Scaling:
         """Reads it from the details of an interpreter's input and output."""
         (scale, zero), (output_scale, output_zero) = given["quantization"], answered["quantization"]
         means, deviations = net.mean.flatten().tolist(), net.std.flatten().tolist()
-        factors = tuple(1 / (255 * deviation * scale) for deviation in deviations)
+        factors = tuple(1 / (deviation * scale) for deviation in deviations)
         offsets = tuple(
             zero - mean / (deviation * scale)
             for mean, deviation in zip(means, deviations, strict=True)
         )
         return cls(factors, offsets, float(output_scale), int(output_zero))
 
-    def apply(self, pixels: Tensor) -> Tensor:
-        """Returns pixels of 0 to 1, ``(B, C, H, W)``, as int8 ``(B, H, W, C)``."""
+    def apply(self, maps: Tensor) -> Tensor:
+        """Returns maps ``(B, C, H, W)`` as int8 ``(B, H, W, C)``."""
         factors, offsets = (
             torch.tensor(numbers).view(-1, 1, 1) for numbers in (self.factors, self.offsets)
         )
-        whole = (255 * pixels * factors + offsets).round().clamp(-128, 127)
+        whole = (maps * factors + offsets).round().clamp(-128, 127)
         return whole.to(torch.int8).permute(0, 2, 3, 1).contiguous()
 
 
 def write_litert_int8(net: Answer, calibration: Tensor, path: Path) -> None:
-    """Writes the file; its scales come from pixels of training images ``(N, C, H, W)``."""
+    """Writes the file; its scales come from training items, as `Answer` takes them."""
     converter = import_module("litert_torch")
     quantizer, recipe = (import_module(f"ai_edge_quantizer.{n}") for n in ("quantizer", "recipe"))
     body = Probabilities(fold_norms(net).net).eval()
-    images = ((calibration - net.mean) / net.std).permute(0, 2, 3, 1).contiguous()  # (N, H, W, C)
+    images = (
+        ((net.front(calibration) - net.mean) / net.std).permute(0, 2, 3, 1).contiguous()
+    )  # (N, H, W, C)
     floats, whole = path.with_name("floats.tflite"), path.with_name("whole.tflite")
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # they print every pass
         last = converter.to_channel_last_io(body, args=[0]).eval()
@@ -162,12 +166,12 @@ def open_litert(net: Answer, path: Path) -> tuple[Any, Scaling]:
 
 
 def ask_litert_int8(net: Answer, path: Path, pixels: Tensor) -> Answered:
-    """Asks LiteRT for the probabilities of pixels ``(N, C, H, W)``, one image at a time."""
+    """Asks LiteRT for the probabilities of items, one at a time."""
     interpreter, scaling = open_litert(net, path)
     (given,), (answered,) = interpreter.get_input_details(), interpreter.get_output_details()
 
     def run(part: Tensor) -> Tensor:
-        interpreter.set_tensor(given["index"], scaling.apply(part).numpy())
+        interpreter.set_tensor(given["index"], scaling.apply(net.front(part)).numpy())
         interpreter.invoke()
         whole = torch.from_numpy(interpreter.get_tensor(answered["index"]))
         return (whole.float() - scaling.output_zero) * scaling.output_scale

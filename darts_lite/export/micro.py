@@ -61,7 +61,7 @@ def ask_micro(net: Answer, path: Path, pixels: Tensor) -> Tensor:
     given, answered = map(_read_quantization, details)
     scaling = Scaling.of(net, given, answered)
     answers = []
-    for image in scaling.apply(pixels).split(1):
+    for image in scaling.apply(net.front(pixels)).split(1):
         interpreter.set_input(image.numpy(), 0)
         interpreter.invoke()
         answers.append(torch.from_numpy(interpreter.get_output(0)).float())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from test_litert_int8 import FILE, SEES
 
+from darts_lite.data.images.image_preparation import ImagePreparation
 from darts_lite.export.c_array import list_operations, write_c
 from darts_lite.export.litert_int8 import open_litert
 
@@ -14,7 +15,9 @@ def test_a_c_compiler_reads_the_bytes_of_the_file(tmp_path: Path) -> None:
     copy = tmp_path / "net_int8.tflite"
     copy.write_bytes(FILE.read_bytes())
     _, scaling = open_litert(SEES, copy)
+    seen = ImagePreparation(1, 28, mean=(0.1307,), std=(0.3081,)).to_dict()
     facts = {"data": {"init_args": {"dataset": "MNIST"}}, "class_names": [*"012345678", "*/"]}
+    facts |= {"preparation": seen}
     header, example = write_c(copy, scaling, (28, 28, 1), facts, 10176)
     example.write_text(example.read_text() + "// mine\n")
     assert write_c(copy, scaling, (28, 28, 1), facts, 10176) == [header]

@@ -55,8 +55,10 @@ def run(options: argparse.Namespace) -> list[Path]:
     net, about = load_answer(options.checkpoint, options.imports)
     usual = [name for name in PLAIN if name != "python" or can_write(net.net)]
     formats, whole = check_formats(options.to or usual, options.int8)
-    if whole and (words := about["preparation"].kind.words) != "images":
-        raise ValueError(f"int8 files are for nets of images, and this one takes {words}")
+    if whole and (seen := about["preparation"]).measured is None:
+        raise ValueError(
+            f"int8 files are for nets of images or signals, and this one takes {seen.kind.words}"
+        )
     summary = find_summary(options.checkpoint, net)
     data = load_items(about, options.root, options.dataset)
     pixels, labels = data.sample_test(options.images)
@@ -144,7 +146,7 @@ def export_int8(
         table.add_row(made.path.name, *shares, size, arena, f"{made.milliseconds:.3f}")
         if name == "litert" and C in (options.to or ()):
             _, scaling = open_litert(net, made.path)
-            shape = data.image_size, data.image_size, data.in_channels
+            shape = *data.shape[1:], data.in_channels
             arena_size = None if made.needs is None else made.needs.arena
             for file in write_c(made.path, scaling, shape, facts, arena_size):
                 paths[file.suffix] = file
