@@ -133,7 +133,7 @@ def test_folders_of_folders_are_no_classes(
 
 def test_one_class_is_too_few(tmp_path: Path) -> None:
     write_images(tmp_path, 0, 1)
-    with pytest.raises(ValueError, match=r"folder per class, at least two, and has digit \d; add folders"):
+    with pytest.raises(ValueError, match=r"at least two, and has digit \d; add folders"):
         ImageData(dataset=str(tmp_path))
 
 
