@@ -23,6 +23,7 @@ def test_a_plan_of_a_search_and_its_retraining(
         "--trainer.check_val_every_n_epoch=2",
     ]
     changes += ["--trainer.logger=CSVLogger", f"--trainer.logger.save_dir={tmp_path / 'csv'}"]
+    changes += ["--data.train_images=1000"]
     main(["plan", "--config", str(finished.config), *finished.data, *changes])
     table, last = capsys.readouterr().out.rsplit("\n", 2)[:2]
     plan = json.loads(last)
@@ -33,7 +34,7 @@ def test_a_plan_of_a_search_and_its_retraining(
     for stage in (search, retraining):
         assert stage["step"] > 0 and stage["largest_batch"] >= stage["batch_size"]
         assert f"{stage['parameters']:,}" in table
-    assert search["steps"] == 9  # of 900 images, 100 at once
+    assert search["steps"] == 4  # of 450 images, 100 at once
     assert search["validations"] == 0.5
     assert plan["seconds"] > search["seconds"] > 0 and plan["available"] > plan["peak"] > 10**8
     assert "Advice: " in table
@@ -46,7 +47,8 @@ def test_a_plan_of_a_search_and_its_retraining(
 def test_a_plan_of_a_play_off_counts_the_nets_of_all_heats(
     finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    short = ["--data.search_batches_per_epoch=180", f"--run.folder={tmp_path / 'logs'}"]
+    short = ["--data.train_images=500", "--data.search_batch_size=16", "--data.batch_size=32"]
+    short += ["--data.search_batches_per_epoch=180", f"--run.folder={tmp_path / 'logs'}"]
     few = ["--model.by_hand=7", "--model.at_random=1", "--model.children=2"]
     main(["plan", "--config", "mnist", *finished.data, *short, *few, "--run.control=best_of"])
     told = capsys.readouterr().out
@@ -57,9 +59,8 @@ def test_a_plan_of_a_play_off_counts_the_nets_of_all_heats(
     assert (search["steps"], search["epochs"], search["largest_batch"] > 0) == (180, 1, True)
     assert search["step"] > 0 and search["warmup_epochs"] == 0 < retraining["step"]
     assert not [*tmp_path.iterdir()]
-    main(
-        ["plan", "--config", "mnist", *finished.data, *short, "--data.search_batches_per_epoch=36"]
-    )
+    short += ["--data.search_batches_per_epoch=36", "--retraining=null"]
+    main(["plan", "--config", "mnist", *finished.data, *short])
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["stages"][0]["steps"] == 36
     model = PlayOff(LayerSpace(), by_hand=7, at_random=1, children=2)
     model.whole = lambda: 180  # heats of 5, 5, 10, 5, 5, 10, 20, 40 and 80 steps
