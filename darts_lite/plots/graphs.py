@@ -4,6 +4,7 @@ Lengths are in inches unless another unit is given.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -216,10 +217,12 @@ def _write(
 def _measure_text(text: str) -> float:
     """Returns the width of a text in its frame; 0 without one."""
     lines = [line for line in text.split("\n") if line]
-    if not lines:
-        return 0.0
-    widths = [TextPath((0, 0), line, size=FONT + 1).get_extents().width for line in lines]
-    return float(max(widths) + FONT) / POINTS
+    return (max(map(_measure_line, lines)) + FONT) / POINTS if lines else 0.0
+
+
+@lru_cache(maxsize=1000)  # drawings of a search have the same names again and again
+def _measure_line(line: str) -> float:
+    return float(TextPath((0, 0), line, size=FONT + 1).get_extents().width)
 
 
 def choose_style(operation: str | None) -> Style:

@@ -8,7 +8,6 @@ import dataclasses
 import random
 from collections.abc import Sequence
 from itertools import accumulate, combinations, pairwise
-from statistics import fmean
 
 from darts_lite.space.groups import Diagram
 
@@ -136,21 +135,24 @@ def _order(columns: list[list[Place]]) -> list[list[Place]]:
 
 
 def _mean_height(places: Sequence[Place], otherwise: float) -> float:
-    return fmean(place.y for place in places) if places else otherwise
+    return sum([place.y for place in places]) / len(places) if places else otherwise
 
 
 def _swap(column: list[Place]) -> None:
     """Swaps neighbours wherever that saves crossings."""
     for _ in column:
-        for i, (lower, upper) in enumerate(pairwise(tuple(column))):
+        before = tuple(column)
+        for i, (lower, upper) in enumerate(pairwise(before)):
             saved = _count_crossings(lower, upper) - _count_crossings(upper, lower)
             if column[i] is lower and saved > 0:
                 column[i : i + 2] = upper, lower
+        if before == (*column,):
+            break
 
 
 def _count_crossings(lower: Place, upper: Place) -> int:
     sides = ((lower.before, upper.before), (lower.behind, upper.behind))
-    return sum(a.y > b.y for lows, highs in sides for a in lows for b in highs)
+    return sum([a.y > b.y for lows, highs in sides for a in lows for b in highs])
 
 
 def _compute_cost(columns: Sequence[Sequence[Place]]) -> tuple[float, float]:
@@ -177,12 +179,13 @@ def _stack(column: Sequence[Place], wanted: Sequence[float]) -> None:
     """
     steps = ((a.height + b.height) / 2 for a, b in pairwise(column))
     offsets = list(accumulate(steps, initial=0.0))
-    pools: list[list[float]] = []
+    pools: list[tuple[float, int]] = []  # sum and number of each
     for want, offset in zip(wanted, offsets, strict=False):  # an empty column has an offset
-        pools.append([want - offset])
-        while len(pools) > 1 and fmean(pools[-2]) > fmean(pools[-1]):
-            last = pools.pop()
-            pools[-1] += last
-    levels = [fmean(pool) for pool in pools for _ in pool]
+        total, number = want - offset, 1
+        while pools and pools[-1][0] * number > total * pools[-1][1]:  # a greater mean
+            before, members = pools.pop()
+            total, number = before + total, members + number
+        pools.append((total, number))
+    levels = [total / number for total, number in pools for _ in range(number)]
     for place, offset, level in zip(column, offsets, levels, strict=False):
         place.y = offset + level
