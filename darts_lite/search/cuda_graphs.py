@@ -3,11 +3,11 @@
 Written after torch's documentation of CUDA graphs; it has not been run on a GPU yet.
 """
 
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from darts_lite.distributed.ranks import own_shard
@@ -22,12 +22,15 @@ def capture_graphs(
 
     `state` returns the tensors that both steps change in place.
     """
-    if possible and own_shard().world_size == 1:
+    shard = own_shard()
+    if possible and shard.world_size == 1:
         return Graphed(steps[0], state), Graphed(steps[1], state)
-    rank_zero_warn(
-        "cuda_graphs needs one GPU, a precision other than 16-mixed, first order, and mixing "
-        "weights without draws or a schedule; the search goes on without CUDA graphs"
-    )
+    if shard.rank == 0:
+        warnings.warn(
+            "cuda_graphs needs one GPU, a precision other than 16-mixed, first order, and mixing "
+            "weights without draws or a schedule; the search goes on without CUDA graphs",
+            stacklevel=2,
+        )
     return steps
 
 

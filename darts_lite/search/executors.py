@@ -9,10 +9,9 @@ none has been measured.
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning.pytorch import Trainer
 from torch import Tensor
 
 from darts_lite.networks.cells.mixed import Executor, Literal
@@ -20,6 +19,9 @@ from darts_lite.networks.cells.sampled import Sampled
 from darts_lite.networks.folded.executor import Folded
 from darts_lite.networks.supernet import Supernet
 from darts_lite.training.memory import MARGIN, read_free_bytes
+
+if TYPE_CHECKING:  # thrice as long to import as torch is
+    from lightning.pytorch import Trainer
 
 AUTO = "auto"
 EXECUTORS: Mapping[str, Callable[[], Executor]] = {
@@ -92,7 +94,7 @@ class Execution:
         self.name = find_name(self.executor)
         self.supernet.run_with(self.executor)
 
-    def choose(self, trainer: Trainer, data: Any) -> None:
+    def choose(self, trainer: "Trainer", data: Any) -> None:
         """Takes the faster executor for which there is enough memory; does so only once."""
         if self.is_chosen:
             return

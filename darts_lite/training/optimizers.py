@@ -1,12 +1,14 @@
 """Default optimizers of search and retraining, and the length of their schedules."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning.pytorch import Trainer
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
+
+if TYPE_CHECKING:  # thrice as long to import as torch is
+    from lightning.pytorch import Trainer
 
 
 def darts_sgd(parameters: Iterable[Any]) -> Optimizer:
@@ -50,7 +52,7 @@ def try_optimizer(name: str, make: Callable[[Iterable[Any]], Optimizer]) -> Opti
     return optimizer
 
 
-def count_steps(trainer: Trainer) -> int:
+def count_steps(trainer: "Trainer") -> int:
     """Returns a training's number of optimizer steps; raises ValueError if it has no end."""
     steps = trainer.estimated_stepping_batches
     if steps == float("inf"):
