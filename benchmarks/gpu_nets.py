@@ -15,8 +15,8 @@ from darts_lite.export.formats import FORMATS, export
 from darts_lite.export.inference import load_answer
 from darts_lite.planning.planner import Planner
 
-IMAGES = 1000
-"""Of the test set, on which devices and files are compared."""
+IMAGES, QUICK_IMAGES = 1000, 100
+"""Of the test set, on which devices and files are compared, and in quick runs."""
 TOLERANCE = 1e-2
 """Largest difference of a probability between a GPU, which may round to TF32, and the CPU."""
 
@@ -28,9 +28,10 @@ def use_nets(record: Record, jobs: Jobs) -> None:
     if (path := first_net(jobs.folder)) is None:
         record.leave_out(4, "predict and export", "there is no net")
     else:
-        record.step(4, "predict", lambda: predict(path, jobs.device))
+        images = QUICK_IMAGES if jobs.quick else IMAGES
+        record.step(4, "predict", lambda: predict(path, jobs.device, images))
         for name in PLAIN:
-            record.step(4, f"export {name}", partial(export_one, name, path))
+            record.step(4, f"export {name}", partial(export_one, name, path, images))
     record.step(4, "plan", lambda: plan(jobs.main("plan", "bf16-mixed")))
 
 
@@ -47,14 +48,14 @@ def train_one(jobs: Jobs) -> Figures:
     return {"test_accuracy": job.train()["test_accuracy"]}
 
 
-def predict(path: Path, device: str) -> Figures:
+def predict(path: Path, device: str, images: int) -> Figures:
     """Compares a net's answers on the CPU with those on the device.
 
     Raises:
         ValueError: if they differ.
     """
     net, about = load_answer(path)
-    pixels, _ = load_items(about).sample_test(IMAGES)
+    pixels, _ = load_items(about).sample_test(images)
     on_cpu = answer_all(net, pixels)
     on_device = answer_all(net.to(device), pixels.to(device)).cpu()
     difference = float((on_device - on_cpu).abs().max())
@@ -64,12 +65,12 @@ def predict(path: Path, device: str) -> Figures:
     return {"images": len(pixels), "largest_difference": difference, "other_classes": others}
 
 
-def export_one(name: str, path: Path) -> Figures:
+def export_one(name: str, path: Path, images: int) -> Figures:
     """Writes a net as a file of another kind, and compares what the file answers."""
     net, about = load_answer(path)
     exported = path.with_suffix(FORMATS[name].ending)
     exported.unlink(missing_ok=True)  # that of the weights is the training's own
-    pixels, _ = load_items(about).sample_test(IMAGES)
+    pixels, _ = load_items(about).sample_test(images)
     written = export(name, net, describe(net, about), pixels, answer_all(net, pixels), exported)
     return {"largest_difference": written.difference, "bytes": written.size}
 
