@@ -69,11 +69,7 @@ def test_gpus_are_those_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.slow
-def test_launchers_change_no_bit_and_kills_neither(
-    here: Path, finished: Finished, tmp_path: Path
-) -> None:
-    main(words(finished, tmp_path / "local", "local"))
-    assert_same(here, tmp_path / "local" / "quick" / "version_0")
+def test_kills_of_jobs_change_no_bit(here: Path, finished: Finished, tmp_path: Path) -> None:
     run = tmp_path / "killed" / "quick" / "version_0"
     command = [sys.executable, "-m", "darts_lite", *words(finished, tmp_path / "killed", "local")]
     environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
@@ -134,7 +130,8 @@ class Spoiler(Callback):
 
 
 @pytest.mark.slow
-def test_a_part_that_always_fails_is_named_and_goes_on_later(
+def test_a_part_that_always_fails_is_named_goes_on_later_and_changes_no_bit(
+    here: Path,
     finished: Finished,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -160,9 +157,10 @@ def test_a_part_that_always_fails_is_named_and_goes_on_later(
     with small_disk(place, "60k") as disk:
         part.symlink_to(disk.path)
         with pytest.raises(SystemExit):
-            main(given)
+            main([*given, "--run.job_retries=0"])
         assert "1 of 1 jobs have failed: seeds/4 (" in capsys.readouterr().err
         part.unlink()
     main(given)
     assert "Jobs: 1, at most 1 at once" in capsys.readouterr().out
     assert json.loads((run / "summary.json").read_text())["finished"]
+    assert_same(here, run)
