@@ -81,6 +81,7 @@ def test_rows_are_made_once_and_reported(
 ) -> None:
     config = deepcopy(QUICK)
     config["retraining"] = {"class_path": "darts_lite.Retraining", "init_args": {"max_epochs": 1}}
+    config["trainer"] |= {"max_epochs": 1, "logger": False}
     data = {"search_batch_size": 100, "search_batches_per_epoch": 4, "batch_size": 450}
     config["data"] = {"class_path": "darts_lite.ImageData", "init_args": data}
     (tmp_path / "mnist_cells.yaml").write_text(yaml.safe_dump(config))

@@ -18,7 +18,7 @@ from darts_lite.runs.parts import limit_threads
 
 SHORT = (
     *("--trainer.limit_train_batches=4", "--trainer.max_epochs=1", "--data.train_images=500"),
-    *("--data.evaluation_batch_size=500", "--retraining.max_epochs=1"),
+    *("--data.evaluation_batch_size=500", "--retraining.max_epochs=1", "--trainer.logger=false"),
 )
 FIGURES = ("algorithm", "architecture", "test_accuracy", "test_loss", "validation_accuracy")
 
