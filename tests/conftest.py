@@ -13,15 +13,15 @@ from darts_lite.data.images.image_data import ImageData
 # The tests' tensors are tiny: a second thread only waits, and long where the machine is shared.
 os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
 torch.set_num_threads(1)
+LONGEST = ("test_readme", "test_benchmark_gpu", "test_sweep", "test_parts", "test_strategy")
+"""Modules of tests that take minutes, the longest first."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests first, so that of several processes none is left alone with one at the end.
-
-    Of these, the README's is by far the longest.
-    """
+    """Long tests first, so that of several processes none is left alone with one at the end."""
     long = [item for item in items if item.get_closest_marker("slow")][::-1]
-    long.sort(key=lambda item: item.path.stem != "test_readme")
+    places = {name: place for place, name in enumerate(LONGEST)}
+    long.sort(key=lambda item: places.get(item.path.stem, len(places)))
     items[:] = long + [item for item in items if item not in long]
 
 
