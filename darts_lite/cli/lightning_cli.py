@@ -67,7 +67,7 @@ class DartsCLI(LightningCLI):
     def __init__(
         self, args: Sequence[str], checkpoint: Checkpoint | None = None, part: Part | None = None
     ) -> None:
-        self.checkpoint, self.part = checkpoint, part
+        self.checkpoint, self.part, self._verb = checkpoint, part, args[:1]
         self._preparation: Preparation | None = None
         self._held_out: Sequence[str] = ()
         prepare_parsing()
@@ -85,6 +85,11 @@ class DartsCLI(LightningCLI):
             parser_kwargs={"allow_abbrev": False, "prog": "darts-lite"},
             args=list(args),
         )
+
+    def subcommands(self) -> dict[str, set[str]]:
+        """Returns the verb that stands first, if it is known: a parser takes long to make."""
+        known = super().subcommands()
+        return {verb: known[verb] for verb in self._verb if verb in known} or known
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds the groups `retraining`, `run`, `budget`; links the sizes of model and data."""
