@@ -84,7 +84,7 @@ def test_all_stages_run_on_a_cpu_with_few_packages(digits_root: str, tmp_path: P
     out = tmp_path / "results" / "gpu.json"
     paths = os.environ | {"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [*command, "--out", str(out), "--data", digits_root],
+        [*command, "--out", str(out), "--data", digits_root, "--minutes", "60"],
         cwd=tmp_path,
         env=paths,
         capture_output=True,
