@@ -27,6 +27,7 @@ from darts_lite.retraining.recipe import (
     make_exponential_average,
     mix_up,
 )
+from darts_lite.retraining.whole_numbers import check_rounding, is_rounded, pass_rounded
 from darts_lite.search.bilevel import list_weights
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.checkpoints import complete_checkpoint
@@ -89,6 +90,7 @@ class Retraining(LightningModule):
         auxiliary_weight: float = 0.0,
         gradient_clip: float = 5.0,
         class_weights: ClassWeights = None,
+        quantize: bool = False,
         inherit: bool = False,
         channels: int | None = None,
         cells: int | None = None,
@@ -109,6 +111,7 @@ class Retraining(LightningModule):
             auxiliary_weight=auxiliary_weight,
             gradient_clip=gradient_clip,
             class_weights=class_weights,
+            quantize=quantize,
         )
         try_optimizer("optimizer", optimizer)
         found = FoundArchitecture.of(architecture)
@@ -125,6 +128,8 @@ class Retraining(LightningModule):
         self.optimizer = optimizer
         self.net = Net(self.architecture, in_channels, num_classes, auxiliary_weight > 0)
         self.net.set_drop_path(drop_path)  # refuses it before a search, if there is nothing to drop
+        if quantize:
+            check_rounding(self.net)
         if inherit:
             self.net.inherit(found.supernet())
         self.net.to(memory_format=torch.channels_last)  # faster on CPUs and tensor cores
@@ -157,13 +162,14 @@ class Retraining(LightningModule):
         """Computes the loss of a batch ``(B, C, H, W)``, ``(B,)``."""
         images, labels = batch
         targets = labels  # classes (B,), or their probabilities (B, classes) after mixing
-        progress = self.global_step / count_steps(self.trainer)
-        side = compute_side(progress, self.recipe.smallest_side, images.shape[-1])
+        step, steps = self.global_step, count_steps(self.trainer)
+        side = compute_side(step / steps, self.recipe.smallest_side, images.shape[-1])
         if side < images.shape[-1]:
             images = interpolate(images, size=(side, side), mode="bilinear", antialias=True)
         if self.recipe.mixup:
             images, targets = mix_up(images, labels, self.hparams["num_classes"], self.recipe.mixup)
-        logits, auxiliary = self.net.forward_auxiliary(images)
+        last = is_rounded(step, steps, int(self.trainer.num_training_batches))
+        logits, auxiliary = self._pass(images, self.recipe.quantize and last)
         loss = self.loss(logits, targets)
         for name, figure in tell_batch(self.task, logits, labels, loss).items():
             self.log(f"retraining/train_{name}", figure, prog_bar=True)
@@ -187,9 +193,13 @@ class Retraining(LightningModule):
             self(images)
             return
         self.net.zero_grad()
-        logits, auxiliary = self.net.forward_auxiliary(images)
+        logits, auxiliary = self._pass(images, self.recipe.quantize)
         loss = self.loss(logits, labels)
         (loss if auxiliary is None else loss + self.loss(auxiliary, labels)).backward()
+
+    def _pass(self, images: Tensor, rounded: bool) -> tuple[Tensor, Tensor | None]:
+        """Computes logits and those of the auxiliary head; as the int8 file does if `rounded`."""
+        return pass_rounded(self.net, images) if rounded else self.net.forward_auxiliary(images)
 
     def on_after_backward(self) -> None:
         """Averages the gradients over all ranks, if there are several."""
