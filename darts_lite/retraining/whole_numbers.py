@@ -23,6 +23,8 @@ LAST_SHARE = 0.2
 """Share of a training's steps that are rounded; at least an epoch is."""
 STEPS, LARGEST = 255, 127
 """Steps from the lowest to the highest value of a map; largest whole number of a weight."""
+HALVES = 1e-3
+"""Part of a step that makes halves, as means of whole numbers are, go down on every machine."""
 
 
 class Grid(NamedTuple):
@@ -40,25 +42,26 @@ class Grid(NamedTuple):
         low, high = average(
             rows.amin(dim=1).clamp(max=0).mean(), rows.amax(dim=1).clamp(min=0).mean()
         )
-        scale = ((high - low) / STEPS).clamp(min=torch.finfo(low.dtype).tiny)
+        scale = ((high - low) / STEPS).clamp(min=torch.finfo(maps.dtype).tiny)
         first = (low / scale).round()
         return cls(scale, first * scale, (first + STEPS) * scale)
 
     def round(self, maps: Tensor) -> Tensor:
         """Returns maps of the same shape on the grid; what is cut off gets no gradient."""
         inside = maps.clamp(*(limit.to(maps.dtype) for limit in (self.low, self.high)))
-        return _round_straight(inside, self.scale)
+        return _replace(inside, (inside / self.scale - HALVES).round() * self.scale)
 
 
 def round_weight(weight: Tensor) -> Tensor:
     """Returns a weight ``(channels, ...)`` rounded with a scale for each channel."""
     reach = weight.detach().abs().amax(dim=tuple(range(1, weight.ndim)), keepdim=True)
-    return _round_straight(weight, (reach / LARGEST).clamp(min=torch.finfo(weight.dtype).tiny))
+    scale = (reach / LARGEST).clamp(min=torch.finfo(weight.dtype).tiny)
+    return _replace(weight, (weight / scale).round() * scale)
 
 
-def _round_straight(values: Tensor, scale: Tensor) -> Tensor:
-    """Rounds to multiples of a scale, with the gradient of no rounding."""
-    return values + ((values / scale).round() * scale - values).detach()
+def _replace(values: Tensor, rounded: Tensor) -> Tensor:
+    """Returns rounded values with the gradient of no rounding."""
+    return values + (rounded - values).detach()
 
 
 def is_rounded(step: int, steps: int, epoch: int) -> bool:

@@ -221,6 +221,8 @@ def pool_map(x: Tensor, side: int) -> Tensor:
     """
     if (missing := side - x.shape[-1]) > 0:
         x = F.pad(x, (0, missing, 0, missing))
+    if x.shape[-1] == side:
+        return x
     stride = x.shape[-1] // side
     return F.avg_pool2d(x, x.shape[-1] - (side - 1) * stride, stride)
 

@@ -29,6 +29,27 @@ FILE, FILE_OF_TENSOR, FILE_OF_OPERATION, FILE_OF_SCALE = 530, 57, 71, 4
 """Bytes of a file: of any, for each tensor, operation and scale, beside the numbers themselves."""
 FILE_OF_LENGTH, FILE_OF_ZERO = 50, 8
 """Bytes for the list of zero points of each number of channels, and for each of these."""
+MOST_ZEROS = 512
+"""Largest number of zeros by which the kernels of a convolution grow, in bytes."""
+
+
+def count_padding(side: int, kernel: int, stride: int) -> int:
+    """Returns how many rows LiteRT pads a map by, before it and behind it together."""
+    return max(0, (math.ceil(side / stride) - 1) * stride + kernel - side)
+
+
+def grows(side: int, kernel: int, stride: int, kernels: int) -> bool:
+    """Whether kernels get a row and a column of zeros more, so that no map is copied to pad it.
+
+    A stride of 2 on an even side reads one row more before the map than behind it, and LiteRT pads
+    the other way round; with an even kernel both are alike. Many kernels would take more of the
+    file than the copy, of which there are `kernels`.
+    """
+    margin = 2 * (kernel // 2)
+    spares = (
+        count_padding(side, kernel, stride) != margin == count_padding(side, kernel + 1, stride)
+    )
+    return spares and (2 * kernel + 1) * kernels <= MOST_ZEROS
 
 
 class Held(NamedTuple):
@@ -103,14 +124,14 @@ class Program:
             The map that it writes, and its side.
         """
         before, side = shape
-        after = math.ceil(side / stride)
-        # LiteRT pads as little as it must, and by one more behind than before where that is odd.
-        needed = max(0, (after - 1) * stride + kernel - side)
-        if needed != 2 * (kernel // 2):
+        kernels = channels * (before if full else 1)
+        if grows(side, kernel, stride, kernels):
+            kernel += 1
+        elif count_padding(side, kernel, stride) != 2 * (kernel // 2):
             padded = before * (side + 2 * (kernel // 2)) ** 2
             entering = self.run("pad", [entering], padded, 1, 32)
-        weights = kernel**2 * channels * (before if full else 1)
-        return self.convolve(entering, channels, after, weights), after
+        after = math.ceil(side / stride)
+        return self.convolve(entering, channels, after, kernel**2 * kernels), after
 
     def plan(self) -> int:
         """Returns the bytes of all maps, placed as the interpreter's greedy planner places them."""
@@ -149,13 +170,12 @@ def write_program(chain: Any, images: Images) -> Program:
         now, side = _add_block(program, now, (channels, side), block)
         channels = block.width
     means = channels * chain.head**2
-    now = program.run("pool", [now], means)
-    if chain.head > 1:
-        now = program.run("transpose", [now], means, 1, 16)
-        now = program.run("reshape", [now], means, 1, 8)
-    now = program.convolve(now, images.classes, 1, means * images.classes)
+    if side < chain.head:
+        now = program.run("pad", [now], means, 1, 32)
+    elif side > chain.head:
+        now = program.run("pool", [now], means)
+    program.convolve(now, images.classes, 1, means * images.classes)
     program.kinds[-1] = "linear"
-    program.run("softmax", [now], images.classes)
     return program
 
 
