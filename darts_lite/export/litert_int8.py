@@ -26,6 +26,9 @@ from darts_lite.space.layers.device_costs import grows
 
 NEEDS = ("litert_torch", "ai_edge_quantizer", "ai_edge_litert")
 """Modules of the extra ``device``."""
+SMALL = 1 << 16
+"""Most bytes of weights whose biases get no scales of their own. The fast kernels of phones ask for
+them, and interpreters of small devices do not."""
 IDENTIFIER = b"TFL3"
 """What a LiteRT file has behind its first four bytes."""
 
@@ -130,10 +133,11 @@ def trim(model: Any) -> None:
     part.name = None
     _join_linear(model, part)
     _drop_unused(model, part)
+    size = sum(len(held.data) for held in model.buffers if held.data is not None)
     for tensor in part.tensors:
         tensor.name, tensor.hasRank = None, False  # its shape tells the rank
-        if tensor.type == schema.TensorType.INT32:
-            tensor.quantization = None  # of a bias, which follows from weights and map
+        if tensor.type == schema.TensorType.INT32 and size <= SMALL:
+            tensor.quantization = None  # that of a bias follows from its weights and map
     for code in model.operatorCodes:  # which stands in two places, for readers of before
         if code.deprecatedBuiltinCode == code.builtinCode:
             code.builtinCode = 0

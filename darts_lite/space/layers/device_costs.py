@@ -19,15 +19,12 @@ NAMES = ("arena", "file")
 """Costs of a device, in bytes."""
 ALIGNED = 16
 """Bytes to whose multiples the interpreter rounds each part of its arena."""
-OF_TENSOR, OF_OPERATION, PLANNED = 24, 64, 48
-"""Bytes of the arena for each tensor, each operation, and each tensor while it is planned."""
-OF_KIND: Mapping[str, int] = {"convolution": 96, "add": 64, "pad": 64, "transpose": 16}
-"""Further bytes of the arena for an operation, by its kind."""
-OTHER, OTHER_OF_TENSOR = 1088, 10
-"""Bytes of the arena for all else: in any net, and for each tensor."""
-FILE, FILE_OF_TENSOR, FILE_OF_OPERATION, FILE_OF_SCALE = 530, 57, 71, 4
+OTHER, OF_OPERATION, OF_CONVOLUTION, PLANNED = 848, 160, 88, 48
+"""Bytes of the arena: in any net, for each operation, for each convolution more, and for each
+tensor while memory is planned."""
+FILE, FILE_OF_TENSOR, FILE_OF_OPERATION, FILE_OF_SCALE = 432, 51, 60, 6
 """Bytes of a file: of any, for each tensor, operation and scale, beside the numbers themselves."""
-FILE_OF_LENGTH, FILE_OF_ZERO = 50, 8
+FILE_OF_LENGTH, FILE_OF_ZERO = 62, 5
 """Bytes for the list of zero points of each number of channels, and for each of these."""
 MOST_ZEROS = 512
 """Largest number of zeros by which the kernels of a convolution grow, in bytes."""
@@ -206,11 +203,11 @@ def count_needs(chain: Any, images: Images) -> dict[str, int]:
     """Returns the bytes of `NAMES` that a chain needs, at least as many as it really does."""
     program = write_program(chain, images)
     tensors, operations = program.tensors, len(program.kinds)
-    records = OTHER + (OF_TENSOR + OTHER_OF_TENSOR) * tensors + OF_OPERATION * operations
-    records += sum(OF_KIND.get(kind, 0) for kind in program.kinds)
+    records = OTHER + OF_OPERATION * operations
+    records += OF_CONVOLUTION * program.kinds.count("convolution")
     records += sum(2 * _align(4 * channels) for channels in program.channels)
     file = FILE + FILE_OF_TENSOR * tensors + FILE_OF_OPERATION * operations + program.constants
-    file += FILE_OF_SCALE * (2 * sum(program.channels) + len(program.maps))
+    file += FILE_OF_SCALE * sum(program.channels)
     file += sum(FILE_OF_LENGTH + FILE_OF_ZERO * length for length in {1, *program.channels})
     return {"arena": records + max(program.plan(), PLANNED * tensors), "file": file}
 
