@@ -76,18 +76,23 @@ class Scaling:
 
 def write_litert_int8(net: Answer, calibration: Tensor, path: Path) -> None:
     """Writes the file; its scales come from pixels of training images ``(N, C, H, W)``."""
+    images = (calibration - net.mean) / net.std
+    quantize(spare_padding(fold_norms(net).net.eval(), images[:1]), images, path)
+
+
+def quantize(module: nn.Module, maps: Tensor, path: Path) -> None:
+    """Writes a module of maps ``(N, C, H, W)`` as a file; the maps set the scales."""
     converter = import_module("litert_torch")
     quantizer, recipe = (import_module(f"ai_edge_quantizer.{n}") for n in ("quantizer", "recipe"))
-    images = (calibration - net.mean) / net.std
-    body = spare_padding(fold_norms(net).net.eval(), images[:1])
-    images = images.permute(0, 2, 3, 1).contiguous()  # (N, H, W, C)
+    outputs = [0] if module(maps[:1]).dim() == maps.dim() else None
+    maps = maps.permute(0, 2, 3, 1).contiguous()  # (N, H, W, C)
     floats, whole = path.with_name("floats.tflite"), path.with_name("whole.tflite")
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # they print every pass
-        last = converter.to_channel_last_io(body, args=[0]).eval()
-        converter.convert(last, (images[:1],)).export(str(floats))
+        last = converter.to_channel_last_io(module, args=[0], outputs=outputs).eval()
+        converter.convert(last, (maps[:1],)).export(str(floats))
         made = quantizer.Quantizer(str(floats))
         made.load_quantization_recipe(recipe.static_wi8_ai8())
-        given = {"serving_default": [{"args_0": image.numpy()} for image in images.split(1)]}
+        given = {"serving_default": [{"args_0": one.numpy()} for one in maps.split(1)]}
         made.quantize(made.calibrate(given)).export_model(str(whole), overwrite=True)
     path.write_bytes(strip(whole.read_bytes()))
 
