@@ -22,7 +22,7 @@ from torch.nn.functional import pad
 from darts_lite.export.folding import fold_norms
 from darts_lite.export.inference import Answer
 from darts_lite.export.runtimes import Answered, ask_batches
-from darts_lite.space.layers.device_costs import grows
+from darts_lite.space.litert_padding import grows
 
 NEEDS = ("litert_torch", "ai_edge_quantizer", "ai_edge_litert")
 """Modules of the extra ``device``."""

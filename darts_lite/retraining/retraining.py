@@ -126,17 +126,22 @@ class Retraining(LightningModule):
         self.save_hyperparameters(values, logger=False)
         self.max_epochs = max_epochs
         self.optimizer = optimizer
-        self.net = Net(self.architecture, in_channels, num_classes, auxiliary_weight > 0)
-        self.net.set_drop_path(drop_path)  # refuses it before a search, if there is nothing to drop
-        if quantize:
-            check_rounding(self.net)
-        if inherit:
-            self.net.inherit(found.supernet())
-        self.net.to(memory_format=torch.channels_last)  # faster on CPUs and tensor cores
+        self.net = self._build_net(found if inherit else None)
         self.familiarity: Familiarity | None = None
         loss = ClassLoss(num_classes, class_weights, label_smoothing)
         self.mean_loss = MeanMetric()  # over all ranks, which may have unlike numbers of items
         self.loss, self.metric, self.score = Goal.of(self.task, num_classes, loss)
+
+    def _build_net(self, inherited: FoundArchitecture | None) -> Net:
+        """Builds the net, with the weights of a search if there is one; refuses wrong settings."""
+        sizes = self.hparams["in_channels"], self.hparams["num_classes"]
+        net = Net(self.architecture, *sizes, self.recipe.auxiliary_weight > 0)
+        net.set_drop_path(self.recipe.drop_path)
+        if self.recipe.quantize:
+            check_rounding(net)
+        if inherited is not None:
+            net.inherit(inherited.supernet())
+        return net.to(memory_format=torch.channels_last)  # faster on CPUs and tensor cores
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps normalised images ``(B, C, H, W)`` to the answer's logits ``(B, classes)``."""

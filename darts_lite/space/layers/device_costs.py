@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from darts_lite.space.cost_tables import Costs, Images
+from darts_lite.space.litert_padding import count_padding, grows
 
 NAMES = ("arena", "file")
 """Costs of a device, in bytes."""
@@ -26,27 +27,6 @@ FILE, FILE_OF_TENSOR, FILE_OF_OPERATION, FILE_OF_SCALE = 432, 51, 60, 6
 """Bytes of a file: of any, for each tensor, operation and scale, beside the numbers themselves."""
 FILE_OF_LENGTH, FILE_OF_ZERO = 62, 5
 """Bytes for the list of zero points of each number of channels, and for each of these."""
-MOST_ZEROS = 512
-"""Largest number of zeros by which the kernels of a convolution grow, in bytes."""
-
-
-def count_padding(side: int, kernel: int, stride: int) -> int:
-    """Returns how many rows LiteRT pads a map by, before it and behind it together."""
-    return max(0, (math.ceil(side / stride) - 1) * stride + kernel - side)
-
-
-def grows(side: int, kernel: int, stride: int, kernels: int) -> bool:
-    """Whether kernels get a row and a column of zeros more, so that no map is copied to pad it.
-
-    A stride of 2 on an even side reads one row more before the map than behind it, and LiteRT pads
-    the other way round; with an even kernel both are alike. Many kernels would take more of the
-    file than the copy, of which there are `kernels`.
-    """
-    margin = 2 * (kernel // 2)
-    spares = (
-        count_padding(side, kernel, stride) != margin == count_padding(side, kernel + 1, stride)
-    )
-    return spares and (2 * kernel + 1) * kernels <= MOST_ZEROS
 
 
 class Held(NamedTuple):
