@@ -2,9 +2,8 @@
 
 Weights are rounded with a scale for each channel that they make, maps with one scale each, and
 gradients pass by the rounding as if there were none. A folded norm would scale all weights of a
-channel alike, which changes no rounding, so norms are trained as ever. A map reaches as far as its
-images do on average, as LiteRT's quantiser takes it; so nothing is remembered from step to step,
-and the net stays one of plain floats.
+channel alike, which changes no rounding, so norms are trained as ever. A map reaches as far as
+those of the step's images do, so nothing is remembered, and the net stays one of floats.
 """
 
 from contextlib import ExitStack
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from darts_lite.distributed.batch_norm import widen
-from darts_lite.distributed.ranks import average
+from darts_lite.distributed.ranks import average, own_shard
 from darts_lite.networks.kinds import find_kind
 from darts_lite.networks.net import Net
 
@@ -38,10 +37,8 @@ class Grid(NamedTuple):
     @torch.no_grad()
     def of(cls, maps: Tensor) -> "Grid":
         """Returns that of maps ``(B, ...)``, from the joint batch of all ranks."""
-        rows = maps.reshape(len(maps), -1).to(widen(maps.dtype))
-        low, high = average(
-            rows.amin(dim=1).clamp(max=0).mean(), rows.amax(dim=1).clamp(min=0).mean()
-        )
+        ends = torch.stack([maps.amin().clamp(max=0), maps.amax().clamp(min=0)])
+        low, high = _join_ends(ends.to(widen(maps.dtype)))
         scale = ((high - low) / STEPS).clamp(min=torch.finfo(maps.dtype).tiny)
         first = (low / scale).round()
         return cls(scale, first * scale, (first + STEPS) * scale)
@@ -50,6 +47,15 @@ class Grid(NamedTuple):
         """Returns maps of the same shape on the grid; what is cut off gets no gradient."""
         inside = maps.clamp(*(limit.to(maps.dtype) for limit in (self.low, self.high)))
         return _replace(inside, (inside / self.scale - HALVES).round() * self.scale)
+
+
+def _join_ends(ends: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the least and the largest of all ranks' extremes ``(2,)``."""
+    rank, ranks = own_shard()
+    slots = ends.new_zeros(ranks, 2)
+    slots[rank] = ends  # the others' are added by the mean over ranks
+    (mean,) = average(slots)
+    return ranks * mean[:, 0].amin(), ranks * mean[:, 1].amax()
 
 
 def round_weight(weight: Tensor) -> Tensor:

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from run_helpers import Finished, all_digits
+from run_helpers import Finished, all_digits, fast_sgd, quiet_trainer
 from torch import nn
 
 from darts_lite import Block, Chain, Net
 from darts_lite.cli.main import main
+from darts_lite.data.image_data import ImageData
 from darts_lite.export.folding import fold_norms
 from darts_lite.export.inference import Answer
 from darts_lite.export.litert_int8 import (
@@ -17,12 +18,17 @@ from darts_lite.export.litert_int8 import (
     open_litert,
     spare_padding,
     strip,
+    widen_range,
+    write_litert_int8,
 )
+from darts_lite.retraining.retraining import Retraining
+from darts_lite.retraining.whole_numbers import pass_rounded
 
 FILE = Path(__file__).with_name("small_int8.tflite")
 NET = Net(Chain(5, 3, 1, (Block(5, 5, 2), Block(5, 12)), head=3), 1, 10)
 SEES = Answer(NET, (0.1307,), (0.3081,))
 """How the net of the file sees images."""
+RANGES = ((-1.0, 5.0), (-3.0, 2.0), (0.0, 1.0))
 
 
 def digits() -> tuple[torch.Tensor, torch.Tensor]:
@@ -52,6 +58,12 @@ def test_a_stripped_file_stays_as_it_is() -> None:
     assert len(strip(FILE.read_bytes())) == len(FILE.read_bytes())
 
 
+def test_the_range_of_a_map_holds_all_images() -> None:
+    seen = [{"min": torch.tensor([low]), "max": torch.tensor([high])} for low, high in RANGES]
+    widest = widen_range(widen_range(seen[0], seen[1]), seen[2])
+    assert (float(widest["min"]), float(widest["max"])) == (-3, 5)
+
+
 @pytest.mark.parametrize("halved", [False, True])
 def test_kernels_grow_where_that_spares_a_copy_and_answers_stay(halved: bool) -> None:
     blocks = (Block(5, 5, 2), Block(3, 6, 2, 2), Block(3, 6, 1, full=True))
@@ -73,3 +85,22 @@ def test_a_run_becomes_a_file_and_an_array(finished: Finished, tmp_path: Path) -
     main(["export", str(finished.directory / "net.ckpt"), *words])
     names = {path.name for path in tmp_path.iterdir()}
     assert {"net.tflite", "net_int8.tflite", "net_int8.h", "net_int8.cc"} <= names
+
+
+@pytest.mark.filterwarnings("ignore")  # of the converter and of TensorFlow
+def test_a_training_rounds_as_the_file_does(digits_root: str, tmp_path: Path) -> None:
+    for module in NEEDS:
+        pytest.importorskip(module, reason="the extra device is not installed")
+    torch.manual_seed(0)
+    blocks = (Block(3, 6, expansion=2), Block(3, 6, residual=True), Block(3, 8, 2, full=True))
+    model = Retraining(Chain(3, 6, 2, blocks, head=2), optimizer=fast_sgd)
+    quiet_trainer(max_epochs=2).fit(model, ImageData(root=digits_root))
+    net, pixels = model.net.eval(), digits()[0]
+    seen = Answer(net, (0.1307,), (0.3081,))
+    write_litert_int8(seen, pixels, path := tmp_path / "net.tflite")
+    with torch.no_grad():
+        floats = seen(pixels)
+        rounded = pass_rounded(net, (pixels - seen.mean) / seen.std)[0].softmax(dim=1)
+    file = ask_litert_int8(seen, path, pixels).probabilities
+    changes = torch.stack([(file - floats).flatten(), (rounded - floats).flatten()])
+    assert torch.corrcoef(changes)[0, 1] > 0.5  # what is rounded up and what down hangs by a hair
