@@ -2,8 +2,8 @@
 
     python benchmarks/device.py --nets 30
 
-Random chains of the main job's space, some for colour images of 32 pixels, with random weights
-and norms, are written as int8 LiteRT files and opened in ever smaller arenas. It needs the extra
+Random chains of the main job's space, some for colour images of 32 pixels and some for signals,
+with random weights and norms, are written as int8 LiteRT files and opened in ever smaller arenas. It needs the extra
 device.
 Results: docs/benchmarks.md.
 """
@@ -33,9 +33,10 @@ SIZES = (500, 1000, 2000, 4000, 8000)
 
 
 def draw(number: int, random: Random) -> tuple[AnyArchitecture, Images]:
-    """Returns a random chain and the images that it is for, colour images for every fifth."""
-    images = Images(3, 10, 32) if number % 5 == 4 else Images(1, 10, 28)
-    space, rule = LayerSpace(), WithinBudget(parameters=random.choice(SIZES))
+    """Returns a random chain and what it is for: every fifth colour images, or else signals."""
+    images = {3: Images(6, 5, 101), 4: Images(3, 10, 32)}.get(number % 5, Images(1, 10, 28))
+    space = LayerSpace(axes=1 if number % 5 == 3 else 2)
+    rule = WithinBudget(parameters=random.choice(SIZES))
     rule = rule.with_data(images.channels, images.classes, images.side)
     chain = draw_within(space, partial(rule.excess, space), random)
     if chain is None:
@@ -53,7 +54,7 @@ def measure(chain: AnyArchitecture, images: Images) -> Needs:
             for numbers in (module.bias, module.running_mean):
                 nn.init.uniform_(numbers, -0.5, 0.5)  # type: ignore[arg-type]
     sees = [0.3] * images.channels
-    pixels = torch.rand(16, images.channels, images.side, images.side)
+    pixels = torch.rand(16, *images.shape(chain.axes))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.tflite"
         write_litert_int8(Answer(net, sees, sees).eval(), pixels, path)

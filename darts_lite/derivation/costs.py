@@ -125,20 +125,32 @@ def load_or_measure_costs(
     Raises:
         ValueError: if it is not a table, or is for another space, cost or kind of images.
     """
-    about = {
-        "cost": cost,
-        "space": json.loads(json.dumps(space.to_dict())),
-        "images": [*images.shape(space.axes)],
-        "classes": images.classes,
-    }
+    about = _describe(space, cost, images)
     if isinstance(table, Mapping):
         return _read_costs(table, "the table of costs", space, about)
     if (path := Path(table)).exists():
         return _read_costs(load_table(path), str(path), space, about)
     costs = measure_costs(space, cost, images, device)
-    content = {"format": FORMAT, **about, "device": str(device), **costs.to_dict()}
-    write_text(path, json.dumps(content, indent=1) + "\n")
+    save_table(path, costs, space, cost, images, str(device))
     return costs
+
+
+def save_table(
+    path: str | Path, costs: Costs, space: Space, cost: str, images: Images, device: str
+) -> None:
+    """Writes costs as `load_or_measure_costs` reads them; `device` names what they are of."""
+    about = {"format": FORMAT, **_describe(space, cost, images), "device": device}
+    write_text(Path(path), json.dumps({**about, **costs.to_dict()}, indent=1) + "\n")
+
+
+def _describe(space: Space, cost: str, images: Images) -> dict[str, Any]:
+    """Returns what a table is for."""
+    return {
+        "cost": cost,
+        "space": json.loads(json.dumps(space.to_dict())),
+        "images": [*images.shape(space.axes)],
+        "classes": images.classes,
+    }
 
 
 def load_table(path: str | Path) -> dict[str, Any]:

@@ -17,8 +17,9 @@ ARRAY = Template("""\
  * round(factor * it + offset), at least -128 and at most 127, with
  *   factors: $factors
  *   offsets: $offsets
- * Output: $classes numbers of int8: the probability is $scale * (number - ($zero)), of the
- * classes $names.
+ * Output: $classes numbers of int8, the largest of which names the class. A logit is
+ * $scale * (number - ($zero)), and the softmax of all logits are the probabilities of the classes
+ * $names.
  * Arena: $arena bytes$where.
  */
 #ifndef NET_INT8_H
@@ -61,10 +62,10 @@ $operations
   int8_t* input = interpreter.input(0)->data.int8;
   for (int place = 0; place < NET_INT8_INPUTS; ++place) input[place] = -128;  // put $one here
   if (interpreter.Invoke() != kTfLiteOk) return 1;
-  const int8_t* shares = interpreter.output(0)->data.int8;
+  const int8_t* logits = interpreter.output(0)->data.int8;
   int best = 0;
   for (int each = 1; each < NET_INT8_CLASSES; ++each) {
-    if (shares[each] > shares[best]) best = each;
+    if (logits[each] > logits[best]) best = each;
   }
   printf("%d\\n", best);
   return 0;
@@ -135,7 +136,9 @@ def list_operations(content: bytes) -> list[str]:
     schema = import_module("ai_edge_litert.schema_py_generated")
     names = {value: name for name, value in vars(schema.BuiltinOperator).items()}
     model = schema.ModelT.InitFromPackedBuf(content, 0)
-    return sorted({names[code.builtinCode] for code in model.operatorCodes})
+    return sorted(
+        {names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in model.operatorCodes}
+    )
 
 
 def _name_method(name: str) -> str:

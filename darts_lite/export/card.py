@@ -12,6 +12,7 @@ from darts_lite.data.class_balance import describe_recalls
 from darts_lite.data.images.datasets import EMBEDDED, is_embedded
 from darts_lite.data.preparation import build_preparation
 from darts_lite.export.formats import FORMATS, Written
+from darts_lite.export.int8 import Int8
 from darts_lite.export.usage import show_use
 from darts_lite.storage.atomic_files import write_text
 
@@ -50,6 +51,7 @@ def make_card(
     files: Mapping[str, Written],
     summary: Mapping[str, Any],
     others: Sequence[str] = (),
+    whole: Sequence[Int8] = (),
 ) -> str:
     """Returns the text of a card.
 
@@ -58,6 +60,7 @@ def make_card(
         files: The files by the names of their formats.
         summary: That of the run; empty if there is none.
         others: Names of such files that lie there from before.
+        whole: The files in whole numbers.
     """
     data = _name_data(facts)
     parts = [
@@ -69,6 +72,7 @@ def make_card(
         *(show_use(name, written.path.name, facts) for name, written in files.items()),
         "## Files\n",
         _list_files(facts, files, others),
+        *_list_whole(whole),
         "## Accuracy\n",
         *_tell_accuracy(facts, summary),
         "## Data and licence\n",
@@ -150,6 +154,25 @@ def _list_files(
         named = ", ".join(f"`{name}`" for name in others)
         lines += [f"From before, not written or tried together with this card: {named}.", ""]
     return "\n".join(lines)
+
+
+def _list_whole(files: Sequence[Int8]) -> Iterator[str]:
+    """Yields what is known of files in whole numbers: of each its needs and its own accuracy."""
+    if not files:
+        return
+    yield "In whole numbers of 8 bits, each asked for all test images in its own runtime:\n"
+    head = "| file | bytes | arena | right | in the micro interpreter | net in floats |"
+    rows = [
+        f"| `{each.path.name}` | {each.path.stat().st_size:,} | "
+        f"{'-' if each.needs is None else f'{each.needs.arena:,}'} | {_percent(each.share)} | "
+        f"{'-' if each.micro is None else _percent(each.micro)} | {_percent(each.floats)} |"
+        for each in files
+    ]
+    yield "\n".join([head, "| --- | --- | --- | --- | --- | --- |", *rows, ""])
+    yield (
+        "The arena is the memory in bytes that TensorFlow Lite for Microcontrollers needs for maps "
+        "and its own records, measured where pointers have 8 bytes.\n"
+    )
 
 
 def _tell_accuracy(facts: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:

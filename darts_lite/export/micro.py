@@ -64,8 +64,8 @@ def ask_micro(net: Answer, path: Path, pixels: Tensor) -> Tensor:
     for image in scaling.apply(net.front(pixels)).split(1):
         interpreter.set_input(image.numpy(), 0)
         interpreter.invoke()
-        answers.append(torch.from_numpy(interpreter.get_output(0)).float())
-    return (torch.cat(answers) - scaling.output_zero) * scaling.output_scale
+        answers.append(torch.from_numpy(interpreter.get_output(0)))
+    return scaling.read(torch.cat(answers))
 
 
 def _read_quantization(told: dict[str, Any]) -> dict[str, Any]:

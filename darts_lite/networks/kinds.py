@@ -19,7 +19,7 @@ from darts_lite.networks.cells.measuring import measure_cells
 from darts_lite.networks.cells.mixed import MixedCells
 from darts_lite.networks.layers.chain_code import write_layers
 from darts_lite.networks.layers.chain_measuring import measure_layers
-from darts_lite.networks.layers.chain_net import build_chain, inherit_layers
+from darts_lite.networks.layers.chain_net import build_chain, inherit_layers, list_maps
 from darts_lite.networks.layers.widest_net import MixedLayers
 from darts_lite.networks.own.mixed_network import build_own, inherit_own
 from darts_lite.networks.own.network_check import mix_network
@@ -78,6 +78,8 @@ class Kind:
         write_code: Yields the classes of a net as plain torch code, the last one being ``Net``;
             puts the modules' old and new names into a dict.
         writes_own: Whether it also writes the code of users' modules.
+        list_maps: Yields the modules of a net whose results are the maps of its int8 file; None if
+            these are not known.
     """
 
     space: type[Space]
@@ -90,6 +92,7 @@ class Kind:
     ]
     write_code: Callable[[Any, dict[str, str]], Iterator[str]]
     writes_own: bool = False
+    list_maps: Callable[[Any], Iterator[nn.Module]] | None = None
 
 
 SpaceSettings = Space | SearchSpace | type[nn.Module]
@@ -113,6 +116,7 @@ KINDS = {
         inherit_layers,
         measure_layers,
         write_layers,
+        list_maps=list_maps,
     ),
     "network": Kind(
         NetworkSpace,

@@ -25,6 +25,7 @@ from darts_lite.derivation.costs import measure_costs
 from darts_lite.planning.plan_report import Executors, Plan, Stage
 from darts_lite.planning.stopwatch import Stopwatch
 from darts_lite.retraining.retraining import Retraining
+from darts_lite.retraining.whole_numbers import LAST_SHARE
 from darts_lite.runs import stages
 from darts_lite.runs.controls import count_affordable
 from darts_lite.runs.memory_advice import make_step
@@ -175,7 +176,11 @@ class Planner:
         stages.retrain(trainer, model, self.data, folder)
         stages.test(trainer, model, self.data, folder)
         once = time.monotonic() - began - watch.repeated + watch.test
-        return replace(self._extrapolate(model, watch, once), epochs=epochs)
+        stage = replace(self._extrapolate(model, watch, once), epochs=epochs)
+        if model.recipe.quantize:  # the second measured epoch is rounded, of the run its last part
+            share = max(LAST_SHARE, 1 / epochs)
+            stage = replace(stage, step=(1 - share) * watch.step(0) + share * stage.step)
+        return stage
 
     def _extrapolate(
         self, model: Measurable, watch: Stopwatch, once: float, limit: float | None = None

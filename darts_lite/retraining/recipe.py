@@ -58,6 +58,7 @@ class Recipe:
     auxiliary_weight: float
     gradient_clip: float
     class_weights: ClassWeights
+    quantize: bool
 
     def __post_init__(self) -> None:
         for name in ("label_smoothing", "drop_path", "ema_decay"):

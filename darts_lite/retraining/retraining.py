@@ -27,6 +27,7 @@ from darts_lite.retraining.recipe import (
     make_exponential_average,
     mix_up,
 )
+from darts_lite.retraining.whole_numbers import check_rounding, is_rounded, pass_rounded
 from darts_lite.search.bilevel import list_weights
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.checkpoints import complete_checkpoint
@@ -89,6 +90,7 @@ class Retraining(LightningModule):
         auxiliary_weight: float = 0.0,
         gradient_clip: float = 5.0,
         class_weights: ClassWeights = None,
+        quantize: bool = False,
         inherit: bool = False,
         channels: int | None = None,
         cells: int | None = None,
@@ -109,6 +111,7 @@ class Retraining(LightningModule):
             auxiliary_weight=auxiliary_weight,
             gradient_clip=gradient_clip,
             class_weights=class_weights,
+            quantize=quantize,
         )
         try_optimizer("optimizer", optimizer)
         found = FoundArchitecture.of(architecture)
@@ -123,15 +126,22 @@ class Retraining(LightningModule):
         self.save_hyperparameters(values, logger=False)
         self.max_epochs = max_epochs
         self.optimizer = optimizer
-        self.net = Net(self.architecture, in_channels, num_classes, auxiliary_weight > 0)
-        self.net.set_drop_path(drop_path)  # refuses it before a search, if there is nothing to drop
-        if inherit:
-            self.net.inherit(found.supernet())
-        self.net.to(memory_format=torch.channels_last)  # faster on CPUs and tensor cores
+        self.net = self._build_net(found if inherit else None)
         self.familiarity: Familiarity | None = None
         loss = ClassLoss(num_classes, class_weights, label_smoothing)
         self.mean_loss = MeanMetric()  # over all ranks, which may have unlike numbers of items
         self.loss, self.metric, self.score = Goal.of(self.task, num_classes, loss)
+
+    def _build_net(self, inherited: FoundArchitecture | None) -> Net:
+        """Builds the net, with the weights of a search if there is one; refuses wrong settings."""
+        sizes = self.hparams["in_channels"], self.hparams["num_classes"]
+        net = Net(self.architecture, *sizes, self.recipe.auxiliary_weight > 0)
+        net.set_drop_path(self.recipe.drop_path)
+        if self.recipe.quantize:
+            check_rounding(net)
+        if inherited is not None:
+            net.inherit(inherited.supernet())
+        return net.to(memory_format=torch.channels_last)  # faster on CPUs and tensor cores
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps normalised images ``(B, C, H, W)`` to the answer's logits ``(B, classes)``."""
@@ -162,14 +172,15 @@ class Retraining(LightningModule):
         """Computes the loss of a batch ``(B, C, H, W)``, ``(B,)``."""
         images, labels = batch
         targets = labels  # classes (B,), or their probabilities (B, classes) after mixing
-        progress = self.global_step / count_steps(self.trainer)
-        side = compute_side(progress, self.recipe.smallest_side, images.shape[-1])
+        step, steps = self.global_step, count_steps(self.trainer)
+        side = compute_side(step / steps, self.recipe.smallest_side, images.shape[-1])
         if side < images.shape[-1]:
             size = min(side, images.shape[-2]), side  # the height of signals is 1
             images = interpolate(images, size=size, mode="bilinear", antialias=True)
         if self.recipe.mixup:
             images, targets = mix_up(images, labels, self.hparams["num_classes"], self.recipe.mixup)
-        logits, auxiliary = self.net.forward_auxiliary(images)
+        last = is_rounded(step, steps, int(self.trainer.num_training_batches))
+        logits, auxiliary = self._pass(images, self.recipe.quantize and last)
         loss = self.loss(logits, targets)
         for name, figure in tell_batch(self.task, logits, labels, loss).items():
             self.log(f"retraining/train_{name}", figure, prog_bar=True)
@@ -193,9 +204,13 @@ class Retraining(LightningModule):
             self(images)
             return
         self.net.zero_grad()
-        logits, auxiliary = self.net.forward_auxiliary(images)
+        logits, auxiliary = self._pass(images, self.recipe.quantize)
         loss = self.loss(logits, labels)
         (loss if auxiliary is None else loss + self.loss(auxiliary, labels)).backward()
+
+    def _pass(self, images: Tensor, rounded: bool) -> tuple[Tensor, Tensor | None]:
+        """Computes logits and those of the auxiliary head; as the int8 file does if `rounded`."""
+        return pass_rounded(self.net, images) if rounded else self.net.forward_auxiliary(images)
 
     def on_after_backward(self) -> None:
         """Averages the gradients over all ranks, if there are several."""

@@ -18,12 +18,12 @@ def test_a_c_compiler_reads_the_bytes_of_the_file(tmp_path: Path) -> None:
     seen = ImagePreparation(1, 28, mean=(0.1307,), std=(0.3081,)).to_dict()
     facts = {"data": {"init_args": {"dataset": "MNIST"}}, "class_names": [*"012345678", "*/"]}
     facts |= {"preparation": seen}
-    header, example = write_c(copy, scaling, (28, 28, 1), facts, 10176)
+    header, example = write_c(copy, scaling, (28, 28, 1), facts, 9744)
     example.write_text(example.read_text() + "// mine\n")
-    assert write_c(copy, scaling, (28, 28, 1), facts, 10176) == [header]
+    assert write_c(copy, scaling, (28, 28, 1), facts, 9744) == [header]
     assert example.read_text().endswith("// mine\n")
-    assert "Arena: 10,176 bytes" in header.read_text()
-    assert "AddDepthwiseConv2D" in example.read_text() and "AddSoftmax" in example.read_text()
+    assert "Arena: 9,744 bytes" in header.read_text()
+    assert "AddDepthwiseConv2D" in example.read_text()
     source, made = tmp_path / "read.c", tmp_path / "read.so"
     lines = [
         "unsigned int size() { return net_int8_size; }",
@@ -35,4 +35,4 @@ def test_a_c_compiler_reads_the_bytes_of_the_file(tmp_path: Path) -> None:
     library, content = ctypes.CDLL(str(made)), FILE.read_bytes()
     assert library.size() == len(content)
     assert bytes(map(library.at, range(len(content)))) == content
-    assert {"CONV_2D", "PAD", "SOFTMAX"} <= {*list_operations(content)}
+    assert {"CONV_2D", "PAD"} < {*list_operations(content)}

@@ -21,6 +21,10 @@ def test_onnx_in_int8_is_asked_for_all_test_images(
     row = next(line for line in said.splitlines() if "net_int8.onnx" in line)
     right, floats = (float(cell.strip(" %")) for cell in row.split("│")[2:5:2])
     assert floats == pytest.approx(100 * finished.summary["test_accuracy"], abs=0.011)
+    card = (tmp_path / "README.md").read_text()
+    size = (tmp_path / "net_int8.onnx").stat().st_size
+    cells = f"`net_int8.onnx` | {size:,} | - | {right:.2f} % | - | {floats:.2f} %"
+    assert "In whole numbers" in card and f"| {cells} |" in card
     model = onnx.load(tmp_path / "net_int8.onnx")
     types = {one.data_type for one in model.graph.initializer}
     assert onnx.TensorProto.INT8 in types

@@ -159,6 +159,7 @@ def test_the_skeleton_can_be_overridden() -> None:
         ({"inherit": True}, "inherit needs the path of a search checkpoint"),
         ({"channels": 0}, "channels"),
         ({"class_weights": "even"}, "class_weights must be balanced or null"),
+        ({"quantize": True}, "quantize rounds the maps of chains .*; set quantize to false"),
     ],
 )
 def test_bad_settings_get_one_line(settings: dict[str, Any], message: str) -> None:

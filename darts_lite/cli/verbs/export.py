@@ -26,7 +26,14 @@ from darts_lite.export.facts import (
 )
 from darts_lite.export.formats import FORMATS, Written, explain_missing, export
 from darts_lite.export.inference import Answer, load_answer
-from darts_lite.export.int8 import CALIBRATED, QUANTISERS, Tested, count_right, write_int8
+from darts_lite.export.int8 import (
+    CALIBRATED,
+    QUANTISERS,
+    Int8,
+    Tested,
+    count_right,
+    write_int8,
+)
 from darts_lite.export.litert_int8 import open_litert
 from darts_lite.export.standalone import SIGNATURE, can_write
 from darts_lite.retraining.recipe import SHIFTS
@@ -78,15 +85,17 @@ def run(options: argparse.Namespace) -> list[Path]:
         print(f"{path}: {len(pixels):,} images, same classes, within {difference:.1e}", flush=True)
     if written:
         print_files(written, facts["parameters"])
+    made: list[Int8] = []
     if whole:
-        paths |= export_int8(whole, net, facts, data, options)
+        made, more = export_int8(whole, net, facts, data, options)
+        paths |= more
     for line in tell_shifts(net, tested, pixels, labels, measured["share"]):
         print(line)
     if not options.to and "python" not in formats:
         print("net.py is left out: it cannot hold the code of the net's custom operations")
     names = [f"net{FORMATS[name].ending}" for name in FORMATS if name not in written]
     others = [name for name in names if (folder / name).is_file()]
-    print(tell_card(folder, write_card(folder, make_card(facts, written, summary, others))))
+    print(tell_card(folder, write_card(folder, make_card(facts, written, summary, others, made))))
     return [*paths.values()]
 
 
@@ -123,8 +132,11 @@ def check_formats(asked: Sequence[str], int8: bool) -> tuple[list[str], list[str
 
 def export_int8(
     names: Sequence[str], net: Answer, facts: Facts, data: LabelledData, options: argparse.Namespace
-) -> dict[str, Path]:
-    """Writes the int8 files, tests each on all test images, and tells how good they are."""
+) -> tuple[list[Int8], dict[str, Path]]:
+    """Writes the int8 files, tests each on all test items, and tells how good they are.
+
+    Returns what was found, and the paths of all files by their kinds.
+    """
     folder = Path(options.output or Path(options.checkpoint).parent)
     calibration = data.sample_training(CALIBRATED)
     pixels, labels = data.sample_test(data.test_count)
@@ -133,9 +145,11 @@ def export_int8(
     for column in ("file", "right", "in micro", "in floats", "bytes", "arena", "ms"):
         table.add_column(column, justify="left" if column == "file" else "right")
     paths: dict[str, Path] = {}
+    found: list[Int8] = []
     for name in names:
         path = folder / f"net{FORMATS[name].ending}"
         made = write_int8(name, net, facts, calibration, tested, options.most_drop / 100, path)
+        found.append(made)
         paths[f"{name} int8"] = made.path
         arena = "-" if made.needs is None else f"{made.needs.arena:,}"
         shares = [
@@ -151,7 +165,7 @@ def export_int8(
             for file in write_c(made.path, scaling, shape, facts, arena_size):
                 paths[file.suffix] = file
     Console(force_jupyter=False).print(table)
-    return paths
+    return found, paths
 
 
 def print_files(files: Mapping[str, Written], parameters: int) -> None:

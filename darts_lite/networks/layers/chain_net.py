@@ -1,5 +1,6 @@
 """The network of a chain of layers."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -81,6 +82,19 @@ class ChainNet(nn.Module):
             x = x.contiguous(memory_format=torch.channels_last)
         x = self.blocks(x)
         return self.classifier(pool_map(x, self.head, self.axes).flatten(1)), None
+
+
+def list_maps(net: ChainNet) -> Iterator[nn.Module]:
+    """Yields the modules whose results are the maps of a file in whole numbers, in their order.
+
+    Means are not among them, which have the scale of the map that they are of.
+    """
+    yield net.stem
+    for block in net.blocks:
+        parts = [*block.children()]
+        yield from parts if block.residual else parts[:-1]  # else only what is rectified is a map
+        yield block
+    yield net.classifier
 
 
 def build_chain(chain: Chain, in_channels: int, num_classes: int, auxiliary: bool) -> ChainNet:

@@ -14,26 +14,18 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from darts_lite.space.cost_tables import Costs, Images
+from darts_lite.space.litert_padding import count_padding, grows
 
 NAMES = ("arena", "file")
 """Costs of a device, in bytes."""
 ALIGNED = 16
 """Bytes to whose multiples the interpreter rounds each part of its arena."""
-OF_TENSOR, OF_OPERATION, PLANNED = 24, 64, 48
-"""Bytes of the arena for each tensor, each operation, and each tensor while it is planned."""
-OF_KIND: Mapping[str, int] = {
-    "convolution": 96,
-    "add": 64,
-    "pad": 64,
-    "multiply": 64,
-    "transpose": 16,
-}
-"""Further bytes of the arena for an operation, by its kind."""
-OTHER, OTHER_OF_TENSOR = 1088, 10
-"""Bytes of the arena for all else: in any net, and for each tensor."""
-FILE, FILE_OF_TENSOR, FILE_OF_OPERATION, FILE_OF_SCALE = 530, 57, 71, 4
+OTHER, OF_OPERATION, OF_CONVOLUTION, PLANNED = 872, 160, 88, 48
+"""Bytes of the arena: in any net, for each operation, for each convolution more, and for each
+tensor while memory is planned."""
+FILE, FILE_OF_TENSOR, FILE_OF_OPERATION, FILE_OF_SCALE = 432, 51, 60, 6
 """Bytes of a file: of any, for each tensor, operation and scale, beside the numbers themselves."""
-FILE_OF_LENGTH, FILE_OF_ZERO = 50, 8
+FILE_OF_LENGTH, FILE_OF_ZERO = 62, 5
 """Bytes for the list of zero points of each number of channels, and for each of these."""
 
 
@@ -111,14 +103,14 @@ class Program:
             The map that it writes, and its side.
         """
         before, side = shape
-        after = math.ceil(side / stride)
-        # LiteRT pads as little as it must, and by one more behind than before where that is odd.
-        needed = max(0, (after - 1) * stride + kernel - side)
-        if needed != 2 * (kernel // 2):
+        kernels = channels * (before if full else 1)
+        if self.axes == 2 and grows(side, kernel, stride, kernels):
+            kernel += 1
+        elif count_padding(side, kernel, stride) != 2 * (kernel // 2):
             padded = before * (side + 2 * (kernel // 2)) ** self.axes
             entering = self.run("pad", [entering], padded, 1, 32)
-        weights = kernel**self.axes * channels * (before if full else 1)
-        return self.convolve(entering, channels, after, weights), after
+        after = math.ceil(side / stride)
+        return self.convolve(entering, channels, after, kernel**self.axes * kernels), after
 
     def plan(self) -> int:
         """Returns the bytes of all maps, placed as the interpreter's greedy planner places them."""
@@ -161,16 +153,13 @@ def write_program(chain: Any, images: Images) -> Program:
     for block in chain.blocks:
         now, side = _add_block(program, now, (channels, side), block)
         channels = block.width
-    if chain.head > side:
-        now = program.run("pad", [now], channels * chain.head**axes, 1, 32)
     means = channels * chain.head**axes
-    now = program.run("pool", [now], means)
-    if chain.head > 1:
-        now = program.run("transpose", [now], means, 1, 16)
-        now = program.run("reshape", [now], means, 1, 8)
-    now = program.convolve(now, images.classes, 1, means * images.classes)
+    if side < chain.head:
+        now = program.run("pad", [now], means, 1, 32)
+    elif side > chain.head:
+        now = program.run("pool", [now], means)
+    program.convolve(now, images.classes, 1, means * images.classes)
     program.kinds[-1] = "linear"
-    program.run("softmax", [now], images.classes)
     return program
 
 
@@ -201,11 +190,11 @@ def count_needs(chain: Any, images: Images) -> dict[str, int]:
     """Returns the bytes of `NAMES` that a chain needs, at least as many as it really does."""
     program = write_program(chain, images)
     tensors, operations = program.tensors, len(program.kinds)
-    records = OTHER + (OF_TENSOR + OTHER_OF_TENSOR) * tensors + OF_OPERATION * operations
-    records += sum(OF_KIND.get(kind, 0) for kind in program.kinds)
+    records = OTHER + OF_OPERATION * operations
+    records += OF_CONVOLUTION * program.kinds.count("convolution")
     records += sum(2 * _align(4 * channels) for channels in program.channels)
     file = FILE + FILE_OF_TENSOR * tensors + FILE_OF_OPERATION * operations + program.constants
-    file += FILE_OF_SCALE * (2 * sum(program.channels) + len(program.maps))
+    file += FILE_OF_SCALE * sum(program.channels)
     file += sum(FILE_OF_LENGTH + FILE_OF_ZERO * length for length in {1, *program.channels})
     return {"arena": records + max(program.plan(), PLANNED * tensors), "file": file}
 
