@@ -9,12 +9,12 @@ import torch
 from own_networks import MyNet, Widths
 from torch import Tensor, nn
 
-from darts_lite import Choice, Net, NetworkSpace
+from darts_lite import Choice, ImagePreparation, Net, NetworkSpace
 from darts_lite.export.standalone import generate_code
 from darts_lite.space.groups import random_point
 
 FACTS: dict[str, Any] = {
-    "preparation": {"mean": [0.1], "std": [0.3], "channels": 1, "size": 28},
+    "preparation": ImagePreparation(1, 28, mean=(0.1,), std=(0.3,)).to_dict(),
     "test_shifts": 0,
     "class_names": None,
 }
