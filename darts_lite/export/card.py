@@ -143,7 +143,8 @@ def _list_files(
         f"{each.size / weights:.2f} | {each.milliseconds:.3f} |"
         for name, each in files.items()
     ]
-    head = "| file | runs in | bytes | of its weights' bytes | ms for an image |"
+    word = build_preparation(facts["preparation"]).kind.word
+    head = f"| file | runs in | bytes | of its weights' bytes | ms for one {word} |"
     told = (
         "Milliseconds are medians in one thread of the machine that wrote the files. Norms are "
         "folded into the convolutions before them, but for `net.safetensors`, whose weights can "

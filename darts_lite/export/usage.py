@@ -7,7 +7,7 @@ from darts_lite.data.preparation import build_preparation
 
 HEAD = {
     "onnx": "With ONNX Runtime (`pip install onnxruntime`):",
-    "litert": "With LiteRT (`pip install ai-edge-litert`), one image at a time:",
+    "litert": "With LiteRT (`pip install ai-edge-litert`), one at a time:",
     "python": "With PyTorch alone (`pip install torch`):",
     "pt2": "As a program of `torch.export` (`pip install torch`):",
     "safetensors": "With darts_lite, which trains it further; its net takes normalised maps:",
