@@ -50,7 +50,6 @@ FIT = (
         (
             Setting("--model.relaxation", "null", "mixes candidates: GumbelMax; null: Softmax"),
             Setting("--model.warmup_epochs", "1.0", "epochs that train the weights alone at first"),
-            Setting("--model.partial_channels", "1", "4 searches on a quarter of the channels"),
         ),
     ),
     Section(
