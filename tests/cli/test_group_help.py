@@ -112,4 +112,4 @@ def test_presets_are_proposed_where_the_model_is_missing(
     with pytest.raises(SystemExit):
         main(["fit"])
     said = capsys.readouterr().err
-    assert "--config FILE or one of cifar10_darts, " in said and "algorithms" not in said
+    assert "--config FILE or one of cifar10, cifar10_darts, " in said and "algorithms" not in said
