@@ -194,7 +194,8 @@ def check_same_settings(folder: RunFolder, config: str) -> None:
     off = Augmentation().describe()
     data = {"init_args": {"augmentation": off, "search_augmentation": off}}
     run = json.loads(json.dumps(asdict(RunSettings())))
-    usual = dict(flatten({"run": run, "data": data}))
+    trained = {"init_args": {"quantize": False}}
+    usual = dict(flatten({"run": run, "data": data, "model": trained, "retraining": trained}))
     then = usual | dict(flatten(read_settings(folder)))
     now = usual | dict(flatten(with_public_paths(yaml.safe_load(config))))
     changed = [name for name in sorted(then | now) if then.get(name) != now.get(name)]

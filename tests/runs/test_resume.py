@@ -330,3 +330,13 @@ def test_ways_to_augment_that_a_run_of_before_did_not_know_are_off(tmp_path: Pat
         check_same_settings(
             folder, f"data: {{init_args: {{augmentation: {{init_args: {now}}}}}}}\n"
         )
+
+
+@pytest.mark.parametrize("group", ["model", "retraining"])
+def test_a_run_of_before_rounded_nothing(group: str, tmp_path: Path) -> None:
+    folder = run(tmp_path, 0, None)
+    folder.config.write_text(f"{group}: {{init_args: {{max_epochs: 3}}}}\n")
+    now = group + ": {{init_args: {{max_epochs: 3, quantize: {}}}}}\n"
+    check_same_settings(folder, now.format("false"))
+    with pytest.raises(ValueError, match="quantize: False then, True now"):
+        check_same_settings(folder, now.format("true"))
