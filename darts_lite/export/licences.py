@@ -31,7 +31,7 @@ LICENCES: Mapping[str, Licence] = {
     "CIFAR100": Licence(NONE, "unknown", "https://www.cs.toronto.edu/~kriz/cifar.html"),
 }
 """The data sets of `DATASETS`; sources as copies of 2026-11 have them."""
-OWN = Licence("unknown: your own images", "unknown", None)
+OWN = Licence("unknown: your own data", "unknown", None)
 
 
 def find_licence(data: Mapping[str, Any], data_source: str) -> Licence:

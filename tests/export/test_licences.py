@@ -31,4 +31,4 @@ def test_every_known_data_set_has_an_entry_with_its_source() -> None:
 )
 def test_ones_own_images_have_an_unknown_one(told: dict[str, Any], source: str) -> None:
     assert find_licence(told, source) == OWN
-    assert OWN.name == "unknown: your own images" and OWN.hub == "unknown"
+    assert OWN.name == "unknown: your own data" and OWN.hub == "unknown"
