@@ -247,7 +247,7 @@ def test_an_overlay_is_built_as_the_command_builds_it(overlay: str, tmp_path: Pa
     assert job.trainer_settings["limit_val_batches"] == TINY["trainer"]["limit_val_batches"]
 
 
-OF_YOUR_OWN = ("photos", "own_network", "own_network_darts")
+OF_YOUR_OWN = ("photos", "sounds", "signals", "own_network", "own_network_darts")
 
 
 @pytest.mark.parametrize(
