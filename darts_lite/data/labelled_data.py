@@ -77,6 +77,14 @@ class LabelledData(SplitData):
         self._loaded: LoadedItems | None = None
         self._trained: tuple[Preparation, Sequence[str]] | None = None
 
+    def check_kind(self, trained: Preparation, kind: type[Preparation]) -> None:
+        """Raises ValueError if a net was trained on items of another kind."""
+        if not isinstance(trained, kind):
+            raise ValueError(
+                f"the net was trained on {trained.kind.words}, and {self.hparams['dataset']} holds "
+                f"{self.called}; give others as data.dataset"
+            )
+
     @abstractmethod
     def load_items(self) -> LoadedItems:
         """Reads the data; where a net was trained before, as `prepare_as` was told."""
@@ -197,7 +205,7 @@ class LabelledData(SplitData):
         if total > len(labels):
             raise ValueError(f"train_images is {total}, but the training set has {len(labels)}")
         labels = labels.cpu()
-        self._check_classes(labels)
+        self._check_present(labels)
         fraction, seed = self.hparams["validation_fraction"], self.hparams["seed"]
         sizes = compute_split_sizes(total, fraction)
         order = stratified_order(labels, seed)[:total]
@@ -230,7 +238,7 @@ class LabelledData(SplitData):
                 stacklevel=2,
             )
 
-    def _check_classes(self, labels: Tensor) -> None:
+    def _check_present(self, labels: Tensor) -> None:
         """Raises ValueError if a class has no training item; these have the labels (N,)."""
         if absent := self._name_all(labels.bincount(minlength=self.num_classes) == 0):
             raise ValueError(

@@ -14,6 +14,7 @@ from darts_lite.data.class_balance import (
     name_classes,
 )
 from darts_lite.data.labelled_data import LabelledData
+from darts_lite.data.preparation import build_preparation
 from darts_lite.derivation.costs import multiply_adds
 from darts_lite.export.inference import Answer
 from darts_lite.export.licences import find_licence
@@ -103,7 +104,8 @@ def measure_accuracy(answers: Tensor, labels: Tensor, data: LabelledData | None 
     names = name_classes(None if data is None else data.class_names, answers.shape[1])
     pairs = zip(labels.tolist(), found.tolist(), strict=True)
     recalls = count_recalls(((names[label], names[answer]) for label, answer in pairs), names)
-    of = f"{len(labels):,} test images, asked when the net was exported"
+    called = "images" if data is None else data.called
+    of = f"{len(labels):,} test {called}, asked when the net was exported"
     return {
         "share": round(float(share), 6),
         "images": len(labels),
@@ -122,9 +124,14 @@ def find_accuracy(summary: Mapping[str, Any]) -> Facts | None:
     return {
         "share": round(share, 6),
         "images": images,
-        "of": f"{images:,} test images, asked once, at the end of the run",
+        "of": f"{images:,} test {_name_items(summary)}, asked once, at the end of the run",
         **{name: summary.get(name) for name in ALIKE},
     }
+
+
+def _name_items(summary: Mapping[str, Any]) -> str:
+    seen = summary.get("preparation")
+    return "images" if seen is None else build_preparation(seen).kind.words
 
 
 def find_summary(checkpoint: str | Path, net: Answer) -> Mapping[str, Any]:

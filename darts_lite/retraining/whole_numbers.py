@@ -71,7 +71,7 @@ def _replace(values: Tensor, rounded: Tensor) -> Tensor:
 
 
 def is_rounded(step: int, steps: int, epoch: int) -> bool:
-    """Whether a step is in the last part of a training of so many steps, `epoch` of them each."""
+    """Returns whether a step is in the last part of a training; `epoch` is the length of one."""
     return steps - step <= max(LAST_SHARE * steps, epoch)
 
 

@@ -12,7 +12,7 @@ def count_padding(side: int, kernel: int, stride: int) -> int:
 
 
 def grows(side: int, kernel: int, stride: int, kernels: int) -> bool:
-    """Whether kernels get a row and a column of zeros more, so that no map is copied to pad it.
+    """Returns whether kernels grow by a row and a column of zeros, which spares a padded copy.
 
     A stride of 2 on an even side reads one row more before the map than behind it, and LiteRT pads
     the other way round; with an even kernel both are alike. Many kernels would take more of the

@@ -201,25 +201,25 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     for name, told in ITEMS.items():
         parser.add_argument(f"--{name}", nargs="+", type=_expand_path, metavar="PATH", help=told)
     parser.add_argument(
-        "--json", action="store_true", help="with --images: print all probabilities, as JSON"
+        "--json", action="store_true", help="of files: print all probabilities, as JSON"
     )
     parser.add_argument(
         "--top",
         type=_parse_count,
         metavar="N",
-        help="with --images: tell the N likeliest classes, each with its probability",
+        help="of files: tell the N likeliest classes, each with its probability",
     )
     parser.add_argument(
         "--output",
         type=_expand_path,
         metavar="FILE",
-        help="with --images: write the answers to a file, .csv for one, instead of printing them",
+        help="of files: write the answers to a file, .csv for one, instead of printing them",
     )
     parser.add_argument(
         "--sure",
         type=_parse_share,
         metavar="PROBABILITY",
-        help="with --images: answers of a smaller probability are marked as unsure, by default "
+        help="of files: answers of a smaller probability are marked as unsure, by default "
         "0.7. Images are marked as unlike if what the net's last layer reads of them is farther "
         "from that of its training images than of 99 %% of its validation images",
     )

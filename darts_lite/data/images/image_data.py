@@ -120,11 +120,8 @@ class ImageData(LabelledData):
         Of a folder, files with the digests ``tested`` are the test images again. Raises ValueError
         if settings ask for something else, or images cannot be brought to it.
         """
-        if not isinstance(trained, ImagePreparation):
-            raise ValueError(
-                f"the net was trained on {trained.kind.words}, and {self.hparams['dataset']} are "
-                "images; give others as data.dataset"
-            )
+        self.check_kind(trained, ImagePreparation)
+        trained = cast(ImagePreparation, trained)
         names = {"image_size": trained.size, "cut_out": trained.figure is not None}
         for name, value in names.items():
             if self.hparams.get(name) not in (None, value):

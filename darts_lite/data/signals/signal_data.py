@@ -90,16 +90,11 @@ class SignalData(LabelledData):
         Rows with the digests ``tested`` are the test rows again. Raises ValueError if settings ask
         for something else, or the signals have other channels.
         """
-        name = self.hparams["dataset"]
-        if not isinstance(trained, SignalPreparation):
-            raise ValueError(
-                f"the net was trained on {trained.kind.words}, and {name} holds signals; give "
-                "others as data.dataset"
-            )
+        self.check_kind(trained, SignalPreparation)
         if trained.channels != self.in_channels:
             raise ValueError(
                 f"the net was trained on signals of {trained.channels} channels, and those of "
-                f"{name} have {self.in_channels}; give others as data.dataset"
+                f"{self.hparams['dataset']} have {self.in_channels}; give others as data.dataset"
             )
         if self.hparams["signal_length"] not in (None, trained.size):
             raise ValueError(

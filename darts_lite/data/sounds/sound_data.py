@@ -139,11 +139,7 @@ class SoundData(LabelledData):
 
     def prepare_as(self, trained: Preparation, tested: Sequence[str] = ()) -> None:
         """Shows sounds as a trained net heard its own; call it before `setup`."""
-        if not isinstance(trained, SoundPreparation):
-            raise ValueError(
-                f"the net was trained on {trained.kind.words}, and {self.hparams['dataset']} "
-                "holds sounds; give others as data.dataset"
-            )
+        self.check_kind(trained, SoundPreparation)
         self.image_size = trained.size
         self._trained = trained, tested
 

@@ -110,7 +110,7 @@ def test_other_data_than_a_nets_are_refused(tmp_path: Path) -> None:
     data = SoundData(str(tmp_path), class_by=CLASS_BY)
     with pytest.raises(ValueError, match="trained on images, and .* holds sounds"):
         data.prepare_as(ImagePreparation(1, 28, mean=(0.1,), std=(0.3,)))
-    with pytest.raises(ValueError, match="trained on sounds, and MNIST are images"):
+    with pytest.raises(ValueError, match="trained on sounds, and MNIST holds images"):
         ImageData().prepare_as(SoundPreparation(8000, 3584, 28, (0.0,), (1.0,)))
 
 
