@@ -26,13 +26,14 @@ class Fails(Callback):
         ("on_fit_start", False, False),
         ("on_train_batch_end", True, False),
         ("on_validation_batch_end", True, True),
+        ("on_train_end", True, True),
     ],
 )
 def test_stages_are_told_apart(
     hook: str, has_trained: bool, was_evaluating: bool, digits: ImageData
 ) -> None:
     trainer = quiet_trainer(
-        callbacks=[Fails(hook), FailurePoint()],
+        callbacks=[FailurePoint(), Fails(hook)],
         max_epochs=1,
         limit_train_batches=1,
         num_sanity_val_steps=0,
