@@ -270,10 +270,10 @@ class DartsCLI(LightningCLI):
         answers = [names[label] if names else label for label in classes]
         shares = (f"{share:.6f}" for share in probabilities)
         rows = zip(range(len(answers)), answers, shares, strict=True)
-        print(format_table(("image", "class", "probability"), rows), end="")
+        print(format_table((datamodule.word, "class", "probability"), rows), end="")
 
     def _prepare(self, model: LightningModule, data: SplitData) -> str | None:
-        """Loads weights and images; returns the source of the images of the training, if known."""
+        """Loads weights and data; returns the source of the data of the training, if known."""
         content = {} if self.checkpoint is None else self.checkpoint.content
         adapt(data, content, self._preparation)
         if self.checkpoint is not None:
@@ -307,13 +307,15 @@ class DartsCLI(LightningCLI):
             print(json.dumps(metrics))
 
     def _describe_part(self, data: SplitData) -> str:
-        """Returns in words how many images were looked at, if a limit has left some of them out."""
+        """Returns in words how many items were looked at, if a limit has left some of them out."""
         if (report := find_callback(self.trainer, TestReport)) is not None:
-            return describe_part(report.results | {"test_images_in_all": data.split_sizes["test"]})
+            return describe_part(
+                report.results | {"test_images_in_all": data.split_sizes["test"]}, data.called
+            )
         each = data.hparams["evaluation_batch_size"] * self.trainer.world_size
         whole = data.split_sizes["validation"]
         seen = min(whole, int(sum(self.trainer.num_val_batches)) * each)
-        return "" if seen == whole else f" of {seen:,} of {whole:,} validation images"
+        return "" if seen == whole else f" of {seen:,} of {whole:,} validation {data.called}"
 
     def _format_config(self) -> str:
         """Returns the resolved configuration, without the settings that only resume a run."""

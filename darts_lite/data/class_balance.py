@@ -1,4 +1,4 @@
-"""How evenly images are spread over their classes, and what follows from it."""
+"""How evenly items are spread over their classes, and what follows from it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -9,27 +9,33 @@ UNEVEN = 3  # how many times as many images the largest class may have as the sm
 
 
 def balance(counts: Tensor) -> Tensor:
-    """Returns weights of classes, inverse to their numbers of images, ``(classes,)`` both.
+    """Returns weights of classes, inverse to their numbers of items, ``(classes,)`` both.
 
-    Their mean over all images is 1, so that losses keep their size. Raises ValueError if a class
-    has no image.
+    Their mean over all items is 1, so that losses keep their size. Raises ValueError if a class
+    has no item.
     """
     if bool((counts == 0).any()):
-        raise ValueError("class_weights needs training images of every class; add some")
+        raise ValueError("class_weights needs training items of every class; add some")
     return counts.sum() / (len(counts) * counts.double())
 
 
-def doubt_counts(names: Sequence[str], counts: Sequence[int], weighted: bool) -> Iterator[str]:
-    """Yields what to beware of with so many training images of each class, and what to do.
+def doubt_counts(
+    names: Sequence[str], counts: Sequence[int], weighted: bool, called: str
+) -> Iterator[str]:
+    """Yields what to beware of with so many training items of each class, and what to do.
 
-    ``weighted`` is whether the training weighs classes.
+    Args:
+        names: Of the classes.
+        counts: Of their training items.
+        weighted: Whether the training weighs classes.
+        called: What items are called.
     """
     few = [f"{name} ({count})" for name, count in zip(names, counts, strict=True) if count < FEW]
     if few:
         yield (
-            f"there are fewer than {FEW} training images of {list_names(few)}: what a net learns "
-            "of so few is chance; add images, and trust their recall only as far as there are test "
-            "images of them"
+            f"there are fewer than {FEW} training {called} of {list_names(few)}: what a net learns "
+            f"of so few is chance; add {called}, and trust their recall only as far as there are "
+            f"test {called} of them"
         )
     (least, rare), *_, (most, common) = sorted(zip(counts, names, strict=True))
     if most > UNEVEN * least:
@@ -37,10 +43,10 @@ def doubt_counts(names: Sequence[str], counts: Sequence[int], weighted: bool) ->
             "rare ones count for more in training"
             if weighted
             else "set retraining.class_weights to balanced (of a PlayOff model.class_weights as "
-            "well), or add images"
+            f"well), or add {called}"
         )
         yield (
-            f"classes are uneven, {most:,} training images of {common} and {least:,} of {rare}: "
+            f"classes are uneven, {most:,} training {called} of {common} and {least:,} of {rare}: "
             f"{advice}, and look at the balanced accuracy"
         )
 
@@ -58,10 +64,10 @@ def name_classes(names: Sequence[str] | None, count: int) -> tuple[str, ...]:
 def count_recalls(
     answered: Iterable[tuple[str, str]], names: Sequence[str]
 ) -> dict[str, float | None]:
-    """Returns each class' share of right answers; None for a class without images.
+    """Returns each class' share of right answers; None for a class without items.
 
     Args:
-        answered: Of each image its class and the answer.
+        answered: Of each item its class and the answer.
         names: Of all classes.
     """
     asked: dict[str, list[bool]] = {name: [] for name in names}
@@ -71,7 +77,7 @@ def count_recalls(
 
 
 def compute_balanced_accuracy(recalls: Mapping[str, float | None]) -> float | None:
-    """Returns the mean recall of the classes that have any images; None if none has."""
+    """Returns the mean recall of the classes that have any items; None if none has."""
     known = [recall for recall in recalls.values() if recall is not None]
     return sum(known) / len(known) if known else None
 

@@ -130,6 +130,14 @@ def build_preparation(values: Any) -> Preparation:
     return _find_kind(values.get("class_path", USUAL)).from_dict(values)
 
 
+def name_items(content: Mapping[str, Any]) -> str | None:
+    """Returns what the items of a run are called, by its summary; None where no file holds one."""
+    seen = content.get("preparation")
+    if "preparation" not in content:  # of earlier versions, which knew nothing else
+        return "images"
+    return None if seen is None else build_preparation(seen).kind.words
+
+
 def _find_kind(path: object) -> type[Preparation]:
     kind: type[Preparation] = find_loaded("preparation", path, Preparation)
     return kind

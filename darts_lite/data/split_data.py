@@ -207,7 +207,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     for count, size in zip(batches, sizes, strict=False):  # the evaluation takes one pass
         if (settings[count] or 1) * settings[size] > MOST_IMAGES:
             raise ValueError(
-                f"{count} times {size} must be at most {MOST_IMAGES} images, got "
+                f"{count} times {size} must be at most {MOST_IMAGES}, got "
                 f"{settings[count]} times {settings[size]}"
             )
     fraction, seed = settings["validation_fraction"], settings["seed"]

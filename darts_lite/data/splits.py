@@ -80,13 +80,13 @@ def split_groups(
 
 
 def compute_split_sizes(total: int, validation_fraction: float) -> dict[str, int]:
-    """Returns each split's share of ``total`` training images; raises ValueError if one is 0."""
+    """Returns each split's share of ``total`` training items; raises ValueError if one is 0."""
     validation = round(validation_fraction * total)
     weights = (total - validation + 1) // 2
     sizes = {"validation": validation, "weights": weights, "alphas": total - validation - weights}
     if min(sizes.values()) < 1:
         raise ValueError(
-            f"{total} training images cannot be split into {sizes}; "
+            f"{total} training items cannot be split into {sizes}; "
             "use more train_images or another validation_fraction"
         )
     return sizes

@@ -14,7 +14,7 @@ from darts_lite.data.class_balance import (
     name_classes,
 )
 from darts_lite.data.labelled_data import LabelledData
-from darts_lite.data.preparation import build_preparation
+from darts_lite.data.preparation import name_items
 from darts_lite.derivation.costs import multiply_adds
 from darts_lite.export.inference import Answer
 from darts_lite.export.licences import find_licence
@@ -121,17 +121,13 @@ def find_accuracy(summary: Mapping[str, Any]) -> Facts | None:
     share, images = summary.get("test_accuracy"), summary.get("test_images")
     if share is None or not images:
         return None
+    asked = f"{images:,} test {name_items(summary) or 'items'}"
     return {
         "share": round(share, 6),
         "images": images,
-        "of": f"{images:,} test {_name_items(summary)}, asked once, at the end of the run",
+        "of": f"{asked}, asked once, at the end of the run",
         **{name: summary.get(name) for name in ALIKE},
     }
-
-
-def _name_items(summary: Mapping[str, Any]) -> str:
-    seen = summary.get("preparation")
-    return "images" if seen is None else build_preparation(seen).kind.words
 
 
 def find_summary(checkpoint: str | Path, net: Answer) -> Mapping[str, Any]:

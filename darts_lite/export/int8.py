@@ -38,18 +38,19 @@ class Quantiser(NamedTuple):
 
 
 class Tested(NamedTuple):
-    """All test images and their classes, and how many of them the net tells right in floats."""
+    """All test items and their classes, and how many of them the net tells right in floats."""
 
     pixels: Tensor  # (N, C, H, W)
     labels: Tensor  # (N,)
     share: float
+    called: str  # what items are called
 
 
 class Int8(NamedTuple):
     """A file in int8 that was written and tried.
 
     Attributes:
-        share: Share of the test images that it tells right.
+        share: Share of the test items that it tells right.
         floats: That of the net.
         milliseconds: Median time of one image in the file's own runtime, in one thread.
         needs: What it needs on a small device; None where nothing has measured it.
@@ -103,8 +104,8 @@ def write_int8(
         allowed = most_drop and max(most_drop, 1.5 / len(answers))  # one image of a small test set
         if tested.share - share > allowed:
             raise ValueError(
-                f"{target.name} tells {100 * share:.2f} % of {len(answers):,} test images right, "
-                f"and the net {100 * tested.share:.2f} %; that is more than --most_drop "
+                f"{target.name} tells {100 * share:.2f} % of {len(answers):,} test {tested.called} "
+                f"right, and the net {100 * tested.share:.2f} %; that is more than --most_drop "
                 f"{100 * most_drop:g} allows, and the file was not kept; export it with another "
                 "--most_drop, or search a net that is less sensitive"
             )

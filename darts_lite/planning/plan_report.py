@@ -139,7 +139,7 @@ def report(plan: Plan) -> None:
         table.add_column(column, justify="left" if column == "" else "right")
     rows = {
         "parameters": lambda stage: f"{stage.parameters:,}",
-        "images in a step": lambda stage: f"{stage.batch_size:,}",
+        "batch size": lambda stage: f"{stage.batch_size:,}",
         "would fit": lambda stage: (
             f"all {stage.images:,}"
             if stage.largest_batch >= stage.images

@@ -85,7 +85,7 @@ class Planner:
         if first.world_size > 1:
             raise ValueError(
                 "plan measures one process; leave out trainer.devices and trainer.num_nodes: each "
-                "of several processes takes about as long for its share of the images"
+                "of several processes takes about as long for its share of the batch"
             )
         device = first.strategy.root_device
         free = memory.read_free_bytes(device) + (

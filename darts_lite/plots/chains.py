@@ -29,7 +29,7 @@ HEADER = 0.22  # height of a line of the title
 NARROWEST_FIGURE = 6.5
 DIFFERENT = ("#1f4e9c", "#b5532b")
 """Colours of what only the first, and only the second, of two architectures has."""
-COLOURS = {"image": "#9a9a9a", "residual": "#00706b", "plain": "#1f4e9c", "answer": "#a63603"}
+COLOURS = {"input": "#9a9a9a", "residual": "#00706b", "plain": "#1f4e9c", "answer": "#a63603"}
 
 
 class Part(NamedTuple):
@@ -150,11 +150,11 @@ def list_parts(chain: Chain, images: Images | None) -> list[Part]:
     """Returns the parts of a chain with their layers; sides are shares of 64 without images."""
     known = images or Images(1, 10, 64)
     steps = [*chain.steps(known)]
-    first = Step("image", "image", known.side, known.channels, 0, 0, 0, 0)
+    first = Step("input", "input", known.side, known.channels, 0, 0, 0, 0)
     if chain.halved:
         first = steps.pop(0)
-    axes, start = chain.axes, "image" if chain.axes == 2 else "signal"
-    parts = [Part(axes, "image", start, ("half size",) * chain.halved, (first,))]
+    axes = chain.axes
+    parts = [Part(axes, "input", "input", ("half size",) * chain.halved, (first,))]
     parts.append(
         Part(axes, "plain", "stem", (_name_convolution(chain.stem, axes),), (steps.pop(0),))
     )

@@ -17,7 +17,7 @@ def tell_result(run: RunFiles) -> Section:
     """Tells accuracy, size and time."""
     summary, section, score = run.summary, Section("Result"), Score.of(run.summary)
     rows = [
-        (f"test {score.name}", _tell_test(summary)),
+        (f"test {score.name}", _tell_test(run)),
         ("balanced accuracy", _percent(summary.get("balanced_accuracy"))),
         ("recall", _tell_recalls(summary)),
         (f"validation {score.name}", _tell(score, summary.get(f"validation_{score.word}"))),
@@ -52,16 +52,16 @@ def _tell_absent(run: RunFiles) -> str:
     return f"{what}. The run goes on with: {run.resumption}"
 
 
-def _tell_test(summary: Mapping[str, Any]) -> str | None:
-    score = Score.of(summary)
+def _tell_test(run: RunFiles) -> str | None:
+    summary, score = run.summary, Score.of(run.summary)
     reached, asked = summary.get(score.of_test), summary.get("test_images")
     if reached is None or not asked:
         return _tell(score, reached)
-    images = describe_part(summary) or f" of {asked:,} test images"
+    part = describe_part(summary, run.items) or f" of {asked:,} test {run.items}"
     if score != ACCURACY:
-        return f"{score.tell(reached)}{images}"
+        return f"{score.tell(reached)}{part}"
     low, high = percentile_interval(100 * reached, int(asked))
-    return f"{score.tell(reached)}{images} (95 % interval: {low:.2f} to {high:.2f} %)"
+    return f"{score.tell(reached)}{part} (95 % interval: {low:.2f} to {high:.2f} %)"
 
 
 def _tell(score: Score, value: float | None) -> str | None:

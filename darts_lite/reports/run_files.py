@@ -7,9 +7,10 @@ from typing import Any
 
 import yaml
 
+from darts_lite.data.preparation import name_items
 from darts_lite.networks.kinds import read_architecture
 from darts_lite.plots.run_history import StageHistory, read_history
-from darts_lite.runs.reporting import find_items, name_place
+from darts_lite.runs.reporting import name_place
 from darts_lite.space.cost_tables import Images
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.paths import is_there, read_content, reading
@@ -114,7 +115,7 @@ class RunFiles:
     def items(self) -> str:
         """What the items of the run are called in a command."""
         try:
-            return find_items(self.summary) or "images"
+            return name_items(self.summary) or "images"
         except ValueError:  # a summary that was changed
             return "images"
 

@@ -182,7 +182,9 @@ class Fit:
             print(doubt, flush=True)
         if (counts := data.class_counts) is not None:
             names = name_classes(data.class_names, data.num_classes)
-            for doubt in doubt_counts(names, counts.tolist(), self._weighs_classes(model)):
+            for doubt in doubt_counts(
+                names, counts.tolist(), self._weighs_classes(model), data.called
+            ):
                 print(f"Warning: {doubt}", flush=True)
         if record.summary:
             (session,) = known["sessions"]

@@ -64,7 +64,9 @@ def _advise(trainer: Trainer, model: LightningModule, data: SplitData, evaluatin
     setting = "evaluation_batch_size" if evaluating else training
     size = min(int(data.hparams[setting]), max(data.split_sizes.values()))
     device = trainer.strategy.root_device
-    start = f"{device.type} has too little memory for {size} images at once; set data.{setting} "
+    start = (
+        f"{device.type} has too little memory for {size} {data.called} at once; set data.{setting} "
+    )
     # Other processes may have enough memory; trials here would wait for them without end.
     alone = trainer.world_size == 1
     if not (alone and isinstance(model, Search | Retraining)):
@@ -73,7 +75,7 @@ def _advise(trainer: Trainer, model: LightningModule, data: SplitData, evaluatin
     # A quarter more stands for what else a step holds, such as images before augmentation.
     found = find_largest_fit(size, lambda size: step(size + size // 4))
     if found is None:
-        return f"{start}to 1 and choose a smaller net: not even one image fits"
+        return f"{start}to 1 and choose a smaller net: not even one {data.word} fits"
     return f"{start}to {found}, which was tried and fits"
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from darts_lite.data.class_balance import describe_recalls, list_names
 from darts_lite.data.images.image_folders import is_folder
-from darts_lite.data.preparation import build_preparation
+from darts_lite.data.preparation import name_items
 from darts_lite.data.split_data import SplitData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch
@@ -139,7 +139,8 @@ def report(
         "architecture": summary["architecture"],
         "parameters": _format(summary["params"], "{:,}"),
         "multiply-adds": _format(summary["macs"], "{:,}"),
-        f"test {score.name}": score.tell(summary[score.of_test]) + describe_part(summary),
+        f"test {score.name}": score.tell(summary[score.of_test])
+        + describe_part(summary, name_items(summary) or "items"),
         "search": _format(summary["search_seconds"], "{:.0f} s"),
         "retraining": _format(summary["retrain_seconds"], "{:.0f} s"),
     }
@@ -172,7 +173,7 @@ def report(
     files = sorted(path.name + "/" * path.is_dir() for path in folder.path.glob("[!.]*"))
     print(f"Files in {folder}: {', '.join(files)}")
     print("To go on:")
-    kind = find_items(summary)
+    kind = name_items(summary)
     for command in suggest_commands(folder, imports, dataset if kind else None, kind or "images"):
         print(f"  python -m darts_lite {command}")
 
@@ -208,12 +209,6 @@ def suggest_commands(
         f"predict --ckpt_path {net} --{items} {name_place(dataset)}{own}",
         f"export {net}{own}",
     ]
-
-
-def find_items(summary: Mapping[str, Any]) -> str | None:
-    """Returns what the items of a run are called; None where no file can hold one."""
-    seen = summary.get("preparation")
-    return None if seen is None else build_preparation(seen).kind.words
 
 
 def name_place(dataset: str) -> str:
@@ -273,14 +268,14 @@ def describe_device(trainer: Trainer) -> str:
     return f"{device.type}, {torch.get_num_threads()} threads"
 
 
-def describe_part(summary: Mapping[str, Any]) -> str:
-    """Returns in words how many images were tested, if a limit has left some of them out."""
+def describe_part(summary: Mapping[str, Any], called: str) -> str:
+    """Returns in words how many items were tested, if a limit has left some of them out."""
     tested, whole = summary.get("test_images"), summary.get("test_images_in_all")
     if whole in (None, tested):
         return ""
     absent = summary.get("untested_classes") or []
     none_of = f", none of them of {list_names(absent)}" if absent else ""
-    return f" of {tested:,} of {whole:,} test images{none_of}"
+    return f" of {tested:,} of {whole:,} test {called}{none_of}"
 
 
 def _format_percent(value: float | None) -> str:

@@ -82,7 +82,7 @@ def search(
     if not architecture.sees:
         print(
             "Warning: `none` has cut all paths through a cell of this architecture, so its net "
-            "sees nothing of the images; search longer, or with another algorithm."
+            "sees nothing of its input; search longer, or with another algorithm."
         )
     for doubt in model.doubts():
         print(doubt)

@@ -18,17 +18,17 @@ def test_weights_are_inverse_to_the_numbers_with_a_mean_of_one_over_images() -> 
     weights = balance(counts)
     assert (counts * weights).tolist() == pytest.approx([160 / 3] * 3)
     assert float((counts * weights).sum() / counts.sum()) == pytest.approx(1)
-    with pytest.raises(ValueError, match="training images of every class"):
+    with pytest.raises(ValueError, match="training items of every class"):
         balance(torch.tensor([3, 0]))
 
 
 def test_few_images_and_uneven_classes_are_told_of_with_what_helps() -> None:
-    assert not [*doubt_counts(["cat", "dog"], [60, 20], weighted=False)]
-    few, uneven = doubt_counts(["cat", "dog"], [58, 19], weighted=False)
+    assert not [*doubt_counts(["cat", "dog"], [60, 20], weighted=False, called="images")]
+    few, uneven = doubt_counts(["cat", "dog"], [58, 19], weighted=False, called="images")
     assert "fewer than 20 training images of dog (19)" in few and "add images" in few
     assert "58 training images of cat and 19 of dog" in uneven
     assert "set retraining.class_weights to balanced" in uneven
-    (told,) = doubt_counts(["cat", "dog"], [500, 100], weighted=True)
+    (told,) = doubt_counts(["cat", "dog"], [500, 100], weighted=True, called="images")
     assert "set retraining" not in told and "balanced accuracy" in told
 
 

@@ -31,7 +31,7 @@ def test_the_last_image_of_a_class_is_not_held_out() -> None:
 
 def test_too_few_images_for_all_splits_are_refused() -> None:
     assert compute_split_sizes(10, 0.2) == {"validation": 2, "weights": 4, "alphas": 4}
-    with pytest.raises(ValueError, match="2 training images cannot be split"):
+    with pytest.raises(ValueError, match="2 training items cannot be split"):
         compute_split_sizes(2, 0.5)
 
 

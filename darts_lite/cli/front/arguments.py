@@ -303,7 +303,7 @@ OWN: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
         "what fit will take on this machine with the same arguments: time and memory, measured",
         _add_plan,
     ),
-    "predict": ("class and probability of images", _add_predict),
+    "predict": ("class and probability of images, sounds or signals", _add_predict),
     "plot": ("cells, history and curves of a run, or the accuracy and cost of several", _add_plot),
     "report": ("one HTML page about a run: results, pictures, settings, how to go on", _add_report),
     "export": ("a retrained net for other programs, each file compared with it", _add_export),

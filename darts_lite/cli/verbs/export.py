@@ -82,7 +82,10 @@ def run(options: argparse.Namespace) -> list[Path]:
     for name, path in paths.items():
         written[name] = export(name, net, facts, pixels, answers, path)
         difference = written[name].difference
-        print(f"{path}: {len(pixels):,} images, same classes, within {difference:.1e}", flush=True)
+        print(
+            f"{path}: {len(pixels):,} {data.called}, same classes, within {difference:.1e}",
+            flush=True,
+        )
     if written:
         print_files(written, facts["parameters"])
     made: list[Int8] = []
@@ -140,8 +143,8 @@ def export_int8(
     folder = Path(options.output or Path(options.checkpoint).parent)
     calibration = data.sample_training(CALIBRATED)
     pixels, labels = data.sample_test(data.test_count)
-    tested = Tested(pixels, labels, count_right(answer_all(net, pixels), labels))
-    table = Table(title=f"In int8, on {len(labels):,} test images")
+    tested = Tested(pixels, labels, count_right(answer_all(net, pixels), labels), data.called)
+    table = Table(title=f"In int8, on {len(labels):,} test {data.called}")
     for column in ("file", "right", "in micro", "in floats", "bytes", "arena", "ms"):
         table.add_column(column, justify="left" if column == "file" else "right")
     paths: dict[str, Path] = {}
@@ -169,8 +172,8 @@ def export_int8(
 
 
 def print_files(files: Mapping[str, Written], parameters: int) -> None:
-    """Prints the files' sizes, also in those of the weights, and how long an image takes."""
-    table = Table(title="An image at a time, in one thread")
+    """Prints the files' sizes, also in those of the weights, and how long an answer takes."""
+    table = Table(title="One answer at a time, in one thread")
     for column in ("file", "runs in", "bytes", "of its weights", "ms"):
         table.add_column(column, justify="left" if column in ("file", "runs in") else "right")
     for name, file in files.items():
