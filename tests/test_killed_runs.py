@@ -16,7 +16,6 @@ import pytest
 import torch
 import yaml
 from run_helpers import QUICK
-from signal_helpers import write_signals
 from sound_helpers import write_sounds
 
 from darts_lite.cli.lightning_cli import main
@@ -71,26 +70,6 @@ SOUNDS = PLAY_OFF | {
             },
         },
     }
-}
-SIGNALS = PLAY_OFF | {
-    "model": PLAY_OFF["model"]
-    | {
-        "init_args": PLAY_OFF["model"]["init_args"]
-        | {"space": {"class_path": "darts_lite.LayerSpace", "init_args": CHAINS | {"axes": 1}}}
-    },
-    "data": {
-        "class_path": "darts_lite.SignalData",
-        "init_args": {
-            "dataset": "",  # written by the test
-            "search_batch_size": 20,
-            "search_batches_per_epoch": 8,
-            "batch_size": 20,
-            "augmentation": {
-                "class_path": "darts_lite.SignalAugmentation",
-                "init_args": {"shift": 2, "scale": 0.1, "noise": 0.1, "erase": 3},
-            },
-        },
-    },
 }
 TARGETS = ["search"] * 3 + ["retraining", "test", "writing"]
 """Where the kills of one test fall."""
@@ -193,7 +172,7 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [CONFIG, PLAY_OFF, OWN, SOUNDS, SIGNALS])
+@pytest.mark.parametrize("settings", [CONFIG, OWN, SOUNDS])
 def test_kills_at_any_moment_change_nothing(
     settings: dict[str, Any], digits_root: str, tmp_path: Path
 ) -> None:
@@ -201,8 +180,6 @@ def test_kills_at_any_moment_change_nothing(
     if settings is SOUNDS:
         write_sounds(tmp_path / "sounds", 120)
         data = f"--data.dataset={tmp_path / 'sounds'}"
-    elif settings is SIGNALS:
-        data = f"--data.dataset={write_signals(tmp_path / 'signals.npz')}"
     whole = Run(tmp_path / "whole", data, settings)
     start = time.monotonic()
     assert not whole.kill(lambda: False)

@@ -60,7 +60,7 @@ def finite(model: torch.nn.Module) -> bool:
     return all(bool(value.isfinite().all()) for value in model.state_dict().values())
 
 
-@pytest.mark.parametrize("gradient", [FirstOrder(), SecondOrder(), SecondOrder(0.01)])
+@pytest.mark.parametrize("gradient", some_slow([FirstOrder(), SecondOrder()], [SecondOrder(0.01)]))
 @pytest.mark.parametrize("split", ["alphas", "weights"])
 def test_float16_skips_an_infinity_and_goes_on(
     split: str, gradient: ArchitectureGradient, digits: ImageData, tmp_path: Path

@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 import torch
+from run_helpers import some_slow
 
 from darts_lite.space.cost_tables import Bound, Images
 from darts_lite.space.groups import random_point
@@ -25,7 +26,7 @@ SMALL = LayerSpace(
 IMAGES = Images(1, 10, 28)
 
 
-@pytest.mark.parametrize("axes", [1, 2])
+@pytest.mark.parametrize("axes", some_slow([2], [1]))
 def test_no_chain_within_the_bounds_is_better(axes: int) -> None:
     costs = {name: ChainCosts(replace(SMALL, axes=axes), name, IMAGES) for name in COUNTED}
     small = replace(SMALL, axes=axes)
