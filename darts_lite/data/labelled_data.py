@@ -223,8 +223,13 @@ class LabelledData(SplitData):
         return {"validation": validation, "weights": weights, "alphas": alphas}
 
     def _doubt(self, labels: Tensor, weights: Tensor, alphas: Tensor) -> None:
-        """Warns of classes of which a search learns either weights or alphas."""
+        """Warns of classes that teach weights or alphas alone; ValueError if one teaches none."""
         counts = [labels[part].bincount(minlength=self.num_classes) for part in (weights, alphas)]
+        if lost := self._name_all(counts[0] + counts[1] == 0):
+            raise ValueError(
+                f"all groups of {lost} are needed for validation, and none is left to train with; "
+                "add groups, or set another data.seed"
+            )
         if once := self._name_all(counts[0] + counts[1] == 1):
             warnings.warn(
                 f"only one training {self.word} is left of {once}: a search learns either weights "

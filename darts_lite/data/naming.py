@@ -72,7 +72,14 @@ def _read_groups(path: Path) -> dict[str, str]:
         raise ValueError(f"group_by: cannot read the table {path} ({error})") from None
     if missing := [name for name in COLUMNS if name not in (lines.fieldnames or ())]:
         raise ValueError(f"group_by: {path} has no column {missing[0]!r}; name {COLUMNS}")
-    return {row["file"]: row["group"] for row in rows}
+    table: dict[str, str] = {}
+    for row in rows:
+        if table.setdefault(row["file"], row["group"]) != row["group"]:
+            raise ValueError(
+                f"group_by: {path} has two groups of {row['file']}, {table[row['file']]} and "
+                f"{row['group']}; leave one of them"
+            )
+    return table
 
 
 def _search(pattern: str, name: str) -> str | None:

@@ -28,3 +28,6 @@ def test_a_table_tells_groups(tmp_path: Path) -> None:
     (tmp_path / "groups.csv").write_text("file,group\nb/2.png,first\n")
     with pytest.raises(ValueError, match="no group of 1 of 1 files, b/1.png for one"):
         naming.find_groups(tmp_path, [path])
+    (tmp_path / "groups.csv").write_text("file,group\nb/1.png,first\nb/1.png,second\n")
+    with pytest.raises(ValueError, match="has two groups of b/1.png, first and second"):
+        naming.find_groups(tmp_path, [path])

@@ -2,7 +2,8 @@
 
 An npz file holds ``train_x`` ``(N, C, T)``, ``train_y`` ``(N,)``, ``test_x`` and ``test_y``; or
 ``x`` and ``y``, of which a sixth is kept for the test. One channel may be ``(N, T)``. Labels are
-whole numbers or texts. ``train_groups`` or ``groups`` ``(N,)`` tell what must not be split.
+whole numbers or texts. ``groups``, or ``train_groups`` and ``test_groups``, ``(N,)`` tell what must
+not be split.
 
 A csv file has a line for each signal: a column ``label``, perhaps ``part`` with ``train`` or
 ``test``, perhaps ``group``, and a column for each value. Columns named ``<channel>_<number>`` are

@@ -93,3 +93,20 @@ def test_wrong_settings_are_refused(path: Path) -> None:
         SignalData(str(path), signal_length=0)
     with pytest.raises(ValueError, match="validation_fraction must lie in"):
         SignalData(str(path), validation_fraction=1.0)
+
+
+def test_a_class_whose_groups_all_go_to_validation_is_named(tmp_path: Path) -> None:
+    images, labels = (part.numpy() for part in some_digits())
+    zeros, ones = images[labels == 0], images[labels == 1][:15]
+    np.savez(
+        tmp_path / "few.npz",
+        train_x=np.concatenate([zeros[:24], ones[:10]]),
+        train_y=[0] * 24 + [1] * 10,
+        train_groups=[0] * 12 + [1] * 12 + [2] * 10,
+        test_x=np.concatenate([zeros[24:26], ones[10:]]),
+        test_y=[0] * 2 + [1] * 5,
+        test_groups=[3] * 7,
+    )
+    data = SignalData(str(tmp_path / "few.npz"))
+    with pytest.raises(ValueError, match="all groups of 1 are needed for validation"):
+        data.setup("fit")
