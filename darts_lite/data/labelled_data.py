@@ -135,9 +135,11 @@ class LabelledData(SplitData):
 
     @property
     def checksum(self) -> int:
-        """CRC-32 of all items and labels."""
+        """CRC-32 of all items, labels and groups."""
         items = self.items.to(torch.device("cpu"))
-        parts = items.train_items, items.train_labels, items.test_items, items.test_labels
+        parts = [items.train_items, items.train_labels, items.test_items, items.test_labels]
+        if items.train_groups is not None:
+            parts.append(items.train_groups)
         total = 0
         for tensor in parts:
             total = zlib.crc32(tensor.numpy().tobytes(), total)
@@ -197,6 +199,13 @@ class LabelledData(SplitData):
     def _load(self) -> LoadedItems:
         if self._loaded is None:
             self._loaded = self.load_items()
+            if count := self._loaded.held_out.repeated:
+                warnings.warn(
+                    f"{count} of {len(self._loaded.test_labels)} test {self.called} are among the "
+                    "training ones as well, the same to the last bit, so the accuracy is too good; "
+                    "leave one of each out",
+                    stacklevel=2,
+                )
         return self._loaded
 
     def _split(self, labels: Tensor, groups: Tensor | None) -> dict[str, Tensor]:
@@ -213,6 +222,13 @@ class LabelledData(SplitData):
             shares = [fraction, (1 - fraction) / 2, (1 - fraction) / 2]
             parts = split_groups(labels[order], groups[order], shares, seed)
             validation, weights, alphas = (order[part] for part in parts)
+            if 2 * len(validation) < sizes["validation"]:
+                warnings.warn(
+                    f"{len(validation)} training {self.called} are for validation, and "
+                    f"{sizes['validation']} were to be: groups are large or few; add groups, or "
+                    "trust what validation tells less",
+                    stacklevel=2,
+                )
         else:
             held = hold_out(labels[order], sizes["validation"])
             validation, rest = order[held], order[~held]

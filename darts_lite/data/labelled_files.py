@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +35,8 @@ class HeldOut(NamedTuple):
     """What the files hold, in the order of the test items; see `digest_file`."""
     chosen: bool = False
     """Whether they were chosen, and no folder or pattern names them as those of the test."""
+    repeated: int = 0
+    """Number of test items that are training items as well, the same to the last bit."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,16 @@ class LabelledFiles:
     chosen: bool
     groups: Mapping[Path, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def held_out(self) -> HeldOut:
-        """The files for the test."""
+        """The files for the test, which must be readable as those for the training."""
         names = sorted(path.relative_to(self.folder).as_posix() for path, _ in self.test)
-        return HeldOut(tuple(names), tuple(digest_file(path) for path, _ in self.test), self.chosen)
+        digests = tuple(digest_file(path) for path, _ in self.test)
+        sizes = {path.stat().st_size for path, _ in self.test}
+        alike = [p for p, _ in self.train if p.is_file() and p.stat().st_size in sizes]
+        trained = {digest_file(path) for path in alike}
+        repeated = sum(digest in trained for digest in digests)
+        return HeldOut(tuple(names), digests, self.chosen, repeated)
 
     @property
     def train_groups(self) -> Tensor | None:

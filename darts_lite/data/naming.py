@@ -55,7 +55,7 @@ class Naming(NamedTuple):
         if absent := [place for path, place in places.items() if path not in known]:
             raise ValueError(
                 f"group_by {told!r} tells no group of {len(absent)} of {len(paths)} files, "
-                f"{absent[0]} for one; change it"
+                f"{absent[0]} for one, as their paths inside the folder are; change it"
             )
         return known
 
@@ -74,10 +74,11 @@ def _read_groups(path: Path) -> dict[str, str]:
         raise ValueError(f"group_by: {path} has no column {missing[0]!r}; name {COLUMNS}")
     table: dict[str, str] = {}
     for row in rows:
-        if table.setdefault(row["file"], row["group"]) != row["group"]:
+        name, group = row["file"], (row["group"] or "").strip()
+        if table.setdefault(name, group) != group:
             raise ValueError(
-                f"group_by: {path} has two groups of {row['file']}, {table[row['file']]} and "
-                f"{row['group']}; leave one of them"
+                f"group_by: {path} has two groups of {name}, {table[name]} and {group}; leave one "
+                "of them"
             )
     return table
 

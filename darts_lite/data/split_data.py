@@ -192,8 +192,9 @@ def check_inputs(data: Any, axes: int) -> None:
     }
     if (given := getattr(data, "axes", 2)) != axes:
         kinds = {1: "signals", 2: "images"}
+        called = getattr(data, "called", "images")
         raise ValueError(
-            f"the data are {kinds[given]}, and the nets are for {kinds[axes]}; {remedies[given]}"
+            f"the data are {called}, and the nets are for {kinds[axes]}; {remedies[given]}"
         )
 
 

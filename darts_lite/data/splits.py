@@ -54,8 +54,9 @@ def split_groups(
     known = groups.unique()
     if len(known) < len(shares):
         raise ValueError(
-            f"{len(known)} groups cannot be split into {len(shares)} parts that share none; add "
-            "groups, or leave group_by out"
+            f"{len(known)} groups cannot be split into {len(shares)} parts that share none; a run "
+            "needs four, one for the test if nothing names that, one for validation and two to "
+            "train with; add groups, or tell none"
         )
     known = known[torch.randperm(len(known), generator=generator)]
     classes = int(labels.max()) + 1

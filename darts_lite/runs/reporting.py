@@ -116,8 +116,8 @@ def doubt_batches(
         if is_run and wanted > images:
             held = f"holds each of them {wanted / images:.1f} times" if repeated else "holds all"
             yield (
-                f"Warning: a batch of the {stage} is to have {wanted:,} images, and there are only "
-                f"{images:,}, so it {held}; set data.{setting} to at most "
+                f"Warning: a batch of the {stage} is to have {wanted:,} {data.called}, and there "
+                f"are only {images:,}, so it {held}; set data.{setting} to at most "
                 f"{max(1, images // processes)}"
             )
 

@@ -141,11 +141,12 @@ def claim(folder: RunFolder, new: bool, patience: float = 0.0) -> Iterator[None]
 
 
 def check_data(summary: Mapping[str, Any], checksum: int, source: str) -> None:
-    """Checks that the images, with a checksum and a source, are those that a run began with."""
+    """Checks that the data, with a checksum and a source, are those that a run began with."""
     if summary.get("data_checksum", checksum) != checksum:
         raise ValueError(
-            f"the run began with other images ({summary.get('data_source')}; now: {source}); set "
-            "data.root or DARTS_LITE_DATA to those, or run.resume to null for a new run"
+            f"the run began with other data ({summary.get('data_source')}; now: {source}), or with "
+            "other groups of them; restore them, or set data.dataset, data.root or DARTS_LITE_DATA "
+            "to their place, or run.resume to null for a new run"
         )
 
 

@@ -180,7 +180,7 @@ def test_a_dead_process_holds_nothing(tmp_path: Path) -> None:
 def test_a_run_goes_on_with_its_own_images() -> None:
     check_data({}, 7, "local files")
     check_data({"data_checksum": 7, "data_source": "download"}, 7, "local files")
-    with pytest.raises(ValueError, match="other images .download; now: embedded"):
+    with pytest.raises(ValueError, match="other data .download; now: embedded"):
         check_data({"data_checksum": 7, "data_source": "download"}, 8, "embedded")
 
 

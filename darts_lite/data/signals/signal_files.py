@@ -7,15 +7,18 @@ not be split.
 
 A csv file has a line for each signal: a column ``label``, perhaps ``part`` with ``train`` or
 ``test``, perhaps ``group``, and a column for each value. Columns named ``<channel>_<number>`` are
-the values of several channels. NaN, or an empty cell, at the end of a row means that it is shorter.
+the values of several channels, and columns named by numbers those of one; names without numbers are
+one channel in their order. NaN, or an empty cell, at the end of a row means that it is shorter.
 """
 
 import csv
+import io
 import re
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any
@@ -37,7 +40,9 @@ MOST_BYTES = 2**32
 KNOWN = ("label", "part", "group")
 """Columns of a csv file that are no values."""
 PARTS = ("train", "test")
-NUMBERED = re.compile(r"(.+)_(\d+)")
+WITHOUT_PARTS = ("x", "y", "groups")
+"""Arrays of an npz file that names no test rows; ``train_x`` and so on are those of the others."""
+NUMBERED = re.compile(r"(.*?)_?(\d+)")
 READING_ERRORS = (
     *(OSError, ValueError, KeyError, EOFError, MemoryError, RuntimeError, NotImplementedError),
     *(zipfile.BadZipFile, zlib.error, csv.Error),
@@ -60,7 +65,8 @@ def read_parts(path: Path) -> list["Part"]:
     """Reads what a file holds, unchecked but for its form; raises what `read_rows` raises."""
     if path.suffix.lower() not in ENDINGS:
         raise ValueError(
-            f"{path} is no {' or '.join(ENDINGS)} file; darts_lite.SignalData tells what these hold"
+            f"{path} is no {' or '.join(ENDINGS)} file; name an npz file with x and y, or a csv "
+            "file with a column label and one for each value"
         )
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}; name an npz or csv file of signals")
@@ -96,14 +102,16 @@ def _read_npz(path: Path) -> list[Part]:
         if (size := sum(entry.file_size for entry in archive.infolist())) > MOST_BYTES:
             raise ValueError(f"{path} holds {size:,} bytes; {MOST_BYTES:,} are the most")
     with np.load(path, allow_pickle=False) as content:
-        names = [*content.files]
-        if {"train_x", "train_y", "test_x", "test_y"} <= {*names}:
+        names = {*content.files}
+        named = {f"{part}_{name}" for part in PARTS for name in WITHOUT_PARTS}
+        if {"train_x", "train_y", "test_x", "test_y"} <= names <= named:
             return [_read_arrays(path, content, f"{part}_", part == "test") for part in PARTS]
-        if "x" in names:
+        if "x" in names <= {*WITHOUT_PARTS}:
             return [_read_arrays(path, content, "", None)]
     raise ValueError(
-        f"{path} holds {list_names(names) or 'nothing'}; it must hold train_x, train_y, test_x and "
-        "test_y, or x and y"
+        f"{path} holds {list_names(sorted(names)) or 'nothing'}; it must hold train_x, train_y, "
+        "test_x and test_y, perhaps train_groups and test_groups; or x and y, perhaps groups; and "
+        "nothing else"
     )
 
 
@@ -124,8 +132,13 @@ def _read_arrays(path: Path, content: Mapping[str, Any], front: str, is_test: bo
             f"is {labels.dtype} {labels.shape}"
         )
     groups = content.get(f"{front}groups")
-    if groups is not None and groups.shape != values.shape[:1]:
-        raise ValueError(f"{path}: {front}groups must have an entry for each of {len(values)} rows")
+    if groups is not None and not (
+        groups.dtype.kind in "iubUS" and groups.shape == values.shape[:1]
+    ):
+        raise ValueError(
+            f"{path}: {front}groups must be {len(values)} whole numbers or texts, one for each "
+            f"row, it is {groups.dtype} {groups.shape}"
+        )
     with np.errstate(over="ignore"):  # what becomes infinite is refused later
         rows = values.reshape(len(values), *(values.shape[1:-1] or (1,)), values.shape[-1]).astype(
             np.float32
@@ -139,11 +152,11 @@ def _to_texts(values: NDArray[Any] | None) -> tuple[str, ...]:
         return ()
     if values.dtype.kind == "S":
         values = np.char.decode(values, "utf-8")
-    return tuple(str(value) for value in values.tolist())
+    return tuple(str(value).strip(" ") for value in values.tolist())
 
 
 def _read_csv(path: Path) -> list[Part]:
-    lines = csv.reader(read_content(path).decode("utf-8-sig").splitlines())
+    lines = csv.reader(io.StringIO(_decode(path, read_content(path)), newline=""))
     header = [name.strip() for name in next(lines, [])]
     if not header or len({*header}) != len(header):
         raise ValueError(
@@ -151,6 +164,8 @@ def _read_csv(path: Path) -> list[Part]:
             f"{short(','.join(header))}"
         )
     cells = [line for line in lines if any(cell.strip() for cell in line)]
+    if len(header) == 1 and (mark := re.search("[;\t|]", header[0])):
+        raise ValueError(f"{path}: cells must be separated by commas, and not by {mark[0]!r}")
     if wrong := [place for place, line in enumerate(cells, 2) if len(line) != len(header)]:
         raise ValueError(f"{path}: line {wrong[0]} does not have {len(header)} columns")
     places = {name: header.index(name) for name in KNOWN if name in header}
@@ -163,25 +178,57 @@ def _read_csv(path: Path) -> list[Part]:
     rows = np.empty((len(cells), *np.shape(columns)), np.float32)
     order = [header.index(name) for channel in columns for name in channel]
     for place, line in enumerate(cells):
-        values = [line[at].strip() or "nan" for at in order]
+        values = [_to_number(path, place + 2, header[at], line[at].strip()) for at in order]
         with np.errstate(over="ignore"):  # what becomes infinite is refused later
             rows[place] = np.array(values, np.float64).reshape(rows.shape[1:])
     is_test = tuple(part == "test" for part in told["part"]) if "part" in told else None
     return [Part(rows, told.get("label", ()), told.get("group", ()), is_test)]
 
 
+def _decode(path: Path, content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not in UTF-8; save it in this encoding") from None
+
+
+def _to_number(path: Path, line: int, column: str, cell: str) -> float:
+    try:
+        return float(cell or "nan")
+    except ValueError:
+        raise ValueError(
+            f"{path}: line {line} has {short(cell)} in the column {column!r}, which is no number; "
+            f"columns that are no values are called {', '.join(KNOWN)}, and all others have "
+            "numbers, or empty cells behind the end of a row"
+        ) from None
+
+
 def _order_columns(path: Path, names: Sequence[str]) -> list[list[str]]:
     """Returns the columns of each channel in the order of time."""
-    found = [NUMBERED.fullmatch(name) for name in names]
+    found = {name: NUMBERED.fullmatch(name) for name in names}
+    numbered = any(found.values())
+    near = [name for name in names if name.lower().rstrip("s") in KNOWN]
+    if strange := near or [name for name, match in found.items() if numbered and not match]:
+        raise ValueError(
+            f"{path} has the column {strange[0]!r}, which is none of {', '.join(KNOWN)}, and no "
+            "value, as <channel>_<number> or <number> would be; rename it, or leave it out"
+        )
     channels: dict[str, list[tuple[int, str]]] = {}
-    for name, match in zip(names, found, strict=True):
-        key, number = (match[1], int(match[2])) if all(found) and match else ("", 0)
+    for place, (name, match) in enumerate(found.items()):
+        key, number = (match[1], int(match[2])) if match else ("", place)
         channels.setdefault(key, []).append((number, name))
+    for each in channels.values():
+        each.sort()
+        gaps = [name for (before, _), (after, name) in pairwise(each) if after != before + 1]
+        if gaps:
+            raise ValueError(
+                f"{path}: numbers of columns must follow one another, and {gaps[0]!r} does not "
+                "follow the one before; number them anew"
+            )
     if len({len(each) for each in channels.values()}) > 1:
         counts = list_names([f"{name} ({len(each)})" for name, each in channels.items()])
         raise ValueError(f"{path}: all channels must have as many columns; they have {counts}")
-    ordered = [sorted(each, key=lambda pair: pair[0]) for each in channels.values()]
-    return [[name for _, name in each] for each in ordered]
+    return [[name for _, name in each] for each in channels.values()]
 
 
 def join_rows(path: Path, parts: Sequence[Part]) -> Rows:

@@ -89,10 +89,12 @@ class SignalTable:
         groups = torch.tensor([numbers[name] for name in self.groups]) if numbers else None
         train, test = ~self.tested, self.tested
         digests, places = self.digests, test.nonzero().flatten().tolist()
+        trained = {digests[place] for place in train.nonzero().flatten().tolist()}
         held = HeldOut(
             tuple(f"row {place + 1}" for place in places),
             tuple(digests[place] for place in places),
             self.chosen,
+            sum(digests[place] in trained for place in places),
         )
         return LoadedItems(
             *(rows[train], labels[train], rows[test], labels[test]),
@@ -151,6 +153,11 @@ def _check_labels(table: SignalTable) -> None:
     path, tested = table.path, table.tested.tolist()
     if wrong := [name for name in table.labels if not (name and name.isprintable())]:
         raise ValueError(f"{path} has the label {wrong[0]!a}, which cannot be printed; change it")
+    if "" in table.groups:
+        raise ValueError(
+            f"{path}: signal {table.groups.index('') + 1} has no group; tell those of all, or of "
+            "none"
+        )
     if len(table.classes) < 2:
         raise ValueError(
             f"{path} has training signals of {list_names(table.classes) or 'no class'} alone; it "

@@ -178,12 +178,17 @@ class SoundData(LabelledData):
         usual = min(float(lengths.quantile(COVERED)), LONGEST)
         seconds = given["seconds"] or usual
         hop = max(2, round(seconds * rate / size))
+        if given["seconds"] is not None and seconds * rate < 2 * size:
+            raise ValueError(
+                f"{seconds:g} seconds of {rate} samples are fewer than two for each of {size} "
+                "frames; set data.seconds or data.rate to more, or data.image_size to less"
+            )
         if hop * size > MOST_SAMPLES:
             raise ValueError(
                 f"{seconds:g} seconds of {rate} samples are more than {MOST_SAMPLES:,}; set "
                 "data.seconds or data.rate to less"
             )
-        longer = int((lengths > hop * size / rate + 0.5 / rate).sum())
+        longer = int((lengths > (hop * size + hop) / rate).sum())  # by a frame or more
         if longer and given["seconds"] is None:
             _warn(
                 f"{longer} of {len(headers)} training recordings are longer than "

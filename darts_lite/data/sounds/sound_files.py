@@ -1,5 +1,6 @@
 """Reads recordings as samples of one channel, at one rate and of one length."""
 
+import re
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,8 @@ from darts_lite.data.file_lists import FileKind
 
 SOUNDS = FileKind("sound", lambda: {".wav", ".flac", ".ogg"})
 HIGHEST_RATE = 384_000  # samples per second
+CUT_OFF = re.compile(r"^data : (\d{1,9}) \(should be (\d+)\)", re.MULTILINE)
+"""What libsndfile tells of a wav file that ends early; streams name ten digits, or none."""
 SLIGHT = 1e-4  # largest sample, in shares of the largest possible, of a recording that is silent
 
 
@@ -88,6 +91,13 @@ def _open(path: Path) -> Any:
         file = soundfile.SoundFile(path)
     except (RuntimeError, OSError, TypeError) as error:
         raise ValueError(f"{path} is not a readable recording ({error}); leave it out") from None
+    cut = CUT_OFF.search(file.extra_info)
+    if cut and int(cut[1]) > int(cut[2]):
+        file.close()
+        raise ValueError(
+            f"{path} is damaged (its header tells {cut[1]} bytes of samples, and it has {cut[2]}); "
+            "replace it or leave it out"
+        )
     if file.frames < 1 or not 1 <= file.samplerate <= HIGHEST_RATE:
         file.close()
         raise ValueError(

@@ -62,6 +62,7 @@ def change(folder: Path, held_out: Collection[str]) -> None:
     next(path for path in trained if f"class 0/{path.name}" not in held_out).unlink()
 
 
+@pytest.mark.filterwarnings("ignore:.* are among the training ones")
 def test_a_folder_that_has_changed_gives_the_same_test_images(
     own_images: OwnImages, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,6 +82,7 @@ def test_a_folder_that_has_changed_gives_the_same_test_images(
     assert list(data.held_out.names) == sorted(own_images.held_out)
 
 
+@pytest.mark.filterwarnings("ignore:.* are among the training ones")
 def test_a_test_image_that_is_gone_is_never_replaced(
     own_images: OwnImages, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,6 +103,7 @@ def test_a_test_image_that_is_gone_is_never_replaced(
     assert data.split_sizes["test"] == 59
 
 
+@pytest.mark.filterwarnings("ignore:.* are among the training ones")
 def test_a_net_that_does_not_tell_its_test_images_is_tested_on_the_same_folder_only(
     own_images: OwnImages, tmp_path: Path
 ) -> None:

@@ -151,6 +151,7 @@ def sorted_tests(folder: Path) -> list[Path]:
     return sorted((folder / "test").rglob("*.png"))
 
 
+@pytest.mark.filterwarnings("ignore:.* are among the training ones")
 def test_one_raw_value_has_one_brightness(tmp_path: Path) -> None:
     for name, value in (("a", 250), ("b", 260), ("c", 1000), ("d", 1030)):
         for number in range(6):
@@ -234,6 +235,7 @@ def test_what_earlier_versions_kept_is_read() -> None:
     assert read_preparation(Checkpoint(path, {})) is None
 
 
+@pytest.mark.filterwarnings("ignore:.* are among the training ones")
 def test_a_range_is_told_of_the_files_that_have_it_only(tmp_path: Path) -> None:
     for number in range(24):
         path = tmp_path / f"class {number % 2}" / f"{number}.png"

@@ -52,6 +52,14 @@ def test_a_csv_file_has_a_line_for_each_row(tmp_path: Path) -> None:
     assert table.tested.tolist() == [False] * 4 + [True] * 2
 
 
+def test_columns_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("t11,t10,t9\n1,2,3\n")
+    assert read_rows(tmp_path / "a.csv").tolist() == [[[3, 2, 1]]]
+    (tmp_path / "a.csv").write_bytes("t1,\u00e9\n1,2\n".encode("latin-1"))
+    with pytest.raises(ValueError, match="a.csv is not in UTF-8"):
+        read_rows(tmp_path / "a.csv")
+
+
 def test_columns_of_any_names_are_one_channel(tmp_path: Path) -> None:
     text = "label,monday,tuesday\n" + "a,1,2\nb,3,4\n" * 6
     (tmp_path / "a.csv").write_text(text, encoding="utf-8-sig")
@@ -89,6 +97,9 @@ def with_value(value: float) -> Any:
     [
         ({}, "holds nothing; it must hold train_x"),
         ({"z": X}, "holds z; it must hold train_x"),
+        (changed(groups=np.arange(300)), "perhaps train_groups and test_groups"),
+        ({"x": X, "y": Y, "group": Y}, "holds group, x, y; it must hold"),
+        (changed(train_groups=Y[:200] + 0.0), "train_groups must be 200 whole numbers or texts"),
         (changed(train_x=with_value(np.nan)), "value 8 of channel 6 in row 4 is NaN"),
         (changed(train_x=with_value(np.inf)), "value 8 of channel 6 in row 4 is NaN, or infinite"),
         (changed(train_x=with_value(1e300)), "infinite in 32 bits"),
@@ -104,7 +115,7 @@ def with_value(value: float) -> Any:
             "the label 'a\\n', which cannot be printed",
         ),
         (changed(test_x=X[:0], test_y=Y[:0]), "has no test signal"),
-        (changed(train_groups=np.arange(3)), "train_groups must have an entry for each of 200"),
+        (changed(train_groups=np.arange(3)), "train_groups must be 200 whole numbers or texts"),
         (changed(train_groups=np.arange(200)), "tells groups of some rows only"),
         (
             changed(train_groups=np.arange(200), test_groups=np.arange(199, 299)),
@@ -129,7 +140,14 @@ def test_what_is_no_table_is_told_in_a_line(
         ("", "the first line must name the columns"),
         ("label,0,0\na,1,2\n", "the first line must name the columns, each once"),
         ("label,0,1\na,1\n", "line 2 does not have 3 columns"),
-        ("label,0\na,one\nb,2\n", "could not convert string to float: 'one'"),
+        ("label,0\na,one\nb,2\n", "line 2 has 'one' in the column '0', which is no number"),
+        ("label,0,id\na,1,2\n", "has the column 'id', which is none of label, part, group"),
+        ("label,a_0,groups\na,1,2\n", "has the column 'groups', which is none of"),
+        ("Label,0\na,1\n", "has the column 'Label', which is none of"),
+        ("label,a_0,a_2\na,1,2\n", "'a_2' does not follow the one before"),
+        ("label;0;1\na;1;2\n", "must be separated by commas, and not by ';'"),
+        ('"a","b\nc"\n1,2\n', "has no labels"),
+        ("label,0,group\na,1,g\nb,2,\na,1,g\n", "signal 2 has no group"),
         ("label,0\na,nan\nb,2\n", "value 1 of channel 1 in row 1 is NaN"),
         ("label,part,0\na,train,1\nb,tset,2\n", "part must be train or test, got 'tset'"),
         ("label,a_0,a_1,b_0\na,1,2,3\n", "they have a (2), b (1)"),

@@ -1,6 +1,7 @@
 """Recordings in folders, as a data module."""
 
 from pathlib import Path
+from shutil import copy
 
 import pytest
 import soundfile
@@ -68,6 +69,22 @@ def test_no_speaker_is_in_two_splits(tmp_path: Path) -> None:
     groups = data.items.train_groups
     assert groups is not None and data.test_count == 10
     assert [len(groups[part].unique()) for part in data.splits.values()] == [1, 2, 2]
+
+
+def test_recordings_in_training_and_test_are_counted(tmp_path: Path) -> None:
+    write_sounds(tmp_path, 60)
+    for path in sorted(tmp_path.glob("*speaker4*"))[:3]:
+        copy(path, tmp_path / path.name.replace("speaker4", "speaker5"))
+    data = SoundData(str(tmp_path), test_by="speaker4", class_by=CLASS_BY, group_by=GROUP_BY)
+    with pytest.warns(UserWarning, match="3 of 10 test sounds are among the training ones"):
+        data.setup("fit")
+
+
+def test_too_few_samples_are_refused(tmp_path: Path) -> None:
+    write_sounds(tmp_path, 60)
+    data = SoundData(str(tmp_path), class_by=CLASS_BY, seconds=0.001)
+    with pytest.raises(ValueError, match="are fewer than two for each of 32 frames"):
+        data.setup("fit")
 
 
 def test_lengths_and_rates(tmp_path: Path) -> None:

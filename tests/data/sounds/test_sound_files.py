@@ -48,7 +48,11 @@ def test_damaged_files_are_one_line(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "cut.flac", make_wave(40000), 8000)
     content = (tmp_path / "cut.flac").read_bytes()
     (tmp_path / "cut.flac").write_bytes(content[: len(content) // 3])
+    soundfile.write(tmp_path / "cut.wav", make_wave(40000), 8000)
+    content = (tmp_path / "cut.wav").read_bytes()
+    (tmp_path / "cut.wav").write_bytes(content[: len(content) // 3])
     for name, said in {
+        "cut.wav": "tells 80000 bytes of samples, and it has 26637",
         "text.wav": "is not a readable recording",
         "empty.wav": "has 0 samples",
         "nan.wav": "is damaged",
