@@ -40,6 +40,7 @@ def test_sounds_from_a_folder_to_a_file_that_takes_samples(
     main(["fit", "--config", str(configs / "sounds.yaml"), *where, *SHORT])
     run = tmp_path / "logs" / "sounds" / "version_0"
     told = capsys.readouterr().out
+    assert "of an int8 LiteRT file" not in told
     assert "Sounds:    0.4" in told and f"--sounds {sounds}" in told
     summary = json.loads((run / "summary.json").read_text())
     assert summary["test_images"] == 60 and summary["preparation"]["rate"] == 8000
@@ -66,6 +67,22 @@ def test_sounds_from_a_folder_to_a_file_that_takes_samples(
     assert "samples of -1 to 1" in card and "LogMel" not in (run / "net.py").read_text()[:400]
     verbs(["report", str(run)])
     assert f"predict --ckpt_path {net} --sounds" in (run / "report.html").read_text()
+    told = json.loads((run / "summary.json").read_text())["macs"]
+    assert f"takes {told:,} multiply-adds" in card  # without those of the maps
+    for asked in (["--to", "onnx", "--int8"], ["--to", "c"]):
+        with pytest.raises(SystemExit):
+            verbs(["export", net, *asked])
+        assert "int8 files are for nets of images" in capsys.readouterr().err
+
+
+def test_limits_of_int8_files_are_refused(
+    configs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_sounds(tmp_path / "sounds", 120)
+    where = [f"--data.dataset={tmp_path / 'sounds'}", "--data.class_by=^([0-9])_"]
+    where += [f"--run.folder={tmp_path}", "--budget.arena=9kB"]
     with pytest.raises(SystemExit):
-        verbs(["export", net, "--to", "onnx", "--int8"])
-    assert "int8 files are for nets of images" in capsys.readouterr().err
+        main(["fit", "--config", str(configs / "sounds.yaml"), *where, *SHORT])
+    assert (
+        "budget.arena is about int8 files, which nets of sounds do not" in capsys.readouterr().err
+    )

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import yaml
 from jsonargparse import Namespace, get_loader, set_loader, set_parsing_settings
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
 import darts_lite
@@ -102,15 +102,17 @@ def suggest_option(message: str) -> str:
         )
     classes = [getattr(darts_lite, name) for name in darts_lite.__all__]
     known = {
-        name
+        kind: inspect.signature(kind).parameters
         for kind in (Trainer, RunSettings, *classes)
         if isinstance(kind, type)
-        for name in inspect.signature(kind).parameters
     }
     word = option.rpartition(".")[2]
-    # The same name is of another class than the one at hand.
-    near = difflib.get_close_matches(word, known - {word}, n=1, cutoff=0.7)
+    parts = (LightningModule, LightningDataModule)
+    owners = [k.__name__ for k, names in known.items() if issubclass(k, parts) and word in names]
+    near = difflib.get_close_matches(word, set().union(*known.values()), n=1, cutoff=0.7)
     meant = f" did you mean {near[0]}?" if near else ""
+    if owners:  # of another class than the one at hand
+        meant = f" it is a setting of {' and '.join(owners[:3])};"
     return f";{meant} --print_config=comments lists all settings"
 
 

@@ -138,6 +138,12 @@ def name_items(content: Mapping[str, Any]) -> str | None:
     return None if seen is None else build_preparation(seen).kind.words
 
 
+def has_int8_files(content: Mapping[str, Any]) -> bool:
+    """Returns whether the net of a run can be a file in int8, by the run's summary."""
+    seen = content.get("preparation")
+    return seen is None or build_preparation(seen).measured is not None
+
+
 def _find_kind(path: object) -> type[Preparation]:
     kind: type[Preparation] = find_loaded("preparation", path, Preparation)
     return kind

@@ -64,7 +64,7 @@ def describe(net: Answer, about: Mapping[str, Any], accuracy: Facts | None = Non
         "passes": count_passes(net),
         "accuracy": accuracy,
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
-        "multiply_adds": int(multiply_adds(net, item)),
+        "multiply_adds": int(multiply_adds(net, item) - multiply_adds(net.front, item)),
         "versions": {name: describe_versions()[name] for name in PROGRAMS},
     }
     try:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from darts_lite.data.class_balance import describe_recalls
+from darts_lite.data.preparation import has_int8_files
 from darts_lite.derivation.consensus import percentile_interval
 from darts_lite.derivation.costs import count_pass
 from darts_lite.reports.page import Section, Table
@@ -103,7 +104,7 @@ def _list_memory(run: RunFiles) -> list[tuple[str, str | None]]:
         told = f"{memory:,} bytes of activations at once, {flash:,} bytes of weights"
         rows.append(("memory in int8", told))
     arena, file = run.summary.get("arena"), run.summary.get("file")
-    if arena is not None and file is not None:
+    if arena is not None and file is not None and has_int8_files(run.summary):
         told = f"{arena:,} bytes of arena, {file:,} bytes of an int8 LiteRT file"
         rows.append(("on a device", told))
     if (count := run.summary.get("params")) is not None:

@@ -89,6 +89,7 @@ class Fit:
             prepare(trainer, data, "fit")
             if isinstance(model, Search):
                 check_inputs(data, model.space.axes)
+                check_device(data, model)
             self._try_retraining(model, data)
             folder, writes = self._shared_folder(trainer), trainer.is_global_zero
             claimed = claim(folder, not self.resumes) if writes else nullcontext()
@@ -315,3 +316,14 @@ class Fit:
     def _inherits(self) -> bool:
         retraining = self.settings["retraining"]
         return retraining is not None and bool(retraining["init_args"].get("inherit"))
+
+
+def check_device(data: SplitData, search: Search) -> None:
+    """Raises ValueError if limits are about files that nets of such items cannot have."""
+    rule, seen = search.derivation, data.preparation
+    asked = [name for name in ("arena", "file") if getattr(rule, name, None) is not None]
+    if asked and seen is not None and seen.measured is None:
+        raise ValueError(
+            f"budget.{asked[0]} is about int8 files, which nets of {data.called} do not have; "
+            "limit budget.memory and budget.flash instead"
+        )

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from darts_lite.data.class_balance import describe_recalls, list_names
 from darts_lite.data.images.image_folders import is_folder
-from darts_lite.data.preparation import name_items
+from darts_lite.data.preparation import has_int8_files, name_items
 from darts_lite.data.split_data import SplitData
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch
@@ -150,7 +150,7 @@ def report(
     if has("memory", "flash"):
         memory, flash = summary["memory"], summary["flash"]
         rows["in int8"] = f"{memory:,} bytes of activations at once, {flash:,} of weights"
-    if has("arena", "file"):
+    if has("arena", "file") and has_int8_files(summary):
         arena, file = summary["arena"], summary["file"]
         rows["on a device"] = f"{arena:,} bytes of arena, {file:,} of an int8 LiteRT file"
     if has("agreement", "agreement_by_chance", "seeds"):

@@ -28,6 +28,7 @@ from darts_lite.runs.presets import folder
         ),
         ("Subcommand 'fit' does not accept option 'run.nmae'", "; did you mean name? --print"),
         ("Option 'nope' is not accepted", "; --print_config=comments"),
+        ("Option 'rate' is not accepted", "; it is a setting of SoundData; --print_config"),
         (
             "Option 'relaxation.init_args.end' is not accepted",
             "; relaxation belongs to darts_lite.",

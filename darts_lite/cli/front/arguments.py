@@ -231,6 +231,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to",
         nargs="+",
+        action="extend",
         choices=("pt2", "safetensors", "python", "onnx", "litert", "c"),
         help="kinds of files; python is one file of plain torch code with the weights in it; onnx "
         "and litert need the extras onnx and tensorflow; c is an int8 LiteRT file as an array of "

@@ -61,11 +61,12 @@ def run(options: argparse.Namespace) -> list[Path]:
     """
     net, about = load_answer(options.checkpoint, options.imports)
     usual = [name for name in PLAIN if name != "python" or can_write(net.net)]
-    formats, whole = check_formats(options.to or usual, options.int8)
-    if whole and (seen := about["preparation"]).measured is None:
+    seen = about["preparation"]
+    if (options.int8 or C in (options.to or ())) and seen.measured is None:
         raise ValueError(
             f"int8 files are for nets of images or signals, and this one takes {seen.kind.words}"
         )
+    formats, whole = check_formats(options.to or usual, options.int8)
     summary = find_summary(options.checkpoint, net)
     data = load_items(about, options.root, options.dataset)
     pixels, labels = data.sample_test(options.images)
