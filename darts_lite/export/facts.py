@@ -18,7 +18,7 @@ from darts_lite.data.preparation import name_items
 from darts_lite.derivation.costs import multiply_adds
 from darts_lite.export.inference import Answer
 from darts_lite.export.licences import find_licence
-from darts_lite.retraining.recipe import SHIFTS
+from darts_lite.retraining.recipe import count_shifts
 from darts_lite.storage.data_places import hide_places
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import read_summary
@@ -61,7 +61,7 @@ def describe(net: Answer, about: Mapping[str, Any], accuracy: Facts | None = Non
         f"and {preparation.describe_crop()}",
         "output": f"probabilities, ({words}, classes)",
         "test_shifts": net.test_shifts,
-        "passes": count_passes(net),
+        "passes": count_passes(net, preparation.axes),
         "accuracy": accuracy,
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
         "multiply_adds": int(multiply_adds(net, item) - multiply_adds(net.front, item)),
@@ -74,9 +74,9 @@ def describe(net: Answer, about: Mapping[str, Any], accuracy: Facts | None = Non
     return plain
 
 
-def count_passes(net: Answer) -> int:
-    """Returns how many passes of the net make one answer."""
-    return SHIFTS if net.test_shifts else 1
+def count_passes(net: Answer, axes: int) -> int:
+    """Returns how many passes of the net make one answer, on maps with so many axes."""
+    return count_shifts(axes) if net.test_shifts else 1
 
 
 def answer_all(net: Answer, pixels: Tensor) -> Tensor:

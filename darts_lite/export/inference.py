@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from darts_lite.data.preparation import read_preparation
 from darts_lite.networks.net import Net
-from darts_lite.retraining.recipe import SHIFTS, shift_images
+from darts_lite.retraining.recipe import shift_images
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.foreign_settings import CHANGED
@@ -50,9 +50,10 @@ class Answer(nn.Module):
         images = (self.front(items) - self.mean) / self.std
         if self.test_shifts == 0:
             return self.net(images).softmax(dim=1)
-        # All views as one batch, so that a file holds the net once: (9 B, classes).
-        shares = self.net(torch.cat(shift_images(images, self.test_shifts))).softmax(dim=1)
-        return shares.unflatten(0, (SHIFTS, -1)).mean(dim=0)
+        views = shift_images(images, self.test_shifts)
+        # All views as one batch, so that a file holds the net once: (views * B, classes).
+        shares = self.net(torch.cat(views)).softmax(dim=1)
+        return shares.unflatten(0, (len(views), -1)).mean(dim=0)
 
 
 def load_answer(path: str | Path, trusted: Collection[str] = ()) -> tuple[Answer, dict[str, Any]]:

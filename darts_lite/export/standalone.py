@@ -16,6 +16,7 @@ import torch
 from darts_lite.data.preparation import Preparation, build_preparation
 from darts_lite.networks.kinds import find_kind
 from darts_lite.networks.net import Net
+from darts_lite.retraining.recipe import count_shifts
 from darts_lite.space.operation_code import HELPERS, LINE, is_plain
 from darts_lite.storage.components import class_path
 
@@ -78,15 +79,17 @@ def can_write(net: Net) -> bool:
 
 
 def _write_answer(seen: Preparation, shifts: int) -> str:
+    columns = (0, shifts, 2 * shifts)
+    rows, down = ((0,), 0) if seen.axes == 1 else (columns, shifts)
     mean_of_shifts = f"""
-        padded = F.pad(images, ({shifts},) * 4, mode="replicate")
+        padded = F.pad(images, ({shifts}, {shifts}, {down}, {down}), mode="replicate")
         height, width = images.shape[2:]
-        offsets = (0, {shifts}, {2 * shifts})
-        views = [padded[:, :, y : y + height, x : x + width] for y in offsets for x in offsets]
+        places = [(y, x) for y in {rows} for x in {columns}]
+        views = [padded[:, :, y : y + height, x : x + width] for y, x in places]
         shares = self.net(torch.cat(views)).softmax(dim=1)
         return shares.unflatten(0, (len(views), -1)).mean(dim=0)"""
     alone = "\n        return self.net(images).softmax(dim=1)"
-    title = "the mean over nine shifts of the images" if shifts else "of the network"
+    title = f"the mean over {count_shifts(seen.axes)} shifts" if shifts else "of the network"
     answered = mean_of_shifts if shifts else alone
     mean, std = list(map(float, seen.mean)), list(map(float, seen.std))
     return f'''

@@ -123,26 +123,30 @@ def compute_side(progress: float, smallest: float, side: int) -> int:
     return max(1, round(share * side))
 
 
-SHIFTS = 9
-"""Number of passes of a net over the shifts of an image."""
+def count_shifts(axes: int) -> int:
+    """Returns the number of passes of a net over the shifts of a map with so many axes."""
+    return 3**axes
 
 
 def shift_images(images: Tensor, pixels: int) -> list[Tensor]:
-    """Returns nine shifts of images ``(B, C, H, W)``, one of them the images themselves.
+    """Returns nine shifts of images ``(B, C, H, W)``, the middle one the images themselves.
 
-    They move by so many pixels along each axis and along both; their border is repeated.
+    They move by so many pixels along each axis and along both; their border is repeated. Signals,
+    which have the height 1, move along time alone: three shifts.
     """
     height, width = images.shape[-2:]
-    padded = F.pad(images, (pixels,) * 4, mode="replicate")
-    offsets = (0, pixels, 2 * pixels)
-    return [padded[:, :, y : y + height, x : x + width] for y in offsets for x in offsets]
+    down = 0 if height == 1 else pixels
+    padded = F.pad(images, (pixels, pixels, down, down), mode="replicate")
+    rows = (0,) if height == 1 else (0, pixels, 2 * pixels)
+    columns = (0, pixels, 2 * pixels)
+    return [padded[:, :, y : y + height, x : x + width] for y in rows for x in columns]
 
 
 def average_over_shifts(net: Callable[[Tensor], Tensor], images: Tensor, pixels: int) -> Tensor:
-    """Computes the logarithms of the mean probabilities over nine shifts, ``(B, classes)``."""
+    """Computes the logarithms of the mean probabilities over shifts, ``(B, classes)``."""
     views = shift_images(images, pixels)
     # log of the mean of exp(log p) over the windows.
-    answers = torch.stack([net(view).log_softmax(dim=1) for view in views])  # (9, B, classes)
+    answers = torch.stack([net(view).log_softmax(dim=1) for view in views])  # (views, B, classes)
     return answers.logsumexp(dim=0) - math.log(len(views))
 
 

@@ -13,8 +13,10 @@ from darts_lite.retraining.recipe import (
     SCHEDULES,
     average_over_shifts,
     compute_side,
+    count_shifts,
     make_exponential_average,
     mix_up,
+    shift_images,
     warm_cosine,
 )
 
@@ -117,6 +119,13 @@ def test_the_mean_of_shifts_is_that_of_nine_answers(
     torch.testing.assert_close(
         average_over_shifts(net, images, 0).exp(), net(images).softmax(dim=1)
     )
+
+
+def test_signals_are_shifted_in_time_alone() -> None:
+    rows = torch.arange(8.0).view(1, 2, 1, 4)
+    views = shift_images(rows, 1)
+    assert len(views) == count_shifts(1) and torch.equal(views[1], rows)
+    assert [view[0, 0, 0].tolist() for view in views] == [[0, 0, 1, 2], [0, 1, 2, 3], [1, 2, 3, 3]]
 
 
 def test_the_average_ramps_up_to_its_decay() -> None:

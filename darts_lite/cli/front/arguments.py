@@ -267,8 +267,8 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         type=_parse_shifts,
         default=0,
         metavar="PIXELS",
-        help="shift over which nine answers are averaged in the files, as in a retraining; by "
-        "default 0, one pass",
+        help="shift over which nine answers (of signals three) are averaged in the files, as in a "
+        "retraining; by default 0, one pass",
     )
     parser.add_argument(
         "--data.root",

@@ -36,7 +36,7 @@ from darts_lite.export.int8 import (
 )
 from darts_lite.export.litert_int8 import open_litert
 from darts_lite.export.standalone import SIGNATURE, can_write
-from darts_lite.retraining.recipe import SHIFTS
+from darts_lite.retraining.recipe import count_shifts
 from darts_lite.runs.settings import RunSettings
 from darts_lite.storage.atomic_files import make_folder
 from darts_lite.storage.run_folder import RunFolder
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> list[Path]:
     if whole:
         made, more = export_int8(whole, net, facts, data, options)
         paths |= more
-    for line in tell_shifts(net, tested, pixels, labels, measured["share"]):
+    for line in tell_shifts(net, tested, pixels, labels, measured["share"], data):
         print(line)
     if not options.to and "python" not in formats:
         print("net.py is left out: it cannot hold the code of the net's custom operations")
@@ -184,29 +184,32 @@ def print_files(files: Mapping[str, Written], parameters: int) -> None:
 
 
 def tell_shifts(
-    net: Answer, tested: int, pixels: Tensor, labels: Tensor, share: float
+    net: Answer, tested: int, pixels: Tensor, labels: Tensor, share: float, data: LabelledData
 ) -> Iterator[str]:
     """Yields what an export makes of the shifts with which a net was tested.
 
     Args:
         net: The net as it is exported.
         tested: Shift in pixels with which the net was tested.
-        pixels: Test images ``(B, C, H, W)``.
+        pixels: Test items, ``(B, C, H, W)`` for images.
         labels: Their classes ``(B,)``.
         share: How many of them the net tells right as it is exported.
+        data: What they are.
     """
+    passes = count_shifts(data.axes)
     if net.test_shifts:
         yield (
-            f"An answer is the mean of {SHIFTS} passes, over images shifted by {net.test_shifts} "
-            "pixels; without --test_shifts a single pass is exported"
+            f"An answer is the mean of {passes} passes, over {data.called} shifted by "
+            f"{net.test_shifts} places of the map; without --test_shifts a single pass is exported"
         )
     elif tested:
-        shifted = Answer(net.net, net.mean.flatten().tolist(), net.std.flatten().tolist(), tested)
+        scales = net.mean.flatten().tolist(), net.std.flatten().tolist()
+        shifted = Answer(net.net, *scales, tested, net.front)
         instead = measure_accuracy(answer_all(shifted.eval(), pixels), labels)["share"]
         yield (
-            f"The net was tested with the mean of {SHIFTS} passes, and the files take one: "
-            f"{100 * share:.2f} % instead of {100 * instead:.2f} % of {len(labels):,} test images, "
-            f"for a ninth of the work; --test_shifts {tested} exports the mean"
+            f"The net was tested with the mean of {passes} passes, and the files take one: "
+            f"{100 * share:.2f} % instead of {100 * instead:.2f} % of {len(labels):,} test "
+            f"{data.called}, for 1/{passes} of the work; --test_shifts {tested} exports the mean"
         )
 
 

@@ -20,9 +20,9 @@ from darts_lite.data.class_balance import (
 )
 from darts_lite.data.file_lists import list_files
 from darts_lite.data.preparation import Preparation, PreparedItem
+from darts_lite.export.facts import count_passes
 from darts_lite.export.inference import Answer, load_answer
 from darts_lite.retraining.familiarity import Familiarity, reading_features
-from darts_lite.retraining.recipe import SHIFTS
 from darts_lite.storage.atomic_files import check_writable, write_whole
 from darts_lite.storage.checkpoints import Checkpoint
 
@@ -120,7 +120,7 @@ def predict_files(
     preparation.check_files()
     names = about["class_names"]
     answers = []
-    passes = SHIFTS if net.test_shifts else 1  # of which a batch holds all at once
+    passes = count_passes(net, preparation.axes)  # of which a batch holds all at once
     pixels = preparation.size**preparation.axes
     batch = max(1, min(BATCH, MOST_PIXELS // pixels) // passes)
     reading = _read_files(paths, preparation, needed)
@@ -130,8 +130,9 @@ def predict_files(
         if not shares.isfinite().all():
             raise ValueError("the net answers with NaN, so its weights are wrong; give another net")
         unlike = [False] * len(readable)
-        if known is not None and seen:  # of nine passes over shifts, the one in their middle
-            unlike = known.find_unlike(seen[len(seen) // 2]).tolist()
+        if known is not None and seen:
+            features = seen[-1].unflatten(0, (passes, -1))[passes // 2]  # without a shift, (B, F)
+            unlike = known.find_unlike(features).tolist()
         for (name, _), row, is_unlike in zip(readable, shares.tolist(), unlike, strict=True):
             told = _describe_answer(row, names, is_unlike, sure, top)
             answers.append({preparation.kind.word: name, **told})

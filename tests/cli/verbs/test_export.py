@@ -85,7 +85,7 @@ def test_one_pass_is_exported_unless_shifts_are_asked_for(
     main(words)
     said = " ".join(capsys.readouterr().out.split())
     assert "The net was tested with the mean of 9 passes, and the files take one: " in said
-    assert " of 200 test images, for a ninth of the work; --test_shifts 1 exports the mean" in said
+    assert " of 200 test images, for 1/9 of the work; --test_shifts 1 exports the mean" in said
     assert load_weights(tmp_path / "net.safetensors")[1]["passes"] == 1
     main([*words, "--test_shifts", "1"])
     assert "An answer is the mean of 9 passes" in capsys.readouterr().out

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from pictures import write_pictures
 from PIL import Image
 from run_helpers import Finished
@@ -37,6 +38,25 @@ def test_the_command_prints_lines_or_json(
         assert str(answer["class"]) == max(shares, key=shares.get)
 
 
+def test_a_net_that_was_tested_with_shifts_answers_by_their_mean(
+    finished: Finished, digits: ImageData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = torch.load(finished.directory / "net.ckpt", weights_only=True)
+    content["model"]["init_args"]["test_shifts"] = 1
+    torch.save(content, tmp_path / "net.ckpt")
+    write_pictures(digits, tmp_path / "digits", 10)
+    words = ["--images", str(tmp_path / "digits"), "--output", str(tmp_path / "answers.json")]
+    main(["predict", f"--ckpt_path={tmp_path / 'net.ckpt'}", *words, "--json"])
+    assert "10 answers" in capsys.readouterr().err
+    answer, about = load_answer(tmp_path / "net.ckpt")
+    answers = json.loads((tmp_path / "answers.json").read_text())
+    items = [about["preparation"].read(Path(each["image"])).values for each in answers]
+    expected = answer(torch.stack(items)).amax(dim=1)
+    found = torch.tensor([each["probability"] for each in answers])
+    torch.testing.assert_close(found, expected.detach(), atol=1e-5, rtol=0)
+
+
+@pytest.mark.filterwarnings("ignore:.* are among the training ones")
 def test_names_of_classes_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(40):
         place = tmp_path / "shapes" / ("left, dark" if number % 2 else "right")
