@@ -140,6 +140,15 @@ class SoundData(LabelledData):
     def prepare_as(self, trained: Preparation, tested: Sequence[str] = ()) -> None:
         """Shows sounds as a trained net heard its own; call it before `setup`."""
         self.check_kind(trained, SoundPreparation)
+        heard = cast(SoundPreparation, trained)
+        given = self.hparams["rate"], self.hparams["seconds"]
+        seconds, frame = heard.samples / heard.rate, heard.size / heard.rate
+        same_rate = given[0] in (None, heard.rate)
+        if not same_rate or given[1] is not None and abs(given[1] - seconds) > frame:
+            raise ValueError(
+                f"the net hears {seconds:.3g} seconds of {heard.rate} samples each; leave out "
+                "data.rate and data.seconds"
+            )
         self.image_size = trained.size
         self._trained = trained, tested
 

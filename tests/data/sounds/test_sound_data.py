@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from shutil import copy
+from typing import Any
 
 import pytest
 import soundfile
@@ -69,6 +70,21 @@ def test_no_speaker_is_in_two_splits(tmp_path: Path) -> None:
     groups = data.items.train_groups
     assert groups is not None and data.test_count == 10
     assert [len(groups[part].unique()) for part in data.splits.values()] == [1, 2, 2]
+
+
+@pytest.mark.parametrize("given", [{"rate": 4000}, {"seconds": 2.0}])
+def test_sounds_are_heard_as_a_trained_net_heard_its_own(
+    given: dict[str, Any], tmp_path: Path
+) -> None:
+    write_sounds(tmp_path, 60)
+    trained = SoundPreparation(8000, 3584, 28, (0.0,), (1.0,))
+    data = SoundData(str(tmp_path), class_by=CLASS_BY, seconds=0.45, rate=8000)
+    data.prepare_as(trained)
+    data.setup("test")
+    assert data.preparation == trained and data.shape == (1, 28, 28)
+    other = SoundData(str(tmp_path), class_by=CLASS_BY, **given)
+    with pytest.raises(ValueError, match="the net hears 0.448 seconds of 8000 samples"):
+        other.prepare_as(trained)
 
 
 def test_recordings_in_training_and_test_are_counted(tmp_path: Path) -> None:
