@@ -61,7 +61,7 @@ class Run:
 
     @property
     def architecture(self) -> AnyArchitecture:
-        """What was found."""
+        """The architecture that was found."""
         with _as_value_errors():
             return read_architecture(RunFolder(self.folder).architecture)
 

@@ -18,7 +18,7 @@ class FileKind(NamedTuple):
 
     @property
     def words(self) -> str:
-        """What several items are called."""
+        """The word for several items."""
         return f"{self.word}s"
 
 

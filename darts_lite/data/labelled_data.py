@@ -5,7 +5,7 @@ import zlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,8 @@ from darts_lite.data.splits import (
     stratified_order,
 )
 from darts_lite.distributed.ranks import WHOLE, Shard
+
+Kind = TypeVar("Kind", bound=Preparation)
 
 MOST_CLASSES = 1000  # largest number of classes: reports hold a matrix of them
 LARGEST_VALUE = {torch.uint8: 255, torch.int16: 32768}
@@ -77,13 +79,14 @@ class LabelledData(SplitData):
         self._loaded: LoadedItems | None = None
         self._trained: tuple[Preparation, Sequence[str]] | None = None
 
-    def check_kind(self, trained: Preparation, kind: type[Preparation]) -> None:
-        """Raises ValueError if a net was trained on items of another kind."""
+    def check_kind(self, trained: Preparation, kind: type[Kind]) -> Kind:
+        """Returns what a net was trained on; ValueError if that is of another kind."""
         if not isinstance(trained, kind):
             raise ValueError(
                 f"the net was trained on {trained.kind.words}, and {self.hparams['dataset']} holds "
                 f"{self.called}; give others as data.dataset"
             )
+        return trained
 
     @abstractmethod
     def load_items(self) -> LoadedItems:

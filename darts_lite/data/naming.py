@@ -1,4 +1,4 @@
-"""What the paths of files tell: class, group, and whether they are for the test."""
+"""Reads from the paths of files their class, their group, and whether they are for the test."""
 
 import csv
 import re
@@ -12,7 +12,7 @@ COLUMNS = ("file", "group")  # of a table of groups
 
 
 class Naming(NamedTuple):
-    """What the paths of files inside a folder tell of them, as regular expressions."""
+    """Regular expressions for what the paths of files inside a folder tell of them."""
 
     class_by: str | None = None
     """Its first parentheses are the class; None takes the name of the folder."""

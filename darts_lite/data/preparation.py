@@ -132,9 +132,9 @@ def build_preparation(values: Any) -> Preparation:
 
 def name_items(content: Mapping[str, Any]) -> str | None:
     """Returns what the items of a run are called, by its summary; None where no file holds one."""
-    seen = content.get("preparation")
     if "preparation" not in content:  # of earlier versions, which knew nothing else
         return "images"
+    seen = content["preparation"]
     return None if seen is None else build_preparation(seen).kind.words
 
 

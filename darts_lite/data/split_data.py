@@ -1,4 +1,4 @@
-"""What a run needs of its data, whatever they are: splits, and batches of them."""
+"""Splits, and batches of them: all that a run needs of its data, whatever they are."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ class SplitData(LightningDataModule, ABC):
 
     @property
     def called(self) -> str:
-        """What several items are called."""
+        """The word for several items."""
         return f"{self.word}s"
 
     @property

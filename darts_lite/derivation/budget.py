@@ -37,7 +37,7 @@ class Limit(NamedTuple):
 
     @property
     def words(self) -> str:
-        """What is limited, in words."""
+        """The limited cost, in words."""
         return f"bytes of {self.cost}" if self.cost in OF_BYTES else self.cost
 
 

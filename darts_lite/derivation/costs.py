@@ -78,7 +78,7 @@ def latency(module: nn.Module, x: Tensor) -> float:
 
 
 class PassCosts(NamedTuple):
-    """What a net costs that is asked once about one image."""
+    """Costs of a net that is asked once about one image."""
 
     parameters: int
     multiply_adds: int

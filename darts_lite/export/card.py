@@ -161,7 +161,7 @@ def _list_whole(files: Sequence[Int8]) -> Iterator[str]:
     """Yields what is known of files in whole numbers: of each its needs and its own accuracy."""
     if not files:
         return
-    yield "In whole numbers of 8 bits, each tested as a whole in its own runtime:\n"
+    yield "In whole numbers of 8 bits, each asked for all test items in its own runtime:\n"
     head = "| file | bytes | arena | right | in the micro interpreter | net in floats |"
     rows = [
         f"| `{each.path.name}` | {each.path.stat().st_size:,} | "

@@ -86,7 +86,7 @@ def export(
         if changed or not difference <= TOLERANCE:
             raise ValueError(
                 f"{path.name} does not answer as the net does, and was not kept: {changed} of "
-                f"{len(pixels)} classes are others, and probabilities up to {difference:.1e} away"
+                f"{len(pixels)} answers are another class, probabilities differ by {difference:.1e}"
             )
         tried.replace(path)
     return Written(path, path.stat().st_size, difference, milliseconds)

@@ -25,7 +25,7 @@ LARGEST = 1 << 26
 
 
 class Needs(NamedTuple):
-    """What a file needs on a device.
+    """Needs of a file on a device.
 
     Attributes:
         arena: Bytes of memory for activations and the interpreter's records of the net.
@@ -37,7 +37,7 @@ class Needs(NamedTuple):
 
 
 def has_micro() -> bool:
-    """Whether the micro interpreter is installed."""
+    """Returns whether the micro interpreter is installed."""
     return find_spec(NEEDED) is not None
 
 

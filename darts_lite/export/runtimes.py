@@ -23,7 +23,7 @@ CALLS = 40
 
 
 class Answered(NamedTuple):
-    """What a file answers, ``(N, classes)``, and its median time for one image, in one thread."""
+    """Answers of a file, ``(N, classes)``, and its median time for one image, in one thread."""
 
     probabilities: Tensor
     milliseconds: float

@@ -62,7 +62,7 @@ class Mixed(Protocol):
 
 @dataclass(frozen=True)
 class Kind:
-    """What a kind of space gives, beside the values of `darts_lite.space.protocol`.
+    """Parts of a kind of space, beside the values of `darts_lite.space.protocol`.
 
     Args:
         space: Class of the spaces.

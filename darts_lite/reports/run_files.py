@@ -48,7 +48,7 @@ class RunFiles:
 
     @cached_property
     def damage(self) -> str | None:
-        """What has become of the results, where they are not as the run wrote them."""
+        """The damage of the results, where they are not as the run wrote them."""
         if self.summary:
             return None
         if is_there(self.folder.summary):
@@ -88,7 +88,7 @@ class RunFiles:
 
     @property
     def images(self) -> Images | None:
-        """What images the run is on, as far as its summary tells all of it."""
+        """The images of the run, as far as its summary tells all of it."""
         seen, accuracies = self.summary.get("preparation"), self.summary.get("class_accuracies")
         if not isinstance(seen, dict):
             return None
@@ -113,7 +113,7 @@ class RunFiles:
 
     @property
     def items(self) -> str:
-        """What the items of the run are called in a command."""
+        """The word for the items of the run in a command."""
         try:
             return name_items(self.summary) or "images"
         except ValueError:  # a summary that was changed

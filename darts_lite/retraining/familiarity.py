@@ -29,7 +29,7 @@ NAME = "familiarity"
 
 @dataclass(frozen=True)
 class Familiarity:
-    """What a net's training images look like to its last layer.
+    """Looks of a net's training images, as its last layer sees them.
 
     Args:
         references: Features of training images, of length 1, ``(references, features)``.

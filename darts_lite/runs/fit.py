@@ -307,7 +307,7 @@ class Fit:
         return self.settings["seed_everything"]
 
     def _weighs_classes(self, model: LightningModule) -> bool:
-        """Whether the last training of the run weighs classes."""
+        """Returns whether the last training of the run weighs classes."""
         group = "model" if isinstance(model, Retraining) else "retraining"
         settings = self.settings[group] or self.settings["model"]
         return settings["init_args"].get("class_weights") is not None

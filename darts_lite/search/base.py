@@ -80,7 +80,7 @@ class Search(LightningModule):
     @property
     @abstractmethod
     def has_chosen(self) -> bool:
-        """Whether anything has told architectures apart yet; if not, `derive` gives any one."""
+        """True once something has told architectures apart; before, `derive` gives any one."""
 
     @abstractmethod
     def describe(self) -> Iterator[str]:

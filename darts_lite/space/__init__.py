@@ -1,1 +1,1 @@
-"""What may be chosen, and what was chosen: the protocol of spaces, operations, costs."""
+"""Choices, offered and made: the protocol of spaces, operations, costs."""

@@ -28,7 +28,7 @@ HEADER: Mapping[str, Any] = {"format": "darts_lite/architecture", "version": 1}
 
 
 class HandMade(NamedTuple):
-    """What is chosen of an architecture made by hand.
+    """Choices of an architecture made by hand.
 
     Attributes:
         family: Name of the family it belongs to.
@@ -56,7 +56,7 @@ class AnyArchitecture(ABC):
     @property
     @abstractmethod
     def choices(self) -> Choices:
-        """What is chosen of each group of the space."""
+        """The choice of each group of the space."""
 
     @property
     @abstractmethod

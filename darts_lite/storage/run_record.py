@@ -46,7 +46,7 @@ class Score(NamedTuple):
 
     @property
     def sign(self) -> int:
-        """What a figure is multiplied with, so that larger is better."""
+        """The factor with which a larger figure is a better one."""
         return 1 if self.larger_is_better else -1
 
     @property

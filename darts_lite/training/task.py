@@ -1,4 +1,4 @@
-"""What nets learn: a loss that trains them, and a metric that tells how good they are."""
+"""Tasks of nets: a loss that trains them, and a metric that tells how good they are."""
 
 import math
 from dataclasses import asdict, dataclass, field
@@ -25,7 +25,7 @@ LIBRARIES = ("torch", "torchmetrics")
 
 @dataclass(frozen=True)
 class Task:
-    """What nets learn in the place of one class for each image: a loss and a metric of one's own.
+    """Task of nets in the place of one class for each image: a loss and a metric of one's own.
 
     Args:
         loss: Class of the loss, or its path, as ``torch.nn.MSELoss``: a module that maps answers

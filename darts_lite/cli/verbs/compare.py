@@ -72,7 +72,7 @@ GROUP_COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
 
 
 class View(NamedTuple):
-    """What is shown of runs or groups, best first: as JSON, in the terminal, in TensorBoard."""
+    """Runs or groups, best first, as JSON, in the terminal and in TensorBoard."""
 
     records: list[dict[str, Any]]
     table: Table

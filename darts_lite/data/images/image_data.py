@@ -120,8 +120,7 @@ class ImageData(LabelledData):
         Of a folder, files with the digests ``tested`` are the test images again. Raises ValueError
         if settings ask for something else, or images cannot be brought to it.
         """
-        self.check_kind(trained, ImagePreparation)
-        trained = cast(ImagePreparation, trained)
+        trained = self.check_kind(trained, ImagePreparation)
         names = {"image_size": trained.size, "cut_out": trained.figure is not None}
         for name, value in names.items():
             if self.hparams.get(name) not in (None, value):

@@ -22,7 +22,7 @@ LARGEST_SIDE = 64  # side in pixels to which larger images are reduced if no siz
 
 
 class Header(NamedTuple):
-    """What is known of an image file before its pixels are read."""
+    """Facts of an image file, known before its pixels are read."""
 
     width: int
     height: int

@@ -57,7 +57,7 @@ class SignalTable:
 
     @property
     def digests(self) -> list[str]:
-        """What each row holds, as short texts."""
+        """A short text for what each row holds."""
         pairs = zip(self.rows, self.labels, strict=True)
         return [sha256(row.tobytes() + label.encode()).hexdigest()[:16] for row, label in pairs]
 

@@ -139,8 +139,7 @@ class SoundData(LabelledData):
 
     def prepare_as(self, trained: Preparation, tested: Sequence[str] = ()) -> None:
         """Shows sounds as a trained net heard its own; call it before `setup`."""
-        self.check_kind(trained, SoundPreparation)
-        heard = cast(SoundPreparation, trained)
+        heard = self.check_kind(trained, SoundPreparation)
         given = self.hparams["rate"], self.hparams["seconds"]
         seconds, frame = heard.samples / heard.rate, heard.size / heard.rate
         same_rate = given[0] in (None, heard.rate)

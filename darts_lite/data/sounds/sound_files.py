@@ -19,7 +19,7 @@ SLIGHT = 1e-4  # largest sample, in shares of the largest possible, of a recordi
 
 
 class SoundHeader(NamedTuple):
-    """What is known of a recording before its samples are read."""
+    """Facts of a recording, known before its samples are read."""
 
     rate: int  # samples per second
     seconds: float

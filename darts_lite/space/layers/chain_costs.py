@@ -1,4 +1,4 @@
-"""What the chains of a space cost: exactly, and on average over independent choices.
+"""Costs of the chains of a space: exactly, and on average over independent choices.
 
 What a block costs depends on its own choices and on the width of the map that it reads. Tables over
 all of these give the mean as sums of products of probabilities, one placement after the other.

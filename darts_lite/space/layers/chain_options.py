@@ -1,4 +1,4 @@
-"""What may be chosen of a chain of layers."""
+"""Options of a chain of layers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -108,7 +108,7 @@ class ChainOptions:
 
     @cached_property
     def slots(self) -> tuple[tuple[int, bool], ...]:
-        """Of each block that may stand: its stage, and whether it is the first of it."""
+        """Stage of each block that may stand, and whether it is the first of the stage."""
         return tuple((s, b == 0) for s, most in enumerate(self.stages) for b in range(most))
 
     @cached_property

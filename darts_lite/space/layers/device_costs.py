@@ -1,4 +1,4 @@
-"""What a chain needs on a small device: the arena of the micro interpreter, and its int8 file.
+"""Needs of a chain on a small device: the arena of the micro interpreter, and its int8 file.
 
 The layers become the operations of a LiteRT file; where a stride meets an even side, one of them
 pads. The arena holds the maps, planned as the interpreter plans them, and its records of tensors

@@ -110,3 +110,21 @@ def test_a_class_whose_groups_all_go_to_validation_is_named(tmp_path: Path) -> N
     data = SignalData(str(tmp_path / "few.npz"))
     with pytest.raises(ValueError, match="all groups of 1 are needed for validation"):
         data.setup("fit")
+
+
+@pytest.mark.filterwarnings("ignore:all groups of")
+def test_groups_that_leave_little_for_validation_are_told(tmp_path: Path) -> None:
+    images, labels = (part.numpy() for part in some_digits())
+    np.savez(
+        tmp_path / "uneven.npz",
+        train_x=images[:200],
+        train_y=labels[:200],
+        train_groups=np.minimum(np.arange(200), 3),  # three of a row each, and one of all others
+        test_x=images[200:],
+        test_y=labels[200:],
+        test_groups=np.full(100, 4),
+    )
+    data = SignalData(str(tmp_path / "uneven.npz"), validation_fraction=0.2)
+    with pytest.warns(UserWarning, match="training signals are for validation, and 40 were to be"):
+        data.setup("fit")
+    assert len(data.splits["validation"]) < 20

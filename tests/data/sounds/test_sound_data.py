@@ -69,6 +69,9 @@ def test_no_speaker_is_in_two_splits(tmp_path: Path) -> None:
     data.setup("fit")
     groups = data.items.train_groups
     assert groups is not None and data.test_count == 10
+    alone = SoundData(str(tmp_path), test_by="speaker4", class_by=CLASS_BY)
+    alone.setup("fit")
+    assert alone.checksum != data.checksum  # other groups make other splits
     assert [len(groups[part].unique()) for part in data.splits.values()] == [1, 2, 2]
 
 
