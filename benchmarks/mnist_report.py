@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from mnist_rows import SMALL_IMAGES
@@ -94,15 +95,20 @@ def plot(lines: Sequence[Mapping[str, Any]]) -> Figure:
             if points:
                 marker = "os^vDP*"[number % 7]
                 panel.plot(*zip(*points, strict=True), marker, label=kind, fillstyle="none")
-        panel.set_xscale("log")
-        panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
-        panel.xaxis.set_major_formatter(EngFormatter(sep=""))
-        panel.xaxis.set_minor_formatter(NullFormatter())
-        panel.set_xlabel(title)
-        panel.grid(alpha=0.3)
+        scale_cost(panel, title)
     panels[0].set_ylabel("test accuracy, %")
     panels[0].legend()
     return figure
+
+
+def scale_cost(panel: Axes, title: str) -> None:
+    """Gives a panel the axis of a cost, whose ticks are few and round."""
+    panel.set_xscale("log")
+    panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+    panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.set_xlabel(title)
+    panel.grid(alpha=0.3)
 
 
 def cost_of(line: Mapping[str, Any], key: str) -> float:

@@ -5,7 +5,7 @@ epoch. ``found`` is what one `darts_lite.PlayOff` found; ``random`` nets use 90 
 budget; the families made by hand are each scaled as far as the budgets allow, in several ideas.
 
     python benchmarks/pays.py --results pays.jsonl --cell "MNIST 2000"
-    python benchmarks/pays.py --results pays.jsonl --report
+    python benchmarks/pays.py --results pays.jsonl --report --plot pays.png
 
 With ``--peer CHECKOUT`` the rows of `peer_pit` are made as well.
 
@@ -27,6 +27,7 @@ import peer_pit
 import torch
 from lightning.pytorch import seed_everything
 from measuring import check_output
+from pays_plot import plot
 from pays_report import ALONE, DRAWN, report
 from published_nets import PUBLISHED, Published, PublishedTraining
 from quiet import quiet_trainer, silence
@@ -276,8 +277,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--address", help="of the Ray cluster")
     parser.add_argument("--peer", type=Path, help="checkout of eml-eda/plinio")
     parser.add_argument("--report", action="store_true", help="only print what there is")
+    parser.add_argument("--plot", type=Path, help="picture to write")
     options = parser.parse_args(arguments)
     check_output("--results", options.results)
+    if options.plot:
+        check_output("--plot", options.plot)
     known: Mapping[str, Cell] = {cell.name: cell for cell in CELLS}
     if unknown := [name for name in options.cell or () if name not in known]:
         parser.error(f"unknown cell {unknown[0]!r}; choose from {', '.join(known)}")
@@ -286,7 +290,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.launcher is not None:
             launch([*(options.cell or known)], options)
         fill([known[name] for name in options.cell or known], options)
-    print(report(read(options.results)))
+    lines = read(options.results)
+    print(report(lines))
+    if options.plot:
+        plot(lines).savefig(options.plot, dpi=100)
 
 
 if __name__ == "__main__":
