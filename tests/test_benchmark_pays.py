@@ -24,12 +24,18 @@ def line(kind: str, number: int, accuracy: float, **more: Any) -> dict[str, Any]
 def test_the_table_compares_at_equal_time() -> None:
     lines = [line("random", number, 0.80 + number / 100) for number in range(10)]
     lines += [line("found", number, 0.88 + number / 100, search_seconds=20.0) for number in (0, 1)]
-    lines += [line("separable", 0, 0.85), line("separable", 1, 0.86, validation_accuracy=0.9)]
+    lines += [line("separable", 0, 0.85, architecture="a")]
+    lines += [line("separable", 1, 0.86, validation_accuracy=0.9, architecture="b")]
     row = pays_report.describe_cell(lines, Random(0))
     assert row is not None
     assert row["found"] == "88.50 (0.71, 2)" and row["random"] == "84.50 (3.03, 10)"
     assert row["by hand"] == "separable 86.00" and row["search / training"] == "2.0"
     assert row["P(found > random)"] == "0.90"  # 0.88 ties with one and is below one, 0.89 with one
+    anew = [
+        line("separable, again", n, 0.83 + n / 100, architecture=a) for n, a in enumerate("bba")
+    ]
+    row = pays_report.describe_cell([*lines, *anew], Random(0))
+    assert row is not None and row["by hand"] == "separable 83.50"
     value, count = row["best of n"].split(" (n = ")
     assert count == "3)" and 86 < float(value) < 88
     assert "MNIST 1000" in pays_report.report(lines)
@@ -58,6 +64,7 @@ def test_rows_are_made_once(
     for name, value in {"CELLS": [small], "SEARCHES": 1, "RANDOM": 1, "VALIDATED": 100}.items():
         monkeypatch.setattr(pays, name, value)
     monkeypatch.setattr(pays, "IDEAS", 1)
+    monkeypatch.setattr(pays, "AFRESH", 1)
     results = tmp_path / "pays.jsonl"
     pays.main(["--results", str(results)])
     lines = [json.loads(each) for each in results.read_text().splitlines()]
@@ -70,6 +77,12 @@ def test_rows_are_made_once(
         assert 0 <= each["test_accuracy"] <= 1 and each["seconds"] > 0
     pays.main(["--results", str(results)])
     assert len(results.read_text().splitlines()) == len(lines)
+    for _ in range(2):
+        pays.main(["--results", str(results), "--kind", "again"])
+    anew = [json.loads(each) for each in results.read_text().splitlines()[len(lines) :]]
+    nets = {each["kind"]: each["architecture"] for each in lines}
+    assert len(anew) == len({each["kind"] for each in anew}) == 6
+    assert all(nets[each["kind"].removesuffix(", again")] == each["architecture"] for each in anew)
     with pytest.raises(SystemExit):
         pays.main(["--results", str(results), "--cell", "nothing"])
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from reprlib import repr as short
 from typing import Any, NamedTuple, Self
 
@@ -191,7 +191,7 @@ class Chain(AnyArchitecture):
         yield (first := make_step(self._stem_text, (channels, side), self.stem, axes))
         channels, side = first.channels, first.side
         for block in self.blocks:
-            *_, last = steps = [*list_steps(block, channels, side, axes)]
+            *_, last = steps = list_steps(block, channels, side, axes)
             yield from steps
             channels, side = last.channels, last.side
         yield from list_last_steps((channels, side), self.head, images.classes, axes)
@@ -273,25 +273,26 @@ def name_kind(kind: str, kernel: int, axes: int) -> str:
     return f"{kind} {name_shape(kernel, axes)}"
 
 
-def list_steps(block: Block, channels: int, side: int, axes: int) -> Iterator[Step]:
-    """Yields the layers of a block that reads a map of `channels` and `side`."""
+@lru_cache(maxsize=10_000)  # a search asks for thousands of chains of the same few blocks
+def list_steps(block: Block, channels: int, side: int, axes: int) -> tuple[Step, ...]:
+    """Returns the layers of a block that reads a map of `channels` and `side`."""
     name = name_shape(block.kernel, axes) + ("/2" if block.stride == 2 else "")
     if block.full:
-        name = f"{FULL} {name}"
-        yield make_step(name + "+" * block.residual, (channels, side), block, axes)
-        return
+        name = f"{FULL} {name}" + "+" * block.residual
+        return (make_step(name, (channels, side), block, axes),)
     kept = channels * side**axes if block.residual else 0  # beside what other layers read
     inner, norm = channels, 0
+    widening: tuple[Step, ...] = ()
     if block.expansion:
         inner = block.expansion * channels
         norm = 2 * inner
-        yield make_step("1x1", (channels, side), Block(1, inner), axes)
+        widening = (make_step("1x1", (channels, side), Block(1, inner), axes),)
     after, weights = math.ceil(side / block.stride), block.kernel**axes * inner
     held = inner * (side**axes + after**axes) + (kept if block.expansion else 0)
     kind, parameters = name_kind(DEPTHWISE, block.kernel, axes), weights + norm
-    yield Step(name, kind, after, inner, weights, parameters, weights * after**axes, held)
+    deep = Step(name, kind, after, inner, weights, parameters, weights * after**axes, held)
     last = make_step("1x1" + "+" * block.residual, (inner, after), Block(1, block.width), axes)
-    yield last._replace(values=last.values + kept)
+    return (*widening, deep, last._replace(values=last.values + kept))
 
 
 def list_last_steps(enters: tuple[int, int], head: int, classes: int, axes: int) -> Iterator[Step]:
