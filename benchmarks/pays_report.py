@@ -94,8 +94,6 @@ def describe_cell(lines: Sequence[Line], random: Random) -> dict[str, Any] | Non
     if len(searches) < 2 or len(rivals) < 2:
         return None
     found, others = ([100 * line["test_accuracy"] for line in each] for each in (searches, rivals))
-    families = choose_families(lines)
-    hand = {name: 100 * line["test_accuracy"] for name, line in families.items()}
     training = median(line["seconds"] for line in rivals)
     own = median(line["search_seconds"] + line["seconds"] for line in searches)
     count = max(1, math.ceil(own / training))
@@ -109,7 +107,6 @@ def describe_cell(lines: Sequence[Line], random: Random) -> dict[str, Any] | Non
         "p": permute(found, others, random),
         "P(found > random)": f"{chance_above(found, others):.2f}",
         "best of n": f"{100 * best_of(rivals, count, random):.2f} (n = {count})",
-        "by hand": ", ".join(f"{name} {value:.2f}" for name, value in hand.items()),
         "search / training": f"{ratio:.1f}",
         "peer": f"{fmean(peer):.2f} ({len(peer)})" if peer else "-",
     }
@@ -132,9 +129,17 @@ def report_alone(lines: Sequence[Line]) -> str:
 def report(lines: Sequence[Line]) -> str:
     """Returns the table of all cells."""
     alone = [line for line in lines if ALONE in line["cell"]]
-    lines = [line for line in lines if ALONE not in line["cell"]]
-    tables = [report_cells(lines), *([report_alone(alone)] if alone else [])]
+    lines = sorted((line for line in lines if ALONE not in line["cell"]), key=place_of)
+    tables = [report_cells(lines), report_costs(lines), report_families(lines)]
+    tables += [report_alone(alone)] if alone else []
     return "\n\n".join(tables)
+
+
+def place_of(line: Line) -> tuple[str, str, int]:
+    """Returns where a line stands in the tables: by data set, images, and parameters."""
+    name, _, images = line["cell"].partition(",")
+    dataset, parameters = name.split()
+    return images, dataset, int(parameters)
 
 
 def report_cells(lines: Sequence[Line]) -> str:
@@ -152,3 +157,36 @@ def report_cells(lines: Sequence[Line]) -> str:
         row["p"] = f"{corrected[cell]:.4f}"
     head = ["cell", *next(iter(known.values()))]
     return table(head, [[cell, *row.values()] for cell, row in known.items()])
+
+
+def report_costs(lines: Sequence[Line]) -> str:
+    """Returns the table of what the nets of each cell cost, those that were drawn or found."""
+    rows = []
+    for cell, kind in dict.fromkeys((line["cell"], line["kind"]) for line in lines):
+        nets = [line for line in lines if (line["cell"], line["kind"]) == (cell, kind)]
+        if kind in DRAWN:
+            costs = [f"{middle(nets, name):,.0f}" for name in ("params", "macs", "memory")]
+            minutes = [middle(nets, "seconds") / 60]
+            minutes += [middle(nets, "search_seconds") / 60] if kind != "random" else []
+            rows.append([f"{cell}, {kind}", *costs, ", ".join(f"{one:.1f}" for one in minutes)])
+    costs = ["parameters", "multiply-adds", "bytes of activations"]
+    return table(["median of a net", *costs, "minutes of training, and of the search"], rows)
+
+
+def middle(lines: Sequence[Line], name: str) -> float:
+    """Returns the median of a value of all lines that have it."""
+    return median(line[name] for line in lines if name in line)
+
+
+def report_families(lines: Sequence[Line]) -> str:
+    """Returns the table of the best ideas of each family made by hand, beside what was found."""
+    cells: dict[str, dict[str, str]] = {}
+    for cell in dict.fromkeys(line["cell"] for line in lines):
+        own = [line for line in lines if line["cell"] == cell]
+        shown = {kind: line["test_accuracy"] for kind, line in choose_families(own).items()}
+        found = [line["test_accuracy"] for line in own if line["kind"] == "found"]
+        shown |= {"found": fmean(found)} if found else {}
+        cells[cell] = {kind: f"{100 * value:.2f}" for kind, value in shown.items()}
+    kinds = dict.fromkeys(kind for shown in cells.values() for kind in shown)
+    rows = [[kind, *(shown.get(kind, "-") for shown in cells.values())] for kind in kinds]
+    return table(["by hand", *cells], rows)
