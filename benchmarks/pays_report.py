@@ -12,6 +12,8 @@ DRAWS = 10_000
 """Number of permutations, bootstrap samples, and resampled choices of the best of n."""
 ALONE = "parameters alone"
 """In the names of cells whose nets stand beside published ones."""
+OF_ALL = "all images"
+"""In the names of cells that train with all of them."""
 DRAWN = ("found", "random", "peer")
 """Kinds of rows that are not families made by hand."""
 BY_HAND, AGAIN = "by hand", "again"
@@ -112,8 +114,8 @@ def describe_cell(lines: Sequence[Line], random: Random) -> dict[str, Any] | Non
     }
 
 
-def report_alone(lines: Sequence[Line]) -> str:
-    """Returns the table of nets found beside published ones."""
+def report_nets(lines: Sequence[Line]) -> str:
+    """Returns the table of nets trained on all images, each of them, beside published ones."""
     rows = []
     for cell, kind in dict.fromkeys((line["cell"], line["kind"]) for line in lines):
         nets = [line for line in lines if (line["cell"], line["kind"]) == (cell, kind)]
@@ -128,18 +130,19 @@ def report_alone(lines: Sequence[Line]) -> str:
 
 def report(lines: Sequence[Line]) -> str:
     """Returns the table of all cells."""
-    alone = [line for line in lines if ALONE in line["cell"]]
-    lines = sorted((line for line in lines if ALONE not in line["cell"]), key=place_of)
+    lines = sorted(lines, key=place_of)
+    every = [line for line in lines if OF_ALL in line["cell"]]
+    lines = [line for line in lines if ALONE not in line["cell"]]
     tables = [report_cells(lines), report_costs(lines), report_families(lines)]
-    tables += [report_alone(alone)] if alone else []
+    tables += [report_nets(every)] if every else []
     return "\n\n".join(tables)
 
 
 def place_of(line: Line) -> tuple[str, str, int]:
     """Returns where a line stands in the tables: by data set, images, and parameters."""
     name, _, images = line["cell"].partition(",")
-    dataset, parameters = name.split()
-    return images, dataset, int(parameters)
+    dataset, parameters, *alone = name.split()
+    return " ".join([images, *alone]), dataset, int(parameters)
 
 
 def report_cells(lines: Sequence[Line]) -> str:

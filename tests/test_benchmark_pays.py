@@ -107,6 +107,13 @@ def test_published_nets_are_rebuilt() -> None:
     assert alone.rule.multiply_adds is None and alone.rule.parameters == 700
 
 
+def test_all_images_are_for_searches_and_for_rivals_of_two_cells() -> None:
+    every = [cell for cell in pays.CELLS if cell.name.endswith("all images") and cell.kilobytes]
+    assert len(every) == 8
+    drawn = [{kind for kind, _, _ in pays.list_rows(cell)} >= {"random"} for cell in every]
+    assert sum(drawn) == 2
+
+
 @pytest.mark.slow
 def test_the_seed_of_a_peer_is_wider_than_the_budget() -> None:
     rule = pays.Cell("MNIST", 2000, 4).rule
