@@ -172,7 +172,7 @@ class Checkpoint:
             elif module not in trusted:
                 raise ValueError(
                     f"{self.path} names the class {short(named)}, which a checkpoint may not "
-                    f"import; if it is yours, add --run.imports=[{module}]"
+                    f"import; if it is yours, add --run.imports='[{module}]'"
                 )
             else:
                 import_own([module])

@@ -442,7 +442,7 @@ def test_a_relaxation_of_ones_own(
     path = str(directory / "checkpoints" / "last.ckpt")
     with pytest.raises(SystemExit):
         main(["validate", "--ckpt_path", path])
-    assert "add --run.imports=[own_parts]" in capsys.readouterr().err
+    assert "add --run.imports='[own_parts]'" in capsys.readouterr().err
     main(["validate", "--ckpt_path", path, "--run.imports=[own_parts]"])
     metrics = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert metrics["search/validation_accuracy"] == summary["search_validation_accuracy"]

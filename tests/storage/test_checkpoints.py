@@ -150,7 +150,7 @@ def test_a_class_of_a_module_that_the_user_names_is_taken(tmp_path: Path) -> Non
     path = saved(tmp_path, content)
     assert Checkpoint.read(path).configuration(["mine.parts"])["model"] == content["model"]
     for trusted in ([], ["mine"], ["mine.parts.Sparse"]):
-        with pytest.raises(ValueError, match="add --run.imports=\\[mine.parts\\]"):
+        with pytest.raises(ValueError, match="add --run.imports='\\[mine.parts\\]'"):
             Checkpoint.read(path).configuration(trusted)
 
 

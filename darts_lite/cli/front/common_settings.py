@@ -77,7 +77,7 @@ FIT = (
         (
             Setting("--budget.parameters", "10000", "parameters"),
             Setting("--budget.multiply_adds", "600000", "multiply-adds for an image"),
-            Setting("--budget.memory", "8kB", "bytes of int8 activations at once; of chains only"),
+            Setting("--budget.memory", "8kB", "bytes of int8 activations at once; not of cells"),
         ),
     ),
     Section(
