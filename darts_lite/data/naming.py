@@ -40,7 +40,7 @@ class Naming(NamedTuple):
 
     def find_class(self, place: str) -> str | None:
         """Returns the class that a path inside the folder tells; None if it tells none."""
-        return _search(self.class_by or "()", place)
+        return None if self.class_by is None else _search(self.class_by, place)
 
     def find_groups(self, folder: Path, paths: Sequence[Path]) -> dict[Path, str]:
         """Returns the group of each file, from a pattern or a table; ValueError if one has none."""
@@ -85,7 +85,7 @@ def _read_groups(path: Path) -> dict[str, str]:
 
 def _search(pattern: str, name: str) -> str | None:
     found = re.search(pattern, name)
-    return found and found.group(1)
+    return (found and found.group(1)) or None
 
 
 def _is_table(told: str) -> bool:

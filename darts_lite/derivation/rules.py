@@ -96,6 +96,20 @@ def rule_from(derivation: Derivation | None) -> Rule:
     return derivation if isinstance(derivation, Rule) else CustomRule(derivation)
 
 
+def limits_from(derivation: Derivation | None) -> Rule:
+    """Returns the rule for a search that derives nothing, and asks what the rule admits.
+
+    Raises ValueError if it is no `Rule`, so that it could not tell.
+    """
+    if isinstance(rule := rule_from(derivation), CustomRule):
+        raise ValueError(
+            "derivation: this search has no shares to derive from, and "
+            f"{type(derivation).__name__} sets no limits; leave it out, or give a Rule whose "
+            "admits and excess tell them, such as WithinBudget"
+        )
+    return rule
+
+
 @dataclass(frozen=True)
 class Strongest(Rule):
     """Keeps the strongest edges of each node, and their strongest candidates but never ``none``.
@@ -170,6 +184,15 @@ class SkipLimit(Rule):
                 )
             weakest[skip] = -1.0  # below all shares; changes `remaining`
             choices = Strongest()(space, remaining)
+
+    def admits(self, space: Space, architecture: AnyArchitecture) -> bool:
+        return self.excess(space, architecture) == 0
+
+    def excess(self, space: Space, architecture: AnyArchitecture) -> float:
+        """Returns the number of skip connections above the limit."""
+        kept = architecture.choices.get("normal", ())
+        skips = sum(name == "skip_connect" for edges in kept for name, _ in edges)
+        return float(max(0, skips - self.limit))
 
 
 def derive(

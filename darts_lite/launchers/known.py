@@ -23,8 +23,8 @@ def make_launcher(
     Raises:
         ValueError: if there is none of this name, or it lacks a package or its cluster.
     """
-    if address is not None and name in (HERE, LOCAL):
-        raise ValueError(f"run.address is for a cluster, and run.launcher is {name}; leave it out")
+    if address is not None and name != RAY:
+        raise ValueError(f"run.address is for ray, and run.launcher is {name}; leave it out")
     if name == HERE:
         return None
     if name == LOCAL:

@@ -96,9 +96,9 @@ class OnRay:
         self.job, self.actor = job, actor
         self.status: int | None = None
         sign = self.job.folder / f".shared-{secrets.token_hex(8)}"
-        sign.touch()
         sent = {name: value for name, value in os.environ.items() if name.startswith(SENT)}
         content = pack(job.folder)
+        sign.touch()  # behind the archive, which would bring it back
         self.started = actor.start.remote(job, sign.name, content, sent, os.getcwd())
         self.sign: Path | None = sign
 

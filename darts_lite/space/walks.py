@@ -62,6 +62,8 @@ def _walk(
     for step in range(LONGEST):
         if outside == 0 and step >= least:
             return found
+        if not changeable:
+            return None
         nearby = change(point)
         other = build(nearby)
         its = excess(other)

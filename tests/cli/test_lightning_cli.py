@@ -464,7 +464,7 @@ def test_a_relaxation_of_ones_own(
         (["--run.max_minutes=-1"], "max_minutes"),
         (["--run.seeds=0"], "run.seeds must be at least 1"),
         (["--run.seeds=2", "--run.launcher=cloud"], "choose from here, local, ray, or give"),
-        (["--run.seeds=2", "--run.address=here:1"], "run.address is for a cluster"),
+        (["--run.seeds=2", "--run.address=here:1"], "run.address is for ray"),
         (["--run.control=random", "--run.launcher=no.such.Thing"], "cannot make 'no.such.Thing'"),
         (["--run.jobs=0"], "run.jobs must be at least 1"),
         (["--run.job_retries=-1"], "run.job_retries must be at least 0"),

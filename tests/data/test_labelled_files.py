@@ -71,6 +71,7 @@ def test_a_table_or_a_folder_tells_the_group(tmp_path: Path) -> None:
     [
         (Naming(class_by="([0-9"), "class_by must be a regular expression"),
         (Naming(class_by="[0-9]"), "class_by must have parentheses"),
+        (Naming(class_by="^(x*)[0-9]"), "finds no class in the names of 120 of 120 files"),
         (Naming(class_by="^(x)_"), "finds no class in the names of 120 of 120 files, 0_writer"),
         (Naming(class_by="_(writer)"), "finds one class alone, writer"),
         (NAMING._replace(group_by="(nobody)"), "tells no group of 120 of 120 files"),

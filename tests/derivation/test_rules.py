@@ -1,9 +1,12 @@
 """Shares become an architecture."""
 
+from random import Random
+
 import pytest
 import torch
 
-from darts_lite.derivation.rules import SkipLimit, Strongest, derive
+from darts_lite.derivation.consensus import draw_architectures
+from darts_lite.derivation.rules import SkipLimit, Strongest, derive, limits_from
 from darts_lite.space.cells.architecture import Architecture
 from darts_lite.space.cells.search_space import SearchSpace, darts_space, nasbench201_space
 
@@ -80,6 +83,23 @@ def test_a_skip_limit_keeps_the_strongest_skips() -> None:
     bare = SearchSpace(("none", "skip_connect"), nodes=2, channels=4, cells=3)
     with pytest.raises(ValueError, match="at most 1 skip connections.* raise the limit"):
         SkipLimit(1)(bare, random_shares(bare, 0))
+
+
+def test_a_skip_limit_tells_which_nets_it_could_derive() -> None:
+    space, rule = darts_space(), SkipLimit(1)
+    counts = set()
+    for each in draw_architectures(space, 40, Random(0)):
+        names = [name for edges in each.choices["normal"] for name, _ in edges]
+        counts.add(skips := names.count("skip_connect"))
+        assert rule.admits(space, each) == (skips <= 1)
+        assert rule.excess(space, each) == max(0, skips - 1)
+    assert {0, 1, 2} <= counts
+
+
+def test_what_derives_without_limits_is_none_for_a_search_that_derives_nothing() -> None:
+    assert limits_from(SkipLimit(1)) == SkipLimit(1) and limits_from(None) == Strongest()
+    with pytest.raises(ValueError, match="method sets no limits; leave it out"):
+        limits_from(Strongest().__call__)
 
 
 def test_every_edge_of_nasbench201_keeps_its_best_candidate_or_none() -> None:

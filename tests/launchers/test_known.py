@@ -22,5 +22,5 @@ def test_names_and_classes_make_launchers() -> None:
     ):
         with pytest.raises(ValueError, match=told):
             make_launcher(name, None, None, 1)
-    with pytest.raises(ValueError, match=r"run\.address is for a cluster"):
+    with pytest.raises(ValueError, match=r"run\.address is for ray"):
         make_launcher("local", "auto", None, 1)

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from darts_lite.data.batches import Batch
 from darts_lite.derivation.budget import DERIVATIONS
-from darts_lite.derivation.rules import Derivation, rule_from
+from darts_lite.derivation.rules import Derivation, limits_from
 from darts_lite.distributed.random_state import restore_generator
 from darts_lite.distributed.ranks import average
 from darts_lite.networks.cells.sampled import Sampled
@@ -79,7 +79,7 @@ class Exploration(Search):
         if evaluations < 1:
             raise ValueError(f"evaluations must be at least 1, got {evaluations}")
         try_optimizer("weights_optimizer", weights_optimizer)
-        self.derivation = rule_from(build_component(derivation, DERIVATIONS)).with_data(**data)
+        self.derivation = limits_from(build_component(derivation, DERIVATIONS)).with_data(**data)
         settings = {
             "space": self.space.to_dict(),
             **data,

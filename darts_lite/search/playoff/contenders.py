@@ -1,5 +1,6 @@
 """A net in a play-off: it is trained, and judged on images that it is not trained on."""
 
+import math
 from typing import Any
 
 import torch
@@ -33,13 +34,13 @@ class Contender(nn.Module):
         self.architecture, self.origin, self.running = architecture, origin, False
         self.net = Net(architecture, in_channels, num_classes)
         self.net.to(memory_format=torch.channels_last)
-        self.register_buffer("heard", torch.zeros(2, dtype=torch.float64))
+        self.register_buffer("heard", torch.zeros(2))
 
     @property
     def value(self) -> float:
-        """The mean loss of the last heat, negated: larger is better; -inf before any."""
+        """The mean loss of the last heat, negated: larger is better; -inf before any, or if NaN."""
         total, count = self.heard.tolist()
-        return -total / count if count else -float("inf")
+        return -total / count if count and math.isfinite(total) else -math.inf
 
     def enter(self) -> None:
         """Begins a heat."""

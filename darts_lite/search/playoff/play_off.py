@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from darts_lite.data.batches import Batch
 from darts_lite.derivation.budget import DERIVATIONS
-from darts_lite.derivation.rules import Derivation, rule_from
+from darts_lite.derivation.rules import Derivation, limits_from
 from darts_lite.distributed.random_state import restore_generator
 from darts_lite.distributed.ranks import average
 from darts_lite.distributed.strategy import join_new_norms
@@ -103,7 +103,7 @@ class PlayOff(Search):
         if by_hand + at_random == 0:
             raise ValueError("by_hand and at_random are 0; a play-off needs nets to begin with")
         try_optimizer("weights_optimizer", weights_optimizer)
-        self.derivation = rule_from(build_component(derivation, DERIVATIONS)).with_data(**data)
+        self.derivation = limits_from(build_component(derivation, DERIVATIONS)).with_data(**data)
         settings = {"space": self.space.to_dict(), "derivation": self.derivation.describe()}
         rest = {"gradient_clip": gradient_clip, "class_weights": class_weights}
         self.save_hyperparameters(settings | data | counts | rest, logger=False)
@@ -186,28 +186,25 @@ class PlayOff(Search):
         for each in field:
             self.known[self.space.locate(each.architecture.choices)] = each.origin
         last = self._place + 1 == len(self.heats)
-        following = heat if last else self.heats[self._place + 1]
+        place = self._place + (not last)
+        following = self.heats[place]
         if following.kind == "on":
-            self._keep(
-                [*self._champions, *field[: following.size]], running=field[: following.size]
-            )
+            better = field[: following.size]
+            self._keep([*self._champions, *better], running=better)
         else:
             # Those that leave their cohort have been trained for as long as the champions.
             rivals = field if heat.kind == "final" else [*self._champions, *field]
             ranked = sorted(rivals, key=lambda each: -each.value)
-            self.leader = self._describe(ranked[0])
+            self.leader = self._credit(ranked[0])
             self.log("search/best_loss", -ranked[0].value, prog_bar=True)
+            if following.kind == "new" and not self._breed(ranked, following.size):
+                # All nets that might come are known: the finals begin, and get the steps as well.
+                place = [each.kind for each in self.heats].index("final")
+                following = self.heats[place]
             if following.kind == "final":
                 best = ranked[: following.size]
                 self._keep(best, running=[] if last else best)
-            else:
-                self._keep(ranked[: self.hparams["finalists"]], running=[])
-                parents = [(each.architecture, each.origin) for each in self._all]
-                children = propose_children(
-                    self.space, self.derivation, parents, self.known, self.random
-                )
-                self._enter(islice(children, following.size))
-        self._place += not last
+        self._place = place
         self.log("search/trainings", float(len(self.known)), prog_bar=True)
 
     # ------------------------------------------------------------------ the nets
@@ -224,20 +221,28 @@ class PlayOff(Search):
     def _champions(self) -> list[Contender]:
         return [each for each in self._all if not each.running]
 
+    def _breed(self, ranked: list[Contender], size: int) -> bool:
+        """Keeps the best nets, and lets their children enter; returns whether there are any."""
+        self._keep(ranked[: self.hparams["finalists"]], running=[])
+        parents = [(each.architecture, each.origin) for each in self._all]
+        born = propose_children(self.space, self.derivation, parents, self.known, self.random)
+        self._enter(islice(born, size))
+        return bool(self._field)
+
     def _enter(self, proposed: Iterable[Proposal]) -> None:
         """Builds nets for the next heat, and gives their weights to the optimizer."""
         for architecture, origin in proposed:
-            self._add(architecture, origin).enter()
+            entered = self._add(architecture, origin)
+            join_new_norms(self.trainer, entered)
+            entered.enter()
+            for optimizer in self.trainer.optimizers:  # with the rates that it has come to
+                group = {**optimizer.param_groups[0], "params": entered.weights()}
+                optimizer.add_param_group(group)
 
     def _add(self, architecture: AnyArchitecture, origin: str) -> Contender:
         data = self.hparams["in_channels"], self.hparams["num_classes"]
-        added = Contender(architecture, origin, *data).to(
-            self.device, cast(torch.dtype, self.dtype)
-        )
-        join_new_norms(self.trainer, added)
-        self.contenders.append(added)
-        if self.trainer.optimizers:
-            self.trainer.optimizers[0].add_param_group({"params": added.weights()})
+        added = Contender(architecture, origin, *data)
+        self.contenders.append(added.to(self.device, cast(torch.dtype, self.dtype)))
         return added
 
     def _keep(self, kept: list[Contender], running: list[Contender]) -> None:
@@ -287,13 +292,9 @@ class PlayOff(Search):
             )
         return self.leader
 
-    def _describe(self, best: Contender) -> AnyArchitecture:
+    def _credit(self, best: Contender) -> AnyArchitecture:
         """Returns a contender's architecture, with how it was found."""
-        about = {
-            "algorithm": self.algorithm,
-            "trainings": len(self.known),
-            "origin": best.origin,
-        }
+        about = {"algorithm": self.algorithm, "trainings": len(self.known), "origin": best.origin}
         return self.space.build(best.architecture.choices, about)
 
     @property
@@ -342,8 +343,6 @@ class PlayOff(Search):
         found = checkpoint.get("architecture")
         self.leader = None if found is None else build_architecture(found)
         self.contenders = nn.ModuleList()
-        data = self.hparams["in_channels"], self.hparams["num_classes"]
         for about in state["contenders"]:
-            made = Contender(build_architecture(about["architecture"]), about["origin"], *data)
-            made.running = about["running"]
-            self.contenders.append(made.to(self.device, cast(torch.dtype, self.dtype)))
+            added = self._add(build_architecture(about["architecture"]), about["origin"])
+            added.running = about["running"]

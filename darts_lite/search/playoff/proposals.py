@@ -1,12 +1,14 @@
 """Where the contenders of a play-off come from."""
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from itertools import zip_longest
 from math import prod
 from random import Random
 
 import torch
 
+from darts_lite.derivation.consensus import draw_architectures
 from darts_lite.derivation.rules import Rule
 from darts_lite.space.groups import Choices, Point
 from darts_lite.space.protocol import AnyArchitecture, HandMade, Space
@@ -29,15 +31,17 @@ def propose_opening(
 
     Raises ValueError if no net is within the limits.
     """
-    made = pick_by_hand(space, rule, by_hand)
-    for each in made:
-        yield space.build(each.choices), each.family
+    made = [(space.build(each.choices), each.family) for each in pick_by_hand(space, rule, by_hand)]
+    yield from made
     drawn = [*draw_points(space, rule, by_hand + at_random - len(made), random)]
     if not made and not drawn:
         even = {name: torch.ones(group.shape) for name, group in space.groups.items()}
         drawn = [space.locate(rule(space, even))]
-    for point in dict.fromkeys(drawn):
-        yield space.architecture(point), "random"
+    known = {each.genotype() for each, _ in made}
+    for each in map(space.architecture, drawn):
+        if each.genotype() not in known:
+            known.add(each.genotype())
+            yield each, "random"
 
 
 def propose_children(
@@ -94,10 +98,13 @@ def pick_by_hand(space: Space, rule: Rule, count: int) -> list[HandMade]:
 
 
 def draw_points(space: Space, rule: Rule, count: int, random: Random) -> Iterator[Point]:
-    """Yields random points that use most of a rule's limits; fewer if walks find no more."""
-    for _ in range(count):
-        found = draw_within(space, lambda each: rule.excess(space, each), random)
+    """Yields random points that use most of a rule's limits; where walks find none, any within."""
+    for place in range(count):
+        found = draw_within(space, partial(rule.excess, space), random)
         if found is None:
+            rest, admits = count - place, partial(rule.admits, space)
+            for other in draw_architectures(space, rest, random, admits=admits):
+                yield space.locate(other.choices)
             return
         yield space.locate(found.choices)
 

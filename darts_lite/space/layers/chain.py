@@ -13,7 +13,8 @@ from darts_lite.space.layers.device_costs import count_needs
 from darts_lite.space.maps import check_axes, name_shape
 from darts_lite.space.protocol import HEADER, AnyArchitecture, check_header
 
-LARGEST_KERNEL, LARGEST_WIDTH, LARGEST_HEAD, MOST_BLOCKS = 31, 4096, 64, 1000
+LARGEST_KERNEL, LARGEST_WIDTH, LARGEST_EXPANSION, LARGEST_HEAD = 31, 4096, 32, 64
+MOST_BLOCKS = 1000
 PLAIN, RESIDUAL, FULL, DEPTHWISE = "plain", "residual", "full", "depthwise"
 
 
@@ -320,8 +321,10 @@ def _check_block(name: str, block: Block) -> None:
             f"{name}: width must be 1 to {LARGEST_WIDTH} and stride 1 or 2; got {block.width} and "
             f"{block.stride}"
         )
-    if not 0 <= block.expansion <= 32:
-        raise ValueError(f"{name}: expansion must be 0 to 32, got {block.expansion}")
+    if not 0 <= block.expansion <= LARGEST_EXPANSION:
+        raise ValueError(
+            f"{name}: expansion must be 0 to {LARGEST_EXPANSION}, got {block.expansion}"
+        )
     if block.full and block.expansion:
         raise ValueError(f"{name}: a full convolution has no expansion, got {block.expansion}")
 

@@ -7,16 +7,32 @@ from reprlib import repr as short
 from typing import Any
 
 from darts_lite.space.groups import Choices
-from darts_lite.space.layers.chain import FULL, PLAIN, RESIDUAL, Block, Chain
+from darts_lite.space.layers.chain import (
+    FULL,
+    LARGEST_EXPANSION,
+    LARGEST_HEAD,
+    LARGEST_KERNEL,
+    LARGEST_WIDTH,
+    MOST_BLOCKS,
+    PLAIN,
+    RESIDUAL,
+    Block,
+    Chain,
+)
 from darts_lite.space.maps import check_axes
 
 OFF = "off"
 HALF, STEM = "half", "stem"
-NUMBERS = (
-    *("stem_kernels", "stem_widths", "stages", "kernels", "widths", "expansions"),
-    "heads",
-)
-"""Settings that are lists of numbers."""
+RANGES = {
+    "stem_kernels": (1, LARGEST_KERNEL),
+    "stem_widths": (1, LARGEST_WIDTH),
+    "stages": (1, MOST_BLOCKS),
+    "kernels": (1, LARGEST_KERNEL),
+    "widths": (1, LARGEST_WIDTH),
+    "expansions": (0, LARGEST_EXPANSION),
+    "heads": (1, LARGEST_HEAD),
+}
+"""Settings that are lists of numbers, with the least and the largest."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +87,15 @@ class ChainOptions:
             if isinstance(values, str) or not isinstance(values, Sequence):
                 raise ValueError(f"{setting} must be a list, got {short(values)}")
             object.__setattr__(self, setting, tuple(values))  # files hold lists
-        for setting in NUMBERS:
-            least, numbers = int(setting != "expansions"), getattr(self, setting)
+        for setting, (least, most) in RANGES.items():
+            numbers = getattr(self, setting)
             if setting == "expansions" and numbers[:1] == (FULL,):
                 numbers = numbers[1:] or (0,)
             integers = all(type(number) is int for number in numbers)
-            if not (numbers and integers and min(numbers) >= least):
+            if not (numbers and integers and least <= min(numbers) <= max(numbers) <= most):
                 also = f", behind {FULL!r} if that is one" * (least == 0)
                 raise ValueError(
-                    f"{setting} must be integers of at least {least}{also}, got {short(numbers)}"
+                    f"{setting} must be integers from {least} to {most}{also}, got {short(numbers)}"
                 )
             if setting != "stages" and sorted(set(numbers)) != [*numbers]:
                 raise ValueError(f"{setting} must rise, each once; got {short(numbers)}")

@@ -61,15 +61,16 @@ def scale_families(space: ChainOptions, admits: Callable[[Choices], bool]) -> It
     kernels = [kernel for kernel in space.kernels if kernel in space.stem_kernels]
     known = [each for each in FAMILIES if {each.first, each.later} <= {*space.expansions}]
     widths = [_list_widths(space, growth) for growth in GROWTHS]
-    shapes = product(_list_depths(space), space.placements, widths)
-    for head, family, kernel, shape in product(space.heads, known, kernels, [*shapes]):
-        depths, placement, rising = shape
+    for head, family, kernel in product(space.heads, known, kernels):
         if family.name == INVERTED and head != min(space.heads):
             continue
         name = family.name + f", head {name_shape(head, space.axes)}" * (head > 1)
-        choose = partial(_choose, space, family, head, kernel, depths, placement)
-        if (widest := _find_widest(rising, choose, admits)) is not None:
-            yield HandMade(name, f"{name_shape(kernel, space.axes)}, {sum(depths)} blocks", widest)
+        every_depth = _list_depths(space, family.link)
+        for depths, placement, rising in product(every_depth, space.placements, widths):
+            choose = partial(_choose, space, family, head, kernel, depths, placement)
+            if (widest := _find_widest(rising, choose, admits)) is not None:
+                idea = f"{name_shape(kernel, space.axes)}, {sum(depths)} blocks"
+                yield HandMade(name, idea, widest)
 
 
 def fit_widths(space: ChainOptions, choices: Choices, admits: Callable[[Choices], bool]) -> Choices:
@@ -105,15 +106,23 @@ def _find_widest(
     return choose(rising[count - 1]) if count else None
 
 
-def _list_depths(space: ChainOptions) -> list[tuple[int, ...]]:
-    """Returns the numbers of blocks of the stages; one more each time, as even as possible."""
-    found = [(1,) * len(space.stages)]
+def _list_depths(space: ChainOptions, link: str) -> list[tuple[int, ...]]:
+    """Returns the numbers of blocks of the stages; one more each time, as even as possible.
+
+    Later blocks of a stage stand by a `link`, or are left out, if the space has that.
+    """
+    least = (1,) * len(space.stages)
+    found = [least]
     for level in range(2, max(space.stages) + 1):
         for stage, most in enumerate(space.stages):
             if most >= level:
                 last = found[-1]
                 found.append((*last[:stage], level, *last[stage + 1 :]))
-    return found
+    return [
+        depths
+        for depths in found
+        if (link in space.links or depths == least) and (OFF in space.links or depths == found[-1])
+    ]
 
 
 def _list_widths(space: ChainOptions, growth: float) -> list[tuple[int, ...]]:

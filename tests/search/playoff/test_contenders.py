@@ -23,6 +23,8 @@ def test_it_is_judged_by_the_mean_loss_since_its_heat_began() -> None:
     assert abs(contender.value + sum(losses) / 2) < 1e-6
     contender.enter()
     assert contender.running and contender.value == -math.inf
+    contender.hear(images * math.nan, labels, loss)
+    assert contender.value == -math.inf  # it is below every other net
 
 
 def test_what_is_kept_beside_its_weights_is_plain() -> None:

@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import seed_everything
+from lightning.pytorch import Callback, Trainer, seed_everything
 from run_helpers import SMALL, quiet_trainer
 
 from darts_lite.data.images.image_data import ImageData
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.runs.precision import choose_precision
 from darts_lite.search.playoff.play_off import PlayOff
+from darts_lite.search.playoff.proposals import CHANGED
 from darts_lite.space.layers.layer_space import LayerSpace
 
 SPACE = LayerSpace(
@@ -55,6 +56,31 @@ def test_nets_go_on_from_their_own_weights(digits: ImageData) -> None:
     steps = {int(state["step"]) for state in optimizer.state.values()}
     assert steps == {16}  # 2 and 2 and 4 in the cohort, 8 in the final
     assert len(optimizer.state) == sum(len(each.weights()) for each in search._all)
+
+
+def test_finals_begin_where_there_is_no_child(digits: ImageData) -> None:
+    few = LayerSpace((3,), (4,), (1,), (3,), (4, 8), (0,), ("stem", "1"), ("off",), (1,))
+    search = play_off(space=few, by_hand=0, at_random=30)
+    run = quiet_trainer(max_epochs=1, limit_train_batches=24, limit_val_batches=0)
+    run.fit(search, datamodule=digits)
+    assert run.global_step == 24 and len(search.known) == 4  # all there are
+    assert not any("was ended in heat" in doubt for doubt in search.doubts())
+    assert {int(state["step"]) for state in run.optimizers[0].state.values()} == {24}
+
+
+def test_children_train_at_the_rate_that_the_search_has_come_to(digits: ImageData) -> None:
+    class Halve(Callback):
+        def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+            if trainer.global_step == 1:
+                for group in trainer.optimizers[0].param_groups:
+                    group["lr"] /= 2
+
+    search = play_off()
+    run = quiet_trainer(max_epochs=1, limit_train_batches=24, limit_val_batches=0)
+    run.callbacks.append(Halve())
+    run.fit(search, datamodule=digits)
+    assert any(origin.endswith(CHANGED) for origin in search.known.values())
+    assert {group["lr"] for group in run.optimizers[0].param_groups} == {0.0075}
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed", "64-true"])

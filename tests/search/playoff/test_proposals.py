@@ -15,6 +15,7 @@ from darts_lite.search.playoff.proposals import (
     draw_points,
     pick_by_hand,
     propose_children,
+    propose_opening,
 )
 from darts_lite.space.layers.layer_space import LayerSpace
 
@@ -41,6 +42,18 @@ def test_random_nets_use_the_budget() -> None:
     assert len(set(points)) == 2
     for point in points:
         assert all(0.9 <= used <= 1 for used in RULE.use(SPACE, SPACE.architecture(point)))
+
+
+def test_where_no_net_uses_the_budget_random_ones_are_within_it() -> None:
+    tiny = LayerSpace((3,), (4,), (1,), (3,), (4, 8), (0,), ("stem", "1"), ("off",), (1,))
+    rule = WithinBudget(parameters=1_000_000).with_data(1, 10, 28)
+    nets = [each.genotype() for each, _ in propose_opening(tiny, rule, 0, 30, Random(0))]
+    assert len(nets) == len({*nets}) == 4  # all there are
+    opening = [*propose_opening(tiny, rule, 4, 30, Random(0))]
+    made = {each.genotype() for each, origin in opening if origin != "random"}
+    assert made and len({each.genotype() for each, _ in opening}) == len(opening) == 4
+    only = LayerSpace((3,), (4,), (1,), (3,), (4,), (0,), ("stem",), ("off",), (1,))
+    assert len([*propose_opening(only, rule, 0, 3, Random(0))]) == 1
 
 
 def test_changes_are_few_and_reach_all_options() -> None:

@@ -51,6 +51,16 @@ def test_a_space_without_their_blocks_has_none() -> None:
     assert [*scale_families(other, lambda choices: True)] == []
 
 
+def test_they_stand_as_the_space_lets_blocks_stand() -> None:
+    for links in (("plain",), ("off", "plain"), ("residual",)):
+        space = LayerSpace(stages=(2, 2), placements=("stem 1",), links=links)
+        made = [space.build(each.choices) for each in space.scale_families(lambda _: True)]
+        assert made
+        for each in made:
+            assert len(each.blocks) == 4 or "off" in links
+            assert links == ("residual",) or not any(block.residual for block in each.blocks)
+
+
 def test_full_convolutions_stand_early_or_everywhere() -> None:
     space = LayerSpace(
         stages=(2, 2), placements=("stem",), expansions=("full", 0), kernels=(3,), heads=(1,)
