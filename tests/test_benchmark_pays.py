@@ -37,9 +37,9 @@ def test_the_table_compares_at_equal_time() -> None:
         line("separable, again", n, 0.83 + n / 100, architecture=a) for n, a in enumerate("bba")
     ]
     for known, best in ((lines, "86.00"), ([*lines, *anew], "83.50")):
-        told = pays_report.report_families(known).splitlines()
-        assert told[0] == "| by hand | MNIST 1000 |"
-        assert told[2:] == [f"| separable | {best} |", "| found | 88.50 |"]
+        shown = pays_report.report_families(known).splitlines()
+        assert shown[0] == "| by hand | MNIST 1000 |"
+        assert shown[2:] == [f"| separable | {best} |", "| found | 88.50 |"]
     value, count = row["best of n"].split(" (n = ")
     assert count == "3)" and 86 < float(value) < 88
     assert "MNIST 1000" in pays_report.report(lines)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -151,6 +151,10 @@ class WithinBudget(Rule):
         self._measure(self.retrained_space(space), "latency")  # makes the file
         return replace(self, latency_table=load_table(self.latency_table))
 
+    def with_costs_of(self, kept: Mapping[str, Any]) -> "WithinBudget":
+        table = kept["init_args"].get("latency_table")
+        return self if self.latency is None else replace(self, latency_table=table)
+
     def in_skeleton_of(self, other: Rule) -> "WithinBudget":
         return self if self.skeleton else replace(self, **other.skeleton)
 
@@ -200,9 +204,17 @@ class WithinBudget(Rule):
                 f"got {self.in_channels}, {self.num_classes}, {size}"
             )
         images = Images(self.in_channels, self.num_classes, size)
-        if name == "latency" and self.latency_table is not None:
-            return load_or_measure_costs(self.latency_table, space, name, images)
-        return _measure_once(space, name, images)
+        if name != "latency" or self.latency_table is None:
+            return _measure_once(space, name, images)
+        key = space, images
+        if key not in self._known_latencies:
+            costs = load_or_measure_costs(self.latency_table, space, name, images)
+            self._known_latencies[key] = costs
+        return self._known_latencies[key]
+
+    @cached_property
+    def _known_latencies(self) -> dict[tuple[Space, Images], Costs]:
+        return {}
 
     def __call__(self, space: Space, shares: Mapping[str, Tensor]) -> Choices:
         choices, least = space.choose_within(shares, self._bounds(space))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from filelock import FileLock
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -128,11 +129,14 @@ def load_or_measure_costs(
     about = _describe(space, cost, images)
     if isinstance(table, Mapping):
         return _read_costs(table, "the table of costs", space, about)
-    if (path := Path(table)).exists():
-        return _read_costs(load_table(path), str(path), space, about)
-    costs = measure_costs(space, cost, images, device)
-    save_table(path, costs, space, cost, images, str(device))
-    return costs
+    if not (path := Path(table)).exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f".{path.name}.lock")):  # of jobs that begin together, one
+            if not path.exists():
+                costs = measure_costs(space, cost, images, device)
+                save_table(path, costs, space, cost, images, str(device))
+                return costs
+    return _read_costs(load_table(path), str(path), space, about)
 
 
 def save_table(

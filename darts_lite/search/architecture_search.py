@@ -332,6 +332,7 @@ class ArchitectureSearch(Search):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restores the executor, and an architecture that did not follow from the shares."""
+        super().on_load_checkpoint(checkpoint)
         self.execution.resume_with(str(checkpoint.get("executor")))
         if checkpoint.get("selected"):
             self.selected = build_architecture(checkpoint["architecture"])

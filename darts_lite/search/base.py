@@ -167,6 +167,12 @@ class Search(LightningModule):
         norm = torch.nn.utils.clip_grad_norm_(self.weights(), self.gradient_clip)
         self.log("search/weights_gradient", norm)
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes the costs that the search began with, whatever has become of their file."""
+        if kept := checkpoint["model"]["init_args"]["derivation"]:
+            self.derivation = self.derivation.with_costs_of(kept)
+            self.hparams["derivation"] = self.derivation.describe()
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the model's and the data's settings, as plain values."""
         own = next(kind for kind in type(self).__mro__ if kind.__module__.startswith("darts_lite."))

@@ -1,6 +1,7 @@
 """Costs of architectures, against those of their nets."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -151,9 +152,22 @@ def test_a_search_keeps_its_table_and_not_where_it_lies(digits: ImageData, tmp_p
     kept = torch.load(tmp_path / "last.ckpt", weights_only=True)["model"]["init_args"]["derivation"]
     assert kept["init_args"]["latency_table"] == json.loads(table.read_text())
     found = derive_architecture(Checkpoint.read(tmp_path / "last.ckpt"))
+    written = table.read_text()
     table.unlink()
     assert derive_architecture(Checkpoint.read(tmp_path / "last.ckpt")) == found
     assert not table.exists() and str(tmp_path) not in json.dumps(found.to_dict())
+    begun = Checkpoint.read(tmp_path / "last.ckpt").content
+    search.derivation = WithinBudget(None, None, 1e6, str(table))
+    search.on_load_checkpoint(begun)  # as where a run goes on
+    assert search.derivation.describe()["init_args"]["latency_table"] == json.loads(written)
+
+
+def test_jobs_that_begin_together_measure_one_table(tmp_path: Path) -> None:
+    path = tmp_path / "logs" / "latency.json"
+    with ThreadPoolExecutor(2) as jobs:
+        made = [jobs.submit(load_or_measure_costs, path, SMALL, "latency", DATA) for _ in range(2)]
+    (first, second) = (each.result().to_dict() for each in made)
+    assert first == second == {n: json.loads(path.read_text())[n] for n in first}
 
 
 def test_flash_counts_all_weights() -> None:

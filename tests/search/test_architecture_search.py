@@ -270,4 +270,6 @@ def test_all_parts_at_once_move_every_architecture_parameter(
 @pytest.mark.parametrize("named", ["DARTS_V2", "/dev/zero", None])
 def test_a_selected_architecture_is_never_looked_up(named: object) -> None:
     with pytest.raises(ValueError, match="expected the content of an architecture"):
-        ArchitectureSearch(SMALL).on_load_checkpoint({"selected": True, "architecture": named})
+        ArchitectureSearch(SMALL).on_load_checkpoint(
+            {"selected": True, "architecture": named, "model": {"init_args": {"derivation": None}}}
+        )

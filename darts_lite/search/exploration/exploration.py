@@ -250,6 +250,7 @@ class Exploration(Search):
         super().on_save_checkpoint(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(checkpoint)
         self._restored = True
         state = checkpoint["exploration"]
         self.known.clear()

@@ -336,6 +336,7 @@ class PlayOff(Search):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Builds the nets whose weights the checkpoint has."""
+        super().on_load_checkpoint(checkpoint)
         state, self._restored = checkpoint["play_off"], True
         self._place = state["place"]
         self.known = {tuple(point): origin for point, origin in state["known"]}

@@ -7,7 +7,7 @@ all of these give the mean as sums of products of probabilities, one placement a
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import product
 from reprlib import repr as short
 from typing import Any
@@ -215,7 +215,6 @@ def _tabulate(costs: ChainCosts, halved: list[str]) -> Placement:
     """Measures the layers of all chains at one placement."""
     space, images, cost, join = costs.space, costs.images, costs.of_layer, costs.join
 
-    @lru_cache
     def measure(block: Block, channels: int, side: int) -> float:
         return join(map(cost, list_steps(block, channels, side, space.axes)))
 

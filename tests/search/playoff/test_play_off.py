@@ -76,8 +76,9 @@ def test_children_train_at_the_rate_that_the_search_has_come_to(digits: ImageDat
                     group["lr"] /= 2
 
     search = play_off()
-    run = quiet_trainer(max_epochs=1, limit_train_batches=24, limit_val_batches=0)
-    run.callbacks.append(Halve())
+    run = quiet_trainer(
+        max_epochs=1, limit_train_batches=24, limit_val_batches=0, callbacks=[Halve()]
+    )
     run.fit(search, datamodule=digits)
     assert any(origin.endswith(CHANGED) for origin in search.known.values())
     assert {group["lr"] for group in run.optimizers[0].param_groups} == {0.0075}
