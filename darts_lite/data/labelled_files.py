@@ -19,9 +19,7 @@ from torch import Tensor
 from darts_lite.data.class_balance import list_names
 from darts_lite.data.file_lists import FileKind, digest_file, list_files
 from darts_lite.data.naming import BY_FOLDER, Naming
-from darts_lite.data.splits import hold_out, split_groups, stratified_order
-
-TEST_SHARE = 6  # number of files per test file where there is no folder of test files
+from darts_lite.data.splits import split_test
 
 File = tuple[Path, int]  # path and class of an item
 
@@ -136,8 +134,13 @@ def scan_files(folder: Path, kind: FileKind, naming: Naming = BY_FOLDER) -> Labe
     if naming.group_by is not None:
         files = replace(files, groups=naming.find_groups(folder, [path for path, _ in every]))
     if chosen:
-        train, test = _hold_out(files)
-        files = replace(files, train=train, test=test)
+        labels = torch.tensor([label for _, label in train])
+        places = split_test(labels, files.train_groups)
+        files = replace(
+            files,
+            train=[train[place] for place in places[0].tolist()],
+            test=[train[place] for place in places[1].tolist()],
+        )
     elif both := _list_groups(files, train) & _list_groups(files, test):
         raise ValueError(
             f"the groups {list_names(sorted(both))} have {kind.words} in training and test; give "
@@ -236,18 +239,6 @@ def _pick(folder: Path, files: Sequence[File], pattern: str) -> tuple[list[File]
         )
     train = [file for file, is_test in zip(files, found, strict=True) if not is_test]
     return train, [file for file, is_test in zip(files, found, strict=True) if is_test]
-
-
-def _hold_out(files: LabelledFiles) -> tuple[list[File], list[File]]:
-    """Splits files into training and one test file in `TEST_SHARE`, stratified, always alike."""
-    listed = files.train
-    labels = torch.tensor([label for _, label in listed])
-    if (groups := files.train_groups) is not None:
-        train, test = split_groups(labels, groups, [TEST_SHARE - 1, 1], seed=0)
-        return [listed[i] for i in train.tolist()], [listed[i] for i in test.tolist()]
-    order = stratified_order(labels, seed=0)
-    held = hold_out(labels[order], max(1, len(listed) // TEST_SHARE))
-    return [listed[i] for i in order[~held].tolist()], [listed[i] for i in order[held].tolist()]
 
 
 def _list_groups(files: LabelledFiles, part: Sequence[File]) -> set[str]:

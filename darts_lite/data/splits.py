@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+TEST_SHARE = 6  # number of items per test item where nothing names the test
+
 
 def stratified_order(labels: Tensor, seed: int) -> Tensor:
     """Returns a random order of ``labels`` (N,) in which every slice is stratified.
@@ -78,6 +80,19 @@ def split_groups(
         part_of[known[place]] = part
     order = torch.randperm(len(labels), generator=generator)
     return [order[part_of[groups[order]] == part] for part in range(len(shares))]
+
+
+def split_test(labels: Tensor, groups: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Splits items into training and one test item in `TEST_SHARE`; returns the indices of each.
+
+    They are stratified, share no group, and are the same each time.
+    """
+    if groups is not None:
+        train, test = split_groups(labels, groups, [TEST_SHARE - 1, 1], seed=0)
+        return train, test
+    order = stratified_order(labels, seed=0)
+    held = hold_out(labels[order], max(1, len(labels) // TEST_SHARE))
+    return order[~held], order[held]
 
 
 def compute_split_sizes(total: int, validation_fraction: float) -> dict[str, int]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from darts_lite.data.class_balance import list_names
 from darts_lite.data.labelled_data import LoadedItems
-from darts_lite.data.labelled_files import TEST_SHARE, HeldOut
+from darts_lite.data.labelled_files import HeldOut
 from darts_lite.data.signals.signal_files import (
     Part,
     Rows,
@@ -21,7 +21,7 @@ from darts_lite.data.signals.signal_files import (
     join_rows,
     read_parts,
 )
-from darts_lite.data.splits import hold_out, split_groups, stratified_order
+from darts_lite.data.splits import split_test
 
 
 @dataclass(frozen=True)
@@ -134,17 +134,14 @@ def _join(path: Path, parts: Sequence[Part]) -> SignalTable:
 
 
 def _choose_test(labels: Sequence[str], groups: Sequence[str]) -> Tensor:
-    """Returns which rows are for the test, one of `TEST_SHARE`, stratified and always alike."""
+    """Returns which rows are for the test, as flags (N,), where nothing names them."""
     classes, numbers = sort_names({*labels}), sorted({*groups})
     targets = torch.tensor([classes.index(label) for label in labels], dtype=torch.int64)
     tested = torch.zeros(len(labels), dtype=torch.bool)
-    if groups:
-        grouped = torch.tensor([numbers.index(group) for group in groups])
-        _, test = split_groups(targets, grouped, [TEST_SHARE - 1, 1], seed=0)
+    if labels:
+        grouped = torch.tensor([numbers.index(group) for group in groups]) if groups else None
+        _, test = split_test(targets, grouped)
         tested[test] = True
-    elif len(labels):
-        order = stratified_order(targets, seed=0)
-        tested[order[hold_out(targets[order], max(1, len(labels) // TEST_SHARE))]] = True
     return tested
 
 
