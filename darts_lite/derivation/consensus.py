@@ -102,6 +102,34 @@ def draw_architectures(
     return drawn
 
 
+def draw_fitted(
+    space: Space,
+    rule: Rule,
+    count: int,
+    random: Random,
+    found: AnyArchitecture | None = None,
+) -> list[AnyArchitecture]:
+    """Draws different nets within a rule's limits, as wide as these allow, but never the `found`.
+
+    They are the fairest rivals where no net uses most of all limits. Returns fewer than `count` if
+    hardly any is within them.
+    """
+
+    def admits(choices: Choices) -> bool:
+        return rule.admits(space, space.build(choices))
+
+    drawn: list[AnyArchitecture] = []
+    known = set() if found is None else {found.genotype()}
+    for each in islice(_iterate_architectures(space, random), PATIENCE):
+        if len(drawn) == count:
+            break
+        fitted = space.build(space.fit_sizes(each.choices, admits), each.found_by)
+        if fitted.genotype() not in known and admits(fitted.choices):
+            known.add(fitted.genotype())
+            drawn.append(fitted)
+    return drawn
+
+
 def _iterate_architectures(space: Space, random: Random) -> Iterator[AnyArchitecture]:
     while True:
         yield space.architecture(random_point(space.sizes, random), {"algorithm": "random"})

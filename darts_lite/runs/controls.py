@@ -12,7 +12,7 @@ from lightning.pytorch import Trainer
 
 from darts_lite.data.split_data import SplitData
 from darts_lite.derivation import consensus
-from darts_lite.derivation.consensus import draw_architectures
+from darts_lite.derivation.consensus import draw_architectures, draw_fitted
 from darts_lite.networks.kinds import build_architecture
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.architecture_board import tensorboard
@@ -111,7 +111,8 @@ def draw_rivals(
 ) -> list[AnyArchitecture]:
     """Draws random architectures that the search could have found.
 
-    Where a limit is set, they use at least 90 % of it, if the space has such architectures.
+    They use at least 90 % of each limit, if the space has such architectures; else they are as wide
+    as the limits allow.
 
     Args:
         model: The rivals keep to the limits of its derivation.
@@ -131,8 +132,7 @@ def draw_rivals(
         if other.choices not in [each.choices for each in (found, *drawn)]:
             drawn.append(other)
     if not drawn:
-        admits = partial(rule.admits, model.space)
-        drawn = draw_architectures(model.space, count, random, found, admits)
+        drawn = draw_fitted(model.space, rule, count, random, found)
     if not drawn:
         raise ValueError(
             "no other architecture is within the limits of the search's derivation; leave out "

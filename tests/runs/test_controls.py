@@ -1,5 +1,6 @@
 """Rivals of what a search has found."""
 
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -48,3 +49,11 @@ def test_rivals_use_most_of_several_limits(digits: ImageData) -> None:
 def test_rivals_keep_to_limits_that_none_can_use(digits: ImageData) -> None:
     model = ArchitectureSearch(SMALL, derivation=WithinBudget(parameters=10**8))
     assert len(draw_rivals(model, SMALL.first_architecture(), digits, 2, seed=0)) == 2
+    wide = LayerSpace(stages=(1, 1), widths=(8, 16, 24, 32, 48, 64), placements=("stem 1",))
+    limits = WithinBudget(parameters=4000, memory=10**6)  # of which no such net uses most
+    drawn = draw_rivals(
+        ArchitectureSearch(wide, derivation=limits), wide.first_architecture(), digits, 6, seed=0
+    )
+    rule = limits.with_data(1, 10, 28)
+    used = [rule.use(wide, each)[0] for each in drawn]
+    assert len(drawn) == 6 and max(used) <= 1 and fmean(used) > 0.6
