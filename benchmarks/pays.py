@@ -257,7 +257,8 @@ def fill(cells: Sequence[Cell], options: argparse.Namespace) -> None:
     rows = [(cell, *row) for cell in cells for row in list_rows(cell, options.peer)]
     if options.kind:
         rows = [row for row in rows if (row[1] if row[1] in DRAWN else BY_HAND) in options.kind]
-        lines = read(options.results) if AGAIN in options.kind else []
+    if AGAIN in (options.kind or ()):
+        lines = read(options.results)
         rows += [(cell, *row) for cell in cells for row in list_afresh(cell, lines)]
     for cell, kind, place, make in rows[number::parts]:
         # What is drawn has a number; what is made by hand is known, and numbers follow the space.

@@ -1,10 +1,11 @@
 """The picture of `pays.py`: accuracy of every net against each budget."""
 
 from collections.abc import Sequence
+from itertools import cycle
 
 from matplotlib.figure import Figure
 from mnist_report import scale_cost
-from pays_report import ALONE, DRAWN, Line, choose_families
+from pays_report import ALONE, DRAWN, OF_ALL, Line, choose_families
 
 COSTS = {"params": "parameters", "macs": "multiply-adds", "memory": "bytes of activations"}
 SHARE = 0.06
@@ -18,7 +19,7 @@ def plot(lines: Sequence[Line]) -> Figure:
     of cells on all images and of parameters alone are left out.
     """
     cells = [
-        line["cell"] for line in lines if ALONE not in line["cell"] and "," not in line["cell"]
+        line["cell"] for line in lines if ALONE not in line["cell"] and OF_ALL not in line["cell"]
     ]
     datasets = list(dict.fromkeys(cell.split()[0] for cell in cells))
     figure = Figure(figsize=(11, 3.6 * len(datasets)), layout="constrained")
@@ -27,14 +28,7 @@ def plot(lines: Sequence[Line]) -> Figure:
         chosen = dict.fromkeys(cell for cell in cells if cell.split()[0] == dataset)
         kinds = group_nets([[line for line in lines if line["cell"] == cell] for cell in chosen])
         for panel, (key, title) in zip(row, COSTS.items(), strict=True):
-            for place, (kind, nets) in enumerate(kinds.items()):
-                marker = (
-                    "o"
-                    if kind == "found"
-                    else "."
-                    if kind == "random"
-                    else "s^vDP*Xd<>"[place % 10]
-                )
+            for (kind, nets), marker in zip(kinds.items(), cycle(".os^vDP*Xd<>"), strict=False):
                 points = [(net[key], 100 * net["test_accuracy"]) for net in nets]
                 panel.plot(*zip(*points, strict=True), marker, label=kind, fillstyle="none")
             scale_cost(panel, title)

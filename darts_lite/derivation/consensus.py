@@ -1,7 +1,7 @@
 """Judges a found architecture by the agreement of several searches, and by random ones."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from random import Random
@@ -91,15 +91,8 @@ def draw_architectures(
 
     Returns fewer than `count` if the space has no more, or if hardly any is admitted.
     """
-    drawn: list[AnyArchitecture] = []
-    known = [] if found is None else [found.choices]
-    for architecture in islice(_iterate_architectures(space, random), PATIENCE):
-        if len(drawn) == count:
-            break
-        if architecture.choices not in known and (admits is None or admits(architecture)):
-            known.append(architecture.choices)
-            drawn.append(architecture)
-    return drawn
+    drawn = islice(_iterate_architectures(space, random), PATIENCE)
+    return _pick_different(drawn, count, found, admits)
 
 
 def draw_fitted(
@@ -118,16 +111,27 @@ def draw_fitted(
     def admits(choices: Choices) -> bool:
         return rule.admits(space, space.build(choices))
 
-    drawn: list[AnyArchitecture] = []
+    drawn = islice(_iterate_architectures(space, random), PATIENCE)
+    fitted = (space.build(space.fit_sizes(each.choices, admits), each.found_by) for each in drawn)
+    return _pick_different(fitted, count, found, partial(rule.admits, space))
+
+
+def _pick_different(
+    drawn: Iterable[AnyArchitecture],
+    count: int,
+    found: AnyArchitecture | None,
+    admits: Callable[[AnyArchitecture], bool] | None,
+) -> list[AnyArchitecture]:
+    """Returns the first nets that are admitted, each another one: choices may differ in vain."""
+    picked: list[AnyArchitecture] = []
     known = set() if found is None else {found.genotype()}
-    for each in islice(_iterate_architectures(space, random), PATIENCE):
-        if len(drawn) == count:
+    for each in drawn:
+        if len(picked) == count:
             break
-        fitted = space.build(space.fit_sizes(each.choices, admits), each.found_by)
-        if fitted.genotype() not in known and admits(fitted.choices):
-            known.add(fitted.genotype())
-            drawn.append(fitted)
-    return drawn
+        if each.genotype() not in known and (admits is None or admits(each)):
+            known.add(each.genotype())
+            picked.append(each)
+    return picked
 
 
 def _iterate_architectures(space: Space, random: Random) -> Iterator[AnyArchitecture]:

@@ -129,7 +129,7 @@ def draw_rivals(
         other = draw_within(model.space, excess, random)
         if other is None:
             break
-        if other.choices not in [each.choices for each in (found, *drawn)]:
+        if other.genotype() not in [each.genotype() for each in (found, *drawn)]:
             drawn.append(other)
     if not drawn:
         drawn = draw_fitted(model.space, rule, count, random, found)

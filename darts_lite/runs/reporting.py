@@ -192,7 +192,8 @@ def suggest_commands(
             where files hold no such items of classes.
         items: What these are called.
     """
-    own = f" --run.imports '[{','.join(imports)}]'" if imports else ""
+    modules = f"[{','.join(imports)}]"  # quoted, as some shells take brackets for patterns
+    own = f" --run.imports {shlex.quote(modules)}" if imports else ""
     place = shlex.quote(str(folder.path))
     if not folder.net.exists():
         found = shlex.quote(str(folder.architecture))

@@ -19,6 +19,7 @@ from darts_lite.derivation.consensus import (
 from darts_lite.derivation.rules import SkipLimit
 from darts_lite.networks.net import Net
 from darts_lite.space.cells.search_space import SearchSpace, mnist_space
+from darts_lite.space.layers.layer_space import LayerSpace
 from darts_lite.space.protocol import AnyArchitecture
 
 SPACE = SearchSpace(
@@ -131,3 +132,11 @@ def test_intervals_of_percentiles() -> None:
     assert percentile_interval(30, 10) == pytest.approx((10.8, 60.3), abs=0.05)
     assert percentile_interval(100, 5) == pytest.approx((56.6, 100), abs=0.05)
     assert percentile_interval(0, 5) == pytest.approx((0, 43.4), abs=0.05)
+
+
+def test_choices_that_change_no_net_make_no_other_rival() -> None:
+    one_block = LayerSpace((3,), (4,), (2,), (3, 5), (4, 8), (0,), ("stem",), ("off",), (1,))
+    found = one_block.first_architecture()
+    drawn = draw_architectures(one_block, 20, Random(0), found)  # what a left out block has is vain
+    names = [each.genotype() for each in (found, *drawn)]
+    assert len(names) == len({*names}) == 4

@@ -196,6 +196,10 @@ def test_the_end_tells_how_to_go_on(tmp_path: Path) -> None:
     photos = tmp_path / "my photos"
     photos.mkdir()
     assert trained[1].endswith("--images PATH")
+    with_parts = suggest_commands(folder, ["my_parts"])
+    assert with_parts[-1].endswith(
+        "--run.imports '[my_parts]'"
+    )  # which no shell takes for a pattern
     own = suggest_commands(folder, dataset=str(photos))
     assert own[1].endswith(f"--images '{photos}'")
     assert suggest_commands(folder, dataset="MNIST") == trained
