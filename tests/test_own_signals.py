@@ -54,8 +54,12 @@ def test_signals_from_a_file_to_files_that_take_rows(
     assert Net.from_run(run)(torch.zeros(2, 28, 1, 28)).shape == (2, 10)
     net = str(run / "net.ckpt")
     verbs(["predict", "--ckpt_path", net, "--signals", str(rows)])
-    told = capsys.readouterr().out
-    assert told.startswith("signal,class,probability,note\n") and len(told.splitlines()) == 181
+    said = capsys.readouterr()
+    assert said.out.startswith("signal,class,probability,note\n")
+    assert len(said.out.splitlines()) == 181
+    assert (
+        " % of the 180 of 180 signals whose class is known by a label or their folder" in said.err
+    )
     with pytest.raises(SystemExit):
         verbs(["predict", "--ckpt_path", net, "--images", str(rows)])
     assert "this net takes signals; give them as --signals" in capsys.readouterr().err

@@ -27,6 +27,14 @@ class PreparedItem(NamedTuple):
     doubt: str | None = None  # why the net's answer may mean nothing
 
 
+class NamedItem(NamedTuple):
+    """One of the items of a file, or why it cannot be read."""
+
+    name: str
+    item: PreparedItem | ValueError
+    label: str | None = None  # its class, where the file tells it
+
+
 class Preparation(ABC):
     """Describes what is done to items before a net sees them, alike in training and afterwards.
 
@@ -63,9 +71,9 @@ class Preparation(ABC):
     def read(self, path: Path) -> PreparedItem:
         """Reads a file; raises ValueError if that is not possible."""
 
-    def read_all(self, path: Path) -> list[tuple[str, PreparedItem]]:
-        """Reads all items of a file, with their names; raises ValueError as `read` does."""
-        return [(str(path), self.read(path))]
+    def read_all(self, path: Path) -> list[NamedItem]:
+        """Reads all items of a file; raises ValueError as `read` does, unless there are others."""
+        return [NamedItem(str(path), self.read(path))]
 
     @abstractmethod
     def describe(self) -> str:

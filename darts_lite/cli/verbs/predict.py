@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from darts_lite.cli.front.arguments import ITEMS
 from darts_lite.cli.verbs.tables import format_table
@@ -19,7 +20,7 @@ from darts_lite.data.class_balance import (
     name_classes,
 )
 from darts_lite.data.file_lists import list_files
-from darts_lite.data.preparation import Preparation, PreparedItem
+from darts_lite.data.preparation import NamedItem, Preparation
 from darts_lite.export.facts import count_passes
 from darts_lite.export.inference import Answer, load_answer
 from darts_lite.retraining.familiarity import Familiarity, reading_features
@@ -40,7 +41,7 @@ def run(options: argparse.Namespace) -> None:
     """Prints or writes a line for each item, or all answers as JSON.
 
     What else there is to say goes to standard error: how items were prepared, how many answers are
-    marked, and how many are right where folders have the names of classes.
+    marked, and how many are right where files tell classes, or folders have their names.
     """
     given = {name: getattr(options, name) for name in ITEMS if getattr(options, name)}
     if not given:
@@ -102,6 +103,8 @@ def predict_files(
 ) -> list[dict[str, Any]]:
     """Returns each item's path, class, probability, note, and the probabilities of all classes.
 
+    Where the file of an item tells its class, that is its ``label``.
+
     Args:
         net: What answers, from `darts_lite.load_answer`.
         about: What is known of it, likewise.
@@ -126,16 +129,17 @@ def predict_files(
     reading = _read_files(paths, preparation, needed)
     while readable := [*islice(reading, batch)]:
         with torch.no_grad(), reading_features(net.net) as seen:
-            shares = net(torch.stack([item.values for _, item in readable]))  # (B, classes)
+            shares = net(torch.stack([values for values, _ in readable]))  # (B, classes)
         if not shares.isfinite().all():
             raise ValueError("the net answers with NaN, so its weights are wrong; give another net")
         unlike = [False] * len(readable)
         if known is not None and seen:
             features = seen[-1].unflatten(0, (passes, -1))[passes // 2]  # without a shift, (B, F)
             unlike = known.find_unlike(features).tolist()
-        for (name, _), row, is_unlike in zip(readable, shares.tolist(), unlike, strict=True):
+        for (_, named), row, is_unlike in zip(readable, shares.tolist(), unlike, strict=True):
             told = _describe_answer(row, names, is_unlike, sure, top)
-            answers.append({preparation.kind.word: name, **told})
+            label = {} if named.label is None else {"label": named.label}
+            answers.append({preparation.kind.word: named.name, **told, **label})
     if not answers:
         raise ValueError(f"none of these {preparation.kind.words} can be read; name others")
     return answers
@@ -143,8 +147,8 @@ def predict_files(
 
 def _read_files(
     paths: Sequence[Path], preparation: Preparation, needed: Collection[Path]
-) -> Iterator[tuple[str, PreparedItem]]:
-    """Yields the items that can be read; tells of others, and of what may mean nothing."""
+) -> Iterator[tuple[Tensor, NamedItem]]:
+    """Yields items that can be read and their values; tells of others, and of doubtful ones."""
     for path in paths:
         try:
             items = preparation.read_all(path)
@@ -153,10 +157,14 @@ def _read_files(
                 raise
             print(f"Warning: {error}", file=sys.stderr)
             continue
-        for name, item in items:
-            if item.doubt is not None:
-                print(f"Warning: {name} {item.doubt}; check its answer", file=sys.stderr)
-            yield name, item
+        for named in items:
+            if isinstance(named.item, ValueError):
+                print(f"Warning: {named.item}", file=sys.stderr)
+                continue
+            values, doubt = named.item
+            if doubt is not None:
+                print(f"Warning: {named.name} {doubt}; check its answer", file=sys.stderr)
+            yield values, named
 
 
 def _describe_answer(
@@ -224,7 +232,7 @@ def summarise(
     sure: float,
     places: Collection[Path] = (),
 ) -> Iterator[str]:
-    """Yields how many answers are marked, and right where an item's folder is named by a class.
+    """Yields how many answers are marked, and right where a label or a folder tells the class.
 
     Args:
         answers: Result of `predict_files`.
@@ -240,16 +248,20 @@ def summarise(
     for note, meaning in meant.items():
         if count := sum(note in each["note"].split() for each in answers):
             yield f"Marked as {note}: {count:,} of {len(answers):,} {word}s ({meaning})"
-    placed = [(find_class(Path(each[word]), places, names), each["class"]) for each in answers]
-    judged = [(folder, str(answer)) for folder, answer in placed if folder is not None]
+    labels = [each.get("label") or find_class(Path(each[word]), places, names) for each in answers]
+    judged = [
+        (label, str(each["class"]))
+        for label, each in zip(labels, answers, strict=True)
+        if label is not None and label in names
+    ]
     if not judged:
         return
     recalls = count_recalls(judged, names)
     balanced = compute_balanced_accuracy(recalls)
-    right = sum(folder == answer for folder, answer in judged) / len(judged)
+    right = sum(label == answer for label, answer in judged) / len(judged)
     yield (
         f"Accuracy: {100 * right:.2f} % of the {len(judged):,} of {len(answers):,} {word}s whose "
-        f"folder is named as a class; balanced {100 * (balanced or 0):.2f} %. "
+        f"class is known by a label or their folder; balanced {100 * (balanced or 0):.2f} %. "
         f"{word.capitalize()}s that the net was trained on count as well, if there are any"
     )
     yield f"Recall: {describe_recalls(recalls)}"

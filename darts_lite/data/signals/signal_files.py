@@ -51,18 +51,19 @@ READING_ERRORS = (
 Rows = NDArray[np.float32]
 
 
-def read_rows(path: Path) -> Rows:
-    """Returns the rows of a file, NaN behind their ends, whether or not it has labels.
+def read_rows(path: Path) -> tuple[Rows, tuple[str, ...]]:
+    """Returns the rows of a file, NaN behind their ends, and their labels if it has any.
 
-    Raises what `read_table` raises.
+    Raises what `read_table` raises, but for values that are missing.
     """
-    rows = join_rows(path, read_parts(path))
-    check_rows(path, rows)
-    return rows
+    parts = read_parts(path)
+    rows = join_rows(path, parts)
+    labels = tuple(label for part in parts for label in part.labels)
+    return rows, labels if len(labels) == len(rows) else ()
 
 
 def read_parts(path: Path) -> list["Part"]:
-    """Reads what a file holds, unchecked but for its form; raises what `read_rows` raises."""
+    """Reads what a file holds, unchecked but for its form; raises what `read_table` raises."""
     if path.suffix.lower() not in ENDINGS:
         raise ValueError(
             f"{path} is no {' or '.join(ENDINGS)} file; name an npz file with x and y, or a csv "
@@ -232,37 +233,44 @@ def _order_columns(path: Path, names: Sequence[str]) -> list[list[str]]:
 
 
 def join_rows(path: Path, parts: Sequence[Part]) -> Rows:
-    """Returns the rows of all parts, with NaN behind the shorter ones, ``(N, C, T)``."""
+    """Returns the rows of all parts, with NaN behind the shorter ones, ``(N, C, T)``.
+
+    Raises ValueError if there are too many values or none.
+    """
     if len({part.rows.shape[1] for part in parts}) > 1:
         raise ValueError(f"{path}: train_x and test_x must have as many channels")
     longest = max(part.rows.shape[2] for part in parts)
     rows = [part.rows for part in parts]
     empty = ((0, 0), (0, 0))
-    return np.concatenate(
+    joined = np.concatenate(
         [
             np.pad(each, (*empty, (0, longest - each.shape[2])), constant_values=np.nan)
             for each in rows
         ]
     )
-
-
-def check_rows(path: Path, rows: Rows) -> None:
-    """Raises ValueError if values are missing, or there are too many or none."""
-    count, channels, length = rows.shape
+    count, channels, length = joined.shape
     if not (count and 1 <= length <= LONGEST and 1 <= channels <= MOST_CHANNELS):
         raise ValueError(
             f"{path} has {count} signals of {channels} channels and {length} values; it must have "
             f"some, of at most {MOST_CHANNELS} channels and {LONGEST:,} values"
         )
+    return joined
+
+
+def find_gaps(rows: Rows) -> NDArray[np.intp]:
+    """Returns row, channel and place of each value that is missing or infinite, ``(K, 3)``."""
     finite = np.isfinite(rows)
     # Where a value follows in any channel, the row goes on.
     goes_on = np.maximum.accumulate(np.any(finite, axis=1)[:, ::-1], axis=1)[:, ::-1]  # (N, T)
     goes_on[:, 0] = True
-    wrong = np.argwhere((goes_on[:, None] & ~finite) | np.isinf(rows))
-    if len(wrong):
-        row, channel, place = (number + 1 for number in wrong[0].tolist())
-        raise ValueError(
-            f"{path}: value {place} of channel {channel} in row {row} is NaN, or infinite in 32 "
-            "bits; fill it in, or leave the row out (NaN in all channels at the end means that a "
-            "row is shorter)"
-        )
+    return np.argwhere((goes_on[:, None] & ~finite) | np.isinf(rows))
+
+
+def describe_gap(path: Path, gap: NDArray[np.intp]) -> ValueError:
+    """Returns the error of a value that is missing, at one of the places of `find_gaps`."""
+    row, channel, place = (number + 1 for number in gap.tolist())
+    return ValueError(
+        f"{path}: value {place} of channel {channel} in row {row} is NaN, or infinite in 32 "
+        "bits; fill it in, or leave the row out (NaN in all channels at the end means that a "
+        "row is shorter)"
+    )

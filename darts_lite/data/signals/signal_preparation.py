@@ -9,11 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from darts_lite.data.preparation import Checks, Preparation, PreparedItem, check_values, is_number
+from darts_lite.data.preparation import (
+    Checks,
+    NamedItem,
+    Preparation,
+    PreparedItem,
+    check_values,
+    is_number,
+)
 from darts_lite.data.signals.signal_files import (
     LONGEST,
     MOST_CHANNELS,
     SIGNALS,
+    describe_gap,
+    find_gaps,
     fit_length,
     read_rows,
 )
@@ -53,17 +62,19 @@ class SignalPreparation(Preparation):
 
     def read(self, path: Path) -> PreparedItem:
         """Reads a file of one signal; raises ValueError if there are several, or it is no file."""
-        (_, first), *others = self.read_all(path)
+        first, *others = self.read_all(path)
         if others:
             raise ValueError(f"{path} has {1 + len(others)} signals; give a file of one")
-        return first
+        if isinstance(first.item, ValueError):
+            raise first.item
+        return first.item
 
-    def read_all(self, path: Path) -> list[tuple[str, PreparedItem]]:
+    def read_all(self, path: Path) -> list[NamedItem]:
         """Reads all signals of a file; raises ValueError if they are none, or of other channels.
 
-        Of those that are cut, the first one is doubted.
+        Those with gaps have errors in their place. Of those that are cut, the first one is doubted.
         """
-        rows = read_rows(path)
+        rows, labels = read_rows(path)
         if rows.shape[1] != self.channels:
             raise ValueError(
                 f"{path} has signals of {rows.shape[1]} channels; this net takes {self.channels}"
@@ -73,8 +84,11 @@ class SignalPreparation(Preparation):
         doubts: list[str | None] = [None] * len(rows)
         if cut.any():
             doubts[int(cut.argmax())] = f"and {cut.sum() - 1} others are cut to {self.size} values"
-        places = (f"{path} row {place}" for place in range(1, len(rows) + 1))
-        return [*zip(places, map(PreparedItem, values, doubts), strict=True)]
+        items: list[PreparedItem | ValueError] = [*map(PreparedItem, values, doubts)]
+        for gap in find_gaps(rows)[::-1]:  # so that the first one of a row is told
+            items[gap[0]] = describe_gap(path, gap)
+        names = (f"{path} row {place}" for place in range(1, len(rows) + 1))
+        return [*map(NamedItem, names, items, labels or (None,) * len(rows))]
 
     def describe(self) -> str:
         """Returns in words what signals are brought to."""

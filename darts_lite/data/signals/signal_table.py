@@ -16,7 +16,8 @@ from darts_lite.data.labelled_files import HeldOut
 from darts_lite.data.signals.signal_files import (
     Part,
     Rows,
-    check_rows,
+    describe_gap,
+    find_gaps,
     fit_length,
     join_rows,
     read_parts,
@@ -107,7 +108,8 @@ class SignalTable:
 def read_table(path: Path) -> SignalTable:
     """Reads a file of signals; raises FileNotFoundError, or ValueError for any other fault."""
     table = _join(path, read_parts(path))
-    check_rows(path, table.rows)
+    for gap in find_gaps(table.rows)[:1]:
+        raise describe_gap(path, gap)
     _check_labels(table)
     return table
 

@@ -54,7 +54,7 @@ def test_a_csv_file_has_a_line_for_each_row(tmp_path: Path) -> None:
 
 def test_columns_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("t11,t10,t9\n1,2,3\n")
-    assert read_rows(tmp_path / "a.csv").tolist() == [[[3, 2, 1]]]
+    assert read_rows(tmp_path / "a.csv")[0].tolist() == [[[3, 2, 1]]]
     (tmp_path / "a.csv").write_bytes("t1,\u00e9\n1,2\n".encode("latin-1"))
     with pytest.raises(ValueError, match="a.csv is not in UTF-8"):
         read_rows(tmp_path / "a.csv")
@@ -75,9 +75,10 @@ def test_shorter_rows_keep_their_last_value() -> None:
 
 
 def test_rows_without_labels_are_rows(tmp_path: Path) -> None:
-    assert read_rows(write(tmp_path / "a.npz", x=X[:1])).shape == (1, 28, 28)
+    assert read_rows(write(tmp_path / "a.npz", x=X[:1]))[0].shape == (1, 28, 28)
     (tmp_path / "a.csv").write_text("0,1,2\n4,5,6\n")
-    assert read_rows(tmp_path / "a.csv").tolist() == [[[4, 5, 6]]]
+    rows, labels = read_rows(tmp_path / "a.csv")
+    assert rows.tolist() == [[[4, 5, 6]]] and labels == ()
     with pytest.raises(ValueError, match="has no labels"):
         read_table(tmp_path / "a.csv")
 

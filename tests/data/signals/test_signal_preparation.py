@@ -8,7 +8,7 @@ import pytest
 import torch
 from run_helpers import one_line, some_digits
 
-from darts_lite.data.preparation import build_preparation
+from darts_lite.data.preparation import PreparedItem, build_preparation
 from darts_lite.data.signals.signal_preparation import SignalPreparation, measure_signals
 
 SEEN = SignalPreparation(2, 28, (100.0, -3.0), (50.0, 2.0))
@@ -56,9 +56,24 @@ def test_a_file_of_rows_gives_all_of_them(tmp_path: Path) -> None:
     rows[1, :, 10:] = np.nan  # the second one is shorter
     np.savez(path := tmp_path / "rows.npz", x=rows)
     found = SignalPreparation(2, 20, SEEN.mean, SEEN.std).read_all(path)
-    assert [name for name, _ in found] == [f"{path} row {place}" for place in (1, 2, 3)]
-    assert [item.doubt for _, item in found] == ["and 1 others are cut to 20 values", None, None]
-    assert found[1][1].values[:, 9:].unique(dim=1).shape == (2, 1)
+    assert [one.name for one in found] == [f"{path} row {place}" for place in (1, 2, 3)]
+    items = [one.item for one in found if isinstance(one.item, PreparedItem)]
+    assert [item.doubt for item in items] == ["and 1 others are cut to 20 values", None, None]
+    assert items[1].values[:, 9:].unique(dim=1).shape == (2, 1) and found[1].label is None
+
+
+def test_a_row_with_a_gap_leaves_the_others(tmp_path: Path) -> None:
+    rows = some_digits()[0][:3, 13:15].numpy().astype("float32")
+    rows[1, 0, 5:7], rows[1, 1, 9] = np.nan, np.inf
+    np.savez(path := tmp_path / "rows.npz", x=rows, y=["a", "b", "c"])
+    first, second, third = SEEN.read_all(path)
+    assert isinstance(first.item, PreparedItem) and isinstance(third.item, PreparedItem)
+    assert first.item.values.equal(torch.from_numpy(rows[0]))
+    assert (first.label, third.label) == ("a", "c")
+    assert "value 6 of channel 1 in row 2 is NaN" in str(second.item)
+    np.savez(path, x=rows[1:2])
+    with pytest.raises(ValueError, match="row 1 is NaN"):
+        SEEN.read(path)
 
 
 def test_each_channel_is_measured() -> None:
