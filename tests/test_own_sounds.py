@@ -75,14 +75,22 @@ def test_sounds_from_a_folder_to_a_file_that_takes_samples(
         assert "int8 files are for nets of images" in capsys.readouterr().err
 
 
-def test_limits_of_int8_files_are_refused(
-    configs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("--budget.arena=9kB", "budget.arena is about int8 files, which nets of sounds do not"),
+        (
+            "--run.export=[onnx,int8]",
+            "int8 in run.export is about int8 files, which nets of sounds",
+        ),
+    ],
+)
+def test_int8_files_are_refused_before_the_search(
+    asked: str, told: str, configs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_sounds(tmp_path / "sounds", 120)
     where = [f"--data.dataset={tmp_path / 'sounds'}", "--data.class_by=^([0-9])_"]
-    where += [f"--run.folder={tmp_path}", "--budget.arena=9kB"]
+    where += [f"--run.folder={tmp_path}", asked]
     with pytest.raises(SystemExit):
         main(["fit", "--config", str(configs / "sounds.yaml"), *where, *SHORT])
-    assert (
-        "budget.arena is about int8 files, which nets of sounds do not" in capsys.readouterr().err
-    )
+    assert told in capsys.readouterr().err

@@ -1,7 +1,7 @@
 """Runs `fit`: search, derive, retrain, test, report."""
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +89,7 @@ class Fit:
             prepare(trainer, data, "fit")
             if isinstance(model, Search):
                 check_inputs(data, model.space.axes)
-                check_device(data, model)
+            check_device(data, model, self.run.export)
             self._try_retraining(model, data)
             folder, writes = self._shared_folder(trainer), trainer.is_global_zero
             claimed = claim(folder, not self.resumes) if writes else nullcontext()
@@ -318,12 +318,15 @@ class Fit:
         return retraining is not None and bool(retraining["init_args"].get("inherit"))
 
 
-def check_device(data: SplitData, search: Search) -> None:
-    """Raises ValueError if limits are about files that nets of such items cannot have."""
-    rule, seen = search.derivation, data.preparation
-    asked = [name for name in ("arena", "file") if getattr(rule, name, None) is not None]
-    if asked and seen is not None and seen.measured is None:
-        raise ValueError(
-            f"budget.{asked[0]} is about int8 files, which nets of {data.called} do not have; "
-            "limit budget.memory and budget.flash instead"
-        )
+def check_device(data: SplitData, model: LightningModule, exports: Collection[str]) -> None:
+    """Raises ValueError if a setting is about files that nets of such items cannot have."""
+    rule, seen = getattr(model, "derivation", None), data.preparation
+    if seen is None or seen.measured is not None:
+        return
+    files = f"is about int8 files, which nets of {data.called} do not have"
+    for name in ("arena", "file"):
+        if getattr(rule, name, None) is not None:
+            raise ValueError(f"budget.{name} {files}; limit budget.memory and budget.flash instead")
+    for name in ("int8", "c"):
+        if name in exports:
+            raise ValueError(f"{name} in run.export {files}; leave it out")
