@@ -2,11 +2,10 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 import torch
 import yaml
@@ -83,20 +82,15 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(
 ) -> None:
     with small_disk(tmp_path, "4m") as disk:
         given = arguments(disk.path, digits_root, stage, step, leave)
-        command = [sys.executable, "-m", "darts_lite", *given]
-        path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-        )
-        assert done.returncode == 2, done.stderr
-        assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
+        log, errors = tmp_path / "log", tmp_path / "errors"
+        process = forked.start(main, given, log, errors=errors)
+        process.join()
+        said = errors.read_text()
+        assert process.exitcode == 2, said
+        assert said.startswith("error: ") and said.count("\n") == 1, said
         newest = disk.path / "full" / "version_0" / "checkpoints" / left
-        assert re.search(rf"{failed}.*; once fixed, --run.resume auto goes on from ", done.stderr)
-        assert re.search(rf"{newest}(, which is intact$|; once fixed)", done.stderr), done.stderr
+        assert re.search(rf"{failed}.*; once fixed, --run.resume auto goes on from ", said)
+        assert re.search(rf"{newest}(, which is intact$|; once fixed)", said), said
         assert Checkpoint.read(newest).content["global_step"] in (step - step % 3, step + 1)
         assert not list(disk.path.glob("**/.*.part"))
         (disk.path / "filler").write_bytes(b"")

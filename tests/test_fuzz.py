@@ -176,7 +176,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # ---------------------------------------------------------------------- architecture files
 
 VALID = SMALL.first_architecture().to_dict()
-ARCHITECTURES_MUTATED = mutations(VALID, 200)
+ARCHITECTURES_MUTATED = mutations(VALID, 120)
 ARCHITECTURE_BYTES = 50
 
 leaves = (
@@ -378,7 +378,7 @@ CONFIG: dict[str, Any] = {
         },
     },
 }
-CONFIGS_MUTATED = mutations(CONFIG, 120)
+CONFIGS_MUTATED = mutations(CONFIG, 70)
 UNKNOWN = [path for path in paths(CONFIG) if path[-1] in ("init_args", "run", "trainer")]
 TEXT = yaml.safe_dump(CONFIG)
 TEXTS: dict[str, str | bytes] = {
@@ -470,7 +470,7 @@ def test_configuration_files_of_another_kind(
 # ---------------------------------------------------------------------- checkpoints
 
 LEGACY = {"_use_new_zipfile_serialization": False}
-BYTES = 60
+BYTES = 40
 CONTENTS = 30
 RESUMED = 26
 

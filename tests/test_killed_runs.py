@@ -1,7 +1,6 @@
 """Runs that are killed again and again end as if nothing had happened."""
 
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -12,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 import torch
 import yaml
@@ -89,18 +89,6 @@ class Run:
         self.directory = folder / "logs" / "killed" / "version_0"
         self.log = folder / "log"
 
-    def start(self) -> multiprocessing.process.BaseProcess:
-        process = multiprocessing.get_context("fork").Process(target=self._main)
-        process.start()
-        return process
-
-    def _main(self) -> None:
-        descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(descriptor, 1)
-        os.dup2(descriptor, 2)
-        torch.set_num_threads(1)
-        main(self.arguments)
-
     @property
     def stage(self) -> str:
         """What the run is at now."""
@@ -124,7 +112,7 @@ class Run:
 
     def kill(self, when: Callable[[], bool]) -> bool:
         """Starts the run, and kills it when it is time; False if it ended before."""
-        process = self.start()
+        process = forked.start(main, self.arguments, self.log)
         while process.is_alive():
             if when():
                 assert process.pid is not None

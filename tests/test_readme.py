@@ -9,10 +9,13 @@ import subprocess
 import tempfile
 import tomllib
 import venv
+import warnings
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 
+import forked
 import pytest
 from linked_packages import link_packages
 from pictures import picture
@@ -20,12 +23,13 @@ from run_helpers import SMALL, quiet_trainer, some_digits
 
 from darts_lite.cli.front.arguments import OWN, SWEEP, TRAINING
 from darts_lite.cli.front.stacking import expand_presets
-from darts_lite.cli.main import parser
+from darts_lite.cli.main import main, parser
 from darts_lite.cli.parsing import add_checkpoint_settings
 from darts_lite.cli.sweep import Parsed, add_overlay, take_overlays
 from darts_lite.data.images.image_data import ImageData
 from darts_lite.derivation.rules import derive
 from darts_lite.retraining.retraining import Retraining
+from darts_lite.runs import presets
 from darts_lite.search.architecture_search import ArchitectureSearch
 
 ROOT = Path(__file__).parents[1]
@@ -147,6 +151,30 @@ def write_photos(folder: Path) -> None:
         made.save(folder / f"digit {label}" / f"{number}.png")
 
 
+def run_program(words: Sequence[str]) -> None:
+    """Runs a command with the presets of where it is."""
+    presets.PLACES = (Path("configs").absolute(),)
+    warnings.simplefilter("default")
+    main(words)
+
+
+def run_here(block: str, folder: Path, environment: Mapping[str, str]) -> str:
+    """Runs commands of the program in processes that need not import anything anew.
+
+    Returns what they have printed.
+    """
+    log = folder / "log"
+    log.unlink(missing_ok=True)
+    for line in block.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        if words:
+            assert words[:3] == ["python", "-m", "darts_lite"], line
+            process = forked.start(run_program, words[3:], log, environment, folder)
+            process.join()
+            assert process.exitcode == 0, f"{line}\n{log.read_text()[-5000:]}"
+    return log.read_text() if log.exists() else ""
+
+
 def shorten_presets(folder: Path) -> None:
     """Leaves few images, steps and epochs to the runs behind the first one."""
     shorter = {
@@ -182,6 +210,7 @@ def test_every_command_works_as_printed_in_order_in_a_fresh_environment(digits_r
             "PIP_COMPILE": "0",  # most of what is installed is never imported
         }
         blocks = dict.fromkeys(re.findall(MARKED, TEXT, flags=re.DOTALL))
+        first_of_docs = len(set(re.findall(MARKED, PAGES[0].read_text(), flags=re.DOTALL)))
         run: set[str] = set()  # pages show some commands again
         for number, (marked, language, block) in enumerate(blocks):
             if language == "sh" and not marked:
@@ -191,6 +220,8 @@ def test_every_command_works_as_printed_in_order_in_a_fresh_environment(digits_r
             written = re.match(r"# (\S+\.\w+)\n", block)
             if written:
                 (checkout / written[1]).write_text(block)
+            elif not marked and language == "sh" and number >= first_of_docs:
+                said = run_here(block, checkout, {"DARTS_LITE_DATA": digits_root})
             elif not marked and language in ("sh", "python"):
                 command = ["bash", "-euxo", "pipefail"] if language == "sh" else ["python"]
                 done = subprocess.run(
@@ -206,6 +237,6 @@ def test_every_command_works_as_printed_in_order_in_a_fresh_environment(digits_r
                 summary = json.loads((checkout / MAIN_JOB / "summary.json").read_text())
                 assert summary["test_accuracy"] >= 0.97 and summary["params"] <= 60_000
                 shorten_presets(checkout / "configs")
-        check_own_parts(checkout, done.stdout)  # the last example
+        check_own_parts(checkout, said)  # the last example
         left = {path.name for path in (checkout / MAIN_JOB).iterdir()}
         assert left >= {"net.ckpt", "net.onnx", "net.py", "curves.png", "summary.json"}

@@ -86,12 +86,10 @@ def test_a_sweep_is_a_shell_loop_and_goes_on(
     assert "gdas     2" in told and "drnas    2" in told
     logged = {path.parent.name.partition("_")[2] for path in (root / "compared").rglob("events*")}
     assert logged == {"gdas", "drnas"}
-    for place in ("gdas/3", "drnas/4"):
-        overlay, seed = place.split("/")
-        loop = ["--config", overlay, f"--seed_everything={seed}", f"--run.name=loop/{place}"]
-        with limit_threads(1):
-            main(["fit", *common, *loop])
-        assert_same(root / place, tmp_path / "loop" / place)
+    loop = ["--config", "drnas", "--seed_everything=4", "--run.name=loop/drnas/4"]
+    with limit_threads(1):
+        main(["fit", *common, *loop])
+    assert_same(root / "drnas/4", tmp_path / "loop/drnas/4")
     main(asked)
     assert "4 runs, 0 of them to be made" in capsys.readouterr().out
     with pytest.raises(SystemExit):

@@ -1,16 +1,14 @@
 """Searches and rivals of a run as jobs."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import forked
 import pytest
 import torch
 from disks import small_disk
@@ -71,16 +69,16 @@ def test_gpus_are_those_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.slow
 def test_kills_of_jobs_change_no_bit(here: Path, finished: Finished, tmp_path: Path) -> None:
     run = tmp_path / "killed" / "quick" / "version_0"
-    command = [sys.executable, "-m", "darts_lite", *words(finished, tmp_path / "killed", "local")]
-    environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    given = words(finished, tmp_path / "killed", "local")
     # The process that launches is killed as soon as each kind of part has begun; jobs end with it.
     for group in ("seeds", "controls"):
-        driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
-        while not [*run.glob(f"{group}/*/events*")] and driver.poll() is None:
+        driver = forked.start(main, given, tmp_path / "log")
+        while not [*run.glob(f"{group}/*/events*")] and driver.is_alive():
             time.sleep(0.01)
-        driver.send_signal(signal.SIGKILL)
-        driver.wait()
-    main(words(finished, tmp_path / "killed", "local"))
+        driver.kill()
+        driver.join()
+        assert driver.exitcode == -signal.SIGKILL, (tmp_path / "log").read_text()
+    main(given)
     assert_same(here, run)
 
 

@@ -3,16 +3,16 @@
 import multiprocessing
 import os
 import platform
-import signal
-import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import forked
 import pytest
 from run_helpers import Finished
 
+from darts_lite.cli.main import main
 from darts_lite.storage.atomic_files import write_text
 from darts_lite.storage.leftovers import name_own, remove_left, work_in_folder
 
@@ -56,29 +56,26 @@ def test_a_file_that_was_half_written_goes_when_it_is_written_again(tmp_path: Pa
     assert running.exists()
 
 
-def kill_when(words: Sequence[str], place: Path, pattern: str, environment: dict[str, str]) -> None:
+def kill_when(words: Sequence[str], place: Path, pattern: str) -> None:
     """Starts a command, and kills it once a folder like the pattern is there and has content."""
-    command = [sys.executable, "-m", "darts_lite", *words]
-    process = subprocess.Popen(command, env=os.environ | environment, stderr=subprocess.PIPE)
+    process = forked.start(main, words, log := place / "log")
     while not any(any(folder.iterdir()) for folder in place.glob(pattern)):
-        assert process.poll() is None, process.communicate()[1]
+        assert process.is_alive(), log.read_text()
         time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.kill()
+    process.join()
     assert list(place.glob(pattern))
 
 
 @pytest.mark.slow
 def test_a_killed_export_and_a_killed_plan_leave_nothing_for_good(
-    finished: Finished, tmp_path: Path
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     export = ["export", str(finished.directory / "net.ckpt"), "--to", "pt2", "safetensors"]
     export += ["--output", str(tmp_path)]
     plan = ["plan", "--config", str(finished.config), *finished.data]
     for words, pattern in ((export, ".export-*"), (plan, "darts_lite-plan-*")):
-        place = {"TMPDIR": str(tmp_path)}
-        kill_when(words, tmp_path, pattern, place)
-        subprocess.run(
-            [sys.executable, "-m", "darts_lite", *words], env=os.environ | place, check=True
-        )
+        kill_when(words, tmp_path, pattern)
+        main(words)
         assert not list(tmp_path.glob(pattern))

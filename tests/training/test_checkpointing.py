@@ -53,7 +53,7 @@ def uninterrupted(digits_root: str, tmp_path_factory: pytest.TempPathFactory) ->
     return train
 
 
-@pytest.mark.parametrize("step", some_slow([9], [2, 4, 10, 16]))
+@pytest.mark.parametrize("step", some_slow([9], [2, 16]))
 @pytest.mark.parametrize(
     "make", [search, exploration, play_off, retraining], ids=lambda make: make.__name__
 )
@@ -69,10 +69,10 @@ def test_a_training_goes_on_exactly(
         assert torch.equal(value, again[name]), name
 
 
-@pytest.mark.parametrize("make", [search, play_off], ids=lambda make: make.__name__)
-@pytest.mark.parametrize("precision", some_slow([], ["16-mixed", "64-true"]))
+@pytest.mark.slow
+@pytest.mark.parametrize(("make", "precision"), [(search, "64-true"), (play_off, "16-mixed")])
 def test_other_precisions_go_on_exactly(
-    precision: str, make: Any, digits_root: str, tmp_path: Path
+    make: Any, precision: str, digits_root: str, tmp_path: Path
 ) -> None:
     def settings() -> dict[str, Any]:
         return choose_precision("cpu", precision)

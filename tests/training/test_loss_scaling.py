@@ -192,8 +192,7 @@ KINDS = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("order", ["first", "second"])
-@pytest.mark.parametrize("precision", KINDS)
+@pytest.mark.parametrize(("precision", "order"), [("bf16-mixed", "first"), ("16-mixed", "second")])
 def test_a_short_search_with_few_bits_learns_and_finds_what_is_useful(
     precision: str, order: str, digits: ImageData, tmp_path: Path
 ) -> None:
