@@ -17,7 +17,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 from random import Random
@@ -149,6 +149,7 @@ def list_rows(cell: Cell, peer: Path | None = None) -> Iterator[Row]:
             yield "peer", number, partial(search_peer, cell, number, peer)
 
 
+@cache
 def make_by_hand(cell: Cell) -> dict[str, list[AnyArchitecture]]:
     """Returns the ideas of each family, scaled as far as the budgets allow."""
     made: dict[str, list[HandMade]] = {}
