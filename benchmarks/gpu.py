@@ -122,7 +122,7 @@ def run(options: argparse.Namespace, end: float) -> "Record":
     with tempfile.TemporaryDirectory() as folder, stoppable():
         jobs = Jobs(options.device, options.quick, Path(folder))
         run_main_jobs(record, jobs)
-        measure_steps(record, steps, rounds)
+        measure_steps(record, steps, rounds, jobs)
         check_exactness(record, jobs)
         run_overlays(record, jobs)
         use_nets(record, jobs)

@@ -49,7 +49,7 @@ def check_exactness(record: Record, jobs: Jobs) -> None:
     for name, space in SPACES.items():
         step = partial(folded_against_literal, space, jobs.device)
         record.step(3, f"folded against literal, {name}", step)
-    for precision in REPLAYED:
+    for precision in jobs.some(REPLAYED):
         graphed, eager = (
             jobs.tiny(f"graphs {on} {precision}", precision, [], EXACT, graphs_set(on))
             for on in (True, False)

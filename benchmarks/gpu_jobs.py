@@ -5,13 +5,13 @@ They are what `darts_lite fit` runs, made without its command line.
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import chdir
 from dataclasses import dataclass
 from functools import cached_property, partial, reduce
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import presets_by_hand as presets
 import torch
@@ -31,6 +31,7 @@ from darts_lite.search.base import Search
 from darts_lite.storage.run_record import RunRecord
 from darts_lite.training import memory
 
+T = TypeVar("T")
 SHORT: presets.Config = {
     "retraining": {"init_args": {"max_epochs": 2}},
     "data": {"init_args": {"search_batches_per_epoch": 60}},
@@ -217,6 +218,10 @@ class Jobs:
         stacked = presets.read("mnist_cells", *(f"algorithms/{overlay}" for overlay in overlays))
         return self._made(name, precision, stacked, TINY, *changes)
 
+    def some(self, things: Iterable[T], few: int = 1) -> list[T]:
+        """Returns all of them, in quick runs the first."""
+        return [*things][: few if self.quick else None]
+
     def _made(self, name: str, precision: str, *parts: presets.Config) -> Job:
         settings = reduce(presets.merged, [*parts, {"run": {"name": name}}])
         return Job(settings, self.device, precision, self.folder)
@@ -226,7 +231,7 @@ def run_main_jobs(record: Record, jobs: Jobs) -> None:
     """Runs the main job, and in other precisions a part of it."""
     whole = jobs.main("bf16-mixed", "bf16-mixed")
     record.step(1, "main job bf16-mixed", lambda: main_job(whole))
-    for precision in ("32-true", "16-mixed"):
+    for precision in jobs.some(("32-true", "16-mixed")):
         job = jobs.main(precision, precision, SHORT)
         record.step(1, f"main job {precision}, shortened", partial(main_job, job))
 
@@ -234,7 +239,7 @@ def run_main_jobs(record: Record, jobs: Jobs) -> None:
 def run_overlays(record: Record, jobs: Jobs) -> None:
     """Lets every algorithm search for some steps in bf16-mixed, in quick runs a few."""
     overlays = [name.rpartition("/")[2] for name in names() if name.startswith("algorithms/")]
-    for overlay in overlays[: FEW if jobs.quick else None]:
+    for overlay in jobs.some(overlays, FEW):
         job = jobs.tiny(overlay, "bf16-mixed", [overlay], FOR_OVERLAYS.get(overlay, {}))
         record.step(3, f"overlay {overlay}", partial(tiny_search, job))
 

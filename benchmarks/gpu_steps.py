@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
+from gpu_jobs import Jobs
 from gpu_record import Figures, Record
 from systems import OWN, Batches, Settings, Step, Worker, digits
 
@@ -31,13 +32,13 @@ def settings_for(device: str, quick: bool, peer: str) -> Settings:
     )
 
 
-def measure_steps(record: Record, settings: Settings, rounds: int) -> None:
+def measure_steps(record: Record, settings: Settings, rounds: int, jobs: Jobs) -> None:
     """Measures folded, literal, graphed and, where it is there, published steps."""
     systems = ["folded", "literal", "graphed", *(["peer"] if settings.peer else [])]
     if not settings.peer:
         record.leave_out(STAGE, "published code", "--peer names no folder")
     batches, _ = digits(settings.batch, settings.size)
-    for precision in PRECISIONS:
+    for precision in jobs.some(PRECISIONS):
         case = replace(settings, precision=precision)
         alternate(record, f"steps {precision}", systems, case, batches, rounds)
 

@@ -103,7 +103,7 @@ def test_all_stages_run_on_a_cpu_with_few_packages(digits_root: str, tmp_path: P
         f"overlay {n}" for n in sorted(NAMES)[:FEW]
     }
     assert 0 < steps["main job bf16-mixed"]["figures"]["test_accuracy"] <= 1
-    assert {"folded", "literal", "graphed"} <= set(steps["steps 32"]["figures"])
+    assert {"folded", "literal", "graphed"} <= set(steps["steps bf16"]["figures"])
     assert steps["resumed against uninterrupted"]["figures"] == {"furthest": 0.0}
     assert steps["plan"]["figures"]["search"]["seconds"] > 0
     assert content["verdicts"][0].startswith("executor rule, bf16: ")
@@ -145,11 +145,12 @@ def test_after_the_last_minute_all_steps_are_left_out(
 ) -> None:
     monkeypatch.setattr(os, "environ", os.environ.copy())  # it sets some for what it starts
     out = tmp_path / "gpu.json"
-    arguments = ["--device", "cpu", "--quick", "--data", digits_root, "--out", str(out)]
+    arguments = ["--device", "cpu", "--data", digits_root, "--out", str(out)]
     with pytest.raises(SystemExit) as caught:
         gpu.main([*arguments, "--minutes", "1e-9"])
     steps = json.loads(out.read_text())["steps"]
     assert caught.value.code == 0
+    assert len([step for step in steps if step["name"].startswith("overlay ")]) == len(NAMES)
     assert len(steps) > 30 and {step["ok"] for step in steps} == {None}
     assert f"{len(steps)} steps, 0 failed" in capsys.readouterr().out
 
