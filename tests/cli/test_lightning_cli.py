@@ -15,7 +15,7 @@ import pytest
 import torch
 import yaml
 from pictures import write_pictures
-from run_helpers import QUICK, Finished, files, some_slow
+from run_helpers import FEW_NETS, QUICK, Finished, files, some_slow
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from darts_lite.cli.lightning_cli import main
@@ -542,9 +542,9 @@ def test_the_main_job_without_a_network_and_without_a_data_folder(
     configs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [f"--data.root={tmp_path / 'empty'}", f"--run.folder={tmp_path}"]
-    short = ["--data.search_batches_per_epoch=72", "--retraining.max_epochs=3"]
+    short = ["--data.search_batches_per_epoch=36", "--retraining.max_epochs=3"]
     with pytest.warns(EmbeddedDataWarning):
-        main(["fit", "--config", str(configs / "mnist.yaml"), *words, *short])
+        main(["fit", "--config", str(configs / "mnist.yaml"), *words, *short, *FEW_NETS])
     summary = json.loads((tmp_path / "mnist" / "version_0" / "summary.json").read_text())
     assert summary["data_source"] == "embedded 5,000 digits"
     assert (summary["train_images"], summary["test_images"]) == (3880, 1000)

@@ -66,7 +66,6 @@ def limited(
     ("setting", "model"),
     [
         ("search_batch_size", SEARCH),
-        ("batch_size", RETRAINING),
         ("evaluation_batch_size", RETRAINING),
     ],
 )

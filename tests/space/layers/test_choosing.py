@@ -72,7 +72,7 @@ def test_no_chain_that_is_derived_is_above_a_bound() -> None:
     space, random = LayerSpace(placements=("stem 1", "stem 2", "half 1")), Random(0)
     costs = {name: ChainCosts(space, name, IMAGES) for name in COUNTED}
     found = 0
-    for seed in range(200):
+    for seed in range(100):
         torch.manual_seed(seed)
         shares = {n: torch.randn(g.shape).softmax(dim=1) for n, g in space.groups.items()}
         some = space.architecture(random_point(space.sizes, random))  # so that a chain fits
@@ -85,4 +85,4 @@ def test_no_chain_that_is_derived_is_above_a_bound() -> None:
             cost, join = COUNTED[name]
             assert join(map(cost, steps)) <= bound.value
         found += 1
-    assert found == 200
+    assert found == 100
