@@ -121,10 +121,14 @@ def report_nets(lines: Sequence[Line]) -> str:
         nets = [line for line in lines if (line["cell"], line["kind"]) == (cell, kind)]
         shown = [f"{100 * line['test_accuracy']:.2f}" for line in nets]
         mean = 100 * fmean(line["test_accuracy"] for line in nets)
-        costs = [f"{median(line[name] for line in nets):,.0f}" for name in ("params", "macs")]
+        costs = [
+            f"{middle(nets, name):,.0f}" if any(name in line for line in nets) else "-"
+            for name in ("params", "macs", "memory")
+        ]
         minutes = median(line["seconds"] + line.get("search_seconds", 0) for line in nets) / 60
         rows.append([cell, kind, f"{mean:.2f} ({', '.join(shown)})", *costs, f"{minutes:.0f}"])
-    head = ["cell", "nets", "test accuracy", "parameters", "multiply-adds", "minutes"]
+    costs = ["parameters", "multiply-adds", "bytes of activations"]
+    head = ["cell", "nets", "test accuracy", *costs, "minutes"]
     return table(head, rows)
 
 
@@ -132,7 +136,8 @@ def report(lines: Sequence[Line]) -> str:
     """Returns the table of all cells."""
     lines = sorted(lines, key=place_of)
     every = [line for line in lines if OF_ALL in line["cell"]]
-    lines = [line for line in lines if ALONE not in line["cell"]]
+    compared = {line["cell"] for line in lines if line["kind"] == "random"}
+    lines = [line for line in lines if line["cell"] in compared]
     tables = [report_cells(lines), report_costs(lines), report_families(lines)]
     tables += [report_nets(every)] if every else []
     return "\n\n".join(tables)

@@ -47,7 +47,7 @@ def test_the_table_compares_at_equal_time() -> None:
     told = pays_report.report(lines)
     assert "| MNIST 1000, found | 900 | 90,000 | 1,800 | 0.2, 0.3 |" in told
     told = pays_report.report([*lines, line("published", 0, 0.99, **alone)])
-    assert "| 99.00 (99.00) | 697 | 80,576 | 0 |" in " ".join(told.split())
+    assert "| 99.00 (99.00) | 697 | 80,576 | 1,800 | 0 |" in " ".join(told.split())
     assert pays_report.report(lines[:10]).startswith("there are too few rows yet")
 
 
