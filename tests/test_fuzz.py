@@ -176,8 +176,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # ---------------------------------------------------------------------- architecture files
 
 VALID = SMALL.first_architecture().to_dict()
-ARCHITECTURES_MUTATED = mutations(VALID, 120)
-ARCHITECTURE_BYTES = 50
+ARCHITECTURES_MUTATED = mutations(VALID, 240)
+ARCHITECTURE_BYTES = 60
 
 leaves = (
     st.none()
@@ -470,9 +470,9 @@ def test_configuration_files_of_another_kind(
 # ---------------------------------------------------------------------- checkpoints
 
 LEGACY = {"_use_new_zipfile_serialization": False}
-BYTES = 40
-CONTENTS = 30
-RESUMED = 26
+BYTES = 60
+CONTENTS = 20
+RESUMED = 20
 
 
 def damaged(whole: bytes, dice: random.Random) -> bytes:
