@@ -1,13 +1,21 @@
-"""Processes that run the program and begin where this one is: all that they need is imported."""
+"""Processes that need not import anything: copies of this one, or of one that has imported all."""
 
 import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
+
+
+def copies() -> ForkServerContext:
+    """Begins processes as copies of one that has imported the package, and has no threads."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["darts_lite.retraining.retraining"])
+    return context
 
 
 def start(

@@ -1,12 +1,12 @@
 """Processes that have met, and what each of them has of a joint batch."""
 
-import multiprocessing
 import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import forked
 import torch
 from torch import Tensor, distributed
 
@@ -26,13 +26,8 @@ def _meet(rank: int, folder: Path, work: Callable[[], Any]) -> None:
 
 
 def on_all_ranks(folder: Path, work: Callable[[], Any]) -> list[Any]:
-    """What a function returns in each of two processes that have met.
-
-    They are copies of a process that has imported torch and has no threads, as that of the tests
-    has.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch.distributed"])
+    """What a function returns in each of two processes that have met."""
+    context = forked.copies()
     processes = [context.Process(target=_meet, args=(rank, folder, work)) for rank in range(RANKS)]
     for process in processes:
         process.start()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import ablation
+import forked
 import mnist
 import mnist_report
 import mnist_rows
@@ -87,6 +88,7 @@ def test_rows_are_made_once_and_reported(
     (tmp_path / "mnist_cells.yaml").write_text(yaml.safe_dump(config))
     monkeypatch.setattr(mnist_rows, "CONFIGS", tmp_path)
     monkeypatch.setattr(mnist_rows, "SMALL_EPOCHS", 2)
+    monkeypatch.setattr(mnist_rows, "get_context", lambda kind: forked.copies())
     for module in (mnist, mnist_rows):
         monkeypatch.setattr(module, "RANDOM_NETS", 1)
     for module in (mnist, mnist_report):

@@ -1,8 +1,8 @@
 """The benchmark of a search step runs at a tiny size, and its figures are what they say."""
 
-import multiprocessing
 from pathlib import Path
 
+import forked
 import pytest
 import search_step
 import systems
@@ -58,9 +58,7 @@ def quick_start(monkeypatch: pytest.MonkeyPatch) -> None:
 
     The benchmark of growth is tested with spawned workers.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["darts_lite"])
-    monkeypatch.setattr(systems, "CONTEXT", context)
+    monkeypatch.setattr(systems, "CONTEXT", forked.copies())
 
 
 def write_peer(folder: Path, model: str = MODEL) -> str:
