@@ -261,7 +261,7 @@ def summarise(
     right = sum(label == answer for label, answer in judged) / len(judged)
     yield (
         f"Accuracy: {100 * right:.2f} % of the {len(judged):,} of {len(answers):,} {word}s whose "
-        f"class is known by a label or their folder; balanced {100 * (balanced or 0):.2f} %. "
+        f"label or folder is one of its classes; balanced {100 * (balanced or 0):.2f} %. "
         f"{word.capitalize()}s that the net was trained on count as well, if there are any"
     )
     yield f"Recall: {describe_recalls(recalls)}"

@@ -85,7 +85,9 @@ class SignalPreparation(Preparation):
         if cut.any():
             doubts[int(cut.argmax())] = f"and {cut.sum() - 1} others are cut to {self.size} values"
         items: list[PreparedItem | ValueError] = [*map(PreparedItem, values, doubts)]
-        for gap in find_gaps(rows)[::-1]:  # so that the first one of a row is told
+        gaps = find_gaps(rows)
+        _, first = np.unique(gaps[:, 0], return_index=True)  # of each row
+        for gap in gaps[first]:
             items[gap[0]] = describe_gap(path, gap)
         names = (f"{path} row {place}" for place in range(1, len(rows) + 1))
         return [*map(NamedItem, names, items, labels or (None,) * len(rows))]
