@@ -37,6 +37,16 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield
 
 
+def test_an_export_that_cannot_be_is_refused_before_the_search(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    own = ["--config", "own_network", "--config", "my_rows.yaml", "--run.name=refused"]
+    with pytest.raises(SystemExit):
+        verbs(["fit", *own, "--run.export=[safetensors]"])
+    assert "run.export is for nets that tell classes" in capsys.readouterr().err
+    assert not Path("logs", "refused").exists()
+
+
 @pytest.mark.parametrize("name", some_slow(["my_rows"], ["my_labels", "my_maps"]))
 def test_an_example_is_searched_trained_and_told(
     name: str, capsys: pytest.CaptureFixture[str]

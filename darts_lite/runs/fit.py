@@ -89,7 +89,7 @@ class Fit:
             prepare(trainer, data, "fit")
             if isinstance(model, Search):
                 check_inputs(data, model.space.axes)
-            check_device(data, model, self.run.export)
+            check_asked_files(data, model, self.run.export)
             self._try_retraining(model, data)
             folder, writes = self._shared_folder(trainer), trainer.is_global_zero
             claimed = claim(folder, not self.resumes) if writes else nullcontext()
@@ -318,9 +318,14 @@ class Fit:
         return retraining is not None and bool(retraining["init_args"].get("inherit"))
 
 
-def check_device(data: SplitData, model: LightningModule, exports: Collection[str]) -> None:
+def check_asked_files(data: SplitData, model: LightningModule, exports: Collection[str]) -> None:
     """Raises ValueError if a setting is about files that nets of such items cannot have."""
     rule, seen = getattr(model, "derivation", None), data.preparation
+    if seen is None and exports:
+        raise ValueError(
+            "run.export is for nets that tell classes, and these data are of your own; leave it "
+            "out, load the net with darts_lite.Net.from_run, and export it with torch.onnx.export"
+        )
     if seen is None or seen.measured is not None:
         return
     files = f"is about int8 files, which nets of {data.called} do not have"

@@ -289,15 +289,16 @@ def test_what_ends_one_of_two_processes_ends_both_and_the_run_goes_on(
             "class_path": "keeper.Signal",
             "init_args": {"folder": str(tmp_path), "name": name, "rank": rank, "step": step},
         }
-        for name, rank, step in (("SIGTERM", 1, 4), ("SIGKILL", 1, 11))
+        for name, rank, step in (("SIGTERM", 0, 4), ("SIGTERM", 1, 9), ("SIGKILL", 1, 16))
     ]
     config["run"] |= {"resume": "auto", "save_every_steps": 5}
     pair = Pair(tmp_path, digits_root, config)
     last = tmp_path / "logs" / "joint" / "version_0" / "checkpoints" / "last.ckpt"
-    stopped = pair.together()
-    assert stopped.returncode == 128 + signal.SIGTERM
-    assert stopped.stdout.splitlines()[-1] == f"Stopped by SIGTERM after step 5: {last}"
-    assert not stopped.stderr
+    for step in (5, 10):
+        stopped = pair.together()
+        assert stopped.returncode == 128 + signal.SIGTERM
+        assert stopped.stdout.splitlines()[-1] == f"Stopped by SIGTERM after step {step}: {last}"
+        assert not stopped.stderr
     died = pair.together()
     assert died.returncode == 2
     (line,) = died.stderr.splitlines()

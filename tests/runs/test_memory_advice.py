@@ -66,6 +66,7 @@ def limited(
     ("setting", "model"),
     [
         ("search_batch_size", SEARCH),
+        ("batch_size", RETRAINING),
         ("evaluation_batch_size", RETRAINING),
     ],
 )

@@ -70,7 +70,9 @@ def test_a_training_goes_on_exactly(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("make", "precision"), [(search, "64-true"), (play_off, "16-mixed")])
+@pytest.mark.parametrize(
+    ("make", "precision"), [(search, "64-true"), (search, "16-mixed"), (play_off, "16-mixed")]
+)
 def test_other_precisions_go_on_exactly(
     make: Any, precision: str, digits_root: str, tmp_path: Path
 ) -> None:

@@ -108,8 +108,8 @@ class SignalTable:
 def read_table(path: Path) -> SignalTable:
     """Reads a file of signals; raises FileNotFoundError, or ValueError for any other fault."""
     table = _join(path, read_parts(path))
-    for gap in find_gaps(table.rows)[:1]:
-        raise describe_gap(path, gap)
+    if len(gaps := find_gaps(table.rows)):
+        raise describe_gap(path, gaps[0])
     _check_labels(table)
     return table
 
