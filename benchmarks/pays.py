@@ -58,7 +58,6 @@ HEADED = {
 }
 """Families as published read the mean over the map; these may also have a head. Full convolutions
 with a head are what the tutorial's net is."""
-PARTS = 4  # jobs of a cell
 AFRESH_SEED = 10  # above the numbers of ideas, which are their seeds
 LARGEST = 10**6  # more than there are nets by hand
 RECIPES = {
@@ -288,11 +287,13 @@ def launch(cells: Sequence[str], options: argparse.Namespace) -> None:
     kept = ["--results", str(options.results.absolute()), "--threads", str(options.threads)]
     kept += [word for kind in options.kind or () for word in ("--kind", kind)]
     kept += ["--peer", str(options.peer.absolute())] if options.peer is not None else []
+    number, parts = map(int, options.part.split("/"))
     jobs = []
     for cell in cells:
-        for part in range(PARTS):
-            name = f"{cell}, {part + 1} of {PARTS}"
-            own = ["--cell", cell, "--part", f"{part}/{PARTS}"]
+        for share in range(options.jobs):
+            name = f"{cell}, {share + 1} of {options.jobs}"
+            part = f"{number + share * parts}/{options.jobs * parts}"
+            own = ["--cell", cell, "--part", part]
             folder = place / "jobs" / name
             jobs.append(Job(name, folder, [__file__, *kept, *own], place, options.threads))
     run_jobs(launcher, jobs)
@@ -313,6 +314,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1, help="of each process")
     parser.add_argument("--launcher", help="local or ray: makes the rows as several jobs at once")
     parser.add_argument("--address", help="of the Ray cluster")
+    parser.add_argument("--jobs", type=int, default=4, help="number of jobs of each cell")
     parser.add_argument("--peer", type=Path, help="checkout of eml-eda/plinio")
     parser.add_argument("--report", action="store_true", help="only print what there is")
     parser.add_argument("--plot", type=Path, help="picture to write")
