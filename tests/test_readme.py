@@ -183,6 +183,7 @@ def shorten_presets(folder: Path) -> None:
         r"\n    (max_epochs): \d+": r"\n    \1: 2",  # of a retraining
         r"\n    (dataset: MNIST)": r"\n    \1\n    train_images: 600",
         r"\n  (name: mnist)\n": r"\n  \1\n  control_nets: 2\n",
+        r"\n  (name: mnist_cells)\n": r"\n  \1\n  launcher: here\n",  # jobs take seconds to begin
     }
     for path in folder.glob("*.yaml"):
         text = path.read_text()

@@ -84,8 +84,8 @@ def test_confusions_are_counted() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("classes", [47, 100])
-def test_names_and_counts_of_many_classes_have_room(classes: int) -> None:
+def test_names_and_counts_of_many_classes_have_room() -> None:
+    classes = 100
     counts = torch.full((classes, classes), 12) + torch.eye(classes, dtype=torch.long) * 900
     figure = draw_confusion(counts, [f"a class with number {n}" for n in range(classes)])
     found = boxes(figure)
