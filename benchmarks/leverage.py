@@ -3,10 +3,12 @@
 Random chains of `darts_lite.LayerSpace` that use 90 to 100 % of their budgets are trained with two
 seeds each, as in `pays.py` but for fewer epochs, on 12,000 images of the training set, and
 validated on 6,000 others of it. The leverage L is the deviation of chains, less the part that seeds
-make of it, over the deviation of seeds.
+make of it, over the deviation of seeds, which is one for all budgets: few chains say little of it.
 
-    python benchmarks/leverage.py --results leverage.jsonl
-    python benchmarks/leverage.py --results leverage.jsonl --dataset FashionMNIST
+    python benchmarks/leverage.py --results mnist.jsonl
+    python benchmarks/leverage.py --results clothes.jsonl --dataset FashionMNIST
+
+A smaller number of ``--chains``, or of ``--seeds``, may come first: lines are made once.
 
 Results: docs/benchmarks.md.
 """
@@ -72,10 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name, budget in BUDGETS.items()
     }
     lines = fill(trials, given)
-    rows = [report(*each) for each in group(lines)]
-    print(
-        table([*rows[0]], [[*row.values()] for row in rows]) if rows else "nothing is trained yet"
-    )
+    print(report(lines) if lines else "nothing is trained yet")
 
 
 def group(lines: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[list[float]]]]:
@@ -91,23 +90,29 @@ def group(lines: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[list[float
     return found
 
 
-def report(budget: str, chains: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """Returns the row of a budget."""
-    repeated = [each for each in chains if len(each) > 1]
-    seeds = (
-        math.sqrt(statistics.fmean(map(statistics.variance, repeated))) if repeated else math.nan
-    )
+def report(lines: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the table of all budgets, and the deviation of seeds."""
+    groups = group(lines)
+    repeated = [each for _, chains in groups for each in chains if len(each) > 1]
+    spread = [statistics.variance(each) for each in repeated]
+    seeds = math.sqrt(statistics.fmean(spread)) if repeated else math.nan
+    rows = [describe(*each, seeds) for each in groups]
+    shown = table([*rows[0]], [[*row.values()] for row in rows])
+    return f"{shown}\ndeviation of seeds: {seeds:.2f} (of {len(repeated)} chains)"
+
+
+def describe(budget: str, chains: Sequence[Sequence[float]], seeds: float) -> dict[str, Any]:
+    """Returns the row of a budget; `seeds` is the deviation of seeds."""
     means = [statistics.fmean(each) for each in chains]
     of_means = statistics.variance(means) if len(means) > 1 else math.nan
     chance = statistics.fmean(seeds**2 / len(each) for each in chains)
-    spread = math.sqrt(max(0.0, of_means - chance))
+    spread = math.sqrt(max(of_means - chance, 0.0))  # NaN of one chain
     return {
         "budget": budget,
         "chains": len(chains),
         "mean": f"{statistics.fmean(means):.2f}",
         "best": f"{max(means):.2f}",
-        "chains' deviation": f"{spread:.2f}",
-        "seeds' deviation": f"{seeds:.2f}",
+        "deviation": f"{spread:.2f}",
         "L": f"{spread / seeds:.1f}" if seeds else "-",
     }
 

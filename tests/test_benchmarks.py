@@ -227,7 +227,7 @@ def test_leverage_compares_chains_with_seeds(
     leverage.main([*words, "--images", "600"])
     rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
     assert [row["name"] for row in rows] == 2 * ["2048 bytes, chain 0", "2048 bytes, chain 1"]
-    row = capsys.readouterr().out.splitlines()[-1].split("|")
+    row = capsys.readouterr().out.splitlines()[-2].split("|")
     assert row[1:3] == [" 2048 bytes ", " 2 "] and 0 < float(row[3]) < 100
 
 
@@ -237,11 +237,14 @@ def test_leverage_is_the_spread_beside_that_of_seeds() -> None:
         for chain, pair in enumerate(((0.90, 0.92), (0.70, 0.72)))
         for seed, accuracy in enumerate(pair)
     ]
-    ((budget, chains),) = leverage.group(lines)
-    row = leverage.report(budget, chains)
+    *_, row, seeds = leverage.report(lines).splitlines()
     # Seeds: variance 2 in per cent. Means 91 and 71: variance 200, of which seeds make 2 / 2.
-    assert row["seeds' deviation"] == "1.41" and row["chains' deviation"] == "14.11"
-    assert row["L"] == "10.0"
+    assert seeds == "deviation of seeds: 1.41 (of 2 chains)"
+    assert row == "| 2048 bytes | 2 | 81.00 | 91.00 | 14.11 | 10.0 |"
+    # With one seed of each chain, they make 2 of it.
+    one = {"name": "4096 bytes, chain 0", "seed": 0, "validation_accuracy": 0.9}
+    lines += [one, one | {"name": "4096 bytes, chain 1", "validation_accuracy": 0.7}]
+    assert leverage.report(lines).splitlines()[-2].endswith("| 14.07 | 9.9 |")
 
 
 def test_mixed_choice_prints_a_row_per_number(capsys: pytest.CaptureFixture[str]) -> None:
