@@ -1,7 +1,7 @@
 """Milliseconds of a depthwise convolution and its gradients: torch's own calls, and this package's.
 
 Each figure is the median of some calls, torch's and ours in turn. The table in the docstring of
-``darts_lite/depthwise.py`` comes from here.
+``darts_lite/space/depthwise.py`` comes from here.
 
     python benchmarks/depthwise.py
 """

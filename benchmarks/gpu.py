@@ -5,7 +5,7 @@
 runs from a checkout, installed or not, without a network; what to bring and how to read the result
 is in gpu.md. Stages, the most telling first:
 
-1. the main job in bf16-mixed, and a part of it in 32-true and 16-mixed;
+1. the preset of cells in bf16-mixed, and a part of it in 32-true and 16-mixed;
 2. a search step of the published space: folded, literal, with CUDA graphs, and the published code;
 3. exactness: executors, CUDA graphs, a resumed search, second order, every algorithm;
 4. the trained net: its answers, its exports, and a plan;
@@ -107,7 +107,7 @@ def run(options: argparse.Namespace, end: float) -> "Record":
         What came of them.
     """
     from gpu_exact import check_exactness
-    from gpu_jobs import Jobs, quiet, run_main_jobs, run_overlays
+    from gpu_jobs import Jobs, quiet, run_overlays, run_presets
     from gpu_nets import use_nets
     from gpu_record import Record
     from gpu_steps import measure_compiled, measure_steps, settings_for
@@ -121,7 +121,7 @@ def run(options: argparse.Namespace, end: float) -> "Record":
     rounds = 2 if options.quick else 5
     with tempfile.TemporaryDirectory() as folder, stoppable():
         jobs = Jobs(options.device, options.quick, Path(folder))
-        run_main_jobs(record, jobs)
+        run_presets(record, jobs)
         measure_steps(record, steps, rounds, jobs)
         check_exactness(record, jobs)
         run_overlays(record, jobs)

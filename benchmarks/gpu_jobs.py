@@ -1,4 +1,4 @@
-"""Runs of the product for `gpu.py`: the main job, and a little of every algorithm.
+"""Runs of the product for `gpu.py`: the preset of cells, and a little of every algorithm.
 
 They are what `darts_lite fit` runs, made without its command line.
 """
@@ -36,7 +36,7 @@ SHORT: presets.Config = {
     "retraining": {"init_args": {"max_epochs": 2}},
     "data": {"init_args": {"search_batches_per_epoch": 60}},
 }
-"""The main job, shortened."""
+"""The preset of cells, shortened."""
 TINY: presets.Config = {
     "trainer": {"limit_val_batches": 1, "logger": False},
     "model": {"init_args": {"space": {"init_args": {"channels": 4}}}},
@@ -63,7 +63,7 @@ QUICK: presets.Config = {
         }
     },
 }
-"""The main job as a test of a minute."""
+"""The preset of cells as a test of a minute."""
 FEW = 3  # overlays of a quick run
 FOR_OVERLAYS: Mapping[str, presets.Config] = {
     "latency": {"model": {"init_args": {"derivation": {"init_args": {"latency": 1000}}}}}
@@ -158,7 +158,7 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def main_job(job: Job) -> Figures:
+def run_whole(job: Job) -> Figures:
     """Runs search, retraining and test; returns seconds, accuracies and memory."""
     start = time.monotonic()
     if job.device == "cuda":
@@ -194,8 +194,8 @@ class Jobs:
     quick: bool
     folder: Path
 
-    def main(self, name: str, precision: str, *changes: presets.Config) -> Job:
-        """The main job, in quick runs a little of it.
+    def cells(self, name: str, precision: str, *changes: presets.Config) -> Job:
+        """The preset of cells, in quick runs a little of it.
 
         Args:
             name: Of the run.
@@ -207,7 +207,7 @@ class Jobs:
         )
 
     def tiny(self, name: str, precision: str, overlays: Sequence[str], *changes: Any) -> Job:
-        """A search of a few steps; see `main`.
+        """A search of a few steps; see `cells`.
 
         Args:
             name: Of the run.
@@ -227,13 +227,13 @@ class Jobs:
         return Job(settings, self.device, precision, self.folder)
 
 
-def run_main_jobs(record: Record, jobs: Jobs) -> None:
-    """Runs the main job, and in other precisions a part of it."""
-    whole = jobs.main("bf16-mixed", "bf16-mixed")
-    record.step(1, "main job bf16-mixed", lambda: main_job(whole))
+def run_presets(record: Record, jobs: Jobs) -> None:
+    """Runs the preset of cells, and in other precisions a part of it."""
+    whole = jobs.cells("bf16-mixed", "bf16-mixed")
+    record.step(1, "mnist_cells bf16-mixed", lambda: run_whole(whole))
     for precision in jobs.some(("32-true", "16-mixed")):
-        job = jobs.main(precision, precision, SHORT)
-        record.step(1, f"main job {precision}, shortened", partial(main_job, job))
+        job = jobs.cells(precision, precision, SHORT)
+        record.step(1, f"mnist_cells {precision}, shortened", partial(run_whole, job))
 
 
 def run_overlays(record: Record, jobs: Jobs) -> None:

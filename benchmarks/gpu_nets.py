@@ -32,7 +32,7 @@ def use_nets(record: Record, jobs: Jobs) -> None:
         record.step(4, "predict", lambda: predict(path, jobs.device, images))
         for name in PLAIN:
             record.step(4, f"export {name}", partial(export_one, name, path, images))
-    record.step(4, "plan", lambda: plan(jobs.main("plan", "bf16-mixed")))
+    record.step(4, "plan", lambda: plan(jobs.cells("plan", "bf16-mixed")))
 
 
 def first_net(folder: Path) -> Path | None:
@@ -43,7 +43,7 @@ def first_net(folder: Path) -> Path | None:
 
 def train_one(jobs: Jobs) -> Figures:
     """Trains the net of a short search."""
-    job = jobs.main("net", "32-true", {"retraining": {"init_args": {"max_epochs": 1}}})
+    job = jobs.cells("net", "32-true", {"retraining": {"init_args": {"max_epochs": 1}}})
     job.search()
     return {"test_accuracy": job.train()["test_accuracy"]}
 

@@ -25,7 +25,7 @@ class Limit(NamedTuple):
     """A limit of a budget. A lower limit counts negated, so that every limit is an upper one."""
 
     setting: str
-    cost: str  # a name in COSTS
+    cost: str  # a name in COSTS, or of a cost that a kind of space counts itself
     value: float
     sign: int  # -1 for a lower limit
 

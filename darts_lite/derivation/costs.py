@@ -102,13 +102,16 @@ COSTS: Mapping[str, Cost] = {
     "flash": flash,
     "latency": latency,
 }
-"""Name -> cost. Parameters and multiply-adds are counted without computing; latency is measured."""
+"""Name -> cost. Latency is measured, all others are counted without computing."""
 
 
 def measure_costs(
     space: Space, cost: str, images: Images, device: torch.device | str = "meta"
 ) -> Costs:
-    """Measures one of the `COSTS` of all architectures; ``meta`` counts without computing."""
+    """Measures a cost of all architectures; ``meta`` counts without computing.
+
+    It is one of the `COSTS`, or one that a kind of space counts itself, as memory.
+    """
     return find_kind(space).measure(space, cost, COSTS.get(cost), images, device)
 
 

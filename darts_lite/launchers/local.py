@@ -23,7 +23,7 @@ class Process:
     """A job in a process of this machine.
 
     The process ends when this one does, however that is, as it listens to a pipe; see
-    `end_with_parent`.
+    `follow_parent`.
     """
 
     def __init__(self, job: Job, environment: dict[str, str]) -> None:

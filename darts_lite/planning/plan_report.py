@@ -115,7 +115,10 @@ def advise(plan: Plan) -> str:
     slowest = max(plan.stages, key=lambda stage: stage.seconds)
     setting = "data.search_batch_size" if slowest.name == "search" else "data.batch_size"
     if plan.peak > 0.7 * plan.available:
-        return f"little memory is left: halve {setting}, or set model.partial_channels to 4"
+        return (
+            f"little memory is left: halve {setting}, or, where operations are mixed, set "
+            "model.partial_channels to 4"
+        )
     if plan.device.startswith("cuda") and plan.precision == "32-true":
         return "this device computes faster in --trainer.precision bf16-mixed"
     if plan.device.startswith("cuda") and slowest.largest_batch >= 4 * slowest.batch_size:

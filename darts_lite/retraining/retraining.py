@@ -62,6 +62,8 @@ class Retraining(LightningModule):
         gradient_clip: Largest norm of the gradient; 0 sets no limit.
         class_weights: ``balanced`` weighs each image in the loss by the inverse of its class' share
             of the training images; null weighs all alike. What is reported is never weighted.
+        quantize: Rounds weights and maps of a chain as its int8 file will, in the last fifth of the
+            steps, or at least in the last epoch.
         inherit: Starts from the supernet's weights; `architecture` is then a search checkpoint.
         channels: Channels of the first cell, if not those of the architecture.
         cells: Number of cells, likewise.

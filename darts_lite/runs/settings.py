@@ -120,7 +120,7 @@ class RunSettings:
         job_retries: How often one that dies is started again, from its checkpoint.
         job_minutes: Time after which one that still runs counts as dead.
         export: Kinds of files that `export --to` writes when the run has ended; ``int8`` among them
-            also writes onnx and litert in whole numbers of 8 bits, as `export --int8`.
+            also writes those of onnx and litert in whole numbers of 8 bits, as `export --int8`.
         resume: ``auto`` resumes the newest unfinished run of this name in its folder, or begins a
             new run if there is none.
         save_every_steps: Steps between two checkpoints, beside those after every epoch.

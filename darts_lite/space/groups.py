@@ -100,10 +100,6 @@ class Diagram:
         """Number of states that come from outside."""
         return len(self.states) - len(self.edges)
 
-    def named_edges(self) -> list[list[tuple[str, str]]]:
-        """Returns the edges with the names of the states that they read, node by node."""
-        return [[(name, self.states[source]) for name, source in edges] for edges in self.edges]
-
 
 PATIENCE = 10_000
 """Number of known proposals in a row after which a space counts as explored."""

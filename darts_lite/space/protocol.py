@@ -79,7 +79,7 @@ class AnyArchitecture(ABC):
         """True if the image reaches the output of the net."""
 
     def count_bytes(self, images: Images) -> Mapping[str, int]:
-        """Returns bytes of ``memory`` and ``flash`` in int8, where the space counts them."""
+        """Returns bytes in int8 by the name of their cost, where the space counts them."""
         return {}
 
     @abstractmethod

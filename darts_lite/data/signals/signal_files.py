@@ -6,9 +6,10 @@ whole numbers or texts. ``groups``, or ``train_groups`` and ``test_groups``, ``(
 not be split.
 
 A csv file has a line for each signal: a column ``label``, perhaps ``part`` with ``train`` or
-``test``, perhaps ``group``, and a column for each value. Columns named ``<channel>_<number>`` are
-the values of several channels, and columns named by numbers those of one; names without numbers are
-one channel in their order. NaN, or an empty cell, at the end of a row means that it is shorter.
+``test``, perhaps ``group``, and a column for each value. Columns whose names end in a number,
+as ``<channel>_<number>`` or the number alone, are sorted by it, and those of one ``<channel>`` are
+a channel; names without numbers are one channel in their order. NaN, or an empty cell, at the end
+of a row means that it is shorter.
 """
 
 import csv

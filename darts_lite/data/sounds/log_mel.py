@@ -46,6 +46,6 @@ class LogMel(nn.Module):
         frames = torch.cat([hops[:, :-1], hops[:, 1:]], dim=2) * self.taper  # (B, size, 2 * hop)
         waves = torch.view_as_real(torch.fft.rfft(frames, n=self.length))
         power = waves.square().sum(dim=-1)  # (B, size, frequencies)
-        # Silence is 60 dB below what a full sine gives, so that noise of recorders stays dark.
+        # Silence is some 80 dB below what a full sine gives, so that noise of recorders stays dark.
         heard = (power @ self.bands + 1e-6).log()  # (B, size, size), frames by bands
         return heard.transpose(1, 2).unsqueeze(1)

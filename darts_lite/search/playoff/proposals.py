@@ -53,8 +53,9 @@ def propose_children(
 ) -> Iterator[Proposal]:
     """Yields nets that differ in a few choices from the parents, of which the best come first.
 
-    The first parent comes most often, each one 1/e^(1/2) as often as the one before. Half of the
-    children are then made as large as the limits allow. No net comes twice, in whatever choices.
+    The first parent comes with a probability of 0.39, each other one 1/e^(1/2) as often as the one
+    before, and the last one in the cases that are left. Half of the children are then made as large
+    as the limits allow. No net comes twice, in whatever choices.
     """
 
     def admits(choices: Choices) -> bool:

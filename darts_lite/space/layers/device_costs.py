@@ -1,9 +1,10 @@
 """Needs of a chain on a small device: the arena of the micro interpreter, and its int8 file.
 
 The layers become the operations of a LiteRT file; where a stride meets an even side, one of them
-pads. The arena holds the maps, planned as the interpreter plans them, and its records of tensors
-and operations, whose sizes were measured with tflite-micro of October 2026 and pointers of 8 bytes.
-`benchmarks/device.py` compares both numbers with the interpreter's.
+pads, or a kernel grows if that takes less. The arena holds the maps, planned as the interpreter
+plans them, and its records of tensors and operations, whose sizes were measured with tflite-micro
+of October 2026 and pointers of 8 bytes. `benchmarks/device.py` compares both numbers with the
+interpreter's.
 """
 
 import math

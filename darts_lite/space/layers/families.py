@@ -1,4 +1,4 @@
-"""Chains made by hand: one kind of block everywhere, as wide as bounds allow.
+"""Chains made by hand: one or two kinds of block, as wide as bounds allow.
 
 They are what somebody draws in a minute who knows small networks; a search has to beat them.
 """
@@ -21,7 +21,7 @@ GROWTHS = (1.0, 1.5, 2.0)
 FINENESS = 1.06
 """Ratio of two widths that are tried one after the other."""
 STEPS = 60
-"""How often in a row a width may become finer, or wider, to fit."""
+"""How often in a row a width may become narrower, or wider, to fit."""
 
 
 class Family(NamedTuple):

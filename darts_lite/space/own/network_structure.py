@@ -24,12 +24,10 @@ class Variable(NamedTuple):
     Attributes:
         name: Its name.
         options: Names of its options.
-        tied: True if the user gave the name.
     """
 
     name: str
     options: tuple[str, ...]
-    tied: bool
 
 
 @dataclass
@@ -124,7 +122,7 @@ def _add_node(module: InputChoice, path: str, found: Structure) -> None:
 
 def _add_choice(module: AnyChoice, path: str, conditions: Conditions, found: Structure) -> str:
     name = dict(found.choices).get(module) or module.name or show_path(path)
-    _add_variable(Variable(name, module.options, module.name is not None), path, found)
+    _add_variable(Variable(name, module.options), path, found)
     found.runs.setdefault(name, set()).add(conditions)
     if module not in dict(found.choices):  # it may stand at several places
         found.choices.append((module, name))
@@ -141,7 +139,7 @@ def _add_width(width: Width, path: str, conditions: Conditions, found: Structure
                 found.widths[source] = show_path(_join(path, f"width{len(found.widths)}"))
         name = found.widths[source]
         options = tuple(map(str, source.options))
-        _add_variable(Variable(name, options, source.name is not None), path, found)
+        _add_variable(Variable(name, options), path, found)
         found.runs.setdefault(name, set()).add(conditions)
 
 
