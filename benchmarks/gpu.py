@@ -5,7 +5,8 @@
 runs from a checkout, installed or not, without a network; what to bring and how to read the result
 is in gpu.md. Stages, the most telling first:
 
-1. the preset of cells in bf16-mixed, and a part of it in 32-true and 16-mixed;
+1. the main job and the preset of cells in bf16-mixed, and a part of the latter in 32-true and
+   16-mixed;
 2. a search step of the published space: folded, literal, with CUDA graphs, and the published code;
 3. exactness: executors, CUDA graphs, a resumed search, second order, every algorithm;
 4. the trained net: its answers, its exports, and a plan;

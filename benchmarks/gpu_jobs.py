@@ -24,7 +24,7 @@ from darts_lite.distributed.strategy import prepare
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs import stages
 from darts_lite.runs.presets import names
-from darts_lite.runs.settings import RunSettings
+from darts_lite.runs.settings import BudgetSettings, RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory, as_list
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.base import Search
@@ -64,6 +64,21 @@ QUICK: presets.Config = {
     },
 }
 """The preset of cells as a test of a minute."""
+FEW_NETS: presets.Config = {
+    "trainer": {"limit_test_batches": 4},
+    "model": {
+        "init_args": {"by_hand": 1, "at_random": 1, "cohorts": 0, "children": 1, "finalists": 1}
+    },
+    "retraining": {"init_args": {"max_epochs": 1}},
+    "data": {
+        "init_args": {
+            "search_batches_per_epoch": 16,
+            "least_batches_per_epoch": 1,
+            "train_images": 2000,
+        }
+    },
+}
+"""The main job as a test of a minute."""
 FEW = 3  # overlays of a quick run
 FOR_OVERLAYS: Mapping[str, presets.Config] = {
     "latency": {"model": {"init_args": {"derivation": {"init_args": {"latency": 1000}}}}}
@@ -167,13 +182,13 @@ def run_whole(job: Job) -> Figures:
     until_found = time.monotonic() - start
     told = {**found, **job.train()}
     kept = (
-        *("search_seconds", "retrain_seconds", "test_accuracy", "validation_accuracy"),
-        *("search_validation_accuracy", "architecture_steps", "params", "architecture"),
+        *("search_seconds", "retrain_seconds", "test_accuracy", "validation_accuracy", "params"),
+        *("architecture", "search_validation_accuracy", "architecture_steps", "trainings"),
     )
     return {
         "seconds": round(time.monotonic() - start, 1),
         "seconds_until_found": round(until_found, 1),
-        **{name: told[name] for name in kept},
+        **{name: told[name] for name in kept if name in told},
         "executor": model.execution.name if isinstance(model, ArchitectureSearch) else None,
         "peak_mib": round(memory.read_peak_bytes(torch.device(job.device)) / 2**20),
         "data": job.data.data_source,
@@ -206,6 +221,14 @@ class Jobs:
             name, precision, presets.read("mnist_cells"), *changes, *[QUICK] * self.quick
         )
 
+    def main(self, name: str, precision: str) -> Job:
+        """The main job, a play-off, in quick runs one of two nets; see `cells`."""
+        settings = presets.read("mnist")
+        model = settings["model"]["init_args"]
+        rule = BudgetSettings(**settings["budget"]).describe_rule("PlayOff", {"derivation": None})
+        settings["model"]["init_args"] = {**model, "derivation": rule}
+        return self._made(name, precision, settings, *[FEW_NETS] * self.quick)
+
     def tiny(self, name: str, precision: str, overlays: Sequence[str], *changes: Any) -> Job:
         """A search of a few steps; see `cells`.
 
@@ -228,7 +251,9 @@ class Jobs:
 
 
 def run_presets(record: Record, jobs: Jobs) -> None:
-    """Runs the preset of cells, and in other precisions a part of it."""
+    """Runs the main job and the preset of cells, of this in other precisions a part."""
+    play_off = jobs.main("mnist", "bf16-mixed")
+    record.step(1, "mnist bf16-mixed", lambda: run_whole(play_off))
     whole = jobs.cells("bf16-mixed", "bf16-mixed")
     record.step(1, "mnist_cells bf16-mixed", lambda: run_whole(whole))
     for precision in jobs.some(("32-true", "16-mixed")):

@@ -102,7 +102,9 @@ def test_all_stages_run_on_a_cpu_with_few_packages(digits_root: str, tmp_path: P
     assert {name for name in steps if name.startswith("overlay ")} == {
         f"overlay {n}" for n in sorted(NAMES)[:FEW]
     }
-    assert 0 < steps["mnist_cells bf16-mixed"]["figures"]["test_accuracy"] <= 1
+    for name in ("mnist bf16-mixed", "mnist_cells bf16-mixed"):
+        assert 0 < steps[name]["figures"]["test_accuracy"] <= 1
+    assert steps["mnist bf16-mixed"]["figures"]["trainings"] == 2
     assert {"folded", "literal", "graphed"} <= set(steps["steps bf16"]["figures"])
     assert steps["resumed against uninterrupted"]["figures"] == {"furthest": 0.0}
     assert steps["plan"]["figures"]["search"]["seconds"] > 0
