@@ -121,7 +121,10 @@ def scan_files(folder: Path, kind: FileKind, naming: Naming = BY_FOLDER) -> Labe
         classes, train, test, chosen = _list_parts(folder, kind, naming)
     else:
         classes, train = _list_named(folder, kind, naming)
-        test, chosen = [], True
+        test = []
+        if naming.test_by is None:
+            train, test = _take_test_folder(folder, train)
+        chosen = not test
     if naming.test_by is not None:
         if not chosen:
             raise ValueError(
@@ -227,6 +230,13 @@ def _list_named(folder: Path, kind: FileKind, naming: Naming) -> tuple[list[str]
     if unprintable := [name for name in classes if not name.isprintable()]:
         raise ValueError(f"class_by finds the class {unprintable[0]!a}, which cannot be printed")
     return classes, [(path, classes.index(str(n))) for path, n in zip(paths, names, strict=True)]
+
+
+def _take_test_folder(folder: Path, files: Sequence[File]) -> tuple[list[File], list[File]]:
+    """Returns the files outside of the folder ``test``, and those in it; none if that has all."""
+    inside = [file for file in files if file[0].is_relative_to(folder / "test")]
+    outside = [file for file in files if file not in inside]
+    return (outside, inside) if outside else (inside, [])
 
 
 def _pick(folder: Path, files: Sequence[File], pattern: str) -> tuple[list[File], list[File]]:

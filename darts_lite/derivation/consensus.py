@@ -63,9 +63,11 @@ def mean_agreement(agreements: Agreement) -> float:
 def agreement_by_chance(
     space: Space, searches: int, random: Random, derivation: Rule = STRONGEST
 ) -> float:
-    """Returns the mean agreement of random architectures with their consensus.
+    """Returns the mean agreement of random architectures within limits with their consensus.
 
     This much of the agreement of searches is luck, because a consensus always resembles its parts.
+    The limits, which take seconds to keep to where shares are alike, do not bind the consensus: it
+    resembles its parts all the more then, so that luck is not said to be less than it is.
     """
     drawn = islice(_iterate_architectures(space, random), PATIENCE)
     pool = [*islice(filter(partial(derivation.admits, space), drawn), searches * CHANCE_DRAWS)]
@@ -74,7 +76,7 @@ def agreement_by_chance(
     agreements = []
     for _ in range(CHANCE_DRAWS):
         found = random.choices(pool, k=searches)
-        common = consensus(space, [space.path(each) for each in found], {}, derivation)
+        common = consensus(space, [space.path(each) for each in found], {})
         shared = agreement(common.choices, [each.choices for each in found])
         agreements.append(mean_agreement(shared))
     return fmean(agreements)

@@ -35,6 +35,21 @@ def test_names_tell_classes_groups_and_the_test(tmp_path: Path) -> None:
     assert groups is not None and groups.unique().tolist() == [0, 1, 2, 3, 4]
 
 
+def test_a_folder_test_is_the_test_where_names_tell_classes(tmp_path: Path) -> None:
+    write_named(tmp_path / "train")
+    (tmp_path / "test" / "deep").mkdir(parents=True)
+    for path in (tmp_path / "train").glob("*writer2*"):
+        path.rename(tmp_path / "test" / "deep" / path.name)
+    naming = NAMING._replace(class_by=r"([^/])_[^/]*$")
+    files = scan_files(tmp_path, IMAGES, naming)
+    assert not files.chosen and len(files.train) == 100
+    assert {path.name.split("_")[1] for path, _ in files.test} == {"writer2"}
+    by_name = scan_files(tmp_path, IMAGES, naming._replace(test_by="writer3"))
+    assert {path.name.split("_")[1] for path, _ in by_name.test} == {"writer3"}
+    alone = scan_files(tmp_path / "test", IMAGES, naming._replace(group_by=None))
+    assert alone.chosen and len(alone.train) + len(alone.test) == 20
+
+
 def test_no_group_is_on_two_sides(tmp_path: Path) -> None:
     write_named(tmp_path)
     files = scan_files(tmp_path, IMAGES, NAMING)  # a sixth is kept for the test: one writer

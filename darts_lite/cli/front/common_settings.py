@@ -72,7 +72,7 @@ FIT = (
         ),
     ),
     Section(
-        "budget: limits that the found net keeps; null sets none",
+        "budget: limits that the found net keeps; a limit of null is none",
         "mnist",
         (
             Setting("--budget.parameters", "10000", "parameters"),

@@ -44,9 +44,9 @@ def check_loaded(data: SplitData, content: Mapping[str, Any]) -> None:
     folder, known = data.hparams["dataset"], read_held_out(content)
     if known:
         warnings.warn(
-            f"{folder} has changed since the training; the test images are the {len(known)} files "
-            "that the run kept for it, and no others. Validation images are chosen anew, also "
-            "among those that it was trained on",
+            f"{folder} has changed since the training; the test {data.called} are the {len(known)} "
+            f"that the run kept for it, and no others. Validation {data.called} are chosen anew, "
+            "also among those that it was trained on",
             stacklevel=2,
         )
     elif not str(content.get("data_source")).startswith(FOLDER):

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from reprlib import repr as short
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,9 @@ KNOWN = ("label", "part", "group")
 PARTS = ("train", "test")
 WITHOUT_PARTS = ("x", "y", "groups")
 """Arrays of an npz file that names no test rows; ``train_x`` and so on are those of the others."""
-NUMBERED = re.compile(r"(.*?)_?(\d+)")
+NUMBERED = re.compile(r"(?:(.*?)_)?(-?\d+(?:\.\d+)?)|(.*?\D)(\d+)")
+"""Names of columns: ``<channel>_<number>`` or a number alone, perhaps with sign and decimals; or
+``<channel><number>``."""
 READING_ERRORS = (
     *(OSError, ValueError, KeyError, EOFError, MemoryError, RuntimeError, NotImplementedError),
     *(zipfile.BadZipFile, zlib.error, csv.Error),
@@ -87,6 +90,12 @@ def fit_length(rows: Rows, length: int) -> Rows:
     ends = np.isfinite(cut).sum(axis=2, keepdims=True)  # (N, C, 1)
     places = np.minimum(np.arange(length), ends - 1)  # (N, C, length)
     return np.ascontiguousarray(np.take_along_axis(cut, places, axis=2))
+
+
+def cut_end(row: Rows) -> Rows:
+    """Returns a row ``(C, T)`` without what is NaN in all channels at its end."""
+    known = np.flatnonzero(~np.isnan(row).all(axis=0))
+    return row[:, : known[-1] + 1] if len(known) else row[:, :0]
 
 
 @dataclass(frozen=True)
@@ -165,10 +174,11 @@ def _read_csv(path: Path) -> list[Part]:
             f"{path}: the first line must name the columns, each once; it is "
             f"{short(','.join(header))}"
         )
-    cells = [line for line in lines if any(cell.strip() for cell in line)]
+    numbered = [(lines.line_num, line) for line in lines if any(cell.strip() for cell in line)]
+    cells = [line for _, line in numbered]
     if len(header) == 1 and (mark := re.search("[;\t|]", header[0])):
         raise ValueError(f"{path}: cells must be separated by commas, and not by {mark[0]!r}")
-    if wrong := [place for place, line in enumerate(cells, 2) if len(line) != len(header)]:
+    if wrong := [number for number, line in numbered if len(line) != len(header)]:
         raise ValueError(f"{path}: line {wrong[0]} does not have {len(header)} columns")
     places = {name: header.index(name) for name in KNOWN if name in header}
     told = {name: tuple(line[at].strip() for line in cells) for name, at in places.items()}
@@ -179,8 +189,8 @@ def _read_csv(path: Path) -> list[Part]:
         raise ValueError(f"{path} has no column of values; add some beside {list_names(header)}")
     rows = np.empty((len(cells), *np.shape(columns)), np.float32)
     order = [header.index(name) for channel in columns for name in channel]
-    for place, line in enumerate(cells):
-        values = [_to_number(path, place + 2, header[at], line[at].strip()) for at in order]
+    for place, (number, line) in enumerate(numbered):
+        values = [_to_number(path, number, header[at], line[at].strip()) for at in order]
         with np.errstate(over="ignore"):  # what becomes infinite is refused later
             rows[place] = np.array(values, np.float64).reshape(rows.shape[1:])
     is_test = tuple(part == "test" for part in told["part"]) if "part" in told else None
@@ -215,13 +225,21 @@ def _order_columns(path: Path, names: Sequence[str]) -> list[list[str]]:
             f"{path} has the column {strange[0]!r}, which is none of {', '.join(KNOWN)}, and no "
             "value, as <channel>_<number> or <number> would be; rename it, or leave it out"
         )
-    channels: dict[str, list[tuple[int, str]]] = {}
+    channels: dict[str, list[tuple[float, str]]] = {}
     for place, (name, match) in enumerate(found.items()):
-        key, number = (match[1], int(match[2])) if match else ("", place)
+        key, number = _split_name(match) if match else ("", float(place))
         channels.setdefault(key, []).append((number, name))
+    if unsure := [key for key in channels if re.search(r"\d\.$", key) or f"{key}-" in channels]:
+        raise ValueError(
+            f"{path}: whether {channels[unsure[0]][0][1]!r} has a sign or decimals cannot be told; "
+            "name the columns <channel>_<number>"
+        )
     for each in channels.values():
         each.sort()
-        gaps = [name for (before, _), (after, name) in pairwise(each) if after != before + 1]
+        steps = [after - before for (before, _), (after, _) in pairwise(each)]
+        whole = all(number.is_integer() for number, _ in each)
+        step = 1.0 if whole else median(steps or [1.0])
+        gaps = [each[place + 1][1] for place, one in enumerate(steps) if abs(one - step) > step / 2]
         if gaps:
             raise ValueError(
                 f"{path}: numbers of columns must follow one another, and {gaps[0]!r} does not "
@@ -231,6 +249,12 @@ def _order_columns(path: Path, names: Sequence[str]) -> list[list[str]]:
         counts = list_names([f"{name} ({len(each)})" for name, each in channels.items()])
         raise ValueError(f"{path}: all channels must have as many columns; they have {counts}")
     return [[name for _, name in each] for each in channels.values()]
+
+
+def _split_name(match: re.Match[str]) -> tuple[str, float]:
+    """Returns the channel and the number of a column's name that `NUMBERED` matches."""
+    channel, number, other, plain = match.groups()
+    return (channel or "", float(number)) if plain is None else (other, float(plain))
 
 
 def join_rows(path: Path, parts: Sequence[Part]) -> Rows:

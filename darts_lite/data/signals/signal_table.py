@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +16,7 @@ from darts_lite.data.labelled_files import HeldOut
 from darts_lite.data.signals.signal_files import (
     Part,
     Rows,
+    cut_end,
     describe_gap,
     find_gaps,
     fit_length,
@@ -58,8 +59,8 @@ class SignalTable:
 
     @property
     def digests(self) -> list[str]:
-        """A short text for what each row holds."""
-        pairs = zip(self.rows, self.labels, strict=True)
+        """A short text for what each row holds, up to its end."""
+        pairs = zip((cut_end(row) for row in self.rows), self.labels, strict=True)
         return [sha256(row.tobytes() + label.encode()).hexdigest()[:16] for row, label in pairs]
 
     def keep(self, tested: Sequence[str]) -> "SignalTable":
@@ -114,10 +115,10 @@ def read_table(path: Path) -> SignalTable:
     return table
 
 
-def sort_names(names: set[str]) -> tuple[str, ...]:
+def sort_names(names: Collection[str]) -> tuple[str, ...]:
     """Returns names sorted: whole numbers by their size, all else by letters."""
     if all(re.fullmatch(r"-?\d{1,18}", name) for name in names):
-        return tuple(sorted(names, key=int))
+        return tuple(sorted(names, key=lambda name: (int(name), name)))
     return tuple(sorted(names))
 
 

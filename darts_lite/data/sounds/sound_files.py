@@ -16,6 +16,7 @@ HIGHEST_RATE = 384_000  # samples per second
 CUT_OFF = re.compile(r"^data : (\d{1,9}) \(should be (\d+)\)", re.MULTILINE)
 """What libsndfile tells of a wav file that ends early; streams name ten digits, or none."""
 SLIGHT = 1e-4  # largest sample, in shares of the largest possible, of a recording that is silent
+LOUD = 1.5  # largest sample, likewise, that may come of an encoding and not of another scale
 
 
 class SoundHeader(NamedTuple):
@@ -76,6 +77,8 @@ def read_sound(path: Path, rate: int, samples: int) -> Recording:
     before = (samples - len(mono)) // 2  # below 0 where rounding left more
     padded = torch.nn.functional.pad(mono, (before, samples - len(mono) - before))
     doubt = "is silent" if float(padded.abs().max()) < SLIGHT else None
+    if len(values) and float(values.abs().max()) > LOUD:
+        doubt = "has samples far beyond -1 to 1, which are cut off"
     return Recording(round_samples(padded.clamp(-1, 1)), doubt)
 
 

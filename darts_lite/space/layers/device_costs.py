@@ -222,8 +222,9 @@ class DeviceCosts(Costs):
     def refusal(self) -> ValueError:
         """The error for what needs a sum over layers, which these costs are not."""
         return ValueError(
-            f"a budget of {self.name} is kept by searches that train nets, as darts_lite.PlayOff; "
-            "for one by gradients set budget.memory and budget.flash"
+            "no net that was tried is within budget.arena, budget.file and the other limits; raise "
+            "them, or, in a search by gradients, which cannot keep to these two, set budget.memory "
+            "and budget.flash"
         )
 
     def to_dict(self) -> dict[str, Any]:

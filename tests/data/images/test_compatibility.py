@@ -72,7 +72,7 @@ def test_a_folder_that_has_changed_gives_the_same_test_images(
     folder = shutil.copytree(own_images.images, tmp_path / "photos")
     change(folder, own_images.held_out)
     words = ["--ckpt_path", str(net), f"--data.dataset={folder}"]
-    with pytest.warns(UserWarning, match="photos has changed .* images are the 10 files that the "):
+    with pytest.warns(UserWarning, match="photos has changed .* images are the 10 that the "):
         main(["test", *words])
     assert capsys.readouterr().out.splitlines()[-1] == before
     with pytest.warns(UserWarning, match="Validation images are chosen anew"):

@@ -55,6 +55,11 @@ def test_a_csv_file_has_a_line_for_each_row(tmp_path: Path) -> None:
 def test_columns_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("t11,t10,t9\n1,2,3\n")
     assert read_rows(tmp_path / "a.csv")[0].tolist() == [[[3, 2, 1]]]
+    for header in ("-1,1,0", "-0.5,1.0,0.25", "x_-3,x_-1,x_-2", "x-1,x-3,x-2"):
+        (tmp_path / "a.csv").write_text(f"{header}\n1,3,2\n")
+        assert read_rows(tmp_path / "a.csv")[0].tolist() == [[[1, 2, 3]]], header
+    (tmp_path / "a.csv").write_text("a_1,b.2,b.1,a_0\n1,2,3,4\n")
+    assert read_rows(tmp_path / "a.csv")[0].tolist() == [[[4, 1], [3, 2]]]
     (tmp_path / "a.csv").write_bytes("t1,\u00e9\n1,2\n".encode("latin-1"))
     with pytest.raises(ValueError, match="a.csv is not in UTF-8"):
         read_rows(tmp_path / "a.csv")
@@ -146,6 +151,10 @@ def test_what_is_no_table_is_told_in_a_line(
         ("label,a_0,groups\na,1,2\n", "has the column 'groups', which is none of"),
         ("Label,0\na,1\n", "has the column 'Label', which is none of"),
         ("label,a_0,a_2\na,1,2\n", "'a_2' does not follow the one before"),
+        ("label,0.0,0.1,0.4\na,1,2,3\n", "'0.4' does not follow the one before"),
+        ("label,v0.1,v0.2\na,1,2\n", "whether 'v0.1' has a sign or decimals cannot be told"),
+        ("label,x-1,x0\na,1,2\n", "whether 'x0' has a sign or decimals cannot be told"),
+        ("label,0\n\n\na,one\nb,2\n", "line 4 has 'one' in the column '0'"),
         ("label;0;1\na;1;2\n", "must be separated by commas, and not by ';'"),
         ('"a","b\nc"\n1,2\n', "has no labels"),
         ("label,0,group\na,1,g\nb,2,\na,1,g\n", "signal 2 has no group"),

@@ -1,5 +1,6 @@
 """Classes of signals, and which of them are for the test."""
 
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -45,11 +46,16 @@ def test_tested_rows_are_known_again(tmp_path: Path) -> None:
     assert {*now.load(28).held_out.digests} == {*tested}
     with pytest.raises(ValueError, match="has changed: of the 50 different signals .* 50 cannot"):
         table(tmp_path / "a.npz", 255 - X, Y).keep(tested)
+    longer = np.pad(X.astype(np.float32), ((0, 1), (0, 0), (0, 2)), constant_values=np.nan)
+    longer[-1] = 1.0
+    assert table(tmp_path / "a.npz", longer, np.append(Y, Y[0])).keep(tested).tested.sum() == 50
 
 
 def test_names_are_sorted_as_numbers_if_all_are() -> None:
     assert sort_names({"10", "9", "-1"}) == ("-1", "9", "10")
     assert sort_names({"10", "9", "a"}) == ("10", "9", "a")
+    for names in permutations(("1", "01", "001")):
+        assert sort_names(dict.fromkeys(names)) == ("001", "01", "1")
 
 
 def test_classes_without_test_rows_are_told(tmp_path: Path) -> None:

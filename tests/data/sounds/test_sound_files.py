@@ -69,6 +69,14 @@ def test_silence_is_doubted(tmp_path: Path) -> None:
     assert read_sound(tmp_path / "a.wav", 8000, 100).doubt == "is silent"
 
 
+def test_a_scale_of_whole_numbers_in_floats_is_doubted(tmp_path: Path) -> None:
+    wave = np.sin(np.arange(100))
+    for largest, doubted in ((1.2, False), (32767.0, True)):
+        soundfile.write(tmp_path / "a.wav", largest * wave, 8000, subtype="FLOAT")
+        told = read_sound(tmp_path / "a.wav", 8000, 100).doubt
+        assert (told is not None and "far beyond -1 to 1" in told) == doubted
+
+
 def test_samples_are_those_of_16_bits() -> None:
     samples = torch.tensor([-1.0, 0.5, 1.0, 1e-6])
     assert round_samples(samples).tolist() == [-1.0, 0.5, 32767 / 32768, 0.0]
