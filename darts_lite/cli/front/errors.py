@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 import threading
 import warnings
@@ -35,6 +36,10 @@ PARSER_NOISE = (
     "Expected a dot import path string: Namespace(",
 )
 """Beginnings of lines in jsonargparse's messages that do not say what is wrong."""
+EXPECTED = re.compile(r"Expected a <class '(\w+)'>(?:\. Got value: )?")
+VALUE = "Given value: "
+TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
+"""What jsonargparse expects, in words."""
 LONGEST = 1_000
 """Largest number of characters of a message that are printed, as it may quote a long value."""
 
@@ -84,6 +89,12 @@ def shorten_message(message: str) -> str:
     lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
     useful = [line for line in lines if line and not line.startswith(PARSER_NOISE)]
     text = " ".join(dict.fromkeys(useful or lines))
+    if types := dict.fromkeys(EXPECTED.findall(text)):
+        given = [line.removeprefix(VALUE) for line in lines if line.startswith(VALUE)]
+        needed = " or ".join(TYPES.get(name, name) for name in types)
+        before, _, behind = EXPECTED.sub("\n", text).partition("\n")
+        rest = [*given, *behind.split("\n")]
+        text = f"{before}{needed} is needed, got {' '.join(filter(None, map(str.strip, rest)))}"
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
 
 

@@ -8,6 +8,7 @@ from lightning.pytorch import Trainer
 from run_helpers import Finished
 
 from darts_lite.cli.front.errors import LONGEST, guard, is_mistake, stop
+from darts_lite.cli.main import main
 
 
 def test_a_message_becomes_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,6 +23,20 @@ def test_a_message_becomes_one_line(capsys: pytest.CaptureFixture[str]) -> None:
         stop(nested)
     assert stopped.value.code == 2
     assert capsys.readouterr().err == "error: unknown dataset 'X'; choose from ['MNIST']\n"
+
+
+def test_types_are_told_in_words_with_what_was_given(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = {
+        "--budget.parameters=5k": "5k",
+        "--run.seeds=two": "two",
+        "--data.batch_size=4.5": "4.5",
+    }
+    for word, given in asked.items():
+        with pytest.raises(SystemExit):
+            main(["fit", "--config", "mnist", word])
+        said = capsys.readouterr().err
+        assert said.startswith('error: Parser key "')
+        assert said.endswith(f"a whole number is needed, got {given}\n"), said
 
 
 def test_a_long_message_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
