@@ -108,10 +108,14 @@ def suggest_option(message: str) -> str:
     }
     word = option.rpartition(".")[2]
     parts = (LightningModule, LightningDataModule)
-    owners = [k.__name__ for k, names in known.items() if issubclass(k, parts) and word in names]
+    having = [kind for kind, names in known.items() if word in names]
+    owners = [k.__name__ for k in having if issubclass(k, parts)] or [k.__name__ for k in having]
     near = difflib.get_close_matches(word, set().union(*known.values()), n=1, cutoff=0.7)
     meant = f" did you mean {near[0]}?" if near else ""
-    if owners:  # of another class than the one at hand
+    groups = {"trainer": Trainer, "run": RunSettings}
+    if placed := [group for group, kind in groups.items() if word in known[kind]]:
+        meant = f" did you mean --{placed[0]}.{word}?"
+    elif owners:  # of another class than the one at hand
         meant = f" it is a setting of {' and '.join(owners[:3])};"
     return f";{meant} --print_config=comments lists all settings"
 

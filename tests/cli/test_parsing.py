@@ -33,6 +33,11 @@ from darts_lite.runs.presets import folder
             "Option 'relaxation.init_args.end' is not accepted",
             "; relaxation belongs to darts_lite.",
         ),
+        ("unrecognized arguments: --seeds 3", "; did you mean --run.seeds? --print_config"),
+        (
+            "unrecognized arguments: --budget.least_parameters 9",
+            "; it is a setting of WithinBudget; --print_config",
+        ),
         ("unrecognized arguments: --trainer.max_epoch 3", "; did you mean max_epochs? --print"),
         (
             "unrecognized arguments: --model.relaxation x",
