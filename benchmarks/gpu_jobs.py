@@ -1,4 +1,4 @@
-"""Runs of the product for `gpu.py`: the preset of cells, and a little of every algorithm.
+"""Runs of the product for `gpu.py`: main job, preset of cells, and a little of every algorithm.
 
 They are what `darts_lite fit` runs, made without its command line.
 """

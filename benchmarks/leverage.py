@@ -94,8 +94,8 @@ def report(lines: Sequence[Mapping[str, Any]]) -> str:
     """Returns the table of all budgets, and the deviation of seeds."""
     groups = group(lines)
     repeated = [each for _, chains in groups for each in chains if len(each) > 1]
-    spread = [statistics.variance(each) for each in repeated]
-    seeds = math.sqrt(statistics.fmean(spread)) if repeated else math.nan
+    variances = [statistics.variance(each) for each in repeated]
+    seeds = math.sqrt(statistics.fmean(variances)) if repeated else math.nan
     rows = [describe(*each, seeds) for each in groups]
     shown = table([*rows[0]], [[*row.values()] for row in rows])
     return f"{shown}\ndeviation of seeds: {seeds:.2f} (of {len(repeated)} chains)"

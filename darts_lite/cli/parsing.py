@@ -113,8 +113,9 @@ def suggest_option(message: str) -> str:
     near = difflib.get_close_matches(word, set().union(*known.values()), n=1, cutoff=0.7)
     meant = f" did you mean {near[0]}?" if near else ""
     groups = {"trainer": Trainer, "run": RunSettings}
-    if placed := [group for group, kind in groups.items() if word in known[kind]]:
-        meant = f" did you mean --{placed[0]}.{word}?"
+    placed = [f"{group}.{word}" for group, kind in groups.items() if word in known[kind]]
+    if placed and option not in placed:
+        meant = f" did you mean --{placed[0]}?"
     elif owners:  # of another class than the one at hand
         meant = f" it is a setting of {' and '.join(owners[:3])};"
     return f";{meant} --print_config=comments lists all settings"

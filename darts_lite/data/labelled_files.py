@@ -234,9 +234,9 @@ def _list_named(folder: Path, kind: FileKind, naming: Naming) -> tuple[list[str]
 
 def _take_test_folder(folder: Path, files: Sequence[File]) -> tuple[list[File], list[File]]:
     """Returns the files outside of the folder ``test``, and those in it; none if that has all."""
-    inside = [file for file in files if file[0].is_relative_to(folder / "test")]
-    outside = [file for file in files if file not in inside]
-    return (outside, inside) if outside else (inside, [])
+    named = folder / "test"
+    found = [path.is_relative_to(named) for path, _ in files]
+    return ([*files], []) if all(found) else _part(files, found)
 
 
 def _pick(folder: Path, files: Sequence[File], pattern: str) -> tuple[list[File], list[File]]:
@@ -247,8 +247,13 @@ def _pick(folder: Path, files: Sequence[File], pattern: str) -> tuple[list[File]
             f"test_by {pattern!r} finds {'all' if all(found) else 'none'} of {len(files)} files, "
             f"{_place(folder, files[0][0])} for one; change the pattern"
         )
-    train = [file for file, is_test in zip(files, found, strict=True) if not is_test]
-    return train, [file for file, is_test in zip(files, found, strict=True) if is_test]
+    return _part(files, found)
+
+
+def _part(files: Sequence[File], tested: Sequence[bool]) -> tuple[list[File], list[File]]:
+    """Returns the files for the training, and those for the test."""
+    pairs = [*zip(files, tested, strict=True)]
+    return [file for file, flag in pairs if not flag], [file for file, flag in pairs if flag]
 
 
 def _list_groups(files: LabelledFiles, part: Sequence[File]) -> set[str]:

@@ -33,6 +33,10 @@ from darts_lite.runs.presets import folder
             "Option 'relaxation.init_args.end' is not accepted",
             "; relaxation belongs to darts_lite.",
         ),
+        (
+            "unrecognized arguments: --run.seeds 3",
+            "; it is a setting of RunSettings; --print_config",
+        ),
         ("unrecognized arguments: --seeds 3", "; did you mean --run.seeds? --print_config"),
         (
             "unrecognized arguments: --budget.least_parameters 9",

@@ -6,7 +6,7 @@ import re
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -89,13 +89,19 @@ def shorten_message(message: str) -> str:
     lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
     useful = [line for line in lines if line and not line.startswith(PARSER_NOISE)]
     text = " ".join(dict.fromkeys(useful or lines))
-    if types := dict.fromkeys(EXPECTED.findall(text)):
-        given = [line.removeprefix(VALUE) for line in lines if line.startswith(VALUE)]
-        needed = " or ".join(TYPES.get(name, name) for name in types)
-        before, _, behind = EXPECTED.sub("\n", text).partition("\n")
-        rest = [*given, *behind.split("\n")]
-        text = f"{before}{needed} is needed, got {' '.join(filter(None, map(str.strip, rest)))}"
+    given = [line.removeprefix(VALUE) for line in lines if line.startswith(VALUE)]
+    text = _put_types_in_words(text, given)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
+
+
+def _put_types_in_words(text: str, given: Sequence[str]) -> str:
+    """Says which types the parser expects, and what it got, if a text is about that."""
+    if not (types := dict.fromkeys(EXPECTED.findall(text))):
+        return text
+    needed = " or ".join(TYPES.get(name, name) for name in types)
+    before, *others = EXPECTED.split(text)[::2]  # every second part is the name of a type
+    got = [part.strip() for part in (*given, *others) if part.strip()]
+    return f"{before}{needed} is needed, got {' '.join(got)}"
 
 
 @contextmanager

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from reprlib import repr as short
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -238,8 +237,9 @@ def _order_columns(path: Path, names: Sequence[str]) -> list[list[str]]:
         each.sort()
         steps = [after - before for (before, _), (after, _) in pairwise(each)]
         whole = all(number.is_integer() for number, _ in each)
-        step = 1.0 if whole else median(steps or [1.0])
-        gaps = [each[place + 1][1] for place, one in enumerate(steps) if abs(one - step) > step / 2]
+        usual = 1.0 if whole else min(steps, default=1.0)
+        pairs = zip(each[1:], steps, strict=True)
+        gaps = [name for (_, name), step in pairs if not usual / 2 < step < 1.5 * usual]
         if gaps:
             raise ValueError(
                 f"{path}: numbers of columns must follow one another, and {gaps[0]!r} does not "

@@ -77,7 +77,7 @@ def read_sound(path: Path, rate: int, samples: int) -> Recording:
     before = (samples - len(mono)) // 2  # below 0 where rounding left more
     padded = torch.nn.functional.pad(mono, (before, samples - len(mono) - before))
     doubt = "is silent" if float(padded.abs().max()) < SLIGHT else None
-    if len(values) and float(values.abs().max()) > LOUD:
+    if float(values.abs().max()) > LOUD:
         doubt = "has samples far beyond -1 to 1, which are cut off"
     return Recording(round_samples(padded.clamp(-1, 1)), doubt)
 

@@ -222,9 +222,9 @@ class DeviceCosts(Costs):
     def refusal(self) -> ValueError:
         """The error for what needs a sum over layers, which these costs are not."""
         return ValueError(
-            "no net that was tried is within budget.arena, budget.file and the other limits; raise "
-            "them, or, in a search by gradients, which cannot keep to these two, set budget.memory "
-            "and budget.flash"
+            "budget.arena and budget.file are no sums over layers: if this is a play-off, it has "
+            "found no net within the limits, so raise them; if it is a search by gradients, set "
+            "budget.memory and budget.flash instead"
         )
 
     def to_dict(self) -> dict[str, Any]:

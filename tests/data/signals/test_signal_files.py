@@ -152,6 +152,7 @@ def test_what_is_no_table_is_told_in_a_line(
         ("Label,0\na,1\n", "has the column 'Label', which is none of"),
         ("label,a_0,a_2\na,1,2\n", "'a_2' does not follow the one before"),
         ("label,0.0,0.1,0.4\na,1,2,3\n", "'0.4' does not follow the one before"),
+        ("label,0.5,0.50\na,1,2\n", "'0.50' does not follow the one before"),
         ("label,v0.1,v0.2\na,1,2\n", "whether 'v0.1' has a sign or decimals cannot be told"),
         ("label,x-1,x0\na,1,2\n", "whether 'x0' has a sign or decimals cannot be told"),
         ("label,0\n\n\na,one\nb,2\n", "line 4 has 'one' in the column '0'"),

@@ -6,6 +6,7 @@ from random import Random
 import pytest
 
 from darts_lite import ArchitectureSearch, LayerSpace, WithinBudget
+from darts_lite.search.playoff.proposals import propose_opening
 from darts_lite.space.cost_tables import Images
 from darts_lite.space.layers.chain import Block, Chain
 from darts_lite.space.layers.device_costs import Program, count_needs, write_program
@@ -120,7 +121,11 @@ def test_a_play_off_keeps_to_a_device() -> None:
 def test_a_search_by_gradients_says_what_it_keeps_to(name: str) -> None:
     rule = WithinBudget(arena="8 KiB") if name == "arena" else WithinBudget(file="8 KiB")
     search = ArchitectureSearch(SPACE, derivation=rule.with_data(1, 10, 28))
-    with pytest.raises(
-        ValueError, match="no net that was tried is within budget.arena, budget.file and"
-    ):
+    with pytest.raises(ValueError, match="search by gradients, set budget.memory and budget.flash"):
         search.derive()
+
+
+def test_a_play_off_says_that_no_net_is_within_its_limits() -> None:
+    rule = WithinBudget(arena=100).with_data(1, 10, 28)
+    with pytest.raises(ValueError, match="it has found no net within the limits, so raise them"):
+        [*propose_opening(SPACE, rule, 2, 1, Random(0))]
