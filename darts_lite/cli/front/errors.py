@@ -38,6 +38,8 @@ PARSER_NOISE = (
 """Beginnings of lines in jsonargparse's messages that do not say what is wrong."""
 EXPECTED = re.compile(r"Expected a <class '(\w+)'>(?:\. Got value: )?")
 VALUE = "Given value: "
+GROUP = re.compile(r"Parser key \"(\w+)\": Unable to load config (['\"])(.*?)\2.*")
+"""A value, or no file, where settings stand."""
 TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
 """What jsonargparse expects, in words."""
 LONGEST = 1_000
@@ -91,6 +93,7 @@ def shorten_message(message: str) -> str:
     text = " ".join(dict.fromkeys(useful or lines))
     given = [line.removeprefix(VALUE) for line in lines if line.startswith(VALUE)]
     text = _put_types_in_words(text, given)
+    text = GROUP.sub(r"--\1 is a group of settings, got \3; set one, see fit --help \1", text)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
 
 

@@ -39,6 +39,15 @@ def test_types_are_told_in_words_with_what_was_given(capsys: pytest.CaptureFixtu
         assert said.endswith(f"a whole number is needed, got {given}\n"), said
 
 
+@pytest.mark.parametrize("word", ["--budget=5000", "--run=null", "--trainer=gpu"])
+def test_a_group_is_no_value(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    group, value = word.removeprefix("--").split("=")
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", "mnist", word])
+    wanted = f"--{group} is a group of settings, got {value}; set one, see fit --help {group}"
+    assert capsys.readouterr().err == f"error: {wanted}\n"
+
+
 def test_a_long_message_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         stop("x" * 10_000)
