@@ -7,7 +7,7 @@ are paired by seed.
     python benchmarks/ablation.py --results ablation.jsonl
     python benchmarks/ablation.py --results small.jsonl --channels 16 --rows base "shift 2"
 
-Results: docs/benchmarks.md.
+Results: docs/benchmarks/cells.md.
 """
 
 import statistics

@@ -5,7 +5,7 @@ architecture keeps the edge, and the share of runs that agree with the most freq
 
     python benchmarks/agreement.py logs/mnist/version_0 logs/mnist/version_1 logs/mnist/version_2
 
-Results: docs/benchmarks.md.
+Results: docs/benchmarks/methods.md.
 """
 
 import argparse

@@ -5,7 +5,7 @@
 Random chains of the main job's space, some for colour images of 32 pixels and some for signals,
 with random weights and norms, are written as int8 LiteRT files and opened in ever smaller arenas.
 It needs the extra device.
-Results: docs/benchmarks.md.
+Results: docs/benchmarks/devices.md.
 """
 
 import argparse

@@ -6,7 +6,7 @@ compared with means over drawn chains, and their gradients with finite differenc
 
     python benchmarks/exactness.py
 
-Results: docs/benchmarks.md.
+Results: docs/benchmarks/layers.md.
 """
 
 import argparse

@@ -3,7 +3,7 @@
     python benchmarks/exports.py --to onnx litert pt2 safetensors python
 
 The nets are those that the main job and the search of cells have found, with random weights, and
-the images the digits of this package. Results: docs/benchmarks.md.
+the images the digits of this package. Results: docs/benchmarks/devices.md.
 """
 
 import argparse

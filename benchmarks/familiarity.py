@@ -5,7 +5,7 @@
 A net of MNIST is shown MNIST's test images and what is none of it: FashionMNIST, negatives, noise
 and digits upside down. Each measure marks what is beyond 99 % of the validation images, here the
 training images from 2,000 on; references are the first ones. Printed is the share that is marked:
-of MNIST as little as possible, of the others as much. Results: docs/benchmarks.md.
+of MNIST as little as possible, of the others as much. Results: docs/benchmarks/data.md.
 """
 
 import argparse

@@ -6,7 +6,7 @@ Layers of random chains are written as files of their own and timed; what a kind
 fitted to them, and what that says of whole nets is set beside these nets' own times. The table is
 one for `budget.latency_table`: a file of this form with times of a board is used alike. Each time
 is the least of several, since others may use the machine. It needs the extra device.
-Results: docs/benchmarks.md.
+Results: docs/benchmarks/devices.md.
 """
 
 import argparse

@@ -7,7 +7,7 @@ or the one that launches them, and with Ray one of two nodes; the same command t
     python benchmarks/launchers.py --folder FOLDER
     python benchmarks/launchers.py --folder FOLDER --launchers local ray --kills 10
 
-Results: docs/benchmarks.md.
+Results: docs/benchmarks/runs.md.
 """
 
 import argparse

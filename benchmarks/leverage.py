@@ -10,7 +10,7 @@ make of it, over the deviation of seeds, which is one for all budgets: few chain
 
 A smaller number of ``--chains``, or of ``--seeds``, may come first: lines are made once.
 
-Results: docs/benchmarks.md.
+Results: docs/benchmarks/layers.md.
 """
 
 import math

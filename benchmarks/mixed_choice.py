@@ -4,7 +4,7 @@
     python benchmarks/mixed_choice.py --channels 64 --options 6
 
 The choice and its options take turns, one pass at a time; told are medians of the processor's time.
-Results: docs/benchmarks.md.
+Results: docs/benchmarks/data.md.
 """
 
 import argparse

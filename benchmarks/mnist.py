@@ -18,7 +18,7 @@ Seconds compare within one machine and number of threads only, and where nothing
     python benchmarks/mnist.py --results mnist.jsonl --logs logs/mnist_rows --nets tutorial found
     python benchmarks/mnist.py --results mnist.jsonl --logs logs/mnist_rows --plot accuracy.png
 
-Results: docs/benchmarks.md.
+Results: docs/benchmarks.md and docs/benchmarks/cells.md.
 """
 
 import argparse

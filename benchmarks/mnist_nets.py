@@ -6,7 +6,7 @@ recipe.
 
     python benchmarks/mnist_nets.py --seed 0      # the tutorial's net, five epochs
 
-Results: docs/benchmarks.md.
+Results: docs/benchmarks/cells.md.
 """
 
 import argparse

@@ -8,7 +8,7 @@ value of. Only distinct evaluations count.
 
     python benchmarks/nasbench201.py --table nasbench201.csv
 
-Results: docs/benchmarks.md.
+Results: docs/benchmarks/methods.md.
 """
 
 import argparse

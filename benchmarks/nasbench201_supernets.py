@@ -16,7 +16,7 @@ for 3 of the epochs and then makes 100 evaluations.
     python benchmarks/nasbench201_supernets.py --results found.jsonl
     python benchmarks/nasbench201_supernets.py --results found.jsonl --table nasbench201.csv
 
-Results: docs/benchmarks.md.
+Results: docs/benchmarks/methods.md.
 """
 
 import argparse

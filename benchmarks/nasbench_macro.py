@@ -7,7 +7,8 @@ those of the table, whose nets were trained on CIFAR-10: this is transfer.
 
     python benchmarks/nasbench_macro.py --table nas-bench-macro_cifar10.json --dataset FashionMNIST
 
-The table is not part of this project (NAS-Bench-Macro, Apache-2.0). Results: docs/benchmarks.md.
+The table is not part of this project (NAS-Bench-Macro, Apache-2.0).
+Results: docs/benchmarks/layers.md.
 """
 
 import argparse

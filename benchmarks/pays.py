@@ -9,7 +9,7 @@ budget; the families made by hand are each scaled as far as the budgets allow, i
 
 With ``--peer CHECKOUT`` the rows of `peer_pit` are made as well.
 
-Results: docs/benchmarks.md.
+Results: docs/benchmarks/layers.md.
 """
 
 import argparse

@@ -6,7 +6,7 @@
 Makes the 600 photographs of `photo_folder` in FOLDER, runs what README tells a stranger to run, and
 prints for each run accuracies, recalls and seconds; how many images are marked as unlike, of other
 squares of the training halves, of test images and of other things; and how far the answers of an
-ONNX file, asked by `PROGRAM`, are from those of `predict`. Results: docs/benchmarks.md.
+ONNX file, asked by `PROGRAM`, are from those of `predict`. Results: docs/benchmarks/data.md.
 """
 
 import argparse

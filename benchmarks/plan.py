@@ -3,7 +3,7 @@
     python benchmarks/plan.py --results plan.jsonl --config configs/mnist.yaml
 
 Each runs in a process of its own, whose time is taken by the wall clock and whose memory the system
-knows. Results: docs/benchmarks.md.
+knows. Results: docs/benchmarks/speed.md.
 """
 
 import argparse

@@ -6,7 +6,7 @@ strengths: share of edges whose largest alpha is the convolution's, drift and me
 
     python benchmarks/planted.py --steps 800 --rates 3e-4 3e-3 --strengths 0 0.5 25 --seeds 3
 
-Results: docs/benchmarks.md.
+Results: docs/benchmarks/methods.md.
 """
 
 import argparse

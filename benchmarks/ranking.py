@@ -7,7 +7,7 @@ random nets of the same budgets, for as many steps as one net. The best are also
 
     python benchmarks/ranking.py --results ranking.jsonl --cell "FashionMNIST 2000"
 
-Results: docs/benchmarks.md.
+Results: docs/benchmarks/layers.md.
 """
 
 import argparse

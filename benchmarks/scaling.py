@@ -22,7 +22,7 @@ way it is done.
 
     python benchmarks/scaling.py --plot docs/images/scaling.png
 
-Results: docs/benchmarks.md.
+Results: docs/benchmarks/speed.md.
 """
 
 import argparse

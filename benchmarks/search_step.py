@@ -23,7 +23,7 @@ time, so that only one works at any moment and all meet the same disturbances.
     python benchmarks/search_step.py --channels 8 --cells 2 --nodes 2 --systems folded compiled
     python benchmarks/search_step.py --rule  # the table of darts_lite.search.executors, made anew
 
-Results: docs/benchmarks.md.
+Results: docs/benchmarks/speed.md.
 """
 
 import argparse

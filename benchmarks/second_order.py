@@ -6,7 +6,7 @@ published difference at several radii, and of first order. Errors are relative t
 
     python benchmarks/second_order.py
 
-Results: docs/benchmarks.md.
+Results: docs/benchmarks/methods.md.
 """
 
 import argparse

@@ -7,7 +7,7 @@ Writes the sets as npz files to FOLDER, runs `fit --config signals` on each, and
 run: the test accuracy of what is found; with the first seed that of five random nets within the
 same budget, trained alike; and that of two linear models of the same rows, standardised, whose
 strength of regularisation is chosen by cross-validation in the training set. A run that is done is
-kept. Results: docs/benchmarks.md.
+kept. Results: docs/benchmarks/data.md.
 """
 
 import argparse

@@ -11,7 +11,7 @@ The other sets train each net for about the same time instead of the same number
 ``large`` skeletons of up to 300,000 parameters with more augmentation, ``widths`` the preset's
 skeleton in fewer channels.
 
-Results: docs/benchmarks.md.
+Results: docs/benchmarks/cells.md.
 """
 
 from collections.abc import Sequence

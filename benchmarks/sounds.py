@@ -6,7 +6,7 @@
 RECORDINGS are those of the Free Spoken Digit Dataset, ``<digit>_<speaker>_<take>.wav``. Each row is
 a run of the preset `sounds` in FOLDER: takes 0 to 4 as test, as is usual, with three seeds and
 beside random nets within the same limits; and each speaker as test, whose voice neither training
-nor validation has heard. Rows that are done are kept. Results: docs/benchmarks.md.
+nor validation has heard. Rows that are done are kept. Results: docs/benchmarks/data.md.
 """
 
 import argparse

@@ -5,7 +5,7 @@
 
 A row of the table is a search with its rivals: random nets that are trained alike. The linear
 models are scikit-learn's, of the training items and those for validation. Results:
-docs/benchmarks.md.
+docs/benchmarks/data.md.
 """
 
 import argparse

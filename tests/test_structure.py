@@ -1,6 +1,7 @@
 """The order of the rooms: each folder imports only from those above it."""
 
 import ast
+import re
 import tomllib
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -162,6 +163,20 @@ def test_nothing_else_knows_of_a_kind() -> None:
         for path in modules(floor):
             if any(floor_of(source) in OF_KINDS for source in imports(path)):
                 assert place(path) in ASKING
+
+
+def test_pages_that_sources_name_have_the_sections_they_name() -> None:
+    named = re.compile(r'(docs/[\w/]+\.md)(?:[\s#]*,[\s#]*"([^"]+)")?')
+    found = [
+        match
+        for folder, ending in (("darts_lite", "py"), ("benchmarks", "py"), ("configs", "yaml"))
+        for path in sorted((TESTS.parent / folder).rglob(f"*.{ending}"))
+        for match in named.findall(path.read_text())
+    ]
+    assert any(section for _, section in found)
+    for page, section in found:
+        text, heading = (TESTS.parent / page).read_text(), re.sub(r"[\s#]+", " ", section)
+        assert re.search(rf"^#+ {re.escape(heading)}", text, re.M), f"{page} has no {heading}"
 
 
 def test_folders_and_modules_stay_small() -> None:

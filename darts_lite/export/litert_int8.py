@@ -109,7 +109,7 @@ def widen_range(known: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     """Returns the range of a map from that of all images before and that of one more.
 
     The quantiser's own way, a moving average of each image's extremes, cuts off what is above: of
-    two nets for 4 KiB that cost 0.2 points, see docs/benchmarks.md.
+    two nets for 4 KiB that cost 0.2 points, see docs/benchmarks/devices.md.
     """
     low, high = min(known["min"], new["min"]), max(known["max"], new["max"])
     return {**new, "min": low, "max": high}

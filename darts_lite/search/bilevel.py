@@ -75,7 +75,7 @@ class SecondOrder:
 
     The mixed derivative is exact: the training gradient is differentiated. The published code takes
     a difference of two first derivatives instead (equation 8), which needs less memory; near the
-    kinks of ReLUs and poolings it can be far off (docs/benchmarks.md, "Second order").
+    kinks of ReLUs and poolings it can be far off (docs/benchmarks/methods.md, "Second order").
 
     Args:
         radius: Distance on either side of w for that difference, in the space of weights; the

@@ -2,9 +2,8 @@
 
 Both compute the same. Folding saves passes over maps and pays with products of C x C matrices
 (`darts_lite.networks.folded.executor`), so it wins if cells are narrow and loses if they are wide.
-The rule knows device, precision and channels. It was measured on a CPU
-(docs/benchmarks.md, "Which executor"); on a GPU, folding launches a fraction of the kernels, but
-none has been measured.
+The rule knows device, precision and channels. It was measured on a CPU (docs/benchmarks/speed.md,
+"Which executor"); on a GPU, folding launches a fraction of the kernels, but none has been measured.
 """
 
 import copy

@@ -38,7 +38,7 @@ class Folded:
 
     Args:
         compiled: Whether to compile each cell with `torch.compile` first. On a CPU that needs a C++
-            compiler and takes more than ten minutes per cell (docs/benchmarks.md, "A search
+            compiler and takes more than ten minutes per cell (docs/benchmarks/speed.md, "A search
             step"); it pays off in long searches on a GPU at best.
     """
 
@@ -162,7 +162,7 @@ def choose_dtype(x: Tensor) -> torch.dtype:
     """Returns the type in which folded candidates are computed from a map.
 
     Autocast decides, but not on a CPU, where products and depthwise convolutions take longer in
-    half precision than in float32 (docs/benchmarks.md, "A search step").
+    half precision than in float32 (docs/benchmarks/speed.md, "A search step").
     """
     device = x.device.type
     if not torch.is_autocast_enabled(device):
