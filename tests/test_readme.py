@@ -178,9 +178,9 @@ def run_here(block: str, folder: Path, environment: Mapping[str, str]) -> str:
 def shorten_presets(folder: Path) -> None:
     """Leaves few images, steps and epochs to the runs behind the first one."""
     shorter = {
-        r"(search_batches_per_epoch): \d+": r"\1: 24",
+        r"(search_batches_per_epoch): \d+": r"\1: 20",
         r"(least_batches_per_epoch): \d+": r"\1: 6",
-        r"\n    (max_epochs): \d+": r"\n    \1: 2",  # of a retraining
+        r"\n    (max_epochs): \d+": r"\n    \1: 1",  # of a retraining
         r"\n    (dataset: MNIST)": r"\n    \1\n    train_images: 600",
         r"\n  (name: mnist)\n": r"\n  \1\n  control_nets: 2\n  launcher: here\n",
         r"\n  (name: mnist_cells)\n": r"\n  \1\n  launcher: here\n",  # jobs take seconds to begin
