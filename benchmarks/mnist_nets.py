@@ -6,7 +6,7 @@ recipe.
 
     python benchmarks/mnist_nets.py --seed 0      # the tutorial's net, five epochs
 
-Results: docs/benchmarks/cells.md.
+Results: docs/benchmarks.md.
 """
 
 import argparse
