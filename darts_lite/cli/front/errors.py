@@ -40,6 +40,8 @@ EXPECTED = re.compile(r"Expected a <class '(\w+)'>(?:\. Got value: )?")
 VALUE = "Given value: "
 GROUP = re.compile(r"Parser key \"(\w+)\": Unable to load config (['\"])(.*?)\2.*")
 """A value, or no file, where settings stand."""
+CLASS = re.compile(r"(?:Expected a path but .*? invalid )?Expected a dot import path string: (\S+)")
+"""A value where a class stands."""
 TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
 """What jsonargparse expects, in words."""
 LONGEST = 1_000
@@ -94,6 +96,7 @@ def shorten_message(message: str) -> str:
     given = [line.removeprefix(VALUE) for line in lines if line.startswith(VALUE)]
     text = _put_types_in_words(text, given)
     text = GROUP.sub(r"--\1 is a group of settings, got \3; set one, see fit --help \1", text)
+    text = CLASS.sub(r"a class is needed, as darts_lite.Name or module.Name, got \1", text)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
 
 

@@ -48,6 +48,15 @@ def test_a_group_is_no_value(word: str, capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().err == f"error: {wanted}\n"
 
 
+@pytest.mark.parametrize("name", ["model", "retraining", "data", "data.augmentation"])
+def test_a_value_is_no_class(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", "mnist", f"--{name}=foo"])
+    key = name.rpartition(".")[2]
+    wanted = "a class is needed, as darts_lite.Name or module.Name, got foo"
+    assert capsys.readouterr().err == f'error: Parser key "{key}": {wanted}\n'
+
+
 def test_a_long_message_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         stop("x" * 10_000)
