@@ -1,5 +1,6 @@
 """Real digits for all tests, without a data folder, and networks that do not work."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from run_helpers import Exported, Finished, OwnImages, Proxy, use_proxy, write_d
 
 from darts_lite.data.images.image_data import ImageData
 
+gc.disable()  # what is imported stays; see `pytest_collection_finish`
 # The tests' tensors are tiny: a second thread only waits, and long where the machine is shared.
 os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
 torch.set_num_threads(1)
@@ -23,6 +25,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: place for place, name in enumerate(LONGEST)}
     long.sort(key=lambda item: places.get(item.path.stem, len(places)))
     items[:] = long + [item for item in items if item not in long]
+
+
+def pytest_collection_finish() -> None:
+    """Looks for garbage among what tests make alone, and less often: an eighth of their time."""
+    gc.freeze()
+    gc.set_threshold(10_000)
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,5 +1,6 @@
 """The front door."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from darts_lite.cli import front
 from darts_lite.cli.front.arguments import OWN, TRAINING
-from darts_lite.cli.main import main
+from darts_lite.cli.main import _load, main, parser
 
 LIGHT = """
 import sys
@@ -132,3 +133,12 @@ def test_the_front_needs_no_torch() -> None:
     command = [sys.executable, "-c", FRONT.format(modules=modules)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_garbage_is_collected_once_a_verb_is_loaded() -> None:
+    gc.disable()  # as `run_program` does
+    try:
+        _load("parsing", parser())
+        assert gc.isenabled()
+    finally:
+        gc.enable()
