@@ -12,7 +12,7 @@ kept. Results: docs/benchmarks/data.md.
 
 import argparse
 import json
-import resource
+import os
 import subprocess
 import sys
 import time
@@ -63,15 +63,19 @@ def fit(path: Path, seed: int, rivals: bool, more: Sequence[str]) -> Mapping[str
     folder, name = path.parent / "logs", f"{path.stem}-{seed}"
     place = folder / name / "version_0"
     if not (place / "seconds.txt").exists():
-        begun, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        begun = time.monotonic()
         words = ["fit", "--config=signals", f"--data.dataset={path}", "--run.resume=auto"]
         words += [f"--run.folder={folder}", f"--run.name={name}", f"--seed_everything={seed}"]
         words += ["--run.control=random"] * rivals
         command = [sys.executable, "-m", "darts_lite", *words, *more]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        (place / "seconds.txt").write_text(f"{spent:.0f} {time.monotonic() - begun:.0f}")
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as run:
+            _, status, used = os.wait4(run.pid, 0)
+            run.returncode = os.waitstatus_to_exitcode(status)
+        if run.returncode:
+            raise subprocess.CalledProcessError(run.returncode, command)
+        spent = used.ru_utime + used.ru_stime
+        figures = f"{spent:.0f} {time.monotonic() - begun:.0f} {used.ru_maxrss / 1024:.0f}"
+        (place / "seconds.txt").write_text(figures)
     told = (place / "seconds.txt").read_text().split()
     return json.loads((place / "summary.json").read_text()) | {"spent": told}
 
@@ -107,7 +111,7 @@ def fit_linear(path: Path) -> dict[str, float]:
 def describe(summary: Mapping[str, Any], linear: Mapping[str, float]) -> dict[str, str]:
     """Returns a row of the table."""
     rivals = sorted(summary.get("control_test_accuracies") or [])
-    cpu, wall = summary["spent"]
+    cpu, wall, megabytes = summary["spent"]
     return {
         "set": Path(summary["dataset"]).stem,
         "seed": f"{summary['seed']}",
@@ -116,6 +120,8 @@ def describe(summary: Mapping[str, Any], linear: Mapping[str, float]) -> dict[st
         **{name: f"{100 * share:.1f} %" for name, share in linear.items()},
         "parameters": f"{summary['params']:,}",
         "multiply-adds": f"{summary['macs']:,}",
+        "activations": f"{summary['memory']:,}",
+        "memory": f"{megabytes} MiB",
         "search, training, all (s)": f"{summary['search_seconds']:.0f}, "
         f"{summary['retrain_seconds']:.0f}, {cpu} of processors in {wall}",
         "net": summary["architecture"],
