@@ -129,6 +129,10 @@ class WithinBudget(Rule):
         ]
 
     @property
+    def derives(self) -> bool:
+        return self.arena is None and self.file is None  # which are no sums over layers
+
+    @property
     def skeleton(self) -> dict[str, Any]:
         return {name: value for name in SKELETON if (value := getattr(self, name)) is not None}
 

@@ -1,7 +1,7 @@
 """Judges a found architecture by the agreement of several searches, and by random ones."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from random import Random
@@ -14,24 +14,35 @@ from torch import Tensor
 from darts_lite.derivation.rules import Rule, Strongest, derive
 from darts_lite.space.groups import PATIENCE, Choices, random_point
 from darts_lite.space.protocol import AnyArchitecture, Space
+from darts_lite.space.walks import iterate_within
 
 Agreement = dict[str, list[list[float]]]
 """Group -> sets -> kept rows -> the share of searches that agree, from 0 to 1."""
 CHANCE_DRAWS = 200
 """Number of random consensuses whose mean agreement is taken."""
+FEW = 40
+"""Number of uniform draws within limits below which random walks add others."""
+WALKS = 3
+"""Largest number of random walks for each net that is wanted."""
 STRONGEST = Strongest()
 
 
 def consensus(
     space: Space,
     shares: Sequence[Mapping[str, Tensor]],
+    found: Sequence[AnyArchitecture],
     found_by: Mapping[str, Any],
     derivation: Rule = STRONGEST,
 ) -> AnyArchitecture:
     """Derives an architecture from the mean of several searches' shares.
 
+    Where a rule cannot derive from shares, it is the one of the `found` that agrees most with all.
     Each of the `shares` has ``(rows, options)`` for each group.
     """
+    if not derivation.derives:
+        all_found = [each.choices for each in found]
+        agreed = max(all_found, key=lambda one: mean_agreement(agreement(one, all_found)))
+        return space.build(agreed, found_by)
     mean = {kind: torch.stack([each[kind].cpu() for each in shares]).mean(0) for kind in shares[0]}
     return derive(space, mean, found_by, derivation)
 
@@ -62,21 +73,23 @@ def mean_agreement(agreements: Agreement) -> float:
 
 def agreement_by_chance(
     space: Space, searches: int, random: Random, derivation: Rule = STRONGEST
-) -> float:
+) -> float | None:
     """Returns the mean agreement of random architectures within limits with their consensus.
 
     This much of the agreement of searches is luck, because a consensus always resembles its parts.
     The limits, which take seconds to keep to where shares are alike, do not bind the consensus: it
     resembles its parts all the more then, so that luck is not said to be less than it is.
+    None if no random architecture is met within the limits.
     """
     drawn = islice(_iterate_architectures(space, random), PATIENCE)
     pool = [*islice(filter(partial(derivation.admits, space), drawn), searches * CHANCE_DRAWS)]
+    pool += islice(_walk_within(space, derivation, random), max(0, FEW - len(pool)))
     if not pool:
-        raise ValueError("hardly any architecture is within the limits of the rule; loosen them")
+        return None
     agreements = []
     for _ in range(CHANCE_DRAWS):
         found = random.choices(pool, k=searches)
-        common = consensus(space, [space.path(each) for each in found], {})
+        common = consensus(space, [space.path(each) for each in found], found, {})
         shared = agreement(common.choices, [each.choices for each in found])
         agreements.append(mean_agreement(shared))
     return fmean(agreements)
@@ -94,44 +107,49 @@ def draw_architectures(
     Returns fewer than `count` if the space has no more, or if hardly any is admitted.
     """
     drawn = islice(_iterate_architectures(space, random), PATIENCE)
-    return _pick_different(drawn, count, found, admits)
+    return _pick_different(drawn, count, () if found is None else (found,), admits)
 
 
 def draw_fitted(
-    space: Space,
-    rule: Rule,
-    count: int,
-    random: Random,
-    found: AnyArchitecture | None = None,
+    space: Space, rule: Rule, count: int, random: Random, known: Collection[AnyArchitecture]
 ) -> list[AnyArchitecture]:
-    """Draws different nets within a rule's limits, as wide as these allow, but never the `found`.
+    """Draws different nets within a rule's limits, as wide as these allow, other than the `known`.
 
     They are the fairest rivals where no net uses most of all limits. Returns fewer than `count` if
-    hardly any is within them.
+    the walks meet no more.
     """
 
     def admits(choices: Choices) -> bool:
         return rule.admits(space, space.build(choices))
 
-    drawn = islice(_iterate_architectures(space, random), PATIENCE)
+    drawn = islice(_walk_within(space, rule, random), WALKS * count)
     fitted = (space.build(space.fit_sizes(each.choices, admits), each.found_by) for each in drawn)
-    return _pick_different(fitted, count, found, partial(rule.admits, space))
+    return _pick_different(fitted, count, known, partial(rule.admits, space))
+
+
+def _walk_within(space: Space, rule: Rule, random: Random) -> Iterator[AnyArchitecture]:
+    """Yields random architectures that a rule admits; they need not use much of its limits."""
+
+    def measure(one: AnyArchitecture) -> float:
+        return 0.0 if rule.admits(space, one) else rule.excess(space, one)
+
+    return iterate_within(space, measure, random)
 
 
 def _pick_different(
     drawn: Iterable[AnyArchitecture],
     count: int,
-    found: AnyArchitecture | None,
+    known: Collection[AnyArchitecture],
     admits: Callable[[AnyArchitecture], bool] | None,
 ) -> list[AnyArchitecture]:
     """Returns the first nets that are admitted, each another one: choices may differ in vain."""
     picked: list[AnyArchitecture] = []
-    known = set() if found is None else {found.genotype()}
+    names = {each.genotype() for each in known}
     for each in drawn:
         if len(picked) == count:
             break
-        if each.genotype() not in known and (admits is None or admits(each)):
-            known.add(each.genotype())
+        if each.genotype() not in names and (admits is None or admits(each)):
+            names.add(each.genotype())
             picked.append(each)
     return picked
 

@@ -26,6 +26,11 @@ class Rule:
         raise NotImplementedError
 
     @property
+    def derives(self) -> bool:
+        """Whether it derives from shares, and does not only tell what it admits."""
+        return type(self).__call__ is not Rule.__call__
+
+    @property
     def skeleton(self) -> dict[str, Any]:
         """Settings of the retrained net's skeleton that differ from the supernet's."""
         return {}

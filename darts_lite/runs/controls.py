@@ -4,15 +4,17 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
 from lightning.pytorch import Trainer
+from lightning.pytorch.utilities import rank_zero_warn
 
 from darts_lite.data.split_data import SplitData
 from darts_lite.derivation import consensus
-from darts_lite.derivation.consensus import draw_architectures, draw_fitted
+from darts_lite.derivation.consensus import WALKS, draw_architectures, draw_fitted
 from darts_lite.networks.kinds import build_architecture
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.architecture_board import tensorboard
@@ -24,7 +26,7 @@ from darts_lite.runs.trainer_factory import TrainerFactory
 from darts_lite.search.base import Search
 from darts_lite.search.playoff.proposals import pick_by_hand
 from darts_lite.space.protocol import AnyArchitecture
-from darts_lite.space.walks import draw_within
+from darts_lite.space.walks import iterate_within
 from darts_lite.storage.atomic_files import write_text
 from darts_lite.storage.paths import read_content
 from darts_lite.storage.run_folder import CONTROLS, RunFolder
@@ -32,7 +34,6 @@ from darts_lite.storage.run_record import RunRecord, Score
 
 RIVAL = "rival.json"
 """File in the folder of a rival's part: what is trained there."""
-WALKS = 3  # largest number of walks for each random architecture
 MakeRetraining = Callable[[str | Path | AnyArchitecture, int, int], Retraining]
 """Maps an architecture, the channels of the images and the number of classes to a retraining."""
 
@@ -75,12 +76,19 @@ def list_rivals(
     the training of what it found.
     """
     count = run.control_nets
-    if run.control == "uniform":
-        return make_by_hand(model, found, data, count)
     if run.control == "best_of":
         count = count_affordable(summary["search_seconds"], summary["retrain_seconds"])
-    drawn = draw_rivals(model, found, data, count, seed)
-    return [Rival(place, f"Random net {place + 1}", each) for place, each in enumerate(drawn)]
+    if run.control == "uniform":
+        rivals = make_by_hand(model, found, data, count)
+    else:
+        drawn = draw_rivals(model, found, data, count, seed)
+        rivals = [Rival(place, f"Random net {place + 1}", each) for place, each in enumerate(drawn)]
+    if len(rivals) < count:
+        rank_zero_warn(
+            f"only {len(rivals)} of {count} rivals are trained: no more different nets were met "
+            "within the limits"
+        )
+    return rivals
 
 
 def count_affordable(search_seconds: float, training_seconds: float) -> int:
@@ -123,16 +131,15 @@ def draw_rivals(
     random = Random(int(seed or 0))
     excess = partial(rule.excess, model.space)
     drawn = draw_architectures(model.space, count, random, found, lambda each: excess(each) == 0)
-    for _ in range(WALKS * count):
-        if len(drawn) == count:
-            break
-        other = draw_within(model.space, excess, random)
-        if other is None:
-            break
-        if other.genotype() not in [each.genotype() for each in (found, *drawn)]:
-            drawn.append(other)
-    if not drawn:
-        drawn = draw_fitted(model.space, rule, count, random, found)
+    if len(drawn) < count:
+        known = {each.genotype() for each in (found, *drawn)}
+        for other in islice(iterate_within(model.space, excess, random), WALKS * count):
+            if other.genotype() not in known:
+                known.add(other.genotype())
+                drawn.append(other)
+            if len(drawn) == count:
+                break
+    drawn += draw_fitted(model.space, rule, count - len(drawn), random, (found, *drawn))
     if not drawn:
         raise ValueError(
             "no other architecture is within the limits of the search's derivation; leave out "

@@ -143,7 +143,7 @@ def search_seeds(
     seeds = [part["seed"] for part in parts]
     found_by = {"algorithm": model.algorithm, "seeds": seeds}
     rule = model.derivation
-    common = consensus.consensus(model.space, shares, found_by, rule)
+    common = consensus.consensus(model.space, shares, found, found_by, rule)
     write_architecture(common, run_trainer, folder, data)
     shared = consensus.agreement(common.choices, [each.choices for each in found])
     mean = consensus.mean_agreement(shared)
@@ -157,7 +157,8 @@ def search_seeds(
         save_figure(figure, folder.agreement)
     if (writer := tensorboard(run_trainer)) is not None:
         writer.add_scalar("trust/agreement", mean)
-        writer.add_scalar("trust/agreement_by_chance", by_chance)
+        if by_chance is not None:
+            writer.add_scalar("trust/agreement_by_chance", by_chance)
         writer.add_figure("trust/consensus", figure)
         for seed, architecture in zip(seeds, found, strict=True):
             writer.add_text("trust/architecture_of_seed", f"    {architecture.genotype()}", seed)
@@ -171,7 +172,7 @@ def search_seeds(
         validated: None if None in figures else fmean(figures),
         "seeds": seeds,
         "agreement": round(mean, 4),
-        "agreement_by_chance": round(by_chance, 4),
+        "agreement_by_chance": None if by_chance is None else round(by_chance, 4),
         "edge_agreement": shared,
         "architecture": common.genotype(),
     }

@@ -1,7 +1,7 @@
 """Draws architectures within bounds that hardly any architecture of a space fulfils."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import Random
 
 from darts_lite.space.groups import Point, random_point
@@ -30,6 +30,14 @@ def draw_within(
     """
     steps = MIXING * sum(size > 1 for size in space.sizes)
     return _walk(space, random_point(space.sizes, random), excess, random, steps)
+
+
+def iterate_within(
+    space: Space, excess: Callable[[AnyArchitecture], float], random: Random
+) -> Iterator[AnyArchitecture]:
+    """Yields what `draw_within` draws, until a walk meets nothing within."""
+    while (found := draw_within(space, excess, random)) is not None:
+        yield found
 
 
 def lead_within(

@@ -1,5 +1,6 @@
 """What searches agree on, and ranks among random architectures."""
 
+from dataclasses import replace
 from functools import partial
 from random import Random
 
@@ -12,6 +13,7 @@ from darts_lite.derivation.consensus import (
     agreement_by_chance,
     consensus,
     draw_architectures,
+    draw_fitted,
     mean_agreement,
     percentile,
     percentile_interval,
@@ -33,7 +35,7 @@ CONVOLUTIONS = ENCODING.architecture((0, 1, 1, 0, 1, 1))
 
 def test_the_majority_decides_every_edge() -> None:
     found = [SKIPS, MIXED, CONVOLUTIONS]
-    common = consensus(SPACE, [SPACE.path(each) for each in found], {"seeds": [4, 5, 6]})
+    common = consensus(SPACE, [SPACE.path(each) for each in found], found, {"seeds": [4, 5, 6]})
     assert common.choices == MIXED.choices
     assert common.found_by == {"seeds": [4, 5, 6]}
     third = pytest.approx(1 / 3)
@@ -48,13 +50,13 @@ def test_a_sure_search_outweighs_two_that_hardly_differ() -> None:
     unsure, sure = torch.full((5, 3), 0.33), torch.full((5, 3), 0.05)
     unsure[:, skip] += 0.01
     sure[:, convolution] = 0.9
-    common = consensus(SPACE, [{"normal": unsure}, {"normal": unsure}, {"normal": sure}], {})
+    common = consensus(SPACE, [{"normal": unsure}, {"normal": unsure}, {"normal": sure}], [], {})
     assert common.choices == CONVOLUTIONS.choices
 
 
 def test_the_consensus_keeps_to_the_rule_of_the_search() -> None:
     votes = [SPACE.path(SKIPS)] * 2 + [SPACE.path(CONVOLUTIONS)]
-    cell = consensus(SPACE, votes, {}, SkipLimit(1)).choices["normal"]
+    cell = consensus(SPACE, votes, [], {}, SkipLimit(1)).choices["normal"]
     assert [name for node in cell for name, _ in node].count("skip_connect") == 1
 
 
@@ -83,8 +85,29 @@ def test_a_tight_budget_makes_luck_agree() -> None:
 
     assert by_chance(10**6) == agreement_by_chance(mnist_space(), 3, Random(0))
     assert by_chance(9_000) > by_chance(10**6) + 0.05
-    with pytest.raises(ValueError, match="hardly any architecture is within the limits"):
-        by_chance(1)
+    assert by_chance(1) is None
+
+
+def test_limits_that_no_uniform_draw_keeps_have_luck_and_fitted_rivals() -> None:
+    space = LayerSpace()
+    rule = WithinBudget(parameters=600, memory="8kB").with_data(1, 10, 28)
+    assert not draw_architectures(space, 1, Random(0), None, partial(rule.admits, space))
+    assert 0.3 < (agreement_by_chance(space, 2, Random(0), rule) or 0) < 1
+    known = space.first_architecture()
+    fitted = draw_fitted(space, rule, 5, Random(0), [known])
+    assert len({each.genotype() for each in (known, *fitted)}) == 6
+    assert all(rule.admits(space, each) for each in fitted)
+
+
+def test_limits_that_are_no_sums_choose_among_what_was_found() -> None:
+    space = LayerSpace()
+    rule = WithinBudget(arena="4 KiB", file="4 KiB").with_data(1, 10, 28)
+    found = draw_fitted(space, rule, 2, Random(0), [])
+    found = [found[0], found[1], found[1]]
+    shares = [space.path(each) for each in found]
+    common = consensus(space, shares, found, {"seeds": [0, 1, 2]}, rule)
+    assert common.genotype() == found[1].genotype() and common.found_by == {"seeds": [0, 1, 2]}
+    assert not rule.derives and replace(rule, arena=None, file=None).derives
 
 
 def test_random_architectures_are_others_and_differ() -> None:

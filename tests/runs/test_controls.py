@@ -12,6 +12,7 @@ from darts_lite.derivation.costs import measure_costs
 from darts_lite.runs.controls import draw_rivals, list_rivals
 from darts_lite.runs.settings import RunSettings
 from darts_lite.search.architecture_search import ArchitectureSearch
+from darts_lite.space.cells.search_space import SearchSpace
 from darts_lite.space.cost_tables import Images
 from darts_lite.space.layers.layer_space import LayerSpace
 
@@ -32,6 +33,13 @@ def test_rivals_made_by_hand_and_as_many_as_time_allows(digits: ImageData) -> No
     best_of = RunSettings(control="best_of")
     drawn = list_rivals(best_of, model, first.architecture, digits, 0, spent)
     assert [each.name for each in drawn] == ["Random net 1", "Random net 2", "Random net 3"]
+
+
+def test_fewer_rivals_than_were_asked_for_are_told(digits: ImageData) -> None:
+    tiny = SearchSpace(("skip_connect", "conv_1x1"), nodes=1, channels=4, cells=1, reductions=())
+    model, found = ArchitectureSearch(tiny), tiny.first_architecture()
+    with pytest.warns(UserWarning, match="only 3 of 5 rivals are trained"):
+        list_rivals(RunSettings(control="random", control_nets=5), model, found, digits, 0, {})
 
 
 @pytest.mark.slow
