@@ -123,6 +123,8 @@ def test_another_number_of_threads_is_told(
     said = f"(device: cpu, {threads} threads then, cpu, {threads + 1} threads now), so its end may"
     assert said in capsys.readouterr().out
     result(tmp_path / "logs", sessions=2)
+    summary = read_summary(RunFolder(next(tmp_path.glob("logs/*/version_0"))))
+    assert summary["device"] == f"cpu, {threads + 1} threads"  # which tested the net
 
 
 def test_checkpoints_out_of_reach_are_waited_for_and_may_be_moved(

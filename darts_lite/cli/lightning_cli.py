@@ -41,7 +41,7 @@ from darts_lite.runs.fit import Fit
 from darts_lite.runs.memory_advice import advise_on_memory
 from darts_lite.runs.parts import Part
 from darts_lite.runs.reporting import describe_part
-from darts_lite.runs.resume import ARCHITECTURE, DATASET, choose_run
+from darts_lite.runs.resume import ARCHITECTURE, DATASET, check_unfinished, choose_run
 from darts_lite.runs.settings import ROOT, TRAINER_DEFAULTS, BudgetSettings, RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory, list_stages
 from darts_lite.search.architecture_search import ArchitectureSearch
@@ -152,8 +152,9 @@ class DartsCLI(LightningCLI):
             raise ValueError(f"{path} is a checkpoint of {kind}, but the model is {model}")
         self._preparation = read_preparation(self.checkpoint)
         self._held_out = read_held_out(self.checkpoint.content)
-        if self.subcommand == "fit":  # the trainer reads it; kept here, it would fill memory
-            self.checkpoint = None
+        if self.subcommand == "fit":
+            check_unfinished(self.checkpoint)
+            self.checkpoint = None  # the trainer reads it; kept here, it would fill memory
 
     def _note_own_modules(self) -> None:
         """Adds the modules of the user's network, data and task to what the run imports."""

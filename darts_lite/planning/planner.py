@@ -102,9 +102,7 @@ class Planner:
                 rivals = self._count_rivals(parts[0][0], stage)
                 parts.append((replace(stage, times=1 + rivals), net, second))
         else:
-            limit = self.settings["max_epochs"]
-            epochs = model.max_epochs if limit in (None, -1) else limit
-            parts.append((self.measure_retraining(model, first, epochs), model, first))
+            parts.append((self.measure_retraining(model, first), model, first))
         peak = memory.read_peak_bytes(device)
         measured = tuple(self._add_largest_batch(*part) for part in parts)
         executors = self.measure_executors(model, first)  # last: the other one may raise the peak
@@ -135,11 +133,16 @@ class Planner:
             times=self.run.seeds,
         )
 
-    def _count_epochs(self, watch: Stopwatch) -> int:
-        """Returns the number of epochs of a whole search, the last one maybe shorter."""
+    def _count_epochs(self, watch: Stopwatch, usual: int | None = None) -> int:
+        """Returns the number of epochs of the first stage, the last one maybe shorter.
+
+        It has the `usual` number if the trainer's settings limit nothing.
+        """
         epochs, steps = self.settings["max_epochs"], self.settings["max_steps"]
+        if epochs in (None, -1):
+            epochs = usual
         in_steps = math.ceil(steps / max(1, watch.lengths["train"])) if steps >= 0 else None
-        if epochs in (None, -1) or (in_steps is not None and in_steps < epochs):
+        if epochs is None or (in_steps is not None and in_steps < epochs):
             epochs = in_steps
         return int(epochs)
 
@@ -169,13 +172,19 @@ class Planner:
             return count_affordable(search.seconds, training.seconds)
         return self.run.control_nets if self.run.control else 0
 
-    def measure_retraining(self, model: Retraining, trainer: Trainer, epochs: int) -> Stage:
-        """Measures two short epochs of a retraining, and a test."""
+    def measure_retraining(
+        self, model: Retraining, trainer: Trainer, epochs: int | None = None
+    ) -> Stage:
+        """Measures two short epochs of a retraining, and a test.
+
+        It has so many `epochs` behind a search; alone, those of the trainer or else its own.
+        """
         watch, folder = self._add_stopwatch(trainer), self.trainers.folder
         began = time.monotonic()
         stages.retrain(trainer, model, self.data, folder)
         stages.test(trainer, model, self.data, folder)
         once = time.monotonic() - began - watch.repeated + watch.test
+        epochs = self._count_epochs(watch, model.max_epochs) if epochs is None else epochs
         stage = replace(self._extrapolate(model, watch, once), epochs=epochs)
         if model.recipe.quantize:  # the second measured epoch is rounded, of the run its last part
             share = max(LAST_SHARE, 1 / epochs)

@@ -189,7 +189,8 @@ class Fit:
                 print(f"Warning: {doubt}", flush=True)
         if record.summary:
             (session,) = known["sessions"]
-            record.summary["sessions"] = reporting.add_session(record.summary, session)
+            sessions = reporting.add_session(record.summary, session)
+            record.summary |= {"sessions": sessions, **session}
         figures = dict.fromkeys((*SUMMARY_KEYS, model.score.of_test))
         record.begin(figures | known)
         if isinstance(model, Retraining):

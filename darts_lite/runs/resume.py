@@ -140,6 +140,21 @@ def claim(folder: RunFolder, new: bool, patience: float = 0.0) -> Iterator[None]
         yield
 
 
+def check_unfinished(checkpoint: Checkpoint) -> None:
+    """Raises ValueError if no training can go on from a checkpoint of another run."""
+    path = checkpoint.path
+    if read_saved_state(checkpoint.content).get("results"):
+        raise ValueError(
+            f"the search of {path} has ended, so that none goes on from there; begin a new one, or "
+            f"train what it found: fit --config retrain --model.architecture {path}"
+        )
+    if "optimizer_states" not in checkpoint.content:
+        raise ValueError(
+            f"{path} holds a net, and not the state of its training; give the run's "
+            "checkpoints/retraining-last.ckpt"
+        )
+
+
 def check_data(summary: Mapping[str, Any], checksum: int, source: str) -> None:
     """Checks that the data, with a checksum and a source, are those that a run began with."""
     if summary.get("data_checksum", checksum) != checksum:
@@ -214,7 +229,7 @@ def _has_moved(name: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> bo
     """Returns whether a setting names a place whose content is checked later, or of a logger."""
     before, after = str(then.get(name)), str(now.get(name))
     if name == DATASET:
-        return before not in DATASETS and is_folder(after)
+        return before not in DATASETS and (is_folder(after) or os.path.isfile(after))
     inherits = any(settings.get("model.init_args.inherit") for settings in (then, now))
     is_file = name == ARCHITECTURE and not inherits and os.path.isfile(after)
     return is_file or name.startswith("trainer.logger")

@@ -388,11 +388,17 @@ def test_a_folder_that_is_a_file(
 
 
 def test_a_checkpoint_of_the_other_stage(
-    finished: Finished, capsys: pytest.CaptureFixture[str]
+    finished: Finished, configs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     net, search = finished.directory / "net.ckpt", finished.directory / "checkpoints/last.ckpt"
+    net_alone = [f"--ckpt_path={net}", f"--model.architecture={search}", *finished.data]
     for arguments, message in (
         (["fit", "--config", str(finished.config), f"--ckpt_path={net}"], "a checkpoint of"),
+        (["fit", "--config", str(finished.config), f"--ckpt_path={search}"], "has ended"),
+        (
+            ["fit", "--config", str(configs / "retrain.yaml"), *net_alone],
+            "checkpoints/retraining-last.ckpt",
+        ),
         (["test", f"--ckpt_path={search}"], "test takes the run's net.ckpt"),
     ):
         with pytest.raises(SystemExit):

@@ -91,7 +91,8 @@ def test_a_plan_of_a_retraining_alone(
     finished: Finished, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = ["--model.architecture", str(finished.directory / "architecture.json")]
-    limits = ["--trainer.max_epochs=7", "--trainer.max_time=00:00:00:01"]
+    limits = ["--trainer.max_epochs=9", "--trainer.max_time=00:00:00:01"]
+    limits += ["--trainer.limit_train_batches=2", "--trainer.max_steps=13"]
     main(["plan", "--config", "retrain", *settings, *finished.data, *limits])
     plan = json.loads(capsys.readouterr().out.splitlines()[-1])
     (stage,) = plan["stages"]

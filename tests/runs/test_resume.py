@@ -108,7 +108,10 @@ def test_places_may_change_and_data_sets_may_not(tmp_path: Path) -> None:
     images.mkdir()
     folder = run(tmp_path, 0, False)
     folder.config.write_text(places("a", "b", "/mnt/images"))
-    check_same_settings(folder, places("c", "d", str(images)))
+    rows = tmp_path / "rows.npz"
+    rows.touch()
+    for moved in (images, rows):
+        check_same_settings(folder, places("c", "d", str(moved)))
     for then, now in (
         ("/mnt/images", "MNIST"),
         ("MNIST", str(images)),
