@@ -77,16 +77,25 @@ NAMES = {
     "FULLY_CONNECTED": "AddFullyConnected",
     "AVERAGE_POOL_2D": "AddAveragePool2D",
     "MAX_POOL_2D": "AddMaxPool2D",
+    "L2_POOL_2D": "AddL2Pool2D",
+    "PADV2": "AddPadV2",
+    "CUMSUM": "AddCumSum",
 }
 """How the interpreter's resolver calls operations whose names do not simply follow."""
 
 
 def write_c(
-    path: Path, scaling: Scaling, shape: tuple[int, ...], facts: dict[str, Any], arena: int | None
+    path: Path,
+    scaling: Scaling,
+    shape: tuple[int, ...],
+    facts: dict[str, Any],
+    arena: int | None,
+    example: bool,
 ) -> list[Path]:
-    """Writes ``net_int8.h`` beside an int8 file, and ``net_int8.cc`` unless there is one.
+    """Writes ``net_int8.h`` beside an int8 file: its bytes, and how to read and ask it.
 
-    The latter is an example, into which users put their own code. Returns what was written.
+    With an `example` also ``net_int8.cc``, into which users put their own code, unless there is
+    one. Returns what was written.
 
     Args:
         path: The file.
@@ -117,15 +126,13 @@ def write_c(
         size=len(content),
     )
     used = list_operations(content)
-    lines = [f"  resolver.{NAMES.get(name, _name_method(name))}();" for name in used]
-    example = MAIN.substitute(
-        count=len(used),
-        one=f"the {seen.values} of one {seen.kind.word}",
-        operations="\n".join(lines),
+    lines = [f"  resolver.{name_method(name)}();" for name in used]
+    program = MAIN.substitute(
+        count=len(used), one=f"one {seen.kind.word}", operations="\n".join(lines)
     )
     files = {path.with_suffix(".h"): header}
-    if not (own := path.with_suffix(".cc")).exists():
-        files[own] = example
+    if example and not (own := path.with_suffix(".cc")).exists():
+        files[own] = program
     for target, text in files.items():
         write_text(target, text)
     return [*files]
@@ -141,8 +148,9 @@ def list_operations(content: bytes) -> list[str]:
     )
 
 
-def _name_method(name: str) -> str:
-    return "Add" + "".join(word.capitalize() for word in name.split("_"))
+def name_method(name: str) -> str:
+    """Returns the method of the interpreter's resolver that adds an operation."""
+    return NAMES.get(name, "Add" + "".join(word.capitalize() for word in name.split("_")))
 
 
 def _list_floats(values: Sequence[float]) -> str:

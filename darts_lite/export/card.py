@@ -68,10 +68,10 @@ def make_card(
         f"# A small network for {_escape(data)}\n",
         _introduce(facts, summary),
         "## How to use it\n",
-        f"It takes {facts['input']}. It gives {facts['output']}.\n",
+        *_tell_use(facts, files),
         *(show_use(name, written.path.name, facts) for name, written in files.items()),
         "## Files\n",
-        _list_files(facts, files, others),
+        *_list_files(facts, files, others),
         *_list_whole(whole),
         "## Accuracy\n",
         *_tell_accuracy(facts, summary),
@@ -123,20 +123,27 @@ def _front_data(facts: Mapping[str, Any]) -> dict[str, str]:
 
 def _introduce(facts: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
     seconds = summary.get("search_seconds")
-    found = " by a search" if seconds is None else f" by a search of {seconds:,.0f} s"
+    found = "" if seconds is None else f"found by a search of {seconds:,.0f} s and "
     passes, kind = facts["passes"], build_preparation(facts["preparation"]).kind
     answer = f"An answer is the mean over {passes} shifts. " if passes > 1 else ""
     return (
-        f"A classifier of {kind.words} that darts_lite found{found} and trained. It has "
+        f"A classifier of {kind.words} that darts_lite {found}trained. It has "
         f"{facts['parameters']:,} parameters, and takes {facts['multiply_adds']:,} multiply-adds "
         f"for an answer. {answer}Its {len(facts['class_names'])} classes: "
         f"{_list_names(facts['class_names'])}.\n"
     )
 
 
+def _tell_use(facts: Mapping[str, Any], files: Mapping[str, Written]) -> Iterator[str]:
+    if files:
+        yield f"It takes {facts['input']}. It gives {facts['output']}.\n"
+    else:
+        yield "See below: it is here in whole numbers alone.\n"
+
+
 def _list_files(
     facts: Mapping[str, Any], files: Mapping[str, Written], others: Sequence[str]
-) -> str:
+) -> Iterator[str]:
     weights = 4 * facts["parameters"]
     rows = [
         f"| `{each.path.name}` | {FORMATS[name].runtime} | {each.size:,} | "
@@ -150,11 +157,11 @@ def _list_files(
         "folded into the convolutions before them, but for `net.safetensors`, whose weights can "
         "be trained further."
     )
-    lines = [head, "| --- | --- | --- | --- | --- |", *rows, "", told, ""]
+    if files:
+        yield "\n".join([head, "| --- | --- | --- | --- | --- |", *rows, "", told, ""])
     if others:
         named = ", ".join(f"`{name}`" for name in others)
-        lines += [f"From before, not written or tried together with this card: {named}.", ""]
-    return "\n".join(lines)
+        yield f"From before, not written or tried together with this card: {named}.\n"
 
 
 def _list_whole(files: Sequence[Int8]) -> Iterator[str]:
@@ -174,6 +181,11 @@ def _list_whole(files: Sequence[Int8]) -> Iterator[str]:
         "The arena is the memory in bytes that TensorFlow Lite for Microcontrollers needs for maps "
         "and its own records, measured where pointers have 8 bytes.\n"
     )
+    for name in (each.path.name for each in files if each.path.suffix == ".tflite"):
+        yield (
+            f"`{name}` takes normalised maps as int8, channels last, and gives logits as int8; "
+            f"`{Path(name).with_suffix('.h')}` holds its scales, and its bytes as an array of C.\n"
+        )
 
 
 def _tell_accuracy(facts: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Folds batch norms into the convolutions before them: fewer steps and weights, same answers."""
 
 from copy import deepcopy
-from typing import TypeVar
+from typing import TypeGuard, TypeVar, cast
 
 import torch
 from torch import nn
@@ -39,12 +39,27 @@ def _fold_inside(module: nn.Module) -> None:
         _fold_inside(child)
 
 
+def is_plain(module: nn.Module) -> TypeGuard[nn.Conv2d]:
+    """Returns whether a module is a convolution that another one of torch's can stand for.
+
+    A class of the user's may compute something else, as may one with hooks, and only what is padded
+    with zeros can be written with others.
+    """
+    return (
+        isinstance(module, nn.Conv2d)
+        and is_known(module)
+        and module.padding_mode == "zeros"
+        and not module._forward_pre_hooks
+    )
+
+
 def _fold_sequence(sequence: nn.Sequential) -> None:
     parts: list[nn.Module] = []
     for part in sequence:
         before = parts[-1] if parts else None
-        if isinstance(before, nn.Conv2d) and isinstance(part, nn.BatchNorm2d):
-            parts[-1] = _join(before, part)
+        is_norm = is_known(part) and isinstance(part, nn.BatchNorm2d)
+        if is_norm and before is not None and is_plain(before):
+            parts[-1] = _join(before, cast(nn.BatchNorm2d, part))
         else:
             parts.append(part)
     del sequence[:]

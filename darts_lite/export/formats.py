@@ -164,7 +164,7 @@ def _write_safetensors(net: Answer, facts: Facts, pixels: Tensor, path: Path) ->
 def _write_python(net: Answer, facts: Facts, pixels: Tensor, path: Path) -> None:
     data = facts["data"]
     name = data["init_args"].get("dataset", data["class_path"])
-    title = f"A network that was found for {name}, with its weights."
+    title = f"A network for {name}, with its weights."
     write_text(path, generate_code(fold_norms(net).net, title, facts))
 
 

@@ -91,6 +91,7 @@ def load_answer(path: str | Path, trusted: Collection[str] = ()) -> tuple[Answer
         if name in CHECKS and not CHECKS[name](value):
             raise ValueError(f"{path}: {name} is {short(value)}; {CHANGED}")
     model = checkpoint.build(Retraining)
+    model.net.drop_auxiliary()
     names, classes = about["class_names"], model.net.num_classes
     if names is not None and not len(names) == len(set(names)) == classes:
         raise ValueError(

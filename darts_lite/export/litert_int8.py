@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from darts_lite.export.folding import fold_norms
+from darts_lite.export.folding import fold_norms, is_plain
 from darts_lite.export.inference import Answer
 from darts_lite.export.runtimes import Answered, ask_batches
 from darts_lite.space.litert_padding import grows
@@ -138,7 +138,7 @@ def spare_padding(net: nn.Module, image: Tensor) -> nn.Module:
     hooks = [
         module.register_forward_pre_hook(partial(note, name))
         for name, module in net.named_modules()
-        if isinstance(module, nn.Conv2d)
+        if is_plain(module)
     ]
     net(image)
     for hook in hooks:

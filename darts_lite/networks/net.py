@@ -80,6 +80,11 @@ class Net(nn.Module):
             raise ValueError(f"{file} does not fit its own architecture; {CHANGED}") from error
         return net.to(memory_format=torch.channels_last).eval()
 
+    def drop_auxiliary(self) -> None:
+        """Removes the head that the net needs in training only, if there is one."""
+        if getattr(self.skeleton, "auxiliary_head", None) is not None:
+            self.skeleton.auxiliary_head = None
+
     @classmethod
     def from_pretrained(cls, place: str | Path, revision: str | None = None) -> "Net":
         """Loads a net that was handed on, for normalised images.

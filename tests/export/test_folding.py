@@ -8,6 +8,7 @@ from run_helpers import some_digits
 from torch import Tensor, nn
 
 from darts_lite.export.folding import fold_norms
+from darts_lite.export.litert_int8 import spare_padding
 from darts_lite.networks.net import Net
 from darts_lite.space.cells.architecture import ARCHITECTURES, Architecture
 from darts_lite.space.cells.nasbench201 import read_string
@@ -89,3 +90,30 @@ def test_what_is_inside_of_a_users_own_module_stays() -> None:
     assert [type(part).__name__ for part in folded] == ["Conv2d", "Crossed"]
     with torch.no_grad():
         torch.testing.assert_close(folded(images), own(images))
+
+
+class Standardised(nn.Conv2d):
+    """A user's own convolution, which computes with other weights than it holds."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._conv_forward(x, self.weight - self.weight.mean(), self.bias)
+
+
+def make_unlike_convolutions() -> list[nn.Conv2d]:
+    """Returns convolutions that no plain one can stand for, ``(B, 1, H, W)`` to two channels."""
+    reflecting = nn.Conv2d(1, 2, 3, 2, 1, padding_mode="reflect")
+    hooked = nn.Conv2d(1, 2, 3, 2, 1)
+    hooked.register_forward_pre_hook(lambda module, given: (given[0] + 1,))
+    return [reflecting, hooked, Standardised(1, 2, 3, 2, 1)]
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_a_convolution_that_is_not_plain_stays(place: int) -> None:
+    torch.manual_seed(0)
+    unlike = make_unlike_convolutions()[place]
+    own = nn.Sequential(unlike, nn.BatchNorm2d(2)).eval()
+    images = 1 - some_digits()[0][:5].unsqueeze(1) / 255  # with an edge that is not 0
+    with torch.no_grad():
+        before = own(images)
+        torch.testing.assert_close(fold_norms(own)(images), before)
+        torch.testing.assert_close(spare_padding(own, images[:1])(images), before)

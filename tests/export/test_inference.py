@@ -88,6 +88,9 @@ def test_a_net_that_was_trained_with_a_second_head_comes_back_without(
     run.fit(Retraining(architecture, auxiliary_weight=0.4), datamodule=digits)
     run.save_checkpoint(tmp_path / "net.ckpt", weights_only=True)
     assert Net.from_run(tmp_path).skeleton.auxiliary_head is None
+    answer, _ = load_answer(tmp_path / "net.ckpt")
+    kept = sum(weight.numel() for weight in Net.from_run(tmp_path).parameters())
+    assert sum(weight.numel() for weight in answer.parameters()) == kept
 
 
 def test_what_no_net_comes_back_from(finished: Finished, tmp_path: Path) -> None:

@@ -31,14 +31,19 @@ def _parse_count(text: str) -> int:
     return int(text)
 
 
-def _parse_share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"must be a number of 0 to 1, got {text!r}")
-    return share
+def _up_to(most: int) -> Callable[[str], float]:
+    """Returns what parses a number of 0 to `most`."""
+
+    def parse(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number <= most:
+            raise argparse.ArgumentTypeError(f"must be a number of 0 to {most}, got {text!r}")
+        return number
+
+    return parse
 
 
 def _parse_shifts(text: str) -> int:
@@ -217,7 +222,7 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--sure",
-        type=_parse_share,
+        type=_up_to(1),
         metavar="PROBABILITY",
         help="of files: answers of a smaller probability are marked as unsure, by default "
         "0.7. Images are marked as unlike if what the net's last layer reads of them is farther "
@@ -244,7 +249,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--most_drop",
-        type=float,
+        type=_up_to(100),
         default=1.0,
         metavar="POINTS",
         help="per cent of the test images by which an int8 file may be worse than the net, by "

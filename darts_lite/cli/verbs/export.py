@@ -67,6 +67,8 @@ def run(options: argparse.Namespace) -> list[Path]:
             f"int8 files are for nets of images or signals, and this one takes {seen.kind.words}"
         )
     formats, whole = check_formats(options.to or usual, options.int8)
+    if options.test_shifts and "litert" in whole:
+        raise ValueError("an int8 LiteRT file takes one pass: leave out --test_shifts")
     summary = find_summary(options.checkpoint, net)
     data = load_items(about, options.root, options.dataset)
     pixels, labels = data.sample_test(options.images)
@@ -162,11 +164,12 @@ def export_int8(
         ]
         size = f"{made.path.stat().st_size:,}"
         table.add_row(made.path.name, *shares, size, arena, f"{made.milliseconds:.3f}")
-        if name == "litert" and C in (options.to or ()):
+        if name == "litert":
             _, scaling = open_litert(net, made.path)
             shape = *data.shape[1:], data.in_channels
             arena_size = None if made.needs is None else made.needs.arena
-            for file in write_c(made.path, scaling, shape, facts, arena_size):
+            example = C in (options.to or ())
+            for file in write_c(made.path, scaling, shape, facts, arena_size, example):
                 paths[file.suffix] = file
     Console(force_jupyter=False).print(table)
     return found, paths
