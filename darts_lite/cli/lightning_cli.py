@@ -41,7 +41,7 @@ from darts_lite.runs.fit import Fit
 from darts_lite.runs.memory_advice import advise_on_memory
 from darts_lite.runs.parts import Part
 from darts_lite.runs.reporting import describe_part
-from darts_lite.runs.resume import ARCHITECTURE, DATASET, check_unfinished, choose_run
+from darts_lite.runs.resume import ARCHITECTURE, DATASET, check_training, choose_run
 from darts_lite.runs.settings import ROOT, TRAINER_DEFAULTS, BudgetSettings, RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory, list_stages
 from darts_lite.search.architecture_search import ArchitectureSearch
@@ -153,7 +153,7 @@ class DartsCLI(LightningCLI):
         self._preparation = read_preparation(self.checkpoint)
         self._held_out = read_held_out(self.checkpoint.content)
         if self.subcommand == "fit":
-            check_unfinished(self.checkpoint)
+            check_training(self.checkpoint)
             self.checkpoint = None  # the trainer reads it; kept here, it would fill memory
 
     def _note_own_modules(self) -> None:

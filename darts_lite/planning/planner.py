@@ -119,6 +119,7 @@ class Planner:
         else:
             warmup, model.warmup_epochs = model.warmup_epochs, float(model.warmup_epochs > 0)
             stages.search(trainer, model, self.data, RunRecord(self.trainers.folder))
+        stages.pass_on_signals(trainer)
         once = time.monotonic() - began - watch.repeated
         epochs, minutes = self._count_epochs(watch), self.run.max_minutes
         stage = self._extrapolate(model, watch, once, None if minutes is None else 60 * minutes)
@@ -182,6 +183,7 @@ class Planner:
         watch, folder = self._add_stopwatch(trainer), self.trainers.folder
         began = time.monotonic()
         stages.retrain(trainer, model, self.data, folder)
+        stages.pass_on_signals(trainer)
         stages.test(trainer, model, self.data, folder)
         once = time.monotonic() - began - watch.repeated + watch.test
         epochs = self._count_epochs(watch, model.max_epochs) if epochs is None else epochs

@@ -221,6 +221,7 @@ class Fit:
 
         left = folder.architecture if count > 1 else folder.checkpoint("search")
         record.stage("search", search, leaves=(left,))
+        stages.pass_on_signals(trainer)
         if self._inherits:
             return folder.checkpoint("search")
         return found or read_architecture(folder.architecture)

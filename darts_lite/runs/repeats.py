@@ -17,7 +17,7 @@ from darts_lite.plots.architectures import draw_architecture
 from darts_lite.plots.files import save as save_figure
 from darts_lite.runs.callbacks.architecture_board import tensorboard
 from darts_lite.runs.settings import RunSettings
-from darts_lite.runs.stages import search, write_architecture
+from darts_lite.runs.stages import pass_on_signals, search, write_architecture
 from darts_lite.runs.trainer_factory import TrainerFactory
 from darts_lite.search.base import Search
 from darts_lite.space.groups import Choices
@@ -118,6 +118,7 @@ def search_once(one: SeededSearch) -> AnyArchitecture:
     found, results = search(one.trainer, one.model, one.data, one.record)
     one.record.stage("search", partial(dict, results))
     one.record.finish()
+    pass_on_signals(one.trainer)
     return found
 
 

@@ -140,17 +140,11 @@ def claim(folder: RunFolder, new: bool, patience: float = 0.0) -> Iterator[None]
         yield
 
 
-def check_unfinished(checkpoint: Checkpoint) -> None:
+def check_training(checkpoint: Checkpoint) -> None:
     """Raises ValueError if no training can go on from a checkpoint of another run."""
-    path = checkpoint.path
-    if read_saved_state(checkpoint.content).get("results"):
-        raise ValueError(
-            f"the search of {path} has ended, so that none goes on from there; begin a new one, or "
-            f"train what it found: fit --config retrain --model.architecture {path}"
-        )
     if "optimizer_states" not in checkpoint.content:
         raise ValueError(
-            f"{path} holds a net, and not the state of its training; give the run's "
+            f"{checkpoint.path} holds a net, and not the state of its training; give the run's "
             "checkpoints/retraining-last.ckpt"
         )
 

@@ -55,15 +55,12 @@ def search(
     folder = record.folder
     found = Checkpoint.read(begin_at) if begin_at else find_resume_point("search", record)
     if found is not None and (results := read_saved_state(found.content).get("results")):
-        found.restore(model)
-        model.know_images(data)  # otherwise done by fit, which does not run
-        architecture, last = model.derive(), folder.checkpoint("search")
-        write_architecture(architecture, trainer, folder, data)
-        if trainer.is_global_zero and not last.exists():
-            with write_whole(last) as file:
-                file.write(found.path.read_bytes())
-        trainer.strategy.barrier()
-        return architecture, dict(results)
+        if begin_at is not None:
+            print(
+                f"Warning: the search of {begin_at} has ended; what it found is taken, and settings"
+                " of the search, its seed and its length change nothing"
+            )
+        return _derive_again(found, trainer, model, data, folder), dict(results)
     start = _path_of(found)
     del found  # frees its tensors before training
     seconds, metrics, rollbacks = train(trainer, model, data, start)
@@ -91,6 +88,27 @@ def search(
     else:
         trainer.save_checkpoint(folder.checkpoint("search"))
     return architecture, results
+
+
+def _derive_again(
+    found: Checkpoint, trainer: Trainer, model: Search, data: SplitData, folder: RunFolder
+) -> AnyArchitecture:
+    """Derives the architecture of a search that has ended, and keeps its checkpoint."""
+    found.restore(model)
+    model.know_images(data)  # otherwise done by fit, which does not run
+    architecture, last = model.derive(), folder.checkpoint("search")
+    write_architecture(architecture, trainer, folder, data)
+    if trainer.is_global_zero and not last.exists():
+        with write_whole(last) as file:
+            file.write(found.path.read_bytes())
+    trainer.strategy.barrier()
+    return architecture
+
+
+def pass_on_signals(trainer: Trainer) -> None:
+    """Ends the run if a signal came after the last step of a stage, whose results are kept now."""
+    if (saving := find_callback(trainer, StageCheckpoint)) is not None:
+        saving.pass_on()
 
 
 def check_chosen(trainer: Trainer, model: Search, folder: RunFolder) -> None:
@@ -202,6 +220,7 @@ def retrain_and_test(
 
     record.begin({})
     record.stage("retraining", training, leaves=(folder.net,))
+    pass_on_signals(trainer)
     record.stage("test", lambda: test(trainer, model, data, folder))
 
 
@@ -226,6 +245,8 @@ def train(
 ) -> TrainingOutcome:
     """Trains, and rolls back on NaN or infinity if the trainer's callbacks allow it.
 
+    Signals wait then until the caller has written the results; see `pass_on_signals`.
+
     Raises:
         NotFinite: if rollbacks are not allowed, or all are used.
         ValueError: if there is too little memory, or the checkpoint does not fit.
@@ -248,6 +269,7 @@ def train(
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     if saving is None:
         return TrainingOutcome(time.monotonic() - start, metrics, rollbacks)
+    saving.hold()
     return TrainingOutcome(saving.seconds, saving.metrics | metrics, rollbacks)
 
 

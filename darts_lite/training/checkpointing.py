@@ -208,7 +208,15 @@ class StageCheckpoint(Checkpoint):
         self._signal = name
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Restores the handlers, and passes on a signal that came too late to stop at a step."""
+        """Restores the handlers; `pass_on` passes on a signal that came too late for a step."""
+        self._restore_handlers()
+
+    def hold(self) -> None:
+        """Lets signals wait for `pass_on`, while a training's results are written."""
+        self._handlers = handle_signals(self._note_signal)
+
+    def pass_on(self) -> None:
+        """Restores the handlers, and passes on a signal that has come since the last step."""
         self._restore_handlers()
         asked, self._signal = self._signal, None
         if asked is not None:

@@ -89,10 +89,13 @@ def test_an_interrupted_run_goes_on_in_its_folder(
     assert "no unfinished run" in capsys.readouterr().err
 
 
-def test_the_end_of_another_search_is_gone_on_from(finished: Finished, tmp_path: Path) -> None:
+def test_the_end_of_another_search_is_gone_on_from(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     other = finished.directory / "checkpoints" / "last.ckpt"
     arguments = ["fit", "--config", str(finished.config), *finished.data[:2]]
     main([*arguments, f"--run.folder={tmp_path}", "--ckpt_path", str(other)])
+    assert f"Warning: the search of {other} has ended; what it found" in capsys.readouterr().out
     directory = tmp_path / "quick" / "version_0"
     summary = json.loads((directory / "summary.json").read_text())
     assert summary["finished"] and summary["test_accuracy"] == finished.summary["test_accuracy"]

@@ -1,6 +1,7 @@
 """The stages of a run."""
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,16 @@ from darts_lite.storage.run_record import RunRecord
 from darts_lite.training.callbacks import find_callback
 from darts_lite.training.checkpointing import AtomicCheckpointIO, StageCheckpoint
 from darts_lite.training.nonfinite import NonFiniteGuard, NotFinite
+from darts_lite.training.signals import SIGNALS
+
+
+@pytest.fixture(autouse=True)
+def same_handlers() -> Iterator[None]:
+    """Stages leave signals to who calls them; see `stages.pass_on_signals`."""
+    before = {name: signal.getsignal(name) for name in map(signal.Signals.__getitem__, SIGNALS)}
+    yield
+    for name, handler in before.items():
+        signal.signal(name, handler)
 
 
 def test_multiply_adds_of_a_net_counted_by_hand() -> None:

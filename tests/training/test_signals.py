@@ -15,11 +15,16 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from lightning.pytorch import Callback, LightningModule, Trainer
 from run_helpers import QUICK, quiet_trainer
 from training_helpers import At, retraining, search, trained
 
+from darts_lite.cli.lightning_cli import main
 from darts_lite.data.images.image_data import ImageData
+from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.storage.checkpoints import Checkpoint
+from darts_lite.storage.run_folder import RunFolder
+from darts_lite.storage.run_record import read_summary
 from darts_lite.training.checkpointing import StageCheckpoint
 from darts_lite.training.signals import SIGNALS, Stopped, delay_interrupt, stoppable
 
@@ -27,9 +32,10 @@ from darts_lite.training.signals import SIGNALS, Stopped, delay_interrupt, stopp
 def test_signals_are_afterwards_handled_as_before(digits: ImageData, tmp_path: Path) -> None:
     numbers = [getattr(signal, name) for name in SIGNALS]
     before = [signal.getsignal(number) for number in numbers]
-    callbacks = [StageCheckpoint(tmp_path / "x.ckpt")]
+    saving = StageCheckpoint(tmp_path / "x.ckpt")
     short: dict[str, Any] = {"max_steps": 1, "limit_val_batches": 0, "enable_checkpointing": True}
-    quiet_trainer(callbacks=callbacks, **short).fit(search(), datamodule=digits)
+    quiet_trainer(callbacks=[saving], **short).fit(search(), datamodule=digits)
+    saving.pass_on()
     assert [signal.getsignal(number) for number in numbers] == before
 
 
@@ -64,6 +70,33 @@ def test_a_signal_saves_and_stops(
     assert not isinstance(getattr(handler, "__self__", None), StageCheckpoint)
     again = trained(retraining, digits_root, tmp_path / "b.ckpt", None, {})
     assert all(torch.equal(value, again[key]) for key, value in whole.items())
+
+
+class Late(Callback):
+    """Asks a run to stop when its search has made its last step."""
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if isinstance(pl_module, ArchitectureSearch):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_signal_after_the_last_step_waits_for_the_results(
+    digits_root: str, tmp_path: Path
+) -> None:
+    config = QUICK | {"run": {"name": "quick", "folder": str(tmp_path)}}
+    late = [{"class_path": "test_signals.Late"}]
+    config["trainer"] = QUICK["trainer"] | {"max_epochs": 1, "callbacks": late}
+    (tmp_path / "quick.yaml").write_text(yaml.safe_dump(config))
+    words = ["fit", "--config", str(tmp_path / "quick.yaml"), f"--data.root={digits_root}"]
+    with pytest.raises(Stopped) as stopped:
+        main(words)
+    folder = RunFolder(tmp_path / "quick" / "version_0")
+    assert stopped.value.code == 130
+    assert read_summary(folder)["stages"] == ["search"] and folder.architecture.exists()
+    searched = read_summary(folder)["search_seconds"]
+    main([*words, "--run.resume=auto"])
+    assert read_summary(folder)["finished"]
+    assert read_summary(folder)["search_seconds"] == searched
 
 
 def test_a_second_interrupt_does_not_wait(
