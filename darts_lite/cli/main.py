@@ -127,6 +127,8 @@ def _run(args: Sequence[str] | None) -> None:
         _load("group_help", front).main(asked, given[1:])
     elif verb == "fit" and SWEEP in flags:
         _load("sweep", front).main(given)
+    elif verb == "plan" and SWEEP in flags:
+        front.error("plan tells the time of one run; leave out --sweep")
     elif takes_config:
         _load(PASSED_ON.get(verb, "lightning_cli"), front).main(given)
     else:

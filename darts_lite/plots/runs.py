@@ -22,6 +22,7 @@ from matplotlib.ticker import (
 
 from darts_lite.plots.run_history import EpochRecord
 from darts_lite.storage.atomic_files import shorten_names
+from darts_lite.storage.run_record import UNTESTED
 
 DPI = 130
 LINES = (("-", "o"), ("--", "s"), (":", "^"), ("-.", "D"))
@@ -133,7 +134,7 @@ def draw_costs(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
     """
     tested = {name: run for name, run in runs.items() if run.get("test_accuracy") is not None}
     if not tested:
-        raise ValueError("none of these runs has a test accuracy; let one finish first")
+        raise ValueError(UNTESTED)
     # A legend leaves out labels that begin with an underscore, hence the space.
     names = [f" {name}" if name[0] == "_" else name for name in shorten_names([*tested])]
     named = dict(zip(names, tested.values(), strict=True))

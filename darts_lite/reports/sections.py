@@ -94,7 +94,8 @@ def show_course(run: RunFiles) -> Section:
     drawn = [name for name, each in moments.items() if len(each) > 1]
     if drawn:
         figure = draw_curves(moments, run.summary.get("test_accuracy"))
-        alt = f"Errors in per cent and losses by step of the {' and the '.join(drawn)}"
+        word = "Errors in per cent" if Score.of(run.summary) == ACCURACY else "Scores"
+        alt = f"{word} and losses by step of the {' and the '.join(drawn)}"
         section.pictures.append(Picture.of_figure(figure, alt))
     absent = [name for name in moments if name not in drawn]
     if "search" in absent and (seeds := run.summary.get("seeds")):

@@ -20,6 +20,7 @@ from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.architecture_board import tensorboard
 from darts_lite.runs.parts import Part
 from darts_lite.runs.repeats import seed_part
+from darts_lite.runs.reporting import name_data
 from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.stages import retrain_and_test
 from darts_lite.runs.trainer_factory import TrainerFactory
@@ -179,6 +180,7 @@ def make_trainings(
 
 def train_rival(one: Training, data: SplitData) -> None:
     """Trains and tests a rival, unless that is finished."""
+    one.record.begin({"dataset": name_data(data)})
     retrain_and_test(one.trainer, one.net, data, one.record)
     one.record.finish()
 

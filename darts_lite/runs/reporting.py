@@ -36,7 +36,7 @@ def describe_start(
     """Prints what is about to run, and returns the part of the summary known before training."""
     sizes = dict(data.split_sizes)
     known: dict[str, Any] = {
-        "dataset": hide_places(data.describe())["init_args"].get(data.named_by),
+        "dataset": name_data(data),
         "data_source": data.data_source,
         "data_checksum": data.checksum,
         "preparation": data.preparation and data.preparation.to_dict(),
@@ -69,6 +69,11 @@ def describe_start(
         print(f"Net:       {sum(weight.numel() for weight in kept):,} parameters")
     print(f"Run:       {folder}", flush=True)
     return known
+
+
+def name_data(data: SplitData) -> Any:
+    """Returns the name or place of a run's items, as its summary tells it."""
+    return hide_places(data.describe())["init_args"].get(data.named_by)
 
 
 def add_session(summary: Mapping[str, Any], session: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -157,6 +157,11 @@ class TrainerFactory:
             run = self.run
             interval = (run.save_every_steps, run.save_every_minutes, run.keep_checkpoints)
             callbacks.append(StageCheckpoint(path, *interval, at_start=rolls_back))
+        elif rolls_back and not settings["fast_dev_run"]:
+            raise ValueError(
+                "run.on_nonfinite rollback goes back to checkpoints; leave out "
+                "trainer.enable_checkpointing"
+            )
         return callbacks
 
     def _name_stage(self, stage: str, part: TensorBoardLogger | None) -> str:

@@ -81,6 +81,13 @@ ACCURACY = Score("accuracy", "accuracy", True)
 """The share of right answers, where nets tell classes apart."""
 
 
+UNTESTED = (
+    "none of these runs has a test accuracy; let one finish first (plain compare shows the scores "
+    "of tasks of your own)"
+)
+"""What is said where accuracies are asked for and there are none."""
+
+
 class Halted(OSError):
     """Raised when a file cannot be written; the message says from where the run can go on."""
 

@@ -34,6 +34,12 @@ def test_help_and_version_need_no_torch(words: list[str]) -> None:
     assert (version("darts_lite") if words == ["--version"] else "usage: darts-lite") in done.stdout
 
 
+def test_a_plan_of_a_sweep_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["plan", "--config", "mnist_cells", "--sweep", "gdas"])
+    assert "plan tells the time of one run; leave out --sweep" in capsys.readouterr().err
+
+
 def test_the_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])

@@ -44,7 +44,7 @@ def test_every_answer_has_its_class_and_what_it_was_taken_for_below_it(count: in
 
 
 def test_no_wrong_answer_is_told_as_such(tmp_path: Path) -> None:
-    figure = draw_answers([], "All 1,000 test images are classified right", None)
+    figure = draw_answers([], "All 1,000 answers are right", None)
     figure.savefig(tmp_path / "none.png")
     check_room(figure)
 

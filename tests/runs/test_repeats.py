@@ -82,6 +82,7 @@ def test_random_nets_are_retrained_alike(trusted: Trusted) -> None:
         assert part["architecture"] == summary["control_architectures"][number]
         assert part["architecture"] != summary["architecture"]
         assert part["retrain_epochs"] == summary["retrain_epochs"]
+        assert part["dataset"] == summary["dataset"]  # so that one picture shows both
         assert Retraining.load_from_checkpoint(folder / "net.ckpt").hparams["drop_path"] == 0.1
     assert summary["control_percentile"] == percentile(
         summary["test_accuracy"], summary["control_test_accuracies"]

@@ -66,6 +66,13 @@ def test_a_search_has_one_limit_in_time(tmp_path: Path) -> None:
         made(tmp_path, ArchitectureSearch(SPACE), max_time={"hours": 1})
 
 
+def test_a_rollback_needs_checkpoints(tmp_path: Path) -> None:
+    run = RunSettings(folder=str(tmp_path), on_nonfinite="rollback")
+    trainers = TrainerFactory(SETTINGS | {"enable_checkpointing": False}, run, "fit")
+    with pytest.raises(ValueError, match="rollback goes back to checkpoints"):
+        trainers.make(ArchitectureSearch(SPACE))
+
+
 def test_a_part_of_a_run_writes_to_its_own_folder(tmp_path: Path) -> None:
     trainer, callbacks = made(tmp_path, ArchitectureSearch(SPACE), "3")
     part = tmp_path / "search" / "version_0" / "parts" / "3"

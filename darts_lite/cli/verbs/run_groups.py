@@ -12,6 +12,7 @@ from darts_lite.runs.presets import read_settings
 from darts_lite.runs.settings import CHANGEABLE
 from darts_lite.storage.components import flatten, with_public_paths
 from darts_lite.storage.run_folder import RunFolder
+from darts_lite.storage.run_record import UNTESTED
 
 Summary = Mapping[str, Any]
 Runs = Sequence[tuple[str, Summary]]
@@ -87,7 +88,7 @@ def group_runs(runs: Runs, setting: str, in_summaries: Collection[str]) -> list[
     """
     tested = [(name, summary) for name, summary in runs if summary.get("test_accuracy") is not None]
     if not tested:
-        raise ValueError("none of these runs has a test accuracy; let one finish first")
+        raise ValueError(UNTESTED)
     if left_out := len(runs) - len(tested):
         _warn(f"runs without a test accuracy are left out: {left_out} of {len(runs)}")
     settings = _read_all(tested, needed=setting not in in_summaries)

@@ -120,7 +120,7 @@ class TestReport(Callback):
         asked, shown = self.results["test_images"], len(self.answers)
         wrong = asked - self._right
         if not wrong:
-            title = f"All {asked:,} test images are classified right"
+            title = f"All {asked:,} answers are right"
         else:
             some = "" if shown == wrong else f", the {shown} with the largest losses"
             title = f"{wrong:,} of {asked:,} are wrong{some}:  true class {ARROW} taken for"

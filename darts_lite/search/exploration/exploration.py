@@ -225,7 +225,7 @@ class Exploration(Search):
         if len(self.known) < self.evaluations:
             yield (
                 f"Warning: only {len(self.known)} of {self.evaluations} evaluations were made; "
-                "raise trainer.max_epochs for the rest."
+                "raise what ended the search, trainer.max_epochs or run.max_minutes, for the rest."
             )
 
     def results(self) -> dict[str, Any]:

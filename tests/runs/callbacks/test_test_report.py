@@ -91,7 +91,7 @@ class Knowing(Retraining):
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        (0, "All 300 test images are classified right"),
+        (0, "All 300 answers are right"),
         (3, "3 of 300 are wrong:"),
         (120, "120 of 300 are wrong, the 100 with the largest losses:"),
     ],
