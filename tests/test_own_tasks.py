@@ -77,6 +77,8 @@ def check_what_reads_a_run(
     verbs(["report", str(run)])
     page = (run / "report.html").read_text()
     assert "test R2Score" in page and "Test R2Score of the found net and its rivals" in page
+    assert "test items" in page and "images" not in page
+    assert "darts_lite test" in page and "darts_lite predict" not in page
     verbs(["plot", str(run)])
     capsys.readouterr()
     verbs(["compare", str(run.parent), "--json"])

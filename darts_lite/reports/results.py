@@ -17,6 +17,7 @@ from darts_lite.storage.run_record import ACCURACY, Score
 def tell_result(run: RunFiles) -> Section:
     """Tells accuracy, size and time."""
     summary, section, score = run.summary, Section("Result"), Score.of(run.summary)
+    called = run.items or "items"
     rows = [
         (f"test {score.name}", _tell_test(run)),
         ("balanced accuracy", _percent(summary.get("balanced_accuracy"))),
@@ -27,11 +28,11 @@ def tell_result(run: RunFiles) -> Section:
         *_list_memory(run),
         ("search", _seconds(summary.get("search_seconds"))),
         ("retraining", _seconds(summary.get("retrain_seconds"))),
-        ("time for one image", _milliseconds(summary, 1)),
-        ("time for each of 256 images at once", _milliseconds(summary, 256)),
+        ("time for one answer", _milliseconds(summary, 1)),
+        (f"time for each of 256 {called} at once", _milliseconds(summary, 256)),
         ("calibration error", _percent(summary.get("calibration_error"))),
         ("algorithm", summary.get("algorithm")),
-        ("images", _tell_images(summary)),
+        (called, _tell_numbers(summary)),
         ("device", summary.get("device")),
     ]
     section.tables.append(Table([(name, value) for name, value in rows if value]))
@@ -58,7 +59,8 @@ def _tell_test(run: RunFiles) -> str | None:
     reached, asked = summary.get(score.of_test), summary.get("test_images")
     if reached is None or not asked:
         return _tell(score, reached)
-    part = describe_part(summary, run.items) or f" of {asked:,} test {run.items}"
+    called = run.items or "items"
+    part = describe_part(summary, called) or f" of {asked:,} test {called}"
     if score != ACCURACY:
         return f"{score.tell(reached)}{part}"
     low, high = percentile_interval(100 * reached, int(asked))
@@ -92,7 +94,7 @@ def _list_costs(run: RunFiles) -> list[tuple[str, str | None]]:
     ]
     if answer is not None and answer > once.multiply_adds:
         passes = round(answer / once.multiply_adds)
-        told = f"{answer:,}, of {passes} passes over shifted images"
+        told = f"{answer:,}, of {passes} passes, each shifted"
         rows.append(("multiply-adds of an answer", told))
     return rows
 
@@ -117,7 +119,7 @@ def _milliseconds(summary: Mapping[str, Any], size: int) -> str | None:
     return None if value is None else f"{float(value):.3g} ms"
 
 
-def _tell_images(summary: Mapping[str, Any]) -> str | None:
+def _tell_numbers(summary: Mapping[str, Any]) -> str | None:
     names = ("train", "validation", "test")
     counts = [(name, summary.get(f"{name}_images")) for name in names]
     return ", ".join(f"{count:,} {name}" for name, count in counts if count is not None) or None

@@ -112,10 +112,10 @@ class RunFiles:
         return shlex.quote(str(self.folder.path / name))
 
     @property
-    def items(self) -> str:
-        """The word for the items of the run in a command."""
+    def items(self) -> str | None:
+        """The word for the items of the run in a command; None where no command takes them."""
         try:
-            return name_items(self.summary) or "images"
+            return name_items(self.summary)
         except ValueError:  # a summary that was changed
             return "images"
 

@@ -135,7 +135,7 @@ def show_mistakes(run: RunFiles) -> Section:
     else:
         section.missing.append(f"confusions: they are kept for at most {MOST_COUNTED} classes.")
     if is_there(run.folder.worst):
-        alt = "Test images with wrong answers, each with its class and what it was taken for"
+        alt = "Wrong answers of the test, each with its class and what it was taken for"
         section.pictures.append(Picture.of_file(run.folder.worst, alt))
     else:
         section.missing.append("the picture of the worst answers, worst.png.")
@@ -185,14 +185,16 @@ def tell_files(run: RunFiles) -> Section:
     place = run.quote()
     if "net.ckpt" in there:
         net = run.quote("net.ckpt")
-        section.commands += [
-            ("Test the net again", f"{verb} test --ckpt_path {net}"),
-            (
-                "Ask it about images of your own",
-                f"{verb} predict --ckpt_path {net} --{run.items} {run.place_of_items}",
-            ),
-            ("Hand it to other programs", f"{verb} export {net}"),
-        ]
+        section.commands.append(("Test the net again", f"{verb} test --ckpt_path {net}"))
+        if run.items is not None:
+            asked = f"--{run.items} {run.place_of_items}"
+            section.commands += [
+                (
+                    f"Ask it about {run.items} of your own",
+                    f"{verb} predict --ckpt_path {net} {asked}",
+                ),
+                ("Hand it to other programs", f"{verb} export {net}"),
+            ]
     if "checkpoints/last.ckpt" in there and run.stages["search"].with_shares:
         last = run.quote("checkpoints/last.ckpt")
         derive = f"{verb} derive {last} --parameters 20000 --output smaller.json"

@@ -56,7 +56,7 @@ def test_an_answer_of_several_passes_has_both_counts(run: Path, finished: Finish
     change(run, macs=9 * finished.summary["macs"])
     rows = rows_of(run)
     assert rows["multiply-adds of one pass"] == f"{finished.summary['macs']:,}"
-    assert "of 9 passes over shifted images" in rows["multiply-adds of an answer"]
+    assert "of 9 passes, each shifted" in rows["multiply-adds of an answer"]
 
 
 def test_a_search_alone_has_the_costs_of_its_architecture(run: Path, finished: Finished) -> None:
