@@ -96,7 +96,7 @@ def script() -> None:
 def run_program() -> None:
     """Runs `main` as the only thing that this process does."""
     follow_parent()
-    gc.disable()  # what is imported stays, and to look for garbage in it takes a sixth of the time
+    gc.disable()  # what is imported stays, and to look for garbage in it takes a third of the time
     try:
         main()
     except SystemExit:
