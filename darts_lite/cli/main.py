@@ -171,7 +171,7 @@ def _load(name: str, front: argparse.ArgumentParser) -> Any:
             f"a library cannot be loaded ({error}); correct the environment variable that it read, "
             "as RANK, LOCAL_RANK, SLURM_PROCID or MPLBACKEND"
         )
-    if not gc.isenabled():
+    if not gc.isenabled():  # as `run_program` leaves it
         gc.freeze()
         gc.enable()
     return module

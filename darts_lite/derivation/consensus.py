@@ -14,7 +14,7 @@ from torch import Tensor
 from darts_lite.derivation.rules import Rule, Strongest, derive
 from darts_lite.space.groups import PATIENCE, Choices, random_point
 from darts_lite.space.protocol import AnyArchitecture, Space
-from darts_lite.space.walks import iterate_within
+from darts_lite.space.walks import WALKS, iterate_within
 
 Agreement = dict[str, list[list[float]]]
 """Group -> sets -> kept rows -> the share of searches that agree, from 0 to 1."""
@@ -22,8 +22,6 @@ CHANCE_DRAWS = 200
 """Number of random consensuses whose mean agreement is taken."""
 FEW = 40
 """Number of uniform draws within limits below which random walks add others."""
-WALKS = 3
-"""Largest number of random walks for each net that is wanted."""
 STRONGEST = Strongest()
 
 
@@ -107,7 +105,7 @@ def draw_architectures(
     Returns fewer than `count` if the space has no more, or if hardly any is admitted.
     """
     drawn = islice(_iterate_architectures(space, random), PATIENCE)
-    return _pick_different(drawn, count, () if found is None else (found,), admits)
+    return pick_different(drawn, count, () if found is None else (found,), admits)
 
 
 def draw_fitted(
@@ -124,7 +122,7 @@ def draw_fitted(
 
     drawn = islice(_walk_within(space, rule, random), WALKS * count)
     fitted = (space.build(space.fit_sizes(each.choices, admits), each.found_by) for each in drawn)
-    return _pick_different(fitted, count, known, partial(rule.admits, space))
+    return pick_different(fitted, count, known, partial(rule.admits, space))
 
 
 def _walk_within(space: Space, rule: Rule, random: Random) -> Iterator[AnyArchitecture]:
@@ -136,11 +134,11 @@ def _walk_within(space: Space, rule: Rule, random: Random) -> Iterator[AnyArchit
     return iterate_within(space, measure, random)
 
 
-def _pick_different(
+def pick_different(
     drawn: Iterable[AnyArchitecture],
     count: int,
     known: Collection[AnyArchitecture],
-    admits: Callable[[AnyArchitecture], bool] | None,
+    admits: Callable[[AnyArchitecture], bool] | None = None,
 ) -> list[AnyArchitecture]:
     """Returns the first nets that are admitted, each another one: choices may differ in vain."""
     picked: list[AnyArchitecture] = []

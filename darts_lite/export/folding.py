@@ -42,22 +42,22 @@ def _fold_inside(module: nn.Module) -> None:
 def is_plain(module: nn.Module) -> TypeGuard[nn.Conv2d]:
     """Returns whether a module is a convolution that another one of torch's can stand for.
 
-    A class of the user's may compute something else, as may one with hooks, and only what is padded
-    with zeros can be written with others.
+    Only what is padded with zeros can be written with others.
     """
-    return (
-        isinstance(module, nn.Conv2d)
-        and is_known(module)
-        and module.padding_mode == "zeros"
-        and not module._forward_pre_hooks
-    )
+    is_padded = isinstance(module, nn.Conv2d) and module.padding_mode == "zeros"
+    return is_padded and _computes_as_usual(module)
+
+
+def _computes_as_usual(module: nn.Module) -> bool:
+    """Returns whether a module is of a known class, and has no hooks that change what it does."""
+    return is_known(module) and not (module._forward_pre_hooks or module._forward_hooks)
 
 
 def _fold_sequence(sequence: nn.Sequential) -> None:
     parts: list[nn.Module] = []
     for part in sequence:
         before = parts[-1] if parts else None
-        is_norm = is_known(part) and isinstance(part, nn.BatchNorm2d)
+        is_norm = isinstance(part, nn.BatchNorm2d) and _computes_as_usual(part)
         if is_norm and before is not None and is_plain(before):
             parts[-1] = _join(before, cast(nn.BatchNorm2d, part))
         else:

@@ -80,6 +80,11 @@ class Net(nn.Module):
             raise ValueError(f"{file} does not fit its own architecture; {CHANGED}") from error
         return net.to(memory_format=torch.channels_last).eval()
 
+    def count_parameters(self) -> int:
+        """Counts the parameters, without those of the head that it needs in training only."""
+        named = self.named_parameters()
+        return sum(kept.numel() for name, kept in named if not name.startswith(TRAINING_ONLY))
+
     def drop_auxiliary(self) -> None:
         """Removes the head that the net needs in training only, if there is one."""
         if getattr(self.skeleton, "auxiliary_head", None) is not None:

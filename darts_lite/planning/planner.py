@@ -209,7 +209,9 @@ class Planner:
             warmup_epochs=0.0,
             once=once,
             times=1,
-            parameters=sum(p.numel() for p in model.parameters()),
+            parameters=model.net.count_parameters()
+            if isinstance(model, Retraining)
+            else sum(p.numel() for p in model.parameters()),
             images=size,
             largest_batch=size,
             steps=steps,

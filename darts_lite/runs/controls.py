@@ -14,7 +14,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from darts_lite.data.split_data import SplitData
 from darts_lite.derivation import consensus
-from darts_lite.derivation.consensus import WALKS, draw_architectures, draw_fitted
+from darts_lite.derivation.consensus import draw_architectures, draw_fitted, pick_different
 from darts_lite.networks.kinds import build_architecture
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.architecture_board import tensorboard
@@ -27,7 +27,7 @@ from darts_lite.runs.trainer_factory import TrainerFactory
 from darts_lite.search.base import Search
 from darts_lite.search.playoff.proposals import pick_by_hand
 from darts_lite.space.protocol import AnyArchitecture
-from darts_lite.space.walks import iterate_within
+from darts_lite.space.walks import WALKS, iterate_within
 from darts_lite.storage.atomic_files import write_text
 from darts_lite.storage.paths import read_content
 from darts_lite.storage.run_folder import CONTROLS, RunFolder
@@ -133,13 +133,8 @@ def draw_rivals(
     excess = partial(rule.excess, model.space)
     drawn = draw_architectures(model.space, count, random, found, lambda each: excess(each) == 0)
     if len(drawn) < count:
-        known = {each.genotype() for each in (found, *drawn)}
-        for other in islice(iterate_within(model.space, excess, random), WALKS * count):
-            if other.genotype() not in known:
-                known.add(other.genotype())
-                drawn.append(other)
-            if len(drawn) == count:
-                break
+        walks = islice(iterate_within(model.space, excess, random), WALKS * count)
+        drawn += pick_different(walks, count - len(drawn), (found, *drawn))
     drawn += draw_fitted(model.space, rule, count - len(drawn), random, (found, *drawn))
     if not drawn:
         raise ValueError(

@@ -16,7 +16,6 @@ from darts_lite.data.class_balance import describe_recalls, list_names
 from darts_lite.data.images.image_folders import is_folder
 from darts_lite.data.preparation import has_int8_files, name_items
 from darts_lite.data.split_data import SplitData
-from darts_lite.networks.net import TRAINING_ONLY
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.base import Search
@@ -65,8 +64,7 @@ def describe_start(
         for line in model.describe():
             print(line)
     if isinstance(model, Retraining):
-        kept = (w for name, w in model.net.named_parameters() if not name.startswith(TRAINING_ONLY))
-        print(f"Net:       {sum(weight.numel() for weight in kept):,} parameters")
+        print(f"Net:       {model.net.count_parameters():,} parameters")
     print(f"Run:       {folder}", flush=True)
     return known
 

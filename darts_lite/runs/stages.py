@@ -11,7 +11,7 @@ from lightning.pytorch import LightningModule, Trainer
 from darts_lite.data.class_balance import name_classes
 from darts_lite.data.split_data import SplitData
 from darts_lite.derivation import costs
-from darts_lite.networks.net import TRAINING_ONLY, save_weights
+from darts_lite.networks.net import save_weights
 from darts_lite.plots.architectures import draw_architecture
 from darts_lite.plots.files import save as save_figure
 from darts_lite.plots.labels import tell_score
@@ -158,11 +158,7 @@ def retrain(
         "retrain_epochs": trainer.current_epoch,
         "retrain_rollbacks": rollbacks,
         f"validation_{word}": metrics.get(f"retraining/validation_{word}"),
-        "params": sum(
-            weights.numel()
-            for name, weights in model.net.named_parameters()
-            if not name.startswith(TRAINING_ONLY)
-        ),
+        "params": model.net.count_parameters(),
         "macs": multiply_adds(model, images.shape(model.architecture.axes)),
         **model.architecture.count_bytes(images),
         "architecture": model.architecture.genotype(),

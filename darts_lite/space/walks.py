@@ -11,6 +11,8 @@ LONGEST = 20_000
 """Number of steps after which a walk that is not within the bounds ends."""
 MIXING = 20
 """Steps for each choice of the space, after which a walk has forgotten where it began."""
+WALKS = 3
+"""Largest number of walks for each architecture that is wanted."""
 TEMPERATURE = 0.1
 """Excess by which a step outwards is taken with the probability 1/e."""
 

@@ -104,10 +104,12 @@ def make_unlike_convolutions() -> list[nn.Conv2d]:
     reflecting = nn.Conv2d(1, 2, 3, 2, 1, padding_mode="reflect")
     hooked = nn.Conv2d(1, 2, 3, 2, 1)
     hooked.register_forward_pre_hook(lambda module, given: (given[0] + 1,))
-    return [reflecting, hooked, Standardised(1, 2, 3, 2, 1)]
+    doubled = nn.Conv2d(1, 2, 3, 2, 1)
+    doubled.register_forward_hook(lambda module, given, made: 2 * made)
+    return [reflecting, hooked, doubled, Standardised(1, 2, 3, 2, 1)]
 
 
-@pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize("place", range(4))
 def test_a_convolution_that_is_not_plain_stays(place: int) -> None:
     torch.manual_seed(0)
     unlike = make_unlike_convolutions()[place]

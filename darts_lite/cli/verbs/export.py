@@ -66,9 +66,7 @@ def run(options: argparse.Namespace) -> list[Path]:
         raise ValueError(
             f"int8 files are for nets of images or signals, and this one takes {seen.kind.words}"
         )
-    formats, whole = check_formats(options.to or usual, options.int8)
-    if options.test_shifts and "litert" in whole:
-        raise ValueError("an int8 LiteRT file takes one pass: leave out --test_shifts")
+    formats, whole = check_formats(options.to or usual, options.int8, options.test_shifts > 0)
     summary = find_summary(options.checkpoint, net)
     data = load_items(about, options.root, options.dataset)
     pixels, labels = data.sample_test(options.images)
@@ -114,10 +112,13 @@ def export_run(folder: RunFolder, settings: RunSettings, root: str | None) -> No
     run(parse_verb("export", words))
 
 
-def check_formats(asked: Sequence[str], int8: bool) -> tuple[list[str], list[str]]:
+def check_formats(
+    asked: Sequence[str], int8: bool, shifted: bool = False
+) -> tuple[list[str], list[str]]:
     """Returns the formats in floats, and those in int8.
 
-    Raises ValueError if one is unknown or lacks packages, or if none is in int8 that should be.
+    Raises ValueError if one is unknown, lacks packages or cannot take the mean over shifts that is
+    wanted, or if none is in int8 that should be.
     """
     if unknown := [name for name in asked if name not in (*FORMATS, C)]:
         known = ", ".join((*FORMATS, C))
@@ -128,6 +129,8 @@ def check_formats(asked: Sequence[str], int8: bool) -> tuple[list[str], list[str
         whole.append("litert")
     if int8 and not whole:
         raise ValueError(f"--int8 needs a format that has it: --to {' or '.join(QUANTISERS)}")
+    if shifted and "litert" in whole:
+        raise ValueError("an int8 LiteRT file takes one pass: leave out --test_shifts")
     needed = [(FORMATS[name].extra, FORMATS[name].needs) for name in floats]
     needed += [(QUANTISERS[name].extra, QUANTISERS[name].needs) for name in whole]
     for extra, modules in needed:

@@ -37,6 +37,22 @@ def test_what_is_not_installed_is_told_before_anything_is_done(
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--to", "c", "--test_shifts", "1"], "an int8 LiteRT file takes one pass"),
+        (["--to", "onnx", "--int8", "--most_drop=nan"], "must be a number of 0 to 100, got 'nan'"),
+        (["--to", "onnx", "--int8", "--most_drop=-1"], "must be a number of 0 to 100, got '-1'"),
+    ],
+)
+def test_what_no_file_can_keep_is_refused(
+    words: list[str], told: str, finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["export", str(finished.directory / "net.ckpt"), *words])
+    assert told in capsys.readouterr().err
+
+
 def test_one_image_suffices_and_the_data_may_have_moved(
     finished: Finished, digits_root: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
