@@ -6,6 +6,8 @@ from pathlib import Path
 from reprlib import repr as short
 from typing import Any, ClassVar, NamedTuple, Self
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from darts_lite.data.file_lists import FileKind
@@ -18,6 +20,15 @@ LARGEST = 3.4e38  # largest number in 32 bits, in which networks compute
 USUAL = "darts_lite.ImagePreparation"  # what descriptions without a class are of
 Checks = Mapping[str, tuple[Callable[[Any], bool], str]]
 """Values -> their checks, and what is allowed in words."""
+
+
+def round_values(values: Tensor) -> Tensor:
+    """Rounds to whole numbers, halves to even ones, on one thread.
+
+    `Tensor.round` shares even a small image out among threads, and on a busy machine they wait for
+    each other longer than all else that reading a file takes.
+    """
+    return torch.from_numpy(np.rint(values.numpy()))
 
 
 class PreparedItem(NamedTuple):

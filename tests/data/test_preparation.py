@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+import torch
 from run_helpers import one_line
 
 from darts_lite.data.images.image_preparation import ImagePreparation
-from darts_lite.data.preparation import build_preparation, read_preparation
+from darts_lite.data.preparation import build_preparation, read_preparation, round_values
 from darts_lite.data.sounds.sound_preparation import SoundPreparation
 from darts_lite.storage.checkpoints import Checkpoint
 
@@ -28,3 +29,10 @@ def test_other_kinds_are_refused() -> None:
         one_line(caught, "preparation: ")
     with pytest.raises(ValueError, match="not a mapping"):
         build_preparation([1])
+
+
+def test_values_are_rounded_as_torch_does() -> None:
+    """Halves to even ones, so that what nets were trained on stays the same to the last bit."""
+    halves = torch.arange(-6, 7) / 2  # (13,)
+    values = torch.cat([halves, torch.linspace(-300.0, 300.0, 1001)])
+    assert torch.equal(round_values(values), values.round())

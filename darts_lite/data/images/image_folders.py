@@ -16,6 +16,7 @@ from darts_lite.data.images.image_files import IMAGES, is_deep, is_grey, measure
 from darts_lite.data.images.image_preparation import LARGEST_IMAGE, ImagePreparation
 from darts_lite.data.labelled_files import File, LabelledFiles, scan_files
 from darts_lite.data.naming import BY_FOLDER, Naming
+from darts_lite.data.preparation import round_values
 
 FOLDER = "images in "  # how the source of images of a folder begins
 LARGEST_SIDE = 64  # side in pixels to which larger images are reduced if no size is given
@@ -137,7 +138,7 @@ def _load_files(files: Sequence[File], preparation: ImagePreparation) -> tuple[T
     images, doubts = [], []
     for path, _ in files:
         pixels, doubt = preparation.read(path)
-        images.append(pixels if deep else pixels.mul(255).round().to(torch.uint8))
+        images.append(pixels if deep else round_values(pixels.mul(255)).to(torch.uint8))
         if doubt is not None:
             doubts.append(f"{path} {doubt}")
     if doubts:

@@ -16,6 +16,7 @@ from darts_lite.data.preparation import (
     PreparedItem,
     check_values,
     is_number,
+    round_values,
 )
 
 DEEP_VALUES = "grey values of more than 8 bits"
@@ -173,7 +174,7 @@ CHECKS: Checks = {
 
 def round_pixels(pixels: Tensor) -> Tensor:
     """Rounds values in 0..1 to those that eight bits hold."""
-    return pixels.mul(255).round().div(255)
+    return round_values(pixels.mul(255)).div(255)
 
 
 def measure_channels(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from darts_lite.data.file_lists import FileKind
+from darts_lite.data.preparation import round_values
 
 SOUNDS = FileKind("sound", lambda: {".wav", ".flac", ".ogg"})
 HIGHEST_RATE = 384_000  # samples per second
@@ -84,7 +85,7 @@ def read_sound(path: Path, rate: int, samples: int) -> Recording:
 
 def round_samples(samples: Tensor) -> Tensor:
     """Rounds values in -1..1 to those that 16 bits hold, as a data set in memory holds them."""
-    return samples.mul(32768).round().clamp(-32768, 32767).div(32768)
+    return round_values(samples.mul(32768)).clamp(-32768, 32767).div(32768)
 
 
 def _open(path: Path) -> Any:
