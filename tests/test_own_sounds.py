@@ -69,19 +69,22 @@ def test_sounds_from_a_folder_to_a_file_that_takes_samples(
     assert f"predict --ckpt_path {net} --sounds" in (run / "report.html").read_text()
     told = json.loads((run / "summary.json").read_text())["macs"]
     assert f"takes {told:,} multiply-adds" in card  # without those of the maps
-    for asked in (["--to", "onnx", "--int8"], ["--to", "c"]):
+    for asked in (["--to", "onnx", "--int8"], ["--to", "c"], ["--to", "litert"]):
         with pytest.raises(SystemExit):
             verbs(["export", net, *asked])
-        assert "int8 files are for nets of images" in capsys.readouterr().err
+        assert "LiteRT and int8 files are for nets of images" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        ("--budget.arena=9kB", "budget.arena is about int8 files, which nets of sounds do not"),
+        (
+            "--budget.arena=9kB",
+            "budget.arena is about LiteRT and int8 files, which nets of sounds do not",
+        ),
         (
             "--run.export=[onnx,int8]",
-            "int8 in run.export is about int8 files, which nets of sounds",
+            "int8 in run.export is about LiteRT and int8 files, which nets of sounds",
         ),
     ],
 )

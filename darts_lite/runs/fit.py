@@ -330,10 +330,10 @@ def check_asked_files(data: SplitData, model: LightningModule, exports: Collecti
         )
     if seen is None or seen.measured is not None:
         return
-    files = f"is about int8 files, which nets of {data.called} do not have"
+    files = f"is about LiteRT and int8 files, which nets of {data.called} do not have"
     for name in ("arena", "file"):
         if getattr(rule, name, None) is not None:
             raise ValueError(f"budget.{name} {files}; limit budget.memory and budget.flash instead")
-    for name in ("int8", "c"):
+    for name in ("int8", "c", "litert"):
         if name in exports:
             raise ValueError(f"{name} in run.export {files}; leave it out")

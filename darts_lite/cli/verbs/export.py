@@ -62,9 +62,10 @@ def run(options: argparse.Namespace) -> list[Path]:
     net, about = load_answer(options.checkpoint, options.imports)
     usual = [name for name in PLAIN if name != "python" or can_write(net.net)]
     seen = about["preparation"]
-    if (options.int8 or C in (options.to or ())) and seen.measured is None:
+    if (options.int8 or {C, "litert"} & {*(options.to or ())}) and seen.measured is None:
         raise ValueError(
-            f"int8 files are for nets of images or signals, and this one takes {seen.kind.words}"
+            "LiteRT and int8 files are for nets of images or signals, and this one takes "
+            f"{seen.kind.words}"
         )
     formats, whole = check_formats(options.to or usual, options.int8, options.test_shifts > 0)
     summary = find_summary(options.checkpoint, net)
