@@ -279,3 +279,36 @@ class AlongTime(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.linear(torch.relu(self.stem(x.squeeze(2))).mean(dim=2))
+
+
+class Tied(nn.Module):
+    """Two choices of one name, one of which has a part that the user froze."""
+
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(in_channels, 4, 3, stride=2, padding=1)
+        first = {"c3": nn.Conv2d(4, 4, 3, padding=1), "c5": nn.Conv2d(4, 4, 5, padding=2)}
+        frozen = nn.Conv2d(4, 4, 3, padding=1).requires_grad_(False)
+        later = {"c3": frozen, "c5": nn.Sequential(Choice({"c5": nn.Conv2d(4, 4, 5, padding=2)}))}
+        self.first, self.later = (Choice(parts, name="kernel") for parts in (first, later))
+        self.head = nn.Linear(4, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.later(self.first(self.stem(x)).relu()).relu()
+        logits: Tensor = self.head(y.mean((2, 3)))
+        return logits
+
+
+class Deep(nn.Module):
+    """How deep is a choice only where the body is not left out."""
+
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(in_channels, 4, 3, stride=2, padding=1)
+        deep = Repeat(lambda place: nn.Conv2d(4, 4, 3, padding=1), 1, 4)
+        self.body = Choice({"skip": nn.Identity(), "deep": deep})
+        self.head = nn.Linear(4, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.body(self.stem(x)).mean((2, 3)))
+        return logits

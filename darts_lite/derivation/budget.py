@@ -169,6 +169,10 @@ class WithinBudget(Rule):
         bounds = self._bounds(space)
         return all(bound.admits(architecture) for bound in bounds)
 
+    @property
+    def upper(self) -> "WithinBudget":
+        return self if self.least_parameters is None else replace(self, least_parameters=None)
+
     def excess(self, space: Space, architecture: AnyArchitecture) -> float:
         bounded_below = {limit.cost for limit in self._limits if limit.sign < 0}
         total = 0.0
@@ -209,15 +213,15 @@ class WithinBudget(Rule):
             )
         images = Images(self.in_channels, self.num_classes, size)
         if name != "latency" or self.latency_table is None:
-            return _measure_once(space, name, images)
-        key = space, images
+            return _measure_once(space, space.code, name, images)
+        key = space, space.code, images
         if key not in self._known_latencies:
             costs = load_or_measure_costs(self.latency_table, space, name, images)
             self._known_latencies[key] = costs
         return self._known_latencies[key]
 
     @cached_property
-    def _known_latencies(self) -> dict[tuple[Space, Images], Costs]:
+    def _known_latencies(self) -> dict[tuple[Space, object, Images], Costs]:
         return {}
 
     def __call__(self, space: Space, shares: Mapping[str, Tensor]) -> Choices:
@@ -233,7 +237,7 @@ class WithinBudget(Rule):
 
 
 @lru_cache
-def _measure_once(space: Space, name: str, images: Images) -> Costs:
+def _measure_once(space: Space, code: object, name: str, images: Images) -> Costs:
     # A search derives several times an epoch, always with the same costs.
     return measure_costs(space, name, images)
 

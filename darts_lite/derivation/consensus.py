@@ -38,18 +38,25 @@ def consensus(
     Each of the `shares` has ``(rows, options)`` for each group.
     """
     if not derivation.derives:
-        all_found = [each.choices for each in found]
-        agreed = max(all_found, key=lambda one: mean_agreement(agreement(one, all_found)))
-        return space.build(agreed, found_by)
+        agreed = max(found, key=lambda one: mean_agreement(agreement(space, one, found)))
+        return space.build(agreed.choices, found_by)
     mean = {kind: torch.stack([each[kind].cpu() for each in shares]).mean(0) for kind in shares[0]}
     return derive(space, mean, found_by, derivation)
 
 
-def agreement(choices: Choices, others: Sequence[Choices]) -> Agreement:
+def agreement(
+    space: Space, architecture: AnyArchitecture, others: Sequence[AnyArchitecture]
+) -> Agreement:
     """Returns, for each kept row, the share of `others` that keep it with the same option.
 
-    The edges of diagrams can be compared likewise.
+    Choices that change nothing are none: they are left out, and agree with no other.
     """
+    one, *rest = (space.leave_out_vain(each.choices) for each in (architecture, *others))
+    return compare_rows(one, rest)
+
+
+def compare_rows(choices: Choices, others: Sequence[Choices]) -> Agreement:
+    """Returns what `agreement` does, of choices or of the edges of diagrams."""
     return {
         name: [
             [fmean(_has(other, name, place, row) for other in others) for row in rows]
@@ -87,9 +94,8 @@ def agreement_by_chance(
     agreements = []
     for _ in range(CHANCE_DRAWS):
         found = random.choices(pool, k=searches)
-        common = consensus(space, [space.path(each) for each in found], found, {})
-        shared = agreement(common.choices, [each.choices for each in found])
-        agreements.append(mean_agreement(shared))
+        common = consensus(space, [space.votes(each) for each in found], found, {})
+        agreements.append(mean_agreement(agreement(space, common, found)))
     return fmean(agreements)
 
 
@@ -117,11 +123,12 @@ def draw_fitted(
     the walks meet no more.
     """
 
-    def admits(choices: Choices) -> bool:
-        return rule.admits(space, space.build(choices))
+    def fits(choices: Choices) -> bool:
+        return upper.admits(space, space.build(choices))
 
+    upper = rule.upper
     drawn = islice(_walk_within(space, rule, random), WALKS * count)
-    fitted = (space.build(space.fit_sizes(each.choices, admits), each.found_by) for each in drawn)
+    fitted = (space.build(space.fit_sizes(each.choices, fits), each.found_by) for each in drawn)
     return pick_different(fitted, count, known, partial(rule.admits, space))
 
 

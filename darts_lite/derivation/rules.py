@@ -56,6 +56,11 @@ class Rule:
         """Returns True if the rule could derive this architecture of a space."""
         return True
 
+    @property
+    def upper(self) -> "Rule":
+        """The rule without its lower limits: it admits what is smaller than anything it admits."""
+        return self
+
     def excess(self, space: Space, architecture: AnyArchitecture) -> float:
         """Returns how far an architecture is from being a fair rival, 0 if it is one.
 

@@ -121,7 +121,7 @@ def draw_rivals(
     """Draws random architectures that the search could have found.
 
     They use at least 90 % of each limit, if the space has such architectures; else they are as wide
-    as the limits allow.
+    as the limits allow. Where a cost has a lower limit as well, that takes the place of the 90 %.
 
     Args:
         model: The rivals keep to the limits of its derivation.

@@ -146,12 +146,12 @@ def search_seeds(
     rule = model.derivation
     common = consensus.consensus(model.space, shares, found, found_by, rule)
     write_architecture(common, run_trainer, folder, data)
-    shared = consensus.agreement(common.choices, [each.choices for each in found])
+    shared = consensus.agreement(model.space, common, found)
     mean = consensus.mean_agreement(shared)
     by_chance = consensus.agreement_by_chance(model.space, len(found), Random(seeds[0]), rule)
     notes = {  # the number of searches that agree on each edge
         name: [[f"{share * len(found):.0f}/{len(found)}" for share in node] for node in nodes]
-        for name, nodes in consensus.agreement(_edges(common), [*map(_edges, found)]).items()
+        for name, nodes in consensus.compare_rows(_edges(common), [*map(_edges, found)]).items()
     }
     figure = draw_architecture(common, notes=notes)
     if run_trainer.is_global_zero:

@@ -96,7 +96,7 @@ class Search(LightningModule):
 
     def votes(self) -> dict[str, Tensor]:
         """Returns the search's votes in a consensus: group -> ``(rows, options)``."""
-        return self.space.path(self.derive())
+        return self.space.votes(self.derive())
 
     def read_costs(self) -> None:
         """Puts costs that the rule of derivation reads from a file into it."""

@@ -73,10 +73,12 @@ class DirichletAnchor:
         self.strength = _check_strength("the anchor", strength)
 
     def penalty(self, alphas: Mapping[str, Tensor], progress: float) -> Tensor:
-        concentrations = compute_concentrations(torch.cat([*alphas.values()]))
-        drawn = torch.distributions.Dirichlet(concentrations)
-        anchor = torch.distributions.Dirichlet(torch.ones_like(concentrations))
-        return self.strength * torch.distributions.kl_divergence(drawn, anchor).sum()
+        divergences = []
+        for concentrations in map(compute_concentrations, alphas.values()):  # (rows, options)
+            drawn = torch.distributions.Dirichlet(concentrations)
+            anchor = torch.distributions.Dirichlet(torch.ones_like(concentrations))
+            divergences.append(torch.distributions.kl_divergence(drawn, anchor).sum())
+        return self.strength * torch.stack(divergences).sum()
 
 
 def _check_strength(name: str, value: float) -> float:

@@ -138,6 +138,11 @@ class Space(ABC):
     def groups(self) -> dict[str, Group]:
         """The groups of choices, by name. Alphas, mixing weights and shares have these names."""
 
+    @property
+    def code(self) -> object:
+        """What its nets are made by beside its values: a class that a notebook may write anew."""
+        return None
+
     @abstractmethod
     def build(self, choices: Choices, found_by: Mapping[str, Any] | None = None) -> AnyArchitecture:
         """Builds the architecture of these choices."""
@@ -216,6 +221,23 @@ class Space(ABC):
             result[name] = mixing.to(device)
         return result
 
+    def leave_out_vain(self, choices: Choices) -> Choices:
+        """Returns the choices without those that change nothing, whose sets keep no row then."""
+        return choices
+
+    def votes(self, architecture: AnyArchitecture) -> dict[str, Tensor]:
+        """Returns an architecture's votes in a consensus: group -> ``(rows, options)``.
+
+        They are those of `path`; choices that change nothing are for all options alike.
+        """
+        votes = self.path(architecture)
+        kept = self.leave_out_vain(architecture.choices)
+        for name, group in self.groups.items():
+            for rows, vote in zip(kept[name], group.split(votes[name]), strict=True):
+                if not rows:
+                    vote.fill_(1 / len(group.options))
+        return votes
+
     def choose_within(
         self, shares: Mapping[str, Tensor], bounds: Sequence[Bound]
     ) -> tuple[Choices | None, list[float]]:
@@ -223,7 +245,10 @@ class Space(ABC):
         return choose_within(self.groups, shares, bounds)
 
     def scale_families(self, admits: Callable[[Choices], bool]) -> Iterator[HandMade]:
-        """Yields architectures made by hand, each as large as is admitted; there may be none."""
+        """Yields architectures made by hand, each as large as is admitted; there may be none.
+
+        What is smaller than an admitted architecture must be admitted, as in `fit_sizes`.
+        """
         yield from ()
 
     def fit_sizes(self, choices: Choices, admits: Callable[[Choices], bool]) -> Choices:

@@ -1,5 +1,6 @@
 """Limits that no derived net exceeds."""
 
+import sys
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -9,6 +10,7 @@ import pytest
 import torch
 from run_helpers import cost_table, quiet_trainer
 
+from darts_lite import Choice, NetworkSpace
 from darts_lite.data.images.image_data import ImageData
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.derivation.costs import measure_costs
@@ -166,3 +168,36 @@ def test_a_search_counts_the_classes_and_channels_of_its_data(digits: ImageData)
 def test_a_budget_is_above_zero() -> None:
     with pytest.raises(ValueError, match="a budget of parameters must be above 0, got -5"):
         budget(parameters=-5)
+
+
+def make_network(channels: int) -> type[torch.nn.Module]:
+    class Edited(torch.nn.Module):
+        def __init__(self, in_channels: int, num_classes: int) -> None:
+            super().__init__()
+            self.stem = torch.nn.Conv2d(in_channels, channels, 3, stride=2, padding=1)
+            sizes = {
+                f"c{k}": torch.nn.Conv2d(channels, channels, k, padding="same") for k in (3, 5)
+            }
+            self.body = Choice(sizes)
+            self.last = torch.nn.Linear(channels, num_classes)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = self.last(self.body(self.stem(x)).mean((2, 3)))
+            return y
+
+    Edited.__qualname__ = "Edited"
+    return Edited
+
+
+def test_a_class_that_is_written_anew_has_other_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a cell of a notebook is edited, and runs again."""
+    for channels, option in ((8, "c5"), (16, "c3")):
+        network = make_network(channels)
+        monkeypatch.setattr(sys.modules[__name__], "Edited", network, raising=False)
+        space = NetworkSpace(network).with_data(1, 10, 28)
+        rule = budget(parameters=5000)
+        shares = {name: torch.tensor([[0.1, 0.9]]) for name in space.groups}
+        found = space.build(rule(space, shares))
+        assert found.genotype() == f"body={option}"
+        assert measure_costs(space, "parameters", Images(1, 10, 28)).of(found) <= 5000
+        Net(found, 1, 10)

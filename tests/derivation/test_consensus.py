@@ -9,8 +9,8 @@ import torch
 
 from darts_lite.derivation.budget import WithinBudget
 from darts_lite.derivation.consensus import (
-    agreement,
     agreement_by_chance,
+    compare_rows,
     consensus,
     draw_architectures,
     draw_fitted,
@@ -39,7 +39,7 @@ def test_the_majority_decides_every_edge() -> None:
     assert common.choices == MIXED.choices
     assert common.found_by == {"seeds": [4, 5, 6]}
     third = pytest.approx(1 / 3)
-    assert agreement(common.choices, [each.choices for each in found]) == {
+    assert compare_rows(common.choices, [each.choices for each in found]) == {
         "normal": [[2 * third.expected, 2 * third.expected]] * 2
     }
 
@@ -62,9 +62,9 @@ def test_the_consensus_keeps_to_the_rule_of_the_search() -> None:
 
 def test_an_edge_from_elsewhere_is_no_agreement() -> None:
     moved = ENCODING.architecture((0, 0, 0, 1, 0, 0))  # the second node reads states 0 and 2
-    assert agreement(SKIPS.choices, [moved.choices]) == {"normal": [[1, 1], [1, 0]]}
+    assert compare_rows(SKIPS.choices, [moved.choices]) == {"normal": [[1, 1], [1, 0]]}
     assert mean_agreement(
-        agreement(SKIPS.choices, [moved.choices, SKIPS.choices])
+        compare_rows(SKIPS.choices, [moved.choices, SKIPS.choices])
     ) == pytest.approx(7 / 8)
 
 

@@ -9,7 +9,7 @@ from run_helpers import Finished, files
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from darts_lite.cli.lightning_cli import main
-from darts_lite.derivation.consensus import agreement, percentile
+from darts_lite.derivation.consensus import compare_rows, percentile
 from darts_lite.retraining.retraining import Retraining
 from darts_lite.space.cells.architecture import Architecture
 
@@ -56,7 +56,9 @@ def test_several_seeds_leave_their_runs_and_a_consensus(trusted: Trusted) -> Non
     common = Architecture.load(trusted.directory / "architecture.json")
     assert common.found_by["seeds"] == [3, 4, 5]
     assert summary["architecture"] == common.genotype()
-    assert summary["edge_agreement"] == agreement(common.choices, [each.choices for each in found])
+    assert summary["edge_agreement"] == compare_rows(
+        common.choices, [each.choices for each in found]
+    )
     assert 1 / 3 <= summary["agreement"] <= 1
     assert {"agreement.png", "net.ckpt"} <= present
     net = Retraining.load_from_checkpoint(trusted.directory / "net.ckpt")

@@ -43,3 +43,11 @@ def test_the_anchor_is_the_divergence_from_the_uniform_distribution() -> None:
 def test_a_negative_strength_is_refused(kind: type) -> None:
     with pytest.raises(ValueError, match="at least 0"):
         kind(-1.0)
+
+
+def test_penalties_take_groups_of_other_numbers_of_options() -> None:
+    alphas = {"kernel": torch.ones(2, 3), "width": torch.ones(1, 2)}
+    alone = [{name: rows} for name, rows in alphas.items()]
+    anchor = DirichletAnchor(2.0).penalty
+    assert anchor(alphas, 0.0) == sum(anchor(one, 0.0) for one in alone)
+    assert BetaDecay(1.0).penalty(alphas, 1.0) > 0 > ZeroOne().penalty(alphas, 1.0)

@@ -91,7 +91,7 @@ class MixedLayers:
         """Computes logits ``(B, classes)``."""
         wanted = torch.is_grad_enabled() and any(rows.requires_grad for rows in mixing.values())
         rows = {name: matrix.tolist() for name, matrix in mixing.items()}
-        decided = all(set(row) == {0, 1} and sum(row) == 1 for r in rows.values() for row in r)
+        decided = all({*row} <= {0, 1} and sum(row) == 1 for r in rows.values() for row in r)
         if decided and not wanted:
             chosen = {name: [row.index(1) for row in matrix] for name, matrix in rows.items()}
             return self._run_part(images, chosen)

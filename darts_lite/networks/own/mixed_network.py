@@ -11,7 +11,7 @@ from darts_lite.distributed.batch_norm import join_norms
 from darts_lite.networks.cells.sampled import Sampled
 from darts_lite.networks.own.settling import settle
 from darts_lite.space.own.building import build_network
-from darts_lite.space.own.choices import FIRST
+from darts_lite.space.own.choices import FIRST, AnyChoice
 from darts_lite.space.own.chosen_network import ChosenNetwork
 from darts_lite.space.own.masks import give_masks, mask_readers
 from darts_lite.space.own.network_space import NetworkSpace
@@ -61,11 +61,12 @@ class MixedNetwork:
         self.skips = isinstance(executor, Sampled)
 
     def operations(self) -> dict[str, nn.Module]:
-        """Returns the modules of all options, by name."""
+        """Returns the modules of all options, by their path in the network."""
         return {
-            f"{name}.{part_name}": part
-            for choice, name in self.structure.choices
-            for part_name, part, _ in choice.inside()
+            f"{path}.{name}": part
+            for path, choice in self.skeleton.named_modules()
+            if isinstance(choice, AnyChoice)
+            for name, part, _ in choice.inside()
         }
 
     def __call__(self, images: Tensor, mixing: Mapping[str, Tensor]) -> Tensor:

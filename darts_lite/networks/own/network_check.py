@@ -37,7 +37,6 @@ def mix_network(
     return MixedNetwork(space, in_channels, num_classes, partial_channels, auxiliary_skip)
 
 
-@lru_cache
 def check_network(space: NetworkSpace) -> None:
     """Compares nets with the network whose choices are taken; see `_cover`.
 
@@ -45,6 +44,11 @@ def check_network(space: NetworkSpace) -> None:
         ValueError: if answers differ, as where a layer reads channels without showing their
             `Width`; if the network returns anything but logits, or does not run.
     """
+    _check_once(space, space.code)
+
+
+@lru_cache
+def _check_once(space: NetworkSpace, code: object) -> None:
     classes = space.num_classes
     with torch.random.fork_rng([]):
         torch.manual_seed(0)

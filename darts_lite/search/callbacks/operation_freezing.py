@@ -37,12 +37,23 @@ class OperationFreezing(Callback):
         self.threshold, self.window, self.every_n_steps = threshold, window, every_n_steps
         self.frozen: set[str] = set()
         self._cosines: dict[str, list[float]] = {}
+        self._stopped: list[nn.Parameter] = []
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Freezes what is recorded as frozen, and unfreezes the rest, as after a rollback."""
         if isinstance(pl_module, ArchitectureSearch):
-            for name, operation in find_operations(pl_module).items():
-                operation.requires_grad_(name not in self.frozen)
+            for weight in self._stopped:
+                weight.requires_grad_(True)
+            self._stopped.clear()
+            operations = find_operations(pl_module)
+            for name in self.frozen & operations.keys():
+                self._freeze(operations[name])
+
+    def _freeze(self, operation: nn.Module) -> None:
+        for weight in operation.parameters():
+            if weight.requires_grad:  # the user may have frozen others
+                weight.requires_grad_(False)
+                self._stopped.append(weight)
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, *_: Any, **__: Any
@@ -55,14 +66,14 @@ class OperationFreezing(Callback):
         learning = {
             name: operation
             for name, operation in find_operations(pl_module).items()
-            if name not in self.frozen
+            if any(weight.requires_grad for weight in operation.parameters())
         }
         for name, cosine in measure_cosines(pl_module, batch, learning).items():
             measured = self._cosines.setdefault(name, [])
             measured.append(cosine)
             if len(measured) == self.window:
                 if sum(measured) / self.window < self.threshold:
-                    learning[name].requires_grad_(False)
+                    self._freeze(learning[name])
                     self.frozen.add(name)
                 measured.clear()
         pl_module.log("search/frozen_operations", float(len(self.frozen)))

@@ -13,6 +13,7 @@ from torch import Tensor
 from darts_lite.derivation.rules import derive
 from darts_lite.search.architecture_search import ArchitectureSearch
 from darts_lite.search.supernet_loss import answer
+from darts_lite.space.groups import Group
 from darts_lite.space.protocol import AnyArchitecture
 
 Mixing = dict[str, Tensor]
@@ -27,9 +28,10 @@ class Perturbation(Callback):
     whose removal makes the supernet worst, and drops the others for good; after each decision it
     tunes the weights. Then each node keeps the edges whose removal makes the supernet worst. The
     worst supernet has the largest loss, which tells more than accuracy if most images are right
-    (the published code has both). Shares are not used, so with uniform shares this is also the
-    control that tells what they are worth. If the search's rule of derivation refuses the outcome,
-    for instance a budget, the result is the nearest architecture that the rule allows.
+    (the published code has both). Options that cannot be added are judged alone. Shares are not
+    used, so with uniform shares this is also the control that tells what they are worth. If the
+    search's rule of derivation refuses the outcome, for instance a budget, the result is the
+    nearest architecture that the rule allows.
 
     Args:
         tuning_steps: Number of steps of the weights after each decision.
@@ -79,19 +81,18 @@ class Perturbation(Callback):
         order, groups = random.Random(self.seed), search.space.groups
         mixing = {name: rows.clone() for name, rows in search.mixture.mean(1.0).items()}
         tune = self._make_tuning(search, data)
-        # Mixing weights and worths of each row, both views, and the options that it may have.
+        # Mixing weights and worths of each row, both views, and the group that they are of.
         worth = {name: alphas.detach() * 0 for name, alphas in search.supernet.alphas.items()}
         rows = [
-            (*views, [*groups[name].selectable])
+            (*views, groups[name])
             for name in mixing
             for views in zip(mixing[name], worth[name], strict=True)
         ]
-        for row, values, options in order.sample(rows, len(rows)):
-            losses = {
-                option: self._loss_without(search, data, mixing, row, option) for option in options
-            }
-            best = max(options, key=losses.__getitem__)
-            values[options] = torch.tensor([*losses.values()]).softmax(0).to(values)
+        for row, values, group in order.sample(rows, len(rows)):
+            options = [*group.selectable]
+            missed = [self._miss(search, data, mixing, row, option, group) for option in options]
+            best = options[max(range(len(options)), key=missed.__getitem__)]
+            values[options] = torch.tensor(missed).softmax(0).to(values)
             # The row gets its best option; the column of channels that pass, if any, is 1.
             row.zero_()
             row[best] = 1
@@ -105,11 +106,37 @@ class Perturbation(Callback):
             for of_set in group.split(mixing[name])
         ]
         for of_set, kept in order.sample(sets, len(sets)):
-            without = [self._loss_without(search, data, mixing, row) for row in of_set]
-            for place in sorted(range(len(of_set)), key=without.__getitem__)[:-kept]:
-                of_set[place] = 0
+            if len(of_set) > kept:
+                without = [self._loss_without(search, data, mixing, row) for row in of_set]
+                for place in sorted(range(len(of_set)), key=without.__getitem__)[:-kept]:
+                    of_set[place] = 0
             tune(mixing)
         return mixing, worth
+
+    def _miss(
+        self,
+        search: ArchitectureSearch,
+        data: Any,
+        mixing: Mixing,
+        row: Tensor,
+        option: int,
+        group: Group,
+    ) -> float:
+        """Returns how much an option of a row is missed: the loss without it.
+
+        Where options cannot be added, one runs at a time, so that none can be left out; there it is
+        the loss with this option alone, times -1.
+        """
+        if len(group.selectable) == 1:
+            return 0.0
+        if group.mixes:
+            return self._loss_without(search, data, mixing, row, option)
+        before = row.clone()
+        row.zero_()
+        row[option] = 1
+        loss = self._loss(search, data, mixing)
+        row.copy_(before)
+        return -loss
 
     def _loss_without(
         self,
@@ -132,10 +159,13 @@ class Perturbation(Callback):
             whole = shares.sum()
             shares[option] = 0
             shares *= whole / shares.sum().clamp_min(1e-12)
-        loader = islice(data.alphas_dataloader(), self.batches)
-        loss = search.loss(*answer(search.supernet, mixing, loader))
+        loss = self._loss(search, data, mixing)
         row.copy_(before)
-        return float(loss)
+        return loss
+
+    def _loss(self, search: ArchitectureSearch, data: Any, mixing: Mixing) -> float:
+        loader = islice(data.alphas_dataloader(), self.batches)
+        return float(search.loss(*answer(search.supernet, mixing, loader)))
 
     def _make_tuning(
         self, search: ArchitectureSearch, data: Any

@@ -96,7 +96,7 @@ class Exploration(Search):
         self.supernet.to(memory_format=torch.channels_last)
         self.known: dict[Point, float] = {}
         self.random = Random()
-        self._restored = False
+        self._restored = self._met_all = False
         self._explored: Iterator[tuple[Point, float]] = iter(())
 
     @property
@@ -150,7 +150,8 @@ class Exploration(Search):
             self.log("search/value", value)
             self.log("search/best_value", best, prog_bar=True)
             self.log("search/evaluations", float(len(self.known)), prog_bar=True)
-        if value is None or len(self.known) >= self.evaluations:
+        self._met_all = value is None
+        if self._met_all or len(self.known) >= self.evaluations:
             self.trainer.should_stop = True
 
     def _train_path(self, images: Tensor, labels: Tensor) -> None:
@@ -223,9 +224,13 @@ class Exploration(Search):
 
     def doubts(self) -> Iterator[str]:
         if len(self.known) < self.evaluations:
+            made = f"only {len(self.known)} of {self.evaluations} evaluations were made"
+            if self._met_all:
+                yield f"Warning: {made}; no other one was met within the limits; widen them."
+                return
             yield (
-                f"Warning: only {len(self.known)} of {self.evaluations} evaluations were made; "
-                "raise what ended the search, trainer.max_epochs or run.max_minutes, for the rest."
+                f"Warning: {made}; raise what ended the search, trainer.max_epochs or "
+                "run.max_minutes, for the rest."
             )
 
     def results(self) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from darts_lite.space.groups import PATIENCE, Point, random_point
 
 TRIES = 50
 """Number of proposals outside the limits in a row, of which the last one is led within."""
+STUCK = 1000
+"""Number of proposals without a new point after which random points are taken instead."""
 
 
 def iterate_neighbours(point: Point, sizes: Sequence[int]) -> Iterator[Point]:
@@ -33,7 +35,7 @@ class Strategy(Protocol):
         ...
 
     def report(self, point: Point, value: float) -> None:
-        """Takes the value of the point that was proposed last."""
+        """Takes the value of the point that was proposed last, or of a random one instead."""
         ...
 
     def state(self) -> dict[str, Any]:
@@ -145,6 +147,9 @@ def explore(
 ) -> Iterator[tuple[Point, float]]:
     """Yields points and values as they are evaluated first, until the space is explored.
 
+    A strategy may propose known points alone, as a population of one kind does; random points then
+    take the place of its proposals until one of them is new.
+
     Args:
         sizes: Number of options of each choice.
         evaluate: Returns the value of a point, larger being better; called once per point.
@@ -155,7 +160,8 @@ def explore(
     """
     everything, repeated, outside = math.prod(sizes), 0, 0
     while len(known) < everything and repeated < PATIENCE:
-        point = strategy.propose(sizes, random)
+        stuck = repeated >= STUCK
+        point = random_point(sizes, random) if stuck else strategy.propose(sizes, random)
         repeated += 1
         if point not in known and not admits(point):
             outside += 1

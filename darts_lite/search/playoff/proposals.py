@@ -58,9 +58,10 @@ def propose_children(
     as the limits allow. No net comes twice, in whatever choices.
     """
 
-    def admits(choices: Choices) -> bool:
-        return rule.admits(space, space.build(choices))
+    def fits(choices: Choices) -> bool:
+        return upper.admits(space, space.build(choices))
 
+    upper = rule.upper
     born = {space.architecture(point).genotype() for point in known}
     failed = 0
     while failed < PATIENCE and max(space.sizes) > 1:
@@ -69,9 +70,9 @@ def propose_children(
         point = change_choices(space.locate(parent.choices), space.sizes, random)
         choices = space.architecture(point).choices
         if random.random() < 0.5:
-            choices = space.fit_sizes(choices, admits)
+            choices = space.fit_sizes(choices, fits)
         child = space.build(choices)
-        if child.genotype() not in born and admits(choices):
+        if child.genotype() not in born and rule.admits(space, child):
             born.add(child.genotype())
             failed = 0
             yield child, origin.removesuffix(CHANGED) + CHANGED
@@ -84,8 +85,11 @@ def pick_by_hand(space: Space, rule: Rule, count: int) -> list[HandMade]:
     """
     families: dict[str, dict[str, tuple[float, HandMade]]] = {}
     known: set[str] = set()  # a family may have nets of another one
-    for made in space.scale_families(lambda choices: rule.admits(space, space.build(choices))):
+    upper = rule.upper
+    for made in space.scale_families(lambda choices: upper.admits(space, space.build(choices))):
         built = space.build(made.choices)
+        if not rule.admits(space, built):
+            continue
         used, ideas = prod(rule.use(space, built)), families.setdefault(made.family, {})
         if built.genotype() not in known and (made.idea not in ideas or used > ideas[made.idea][0]):
             ideas[made.idea] = used, made

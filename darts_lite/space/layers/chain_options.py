@@ -149,6 +149,17 @@ class ChainOptions:
             for name, rows in places.items()
         }
 
+    def leave_out_vain(self, choices: Choices) -> Choices:
+        """Returns the choices without kernels and expansions of blocks that are left out."""
+        links = iter(choices.get("link", ()))
+        stands = [first or next(links)[0][0] != OFF for _, first in self.slots]
+        left = {
+            name: tuple(row if stays else () for row, stays in zip(rows, stands, strict=True))
+            for name, rows in choices.items()
+            if name in ("kernel", "expansion")
+        }
+        return {**choices, **left}
+
     def build(self, choices: Choices, found_by: Mapping[str, Any] | None = None) -> Chain:
         chosen = {name: [option for ((option, _),) in sets] for name, sets in choices.items()}
         halved = chosen["placement"][0].split()

@@ -29,17 +29,22 @@ def give_masks(readers: Iterable[nn.Module], mixing: Mapping[Source, Tensor]) ->
 def reads_width(module: nn.Module) -> bool:
     """Returns whether a layer mixes channels whose number is chosen.
 
-    A norm does not mix channels: what it does to those that no layer reads changes nothing.
+    Norms and depthwise convolutions mix none: what they do to channels that no layer reads changes
+    nothing.
     """
     return any(part.source is not None for part in _find_read(module))
 
 
 def _find_read(module: nn.Module) -> tuple[Part, ...]:
-    """Returns the parts of what a layer reads and mixes; none for all other modules."""
+    """Returns the parts of what a layer reads and mixes; none for all other modules.
+
+    A depthwise convolution mixes no channels either, and would count them twice.
+    """
     sides = find_sides(module)
     if sides is None or isinstance(module, NORMS):
         return ()
-    return parts_of(getattr(module, sides[0]))
+    read = getattr(module, sides[0])
+    return () if getattr(module, "groups", 1) == read else parts_of(read)
 
 
 def _mask_input(

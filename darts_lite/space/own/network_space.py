@@ -12,7 +12,13 @@ from darts_lite.space.cost_tables import Bound
 from darts_lite.space.groups import Choices, Group
 from darts_lite.space.maps import check_axes, make_shape
 from darts_lite.space.own.best_choices import choose_options
-from darts_lite.space.own.building import FROM_DATA, Plan, name_network, outline_network
+from darts_lite.space.own.building import (
+    FROM_DATA,
+    Plan,
+    find_network,
+    name_network,
+    outline_network,
+)
 from darts_lite.space.own.chosen_network import ChosenNetwork, make_group, refuse_frame
 from darts_lite.space.own.network_structure import Structure, find_structure
 from darts_lite.space.own.part_costs import PartCosts
@@ -64,6 +70,10 @@ class NetworkSpace(Space):
     def network_path(self) -> str:
         """Path of the network's class."""
         return str(self.network)
+
+    @property
+    def code(self) -> object:
+        return find_network(self.network_path)
 
     @property
     def _data(self) -> dict[str, int | None]:
@@ -135,6 +145,16 @@ class NetworkSpace(Space):
             dict(found_by or {}),
             self.axes,
         )
+
+    def leave_out_vain(self, choices: Choices) -> Choices:
+        active = self.build(choices).chosen
+        return {
+            name: tuple(
+                tuple((option, row) for option, row in kept if names[row] in active)
+                for names, kept in zip(group.row_sets, choices[name], strict=True)
+            )
+            for name, group in self.groups.items()
+        }
 
     def name_choices(self, choices: Choices) -> dict[str, str]:
         """Returns the chosen option of each choice by name; paths that are not kept are absent."""

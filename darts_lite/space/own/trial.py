@@ -13,6 +13,8 @@ from darts_lite.space.own.network_structure import Structure, find_structure, sh
 Taken = Sequence[tuple[int, Tensor | None]]
 ALL_FIRST: Taken = [(0, None)]
 """Makes all paths of an `InputChoice` run, and not only those that run outside of a search."""
+Inputs = dict[AnyChoice, dict[str, Any]]
+"""Choice -> type and shape of what it was given -> this."""
 
 
 def find_unmixable(network: nn.Module, images: Tensor) -> set[str]:
@@ -26,61 +28,71 @@ def find_unmixable(network: nn.Module, images: Tensor) -> set[str]:
         ValueError: if an option does not run, or the network does not use a choice.
     """
     structure = find_structure(network)
-    inputs: dict[nn.Module, Any] = {}
-
-    def keep(module: nn.Module, args: Any, kwargs: Any) -> None:
-        inputs.setdefault(module, (args, kwargs))
-
-    hooks = [
-        choice.register_forward_pre_hook(keep, with_kwargs=True) for choice, _ in structure.choices
-    ]
-    unmixable: set[str] = set()
     names = dict(structure.choices)
+    inputs: Inputs = {choice: {} for choice in names}
+
+    def keep(module: Any, args: Any, kwargs: Any) -> None:
+        inputs[module].setdefault(_describe((*args, *kwargs.values())), (args, kwargs))
+
+    hooks = [choice.register_forward_pre_hook(keep, with_kwargs=True) for choice in names]
+    unmixable: set[str] = set()
+    tried: set[tuple[AnyChoice, str]] = set()
+    ran: set[str] = set()
     try:
         with taking(dict.fromkeys(names, ALL_FIRST)):  # all paths of a node
             run(network, images, "its first options")
-        left = dict(names)
-        while reached := [choice for choice in left if choice in inputs]:
-            for choice in reached:
-                name = left.pop(choice)
-                shapes = [
-                    _describe(_try_option(choice, place, inputs[choice], name))
-                    for place in range(len(choice.options))
-                ]
-                if len({*shapes}) > 1 or not shapes[0].startswith("Tensor"):
-                    unmixable.add(name)
+        while True:
+            if new := [(c, words) for c in names for words in inputs[c] if (c, words) not in tried]:
+                for choice, words in new:
+                    if len(_try_options(choice, inputs[choice][words], names[choice])) > 1:
+                        unmixable.add(names[choice])
+                tried |= {*new}
+            elif waiting := [name for name in structure.variables if name in unmixable - ran]:
+                for name in waiting:
+                    _run_options([c for c in names if names[c] == name], name, network, images)
+                ran |= {*waiting}
+            elif outer := _find_outer(structure, unmixable, inputs) - unmixable:
+                unmixable |= outer
+            else:
+                break
     finally:
         for hook in hooks:
             hook.remove()
-    if left:
-        raise ValueError(f"the network never uses the choice {next(iter(left.values()))!r}")
-    unmixable |= _find_outer(structure, unmixable, inputs)
-    for name in unmixable:
-        of_name = [choice for choice in names if names[choice] == name]
-        for place, option in enumerate(of_name[0].options):
-            with taking(dict.fromkeys(of_name, ((place, None),))):
-                run(network, images, f"{option!r} of {name!r}")
+    if unused := [names[choice] for choice in names if not inputs[choice]]:
+        raise ValueError(f"the network never uses the choice {unused[0]!r}")
     return unmixable
 
 
-def _find_outer(
-    structure: Structure, unmixable: set[str], inputs: Mapping[nn.Module, Any]
-) -> set[str]:
+def _run_options(
+    choices: Sequence[AnyChoice], name: str, network: nn.Module, images: Tensor
+) -> None:
+    """Runs the network with each option of the choices of one name."""
+    for place, option in enumerate(choices[0].options):
+        with taking(dict.fromkeys(choices, ((place, None),))):
+            run(network, images, f"{option!r} of {name!r}")
+
+
+def _try_options(choice: AnyChoice, given: Any, name: str) -> set[str]:
+    """Returns types and shapes of what the options return; one if it is a tensor's for all."""
+    count = len(choice.options)
+    found = {_describe(_try_option(choice, place, given, name)) for place in range(count)}
+    return found if all(words.startswith("Tensor") for words in found) else {*found, ""}
+
+
+def _find_outer(structure: Structure, unmixable: set[str], inputs: Inputs) -> set[str]:
     """Returns choices whose options return other shapes by what is chosen inside of them."""
     found: set[str] = set()
     for choice, name in structure.choices:
         inside = {part for part in choice.modules() if part is not choice}
         nested = [(c, n) for c, n in structure.choices if c in inside and n in unmixable]
-        shapes = {_describe(_try_option(choice, 0, inputs[choice], name))} if nested else set()
-        for other, _ in nested:
-            for place in range(len(other.options)):
-                with taking({other: ((place, None),)}):
-                    shapes |= {
-                        _describe(_try_option(choice, option, inputs[choice], name))
-                        for option in range(len(choice.options))
-                    }
-        if len(shapes) > 1:
-            found.add(name)
+        for given in [*inputs[choice].values()] if nested else []:
+            shapes = {_describe(_try_option(choice, 0, given, name))}
+            for other, _ in nested:
+                for place in range(len(other.options)):
+                    with taking({other: ((place, None),)}):
+                        shapes |= _try_options(choice, given, name)
+            if len(shapes) > 1:
+                found.add(name)
     return found
 
 

@@ -6,6 +6,7 @@ from random import Random
 import pytest
 import torch
 from run_helpers import some_digits
+from torch.utils.flop_counter import FlopCounterMode
 
 from darts_lite.networks.layers.widest_net import MixedLayers
 from darts_lite.networks.net import Net
@@ -75,3 +76,14 @@ def test_blocks_have_names() -> None:
     assert [*MixedLayers(SPACE, 1, 10, 1, False).operations()] == [
         f"block {row}" for row in range(1, 9)
     ]
+
+
+def test_a_choice_of_one_option_is_decided(images: torch.Tensor) -> None:
+    counted = []
+    for heads in ((1, 2), (1,)):
+        space = replace(SPACE, heads=heads)
+        mixed = MixedLayers(space, 1, 10, 1, False)
+        with FlopCounterMode(display=False) as counter:
+            mixed(images, space.path(space.first_architecture()))
+        counted.append(counter.get_total_flops())
+    assert counted[0] == counted[1]

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from own_networks import Tied
 from run_helpers import SMALL, fast_sgd, quiet_trainer, some_digits
 from torch.nn.functional import cross_entropy
 
@@ -156,3 +157,20 @@ def test_numbers_out_of_range_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match="at least 1; got"):
             make()
+
+
+def test_what_the_user_froze_stays_frozen_and_tied_choices_are_two() -> None:
+    search = ArchitectureSearch(Tied, image_size=28)
+    held = {name for name, weight in search.named_parameters() if not weight.requires_grad}
+    operations = find_operations(search)
+    assert len(held) == 2 and len(operations) == 5
+    (outer,) = (name for name in operations if name.endswith("later.modules_by_option.option:c5"))
+    freezing, trainer = OperationFreezing(), quiet_trainer(max_epochs=1)
+    freezing.load_state_dict({"frozen": [outer], "cosines": {}})
+    freezing.on_fit_start(trainer, search)  # with what is inside of it
+    now = {name for name, weight in search.named_parameters() if not weight.requires_grad}
+    assert len(now) == 4 and held < now
+    freezing.load_state_dict({"frozen": [], "cosines": {}})
+    freezing.on_fit_start(trainer, search)
+    again = {name for name, weight in search.named_parameters() if not weight.requires_grad}
+    assert again == held

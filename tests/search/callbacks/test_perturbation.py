@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from lightning.pytorch import seed_everything
+from own_networks import MyNet, Tied
 from planted import USEFUL, planted_space
 from run_helpers import SMALL, fast_sgd, quiet_trainer
 
@@ -113,3 +114,18 @@ def test_the_outcome_keeps_to_the_searchs_rule(digits: ImageData) -> None:
     assert changed == 1  # the nearest, not just any
     assert selected(WithinBudget(parameters=10**9)).choices == free.choices
     assert skips(free) > 0 and skips(selected(SkipLimit(0))) == 0
+
+
+@pytest.mark.parametrize("network", [MyNet, Tied])
+def test_options_that_cannot_be_added_are_judged_alone(
+    network: type[torch.nn.Module], digits: ImageData
+) -> None:
+    search = ArchitectureSearch(network, weights_optimizer=fast_sgd)
+    run = quiet_trainer(
+        max_steps=2, limit_val_batches=0, callbacks=[Perturbation(tuning_steps=0, batches=1)]
+    )
+    run.fit(search, datamodule=digits)
+    assert search.selected is not None
+    (group, *_) = search.space.groups.values()
+    decided = Perturbation(tuning_steps=0, batches=1).select(search, digits)
+    assert decided.choices == search.selected.choices and group.rows

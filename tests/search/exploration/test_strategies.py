@@ -101,3 +101,13 @@ def test_a_stopped_search_goes_on_as_if_it_had_not(make: Callable[[], Strategy])
 def test_a_tournament_larger_than_the_population_is_refused() -> None:
     with pytest.raises(ValueError, match="tournament must be 1 to the population, 3; got 4"):
         Evolution(population=3, tournament=4)
+
+
+def test_a_population_of_one_kind_is_no_end() -> None:
+    """All neighbours of the only point are outside, so that evolution alone meets nothing."""
+    far = {(a, a, a, b, b) for a in range(3) for b in range(4)}
+    within = min(far)
+    met = explore(
+        Evolution(1, 1), SIZES, hill, Random(0), {}, far.__contains__, lambda point: within
+    )
+    assert {point for point, _ in met} == far

@@ -1,5 +1,6 @@
 """The nets of a play-off: by hand, at random, and children."""
 
+from dataclasses import replace
 from itertools import islice
 from operator import ne
 from random import Random
@@ -77,3 +78,15 @@ def test_children_are_new_nets_within_the_limits() -> None:
     start = few.first_architecture()
     (other,) = propose_children(few, Strongest(), [(start, "")], [(0,) * len(few.sizes)], Random(0))
     assert other[0].genotype() == "stem 3x3-4/2 3x3-8"
+
+
+def test_a_lower_limit_takes_nothing_but_small_nets() -> None:
+    bounded = replace(RULE, least_parameters=1950)
+    made = pick_by_hand(SPACE, bounded, 10_000)
+    assert all(bounded.admits(SPACE, SPACE.build(each.choices)) for each in made)
+    large = [
+        each.family
+        for each in SPACE.scale_families(lambda one: RULE.admits(SPACE, SPACE.build(one)))
+        if bounded.admits(SPACE, SPACE.build(each.choices))
+    ]
+    assert {each.family for each in made} == {*large}

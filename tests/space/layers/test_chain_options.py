@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from run_helpers import one_line
 
-from darts_lite.space.layers.chain_options import ChainOptions
+from darts_lite.space.layers.chain import RESIDUAL
+from darts_lite.space.layers.chain_options import OFF, ChainOptions
+from darts_lite.space.layers.layer_space import LayerSpace
 
 
 @pytest.mark.parametrize(
@@ -55,3 +57,15 @@ def test_choices_make_a_chain() -> None:
     assert made.genotype() == "half stem 5x5-4/2 3x3-8 e2.5x5-8+ full.7x7-16/2"
     off = options.build(options.name_options(places | {"link": [0], "head": [2]}))
     assert off.genotype() == "half stem 5x5-4/2 3x3-8 full.7x7-16/2 head 3x3"
+
+
+def test_blocks_that_are_left_out_have_no_kernel() -> None:
+    space = LayerSpace(stages=(2,), kernels=(3, 5), placements=("stem",))
+    first = space.first_architecture().choices
+    assert first["link"] == (((OFF, 0),),)
+    kept = space.leave_out_vain(first)
+    assert kept["kernel"] == ((("3", 0),), ()) and len(kept["width"]) == 1
+    votes = space.votes(space.build(first))
+    assert votes["kernel"].tolist() == [[1.0, 0.0], [0.5, 0.5]]
+    stands = space.build({**first, "link": (((RESIDUAL, 0),),)})
+    assert space.leave_out_vain(stands.choices) == stands.choices

@@ -41,3 +41,19 @@ def test_gradients_reach_the_mixing_weights() -> None:
     give_masks(readers, rows)
     net(torch.randn(2, 1, 16, 16)).square().sum().backward()
     assert all(row.grad is not None and row.grad.abs().min() > 0 for row in rows.values())
+
+
+def test_a_channel_behind_a_depthwise_convolution_counts_once() -> None:
+    width = Width(4, (2, 4))
+    first, deep = nn.Conv2d(3, width, 1), nn.Conv2d(width, width, 1, groups=width)
+    net = nn.Sequential(first, deep, nn.Flatten(), nn.Linear(width, 3))
+    for weight in net.parameters():
+        nn.init.constant_(weight, 1.0)
+    x, source = torch.ones(1, 3, 1, 1), width.parts[0].source
+    assert source is not None
+    readers = mask_readers(net)
+    logits = []
+    for row in ([1.0, 0.0], [0.0, 1.0], [0.7, 0.3]):
+        give_masks(readers, {source: torch.tensor(row)})
+        logits.append(net(x))
+    torch.testing.assert_close(logits[2], 0.7 * logits[0] + 0.3 * logits[1])

@@ -1,12 +1,14 @@
 """The choices of a network as a space."""
 
+from itertools import product
 from pathlib import Path
 from random import Random
 
 import pytest
-from own_networks import CHOSEN, AlongTime, Darts, MyNet
+from own_networks import CHOSEN, AlongTime, Darts, Deep, MyNet
 
 from darts_lite import NetworkSpace
+from darts_lite.derivation.consensus import agreement, consensus
 from darts_lite.derivation.costs import load_or_measure_costs, measure_costs
 from darts_lite.networks.kinds import read_architecture, read_space
 from darts_lite.space.cost_tables import Images
@@ -69,3 +71,16 @@ def test_costs_come_back(tmp_path: Path) -> None:
     again = load_or_measure_costs(tmp_path / "flash.json", space, "flash", images)
     first = space.first_architecture()
     assert made.of(first) == again.of(first) == measure_costs(space, "flash", images).of(first)
+
+
+def test_a_choice_inside_of_what_is_not_chosen_has_no_vote() -> None:
+    space = NetworkSpace(Deep).with_data(1, 10, 28)
+    all_nets = [space.architecture(point) for point in product(*map(range, space.sizes))]
+    named = {each.genotype(): each for each in all_nets}
+    found = [named[name] for name in ("body=deep body.deep=4", "body=deep body.deep=3")]
+    found += [found[0], named["body=skip"], named["body=skip"]]
+    common = consensus(space, [space.votes(each) for each in found], found, {})
+    assert common.genotype() == "body=deep body.deep=4"  # 1 is the first, and was never chosen
+    rows = [agreed for sets in agreement(space, common, found).values() for agreed in sets]
+    assert sorted(rows) == [[0.4], [0.6]]
+    assert agreement(space, named["body=skip"], found[3:]) == {"choice1": [[1.0]], "choice2": [[]]}

@@ -72,3 +72,20 @@ def test_what_does_not_run_is_named(options: dict[str, nn.Module], told: str) ->
 def test_a_choice_that_is_never_reached_is_named() -> None:
     with pytest.raises(ValueError, match="never uses the choice 'never'"):
         find_unmixable(Unused().eval(), IMAGES)
+
+
+class Down(nn.Module):
+    """What comes first decides whether the options behind it return maps of one size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = Choice({"halve": nn.MaxPool2d(2), "keep": nn.Identity()})
+        self.fit = Choice({"to 14": nn.AdaptiveAvgPool2d(14), "same": nn.Conv2d(1, 1, 1)})
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.fit(self.pool(x))
+        return y.mean((2, 3))
+
+
+def test_options_are_tried_on_all_that_comes_before() -> None:
+    assert find_unmixable(Down().eval(), IMAGES) == {"pool", "fit"}
