@@ -7,7 +7,13 @@ import torch
 from lightning import LightningDataModule
 from run_helpers import some_digits
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset, SubsetRandomSampler, TensorDataset
+from torch.utils.data import (
+    DataLoader,
+    IterableDataset,
+    SubsetRandomSampler,
+    TensorDataset,
+    default_collate,
+)
 
 from darts_lite import Choice, Task, Width
 
@@ -44,6 +50,17 @@ class Watched(Digits):
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         return self.make(200, 240)
+
+
+class Shaken(Watched):
+    """The same, whose training items are changed where batches are made."""
+
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
+        def shake(items: list[tuple[Tensor, ...]]) -> list[Tensor]:
+            inputs, targets = default_collate(items)
+            return [inputs + 100, targets]
+
+        return DataLoader(self.make(0, 200).dataset, 7, collate_fn=shake)
 
 
 class Untested(LightningDataModule):

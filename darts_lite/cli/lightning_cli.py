@@ -270,7 +270,8 @@ class DartsCLI(LightningCLI):
         names = datamodule.class_names
         answers = [names[label] if names else label for label in classes]
         shares = (f"{share:.6f}" for share in probabilities)
-        rows = zip(range(len(answers)), answers, shares, strict=True)
+        items = datamodule.held_out.names or range(len(answers))
+        rows = zip(items, answers, shares, strict=False)
         print(format_table((datamodule.word, "class", "probability"), rows), end="")
 
     def _prepare(self, model: LightningModule, data: SplitData) -> str | None:

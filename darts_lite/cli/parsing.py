@@ -60,6 +60,11 @@ GROUPS = ("trainer", "model", "data", "run")
 """Groups that every configuration has."""
 
 
+SWITCHES = re.compile(r"^( *(?:- |[\w.]+: ))(y|yes|n|no|on|off)$", re.MULTILINE | re.IGNORECASE)
+"""Words of YAML 1.1 for true and false, without quotes."""
+UNSET = re.compile(r"\bjsonargparse\._common\.Unset\b")
+
+
 class OneLineParser(LightningArgumentParser):
     """A parser whose errors are one line, without the list of all options."""
 
@@ -81,12 +86,17 @@ class OneLineParser(LightningArgumentParser):
         return config
 
     def dump(self, *args: Any, **kwargs: Any) -> str:
-        """Writes the configuration as the base class does, but null as null and not as text."""
+        """Writes the configuration as the base class does, but so that it can be read again.
+
+        What is not set is null, and not the name of a class; and with comments, which the base
+        class writes in YAML 1.2, words that YAML 1.1 reads as true or false are in quotes.
+        """
         set_parsing_settings(unset_sentinel=False)
         try:
-            return super().dump(*args, **kwargs)
+            text = super().dump(*args, **kwargs)
         finally:
             set_parsing_settings(unset_sentinel=True)
+        return SWITCHES.sub(r"\1'\2'", UNSET.sub("null", text))
 
 
 def suggest_option(message: str) -> str:

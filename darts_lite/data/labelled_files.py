@@ -22,13 +22,15 @@ from darts_lite.data.naming import BY_FOLDER, Naming
 from darts_lite.data.splits import split_test
 
 File = tuple[Path, int]  # path and class of an item
+NAMES_OF_PARTS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+"""Names of folders that are no classes, in small letters."""
 
 
 class HeldOut(NamedTuple):
     """The files of a folder with which nets are tested."""
 
     names: tuple[str, ...] = ()
-    """Paths inside the folder, sorted."""
+    """Paths inside the folder, in the order of the test items."""
     digests: tuple[str, ...] = ()
     """What the files hold, in the order of the test items; see `digest_file`."""
     chosen: bool = False
@@ -62,13 +64,13 @@ class LabelledFiles:
     @cached_property
     def held_out(self) -> HeldOut:
         """The files for the test, which must be readable as those for the training."""
-        names = sorted(path.relative_to(self.folder).as_posix() for path, _ in self.test)
+        names = tuple(path.relative_to(self.folder).as_posix() for path, _ in self.test)
         digests = tuple(digest_file(path) for path, _ in self.test)
         sizes = {path.stat().st_size for path, _ in self.test}
         alike = [p for p, _ in self.train if p.is_file() and p.stat().st_size in sizes]
         trained = {digest_file(path) for path in alike}
         repeated = sum(digest in trained for digest in digests)
-        return HeldOut(tuple(names), digests, self.chosen, repeated)
+        return HeldOut(names, digests, self.chosen, repeated)
 
     @property
     def train_groups(self) -> Tensor | None:
@@ -198,11 +200,12 @@ def _list_classes(folder: Path, kind: FileKind, naming: Naming) -> tuple[list[st
         for path in list_files([folder / name], kind)
     ]
     deep = bool(files) and all(path.parent.parent != folder for path, _ in files)
-    if deep and naming.group_by is None:  # else folders in those of classes may be the groups
+    parts = {name.lower() for name in classes} <= NAMES_OF_PARTS
+    if deep and (naming.group_by is None or parts):  # else folders in classes may be the groups
         raise ValueError(
             f"{folder} has folders of folders, {', '.join(classes[:3])}, which are not "
             "classes; give <folder>/train/<class>/... and <folder>/test/<class>/..., or "
-            "<folder>/<class>/..."
+            "<folder>/<class>/...; or set group_by if folders in those of the classes are groups"
         )
     if len(classes) < 2:
         raise ValueError(

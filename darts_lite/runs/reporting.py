@@ -201,12 +201,12 @@ def suggest_commands(
     own = f" --run.imports {shlex.quote(modules)}" if imports else ""
     place = shlex.quote(str(folder.path))
     if not folder.net.exists():
-        found = shlex.quote(str(folder.architecture))
-        return [
-            f"report {place}",
-            f"plot {place}",
-            f"fit --config retrain --model.architecture {found}{own}",
-        ]
+        commands = [f"report {place}", f"plot {place}"]
+        if dataset is not None and items == "images":  # as those of the preset retrain are
+            found = shlex.quote(str(folder.architecture))
+            data = f" --data.dataset {shlex.quote(dataset)}" * (dataset not in ("", "MNIST"))
+            commands.append(f"fit --config retrain --model.architecture {found}{data}{own}")
+        return commands
     net = shlex.quote(str(folder.net))
     if dataset is None:
         return [f"report {place}", f"test --ckpt_path {net}{own}"]

@@ -148,3 +148,19 @@ def test_garbage_is_collected_once_a_verb_is_loaded() -> None:
         assert gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_settings_with_comments_can_be_read_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "settings.yaml"
+    printed = []
+    for words in (["mnist", "--print_config=comments"], [str(path), "--print_config"]):
+        with pytest.raises(SystemExit):
+            main(["fit", "--config", *words])
+        printed.append(capsys.readouterr().out)
+        path.write_text(printed[0])
+    assert "- 'off'" in printed[0] and "- 'off'" in printed[1]
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", "own_network", "--print_config"])
+    assert "space: null" in capsys.readouterr().out

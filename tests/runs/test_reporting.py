@@ -207,3 +207,12 @@ def test_the_end_tells_how_to_go_on(tmp_path: Path) -> None:
         words = shlex.split(command)
         if words[0] in OWN:
             parser().parse_args(words)
+
+
+def test_a_net_is_trained_on_the_data_it_was_found_on(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "version_0")
+    folder.path.mkdir(parents=True)
+    *_, command = suggest_commands(folder, dataset="my photos")
+    assert command.endswith("--data.dataset 'my photos'")
+    assert len(suggest_commands(folder, dataset=None)) == 2
+    assert len(suggest_commands(folder, dataset="a.csv", items="signals")) == 2

@@ -1,7 +1,8 @@
 """Reads image files of any kind; pixels are upright, in 0..1."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,14 +49,19 @@ def list_formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def open_image(path: str | Path) -> Image.Image:
+@contextmanager
+def open_image(path: str | Path) -> Iterator[Image.Image]:
     """Opens an image file and reads its header; raises ValueError if it is not an image."""
-    try:
-        with warnings.catch_warnings():  # of sizes up to which Pillow reads an image nevertheless
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(path, formats=list_formats())
-    except Exception as error:  # decoders raise errors of any kind on files that are damaged
-        raise ValueError(f"{path} is not a readable image ({error}); leave it out") from None
+    with ExitStack() as opened:
+        try:
+            # Of a path, Pillow maps some TIFF files into memory, and mixes up turned ones.
+            file = opened.enter_context(Path(path).open("rb"))
+            with warnings.catch_warnings():  # of sizes up to which Pillow reads an image anyway
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                image = opened.enter_context(Image.open(file, formats=list_formats()))
+        except Exception as error:  # decoders raise errors of any kind on files that are damaged
+            raise ValueError(f"{path} is not a readable image ({error}); leave it out") from None
+        yield image
 
 
 def is_grey(image: Image.Image) -> bool:

@@ -95,6 +95,7 @@ class PairedData(SplitData):
         self.splits = {}
         self._module = _build_module(given["module"], given["settings"])
         self._parts: dict[str, tuple[Dataset[Any], Callable[[list[Any]], Any]]] = {}
+        self._held: tuple[int, Callable[[list[Any]], Any]] | None = None
         self._module.prepare_data()
         self._module.setup("fit")
         trained = _find_loader(self._module, "train_dataloader")
@@ -134,6 +135,7 @@ class PairedData(SplitData):
         if held is not None:
             whole: ConcatDataset[Any] = ConcatDataset([dataset, held[0]])
             self._parts["train"] = whole, collate
+            self._held = count, held[1]
             order = _shuffle(count, self.hparams["seed"])
             weights, alphas = order.tensor_split([count - count // 2])
             validation = torch.arange(count, len(whole))
@@ -164,6 +166,8 @@ class PairedData(SplitData):
     def _collate(self, part: str, chosen: Sequence[int]) -> Batch:
         """Returns inputs and targets of items as tensors; raises ValueError if they are others."""
         dataset, collate = self._parts[part]
+        if part == "train" and self._held is not None and min(chosen) >= self._held[0]:
+            collate = self._held[1]  # items of validation lie behind, and no batch has both
         try:
             batch = collate([dataset[index] for index in chosen])
         except (RuntimeError, TypeError) as error:

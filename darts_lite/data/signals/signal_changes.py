@@ -17,14 +17,16 @@ VALUES: Limit = (is_count, "a whole number of values >= 0")
 class SignalAugmentation(RandomChanges):
     """Shifts signals in time, scales them, adds noise, and erases stretches of them.
 
-    Each signal is changed differently, all of its channels alike but for the noise. Shift and scale
-    come before normalisation, noise and erasing after it. All draws come from the device's global
-    random generator; what is off draws nothing.
+    Each signal is changed differently, all of its channels alike but for the noise. The shift comes
+    before normalisation; all else behind it, so that a channel is scaled about its mean, however
+    far from 0 that is. All draws come from the device's global random generator; what is off draws
+    nothing.
 
     Args:
         shift: largest shift in time either way, in whole values, uniform; the value at the end is
             repeated
-        scale: largest relative change of all values, uniform between 1 - scale and 1 + scale
+        scale: largest relative change of all values' distances from their channel's mean, uniform
+            between 1 - scale and 1 + scale
         noise: deviation of normal noise, in deviations of the channel
         erase: number of values in a row set to the mean, clipped at the ends; 0 erases nothing
 
@@ -48,11 +50,12 @@ class SignalAugmentation(RandomChanges):
         part: Shard = WHOLE,
     ) -> Tensor:
         """Augments rows ``(B, C, T)``; returns maps ``(B, C, 1, T)``."""
-        if self.scale:
-            items = items * self.draw_factors(self.scale, items, part)
+        factors = self.draw_factors(self.scale, items, part) if self.scale else None
         if self.shift:
             items = self._move(items, part)
-        maps = normalize(items)
+        maps = normalize(items)  # (B, C, 1, T)
+        if factors is not None:
+            maps = maps * factors.unsqueeze(-1)
         if self.noise:
             draws = part.local_random(
                 lambda n: torch.randn(n, *maps.shape[1:], device=maps.device), len(maps)

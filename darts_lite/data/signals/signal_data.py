@@ -90,7 +90,7 @@ class SignalData(LabelledData):
         Rows with the digests ``tested`` are the test rows again. Raises ValueError if settings ask
         for something else, or the signals have other channels.
         """
-        self.check_kind(trained, SignalPreparation)
+        known = self.check_kind(trained, SignalPreparation)
         if trained.channels != self.in_channels:
             raise ValueError(
                 f"the net was trained on signals of {trained.channels} channels, and those of "
@@ -101,6 +101,7 @@ class SignalData(LabelledData):
                 f"data.signal_length is {self.hparams['signal_length']}, and the net was trained "
                 f"on {trained.size} values; leave it out"
             )
+        self._table = self._table.order(known.names)
         self.image_size = trained.size
         self._trained = trained, tested
 
@@ -110,7 +111,8 @@ class SignalData(LabelledData):
         if self._trained is not None and isinstance(self._trained[0], SignalPreparation):
             return self._trained[0]
         measured = measure_signals(self.items.train_items)
-        return SignalPreparation(self.in_channels, self.image_size, *measured)
+        names = self._table.channels
+        return SignalPreparation(self.in_channels, self.image_size, *measured, names)
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -54,15 +54,30 @@ READING_ERRORS = (
 Rows = NDArray[np.float32]
 
 
-def read_rows(path: Path) -> tuple[Rows, tuple[str, ...]]:
+def read_rows(path: Path, names: Sequence[str] = ()) -> tuple[Rows, tuple[str, ...]]:
     """Returns the rows of a file, NaN behind their ends, and their labels if it has any.
 
-    Raises what `read_table` raises, but for values that are missing.
+    Their channels come in the order of the ``names``. Raises what `read_table` raises, but for
+    values that are missing.
     """
     parts = read_parts(path)
-    rows = join_rows(path, parts)
+    rows = order_channels(path, join_rows(path, parts), parts[0].channels, names)
     labels = tuple(label for part in parts for label in part.labels)
     return rows, labels if len(labels) == len(rows) else ()
+
+
+def order_channels(path: Path, rows: Rows, found: Sequence[str], wanted: Sequence[str]) -> Rows:
+    """Returns rows ``(N, C, T)`` with their channels as wanted; as they are, if one has no names.
+
+    Raises ValueError if the names are others.
+    """
+    if not (found and wanted) or [*found] == [*wanted]:
+        return rows
+    if sorted(found) != sorted(wanted):
+        raise ValueError(
+            f"{path} has the channels {list_names(found)}, and this net takes {list_names(wanted)}"
+        )
+    return rows[:, [found.index(name) for name in wanted]]
 
 
 def read_parts(path: Path) -> list["Part"]:
@@ -99,12 +114,21 @@ def cut_end(row: Rows) -> Rows:
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of one part; the part is None where the file does not tell it."""
+    """Rows of one part.
+
+    Attributes:
+        rows: Values ``(N, C, T)``.
+        labels: Class of each row; empty where the file does not tell it.
+        groups: Group of each row, likewise.
+        is_test: Whether each is for the test; None where the file does not tell it.
+        channels: Names of the channels, likewise.
+    """
 
     rows: Rows
     labels: tuple[str, ...]
     groups: tuple[str, ...]
     is_test: tuple[bool, ...] | None
+    channels: tuple[str, ...] = ()
 
 
 def _read_npz(path: Path) -> list[Part]:
@@ -186,14 +210,15 @@ def _read_csv(path: Path) -> list[Part]:
     columns = _order_columns(path, [name for name in header if name not in KNOWN])
     if not columns:
         raise ValueError(f"{path} has no column of values; add some beside {list_names(header)}")
-    rows = np.empty((len(cells), *np.shape(columns)), np.float32)
-    order = [header.index(name) for channel in columns for name in channel]
+    rows = np.empty((len(cells), *np.shape([*columns.values()])), np.float32)
+    order = [header.index(name) for channel in columns.values() for name in channel]
     for place, (number, line) in enumerate(numbered):
         values = [_to_number(path, number, header[at], line[at].strip()) for at in order]
         with np.errstate(over="ignore"):  # what becomes infinite is refused later
             rows[place] = np.array(values, np.float64).reshape(rows.shape[1:])
     is_test = tuple(part == "test" for part in told["part"]) if "part" in told else None
-    return [Part(rows, told.get("label", ()), told.get("group", ()), is_test)]
+    channels = tuple(columns) if len(columns) > 1 else ()
+    return [Part(rows, told.get("label", ()), told.get("group", ()), is_test, channels)]
 
 
 def _decode(path: Path, content: bytes) -> str:
@@ -214,8 +239,8 @@ def _to_number(path: Path, line: int, column: str, cell: str) -> float:
         ) from None
 
 
-def _order_columns(path: Path, names: Sequence[str]) -> list[list[str]]:
-    """Returns the columns of each channel in the order of time."""
+def _order_columns(path: Path, names: Sequence[str]) -> dict[str, list[str]]:
+    """Returns the columns of each channel in the order of time; one without a name has none."""
     found = {name: NUMBERED.fullmatch(name) for name in names}
     numbered = any(found.values())
     near = [name for name in names if name.lower().rstrip("s") in KNOWN]
@@ -248,7 +273,7 @@ def _order_columns(path: Path, names: Sequence[str]) -> list[list[str]]:
     if len({len(each) for each in channels.values()}) > 1:
         counts = list_names([f"{name} ({len(each)})" for name, each in channels.items()])
         raise ValueError(f"{path}: all channels must have as many columns; they have {counts}")
-    return [[name for _, name in each] for each in channels.values()]
+    return {channel: [name for _, name in each] for channel, each in channels.items()}
 
 
 def _split_name(match: re.Match[str]) -> tuple[str, float]:

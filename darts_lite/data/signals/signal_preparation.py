@@ -40,12 +40,14 @@ class SignalPreparation(Preparation):
         size: Number of values of each channel.
         mean: Mean of each channel, of the training rows.
         std: Deviation of each channel, likewise.
+        names: Names of the channels; empty if the training's file had none.
     """
 
     channels: int
     size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    names: tuple[str, ...] = ()
 
     kind = SIGNALS
     values = "signals"
@@ -74,7 +76,7 @@ class SignalPreparation(Preparation):
 
         Those with gaps have errors in their place. Of those that are cut, the first one is doubted.
         """
-        rows, labels = read_rows(path)
+        rows, labels = read_rows(path, self.names)
         if rows.shape[1] != self.channels:
             raise ValueError(
                 f"{path} has signals of {rows.shape[1]} channels; this net takes {self.channels}"
@@ -119,15 +121,20 @@ class SignalPreparation(Preparation):
             "size": self.size,
             "mean": list(self.mean),
             "std": list(self.std),
+            **({"names": list(self.names)} if self.names else {}),
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "SignalPreparation":
         """Builds it from what `to_dict` returned; raises ValueError if a value is out of range."""
+        values = {"names": [], **values}
         check_values(values, CHECKS, cls.kind.words)
+        if len(values["names"]) not in (0, values["channels"]):
+            raise ValueError("names of its signals must be one for each channel, or none")
         if not len(values["mean"]) == len(values["std"]) == values["channels"]:
             raise ValueError("mean and std of its signals must have a value for each channel")
-        return cls(values["channels"], values["size"], tuple(values["mean"]), tuple(values["std"]))
+        lists = (tuple(values[name]) for name in ("mean", "std", "names"))
+        return cls(values["channels"], values["size"], *lists)
 
 
 CHECKS: Checks = {
@@ -146,6 +153,10 @@ CHECKS: Checks = {
     "std": (
         lambda value: isinstance(value, list) and all(is_number(one) and one > 0 for one in value),
         "a list of numbers above 0",
+    ),
+    "names": (
+        lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
+        "a list of texts",
     ),
 }
 """Values that describe a preparation -> their checks, and what is allowed in words."""

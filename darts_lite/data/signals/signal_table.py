@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,6 +22,7 @@ from darts_lite.data.signals.signal_files import (
     find_gaps,
     fit_length,
     join_rows,
+    order_channels,
     read_parts,
 )
 from darts_lite.data.splits import split_test
@@ -37,6 +39,7 @@ class SignalTable:
         groups: Group of each row, as a text; empty without groups.
         tested: Which rows are for the test ``(N,)``.
         chosen: Whether these were chosen here, and the file does not name them.
+        channels: Names of the channels; empty if the file has none.
     """
 
     path: Path
@@ -45,6 +48,7 @@ class SignalTable:
     groups: tuple[str, ...]
     tested: Tensor
     chosen: bool
+    channels: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -55,7 +59,12 @@ class SignalTable:
     @property
     def longest(self) -> int:
         """The largest number of values of a row."""
-        return self.rows.shape[2]
+        return int(np.flatnonzero(np.isfinite(self.rows).any(axis=(0, 1)))[-1]) + 1
+
+    def order(self, channels: Sequence[str]) -> "SignalTable":
+        """Returns the same rows with their channels in this order; see `order_channels`."""
+        rows = order_channels(self.path, self.rows, self.channels, channels)
+        return replace(self, rows=rows, channels=tuple(channels or self.channels))
 
     @property
     def digests(self) -> list[str]:
@@ -133,7 +142,8 @@ def _join(path: Path, parts: Sequence[Part]) -> SignalTable:
         raise ValueError(f"{path} tells groups of some rows only; tell those of all, or of none")
     given = [flag for part in parts for flag in part.is_test or ()]
     tested = torch.tensor(given) if given else _choose_test(labels, groups)
-    return SignalTable(path, rows, labels, groups, tested, chosen=not given)
+    channels = parts[0].channels
+    return SignalTable(path, rows, labels, groups, tested, not given, channels)
 
 
 def _choose_test(labels: Sequence[str], groups: Sequence[str]) -> Tensor:

@@ -30,6 +30,7 @@ from darts_lite.data.sounds.sound_preparation import (
 )
 from darts_lite.data.split_data import check_settings
 
+BANDS = 32  # number of mel bands and of frames if none is given
 USUAL_RATE = 16_000  # largest rate, and
 MOST_SECONDS = 600  # largest length that may be asked for
 LONGEST = 10.0  # most seconds that are taken if none are given
@@ -50,7 +51,7 @@ class SoundData(LabelledData):
             at most 16,000
         seconds: length to which they are cut or filled; null takes one that 95 of 100 training
             recordings do not exceed, at most 10
-        image_size: number of mel bands and of frames
+        image_size: number of mel bands and of frames, `BANDS` by default
         class_by: regular expression that finds a recording's class in its path inside of the
             folder, in its first parentheses; null takes the name of its folder
         group_by: regular expression that finds its group likewise, the speaker for one; or a csv
@@ -80,7 +81,7 @@ class SoundData(LabelledData):
         dataset: str,
         rate: int | None = None,
         seconds: float | None = None,
-        image_size: int = 32,
+        image_size: int | None = None,
         class_by: str | None = None,
         group_by: str | None = None,
         test_by: str | None = None,
@@ -128,7 +129,7 @@ class SoundData(LabelledData):
             raise ValueError(f"seconds must be above 0 and at most {MOST_SECONDS}, got {seconds}")
         self.save_hyperparameters(settings, logger=False)
         self._files = scan_files(Path(dataset), SOUNDS, naming)
-        self.in_channels, self.image_size = 1, image_size
+        self.in_channels, self.image_size = 1, image_size or BANDS
         self.num_classes = len(self._files.classes)
         self.check_classes()
         self.search_augmentation, self.augmentation = search_augmentation, augmentation
@@ -147,6 +148,11 @@ class SoundData(LabelledData):
             raise ValueError(
                 f"the net hears {seconds:.3g} seconds of {heard.rate} samples each; leave out "
                 "data.rate and data.seconds"
+            )
+        if self.hparams["image_size"] not in (None, heard.size):
+            raise ValueError(
+                f"data.image_size is {self.hparams['image_size']}, and the net hears {heard.size} "
+                "bands; leave it out"
             )
         self.image_size = trained.size
         self._trained = trained, tested

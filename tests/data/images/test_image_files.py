@@ -104,3 +104,14 @@ def test_shares_shown_to_a_net_of_large_numbers_are_told(tmp_path: Path) -> None
     doubt = read_image(tmp_path / "a.tif", GreyRange(0.0, 80799.0)).doubt
     assert doubt is not None and "nearly black" in doubt
     assert read_image(tmp_path / "a.tif", GreyRange(0.0, 1.0)).doubt is None
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_a_turned_image_is_upright_in_every_format(ending: str, tmp_path: Path) -> None:
+    values = np.arange(24, dtype="uint8").reshape(4, 6) * 10
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    Image.fromarray(values).save(tmp_path / f"a.{ending}", exif=exif)
+    found = read_image(tmp_path / f"a.{ending}", GreyRange()).pixels
+    turned = torch.from_numpy(np.rot90(values, -1).copy()) / 255
+    torch.testing.assert_close(found[0], turned)

@@ -129,6 +129,9 @@ def test_folders_of_folders_are_no_classes(
         write_images(tmp_path / part, 0, 20)
     with pytest.raises(ValueError, match=message):
         ImageData(dataset=str(tmp_path))
+    if "training" in parts:  # such names are no classes where there are groups either
+        with pytest.raises(ValueError, match=message):
+            ImageData(dataset=str(tmp_path), group_by="([0-9])")
 
 
 def test_one_class_is_too_few(tmp_path: Path) -> None:

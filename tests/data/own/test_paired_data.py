@@ -12,6 +12,7 @@ from own_tasks import (
     Digits,
     Hooked,
     Sampled,
+    Shaken,
     Small,
     Streamed,
     Unlike,
@@ -115,3 +116,12 @@ def test_a_search_goes_on_exactly(tmp_path: Path) -> None:
 
 def interrupt() -> None:
     raise InterruptedError
+
+
+def test_validation_has_a_collate_of_its_own() -> None:
+    data = PairedData(Shaken)
+    data.setup("fit")
+    (seen, _), (weights, _) = (
+        next(iter(loader())) for loader in (data.val_dataloader, data.weights_dataloader)
+    )
+    assert float(seen.min()) == 0 and float(weights.min()) == 100

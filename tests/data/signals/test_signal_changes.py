@@ -66,3 +66,11 @@ def test_several_processes_draw_what_one_draws() -> None:
 def test_what_is_out_of_range_is_refused(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{name} must be .*, got {value}"):
         SignalAugmentation(**{name: value})  # type: ignore[arg-type]
+
+
+def test_a_channel_is_scaled_about_its_mean() -> None:
+    torch.manual_seed(0)
+    far = ROWS + 1e5
+    mean = far.mean(dim=(0, 2), keepdim=True)  # (1, 28, 1)
+    scaled = SignalAugmentation(scale=0.3)(far, lambda rows: (rows - mean).unsqueeze(2))[:, :, 0]
+    assert float((scaled - (far - mean)).abs().max()) <= 0.31 * float((far - mean).abs().max())

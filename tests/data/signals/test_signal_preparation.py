@@ -83,3 +83,17 @@ def test_each_channel_is_measured() -> None:
     assert std[0] == 1.0 and rows[:, 0].std() == 0  # the margin of digits is empty
     assert std[14] == pytest.approx(float(rows[:, 14].std(correction=0)), rel=1e-5)
     assert measure_signals(torch.full((5, 1, 9), 0.1))[1] == (1.0,)
+
+
+def test_channels_are_known_by_their_names(tmp_path: Path) -> None:
+    write = (tmp_path / "a.csv").write_text
+    seen = SignalPreparation(2, 2, (0.0, 0.0), (1.0, 1.0), ("x", "y"))
+    assert build_preparation(seen.to_dict()) == seen
+    write("y_0,y_1,x_0,x_1\n3,4,1,2\n")
+    assert torch.equal(seen.read(tmp_path / "a.csv").values, torch.tensor([[1.0, 2], [3, 4]]))
+    write("y_0,y_1,z_0,z_1\n3,4,1,2\n")
+    with pytest.raises(ValueError) as caught:
+        seen.read(tmp_path / "a.csv")
+    one_line(caught, "has the channels y, z, and this net takes x, y")
+    with pytest.raises(ValueError, match="names of its signals must be one for each channel"):
+        build_preparation({**seen.to_dict(), "names": ["x"]})

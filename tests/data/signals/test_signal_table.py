@@ -61,3 +61,18 @@ def test_names_are_sorted_as_numbers_if_all_are() -> None:
 def test_classes_without_test_rows_are_told(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="has no test signal of b; its accuracy stays unknown"):
         table(tmp_path / "a.npz", X[:12], np.array(["a"] * 11 + ["b"]))
+
+
+def test_rows_are_as_long_as_the_longest_one(tmp_path: Path) -> None:
+    padded = np.pad(X.astype(np.float32), ((0, 0), (0, 0), (0, 9)), constant_values=np.nan)
+    assert table(tmp_path / "a.npz", padded).longest == 28
+
+
+def test_channels_come_in_the_order_of_a_net(tmp_path: Path) -> None:
+    path, lines = tmp_path / "a.csv", ["a,2,1,1", "b,4,3,3"] * 9
+    path.write_text("\n".join(["label,y_0,x_0,x_1".replace("x_1", "z_0"), *lines]))
+    found = read_table(path)
+    assert found.channels == ("y", "x", "z")
+    ordered = found.order(["x", "y", "z"])
+    assert ordered.rows[0, :, 0].tolist() == [1, 2, 1] and ordered.channels == ("x", "y", "z")
+    assert found.order(()) == found or (found.order(()).rows == found.rows).all()

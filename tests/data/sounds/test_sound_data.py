@@ -55,6 +55,8 @@ def test_folders_tell_classes_and_a_sixth_is_held_out(tmp_path: Path) -> None:
     again.setup("test")
     assert torch.equal(again.items.test_items, data.items.test_items)
     assert again.checksum == data.checksum
+    with pytest.raises(ValueError, match="data.image_size is 64, and the net hears 32 bands"):
+        SoundData(str(tmp_path), image_size=64).prepare_as(data.preparation)
 
 
 def test_no_speaker_is_in_two_splits(tmp_path: Path) -> None:
