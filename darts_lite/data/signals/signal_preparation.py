@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from darts_lite.data.class_balance import list_names
 from darts_lite.data.preparation import (
     Checks,
     NamedItem,
@@ -97,7 +98,8 @@ class SignalPreparation(Preparation):
     def describe(self) -> str:
         """Returns in words what signals are brought to."""
         channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
-        return f"{self.size:,} values, {channels}"
+        named = f" ({list_names(self.names)})" if self.names else ""
+        return f"{self.size:,} values, {channels}{named}"
 
     def describe_crop(self) -> str:
         """Returns in words what is seen of rows of another length."""

@@ -89,6 +89,7 @@ def test_channels_are_known_by_their_names(tmp_path: Path) -> None:
     write = (tmp_path / "a.csv").write_text
     seen = SignalPreparation(2, 2, (0.0, 0.0), (1.0, 1.0), ("x", "y"))
     assert build_preparation(seen.to_dict()) == seen
+    assert seen.describe() == "2 values, 2 channels (x, y)"
     write("y_0,y_1,x_0,x_1\n3,4,1,2\n")
     assert torch.equal(seen.read(tmp_path / "a.csv").values, torch.tensor([[1.0, 2], [3, 4]]))
     write("y_0,y_1,z_0,z_1\n3,4,1,2\n")
