@@ -10,7 +10,7 @@ import yaml
 from darts_lite.data.preparation import name_items
 from darts_lite.networks.kinds import read_architecture
 from darts_lite.plots.run_history import StageHistory, read_history
-from darts_lite.runs.reporting import name_place
+from darts_lite.runs.reporting import name_imports, name_place
 from darts_lite.space.cost_tables import Images
 from darts_lite.space.protocol import AnyArchitecture
 from darts_lite.storage.paths import is_there, read_content, reading
@@ -120,12 +120,22 @@ class RunFiles:
             return "images"
 
     @property
+    def imports(self) -> str:
+        """What makes a command import the run's modules; empty without any."""
+        run = self._read_group("run")
+        named = run.get("imports") if isinstance(run, dict) else None
+        return name_imports([str(each) for each in named] if isinstance(named, list) else [])
+
+    def _read_group(self, name: str) -> Any:
+        try:
+            return self.config.get(name)
+        except (OSError, ValueError):  # which the section of the settings tells
+            return None
+
+    @property
     def place_of_items(self) -> str:
         """The folder of items that the run is on, for a command, or what stands for one."""
-        try:
-            data = self.config.get("data")
-        except (OSError, ValueError):  # which the section of the settings tells
-            data = None
+        data = self._read_group("data")
         settings = data.get("init_args") if isinstance(data, dict) else None
         return name_place(str(settings.get("dataset") if isinstance(settings, dict) else None))
 

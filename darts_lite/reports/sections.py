@@ -185,19 +185,20 @@ def tell_files(run: RunFiles) -> Section:
     place = run.quote()
     if "net.ckpt" in there:
         net = run.quote("net.ckpt")
-        section.commands.append(("Test the net again", f"{verb} test --ckpt_path {net}"))
+        test = f"{verb} test --ckpt_path {net}{run.imports}"
+        section.commands.append(("Test the net again", test))
         if run.items is not None:
             asked = f"--{run.items} {run.place_of_items}"
             section.commands += [
                 (
                     f"Ask it about {run.items} of your own",
-                    f"{verb} predict --ckpt_path {net} {asked}",
+                    f"{verb} predict --ckpt_path {net} {asked}{run.imports}",
                 ),
-                ("Hand it to other programs", f"{verb} export {net}"),
+                ("Hand it to other programs", f"{verb} export {net}{run.imports}"),
             ]
     if "checkpoints/last.ckpt" in there and run.stages["search"].with_shares:
         last = run.quote("checkpoints/last.ckpt")
-        derive = f"{verb} derive {last} --parameters 20000 --output smaller.json"
+        derive = f"{verb} derive {last} --parameters 20000 --output smaller.json{run.imports}"
         section.commands.append(("Derive a smaller architecture from the search", derive))
     section.commands.append(("Draw all pictures as files", f"{verb} plot {place}"))
     section.commands.append(("Look at every epoch", f"tensorboard --logdir {place}"))

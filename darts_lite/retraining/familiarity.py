@@ -44,11 +44,12 @@ class Familiarity:
     def measure(
         cls, net: nn.Module, training: Iterable[Batch], validation: Iterable[Batch]
     ) -> "Familiarity | None":
-        """Measures it on images that are not augmented; None for a net without a linear layer."""
-        if find_last_layer(net) is None:
-            return None
+        """Measures it on images as they are; None if no linear layer gives the logits."""
         references = compute_features(net, training, REFERENCES)
-        distances = measure_distances(compute_features(net, validation, MEASURED), references)
+        others = compute_features(net, validation, MEASURED)
+        if references is None or others is None:
+            return None
+        distances = measure_distances(others, references)
         return cls(references.cpu(), float(distances.quantile(FAMILIAR)))
 
     def find_unlike(self, features: Tensor) -> Tensor:
@@ -85,42 +86,52 @@ def measure_distances(features: Tensor, references: Tensor) -> Tensor:
     return 1 - (normalize(features.float(), dim=1) @ references.mT).amax(dim=1)
 
 
-def find_last_layer(net: nn.Module) -> nn.Linear | None:
-    """Returns the linear layer that gives the logits."""
-    layers = [
-        module
-        for name, module in net.named_modules()
-        if isinstance(module, nn.Linear) and "auxiliary" not in name
-    ]
-    return layers[-1] if layers else None
-
-
 @contextmanager
 def reading_features(net: nn.Module) -> Iterator[list[Tensor]]:
-    """Collects what the last layer reads in each pass, ``(B, features)``; nothing without one."""
+    """Collects what the layer that gives the logits reads in each pass, ``(B, features)``.
+
+    It is the linear layer whose answer is the net's, wherever it stands in the code; there may be
+    none, and then nothing is collected.
+    """
     seen: list[Tensor] = []
-    if (layer := find_last_layer(net)) is None:
-        yield seen
-        return
-    hook = layer.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))
+    passed: list[tuple[Tensor, Tensor]] = []  # what each layer read and answered
+
+    def keep(layer: nn.Module, given: tuple[Tensor, ...], answer: Tensor) -> None:
+        if given and given[0].ndim == 2:
+            passed.append((given[0].detach(), answer))
+
+    def choose(net: nn.Module, given: Any, logits: Tensor) -> None:
+        alike = [read for read, answer in passed if torch.equal(answer, logits)]
+        seen.extend(alike[-1:])
+        passed.clear()
+
+    layers = [module for module in net.modules() if isinstance(module, nn.Linear)]
+    hooks = [layer.register_forward_hook(keep) for layer in layers]
+    hooks.append(net.register_forward_hook(choose))
     try:
         yield seen
     finally:
-        hook.remove()
+        for hook in hooks:
+            hook.remove()
 
 
 @torch.no_grad()
-def compute_features(net: nn.Module, batches: Iterable[Batch], most: int) -> Tensor:
-    """Returns the features, of length 1, of the first images ``(most, features)``."""
+def compute_features(net: nn.Module, batches: Iterable[Batch], most: int) -> Tensor | None:
+    """Returns the features, of length 1, of the first images ``(most, features)``.
+
+    None if no linear layer gives the logits.
+    """
     training, dtype = net.training, next(net.parameters()).dtype
     net.eval()
     found, count = [], 0
     with reading_features(net) as seen:
         for images, _ in batches:
             net(images[: most - count].to(dtype))
+            if not seen:
+                break
             found.append(normalize(seen.pop().float(), dim=1))
             count += len(found[-1])
             if count >= most:
                 break
     net.train(training)
-    return torch.cat(found)
+    return torch.cat(found) if found else None

@@ -224,9 +224,10 @@ class Retraining(LightningModule):
         Before the last epoch they are those of the net without shifts: nine answers would cost as
         much as a third of the training each time.
         """
-        epochs = self.trainer.max_epochs or 0
-        watching = self.trainer.state.fn == "fit" and self.current_epoch + 1 < epochs
-        answer = self.net if watching else self
+        trainer = self.trainer
+        ended = self.current_epoch + 1 >= (trainer.max_epochs or 0) or trainer.should_stop
+        ended |= 0 <= trainer.max_steps <= trainer.global_step
+        answer = self if ended or trainer.state.fn != "fit" else self.net
         self._evaluate(answer, batch, "retraining/validation_")
 
     def test_step(self, batch: Batch, batch_index: int) -> Tensor:

@@ -68,15 +68,16 @@ def check_repeats(
                 "run.control compares test accuracies of retrained nets; retraining must not be "
                 "null, nor trainer.limit_test_batches 0"
             )
-        if (others := math.prod(model.space.sizes) - 1) < run.control_nets:
-            raise ValueError(
-                f"run.control_nets is {run.control_nets}, but beside the found architecture the "
-                f"space has only {others}"
-            )
         if run.control == "uniform" and not any(model.space.scale_families(lambda _: True)):
             raise ValueError(
                 f"run.control uniform: the space {model.space.name} has no families made by hand, "
                 "as darts_lite.LayerSpace has; take random or best_of"
+            )
+        others = math.prod(model.space.sizes) - 1
+        if run.control != "best_of" and others < run.control_nets:
+            raise ValueError(
+                f"run.control_nets is {run.control_nets}, but beside the found architecture the "
+                f"space has only {others}; set it to at most that"
             )
 
 

@@ -197,8 +197,7 @@ def suggest_commands(
             where files hold no such items of classes.
         items: What these are called.
     """
-    modules = f"[{','.join(imports)}]"  # quoted, as some shells take brackets for patterns
-    own = f" --run.imports {shlex.quote(modules)}" if imports else ""
+    own = name_imports(imports)
     place = shlex.quote(str(folder.path))
     if not folder.net.exists():
         commands = [f"report {place}", f"plot {place}"]
@@ -215,6 +214,12 @@ def suggest_commands(
         f"predict --ckpt_path {net} --{items} {name_place(dataset)}{own}",
         f"export {net}{own}",
     ]
+
+
+def name_imports(imports: Sequence[str]) -> str:
+    """Returns what makes a command import a run's modules; empty without any."""
+    modules = f"[{','.join(imports)}]"  # quoted, as some shells take brackets for patterns
+    return f" --run.imports {shlex.quote(modules)}" if imports else ""
 
 
 def name_place(dataset: str) -> str:

@@ -491,7 +491,7 @@ def test_a_relaxation_of_ones_own(
         (["--run.control=best"], "best_of"),
         (["--run.control=uniform"], "has no families made by hand, as darts_lite.LayerSpace has"),
         (["--run.control=random", "--retraining=null"], "retraining must not be null"),
-        (["--run.control=random", "--run.control_nets=1000000"], "the space has only"),
+        (["--run.control=random", "--run.control_nets=1000000"], "set it to at most that"),
         (["--run.imports=[no_such_module]"], "cannot import 'no_such_module'"),
         (["--trainer.max_epochs=null"], "trainer.max_epochs"),
         (["--trainer.precision=16-true"], "16-mixed"),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from run_helpers import Finished
 
 from darts_lite.reports.page import Section
@@ -69,6 +70,15 @@ def test_paths_in_commands_are_quoted(copied: Path) -> None:
     (copied / "config.yaml").write_text(config.replace("dataset: MNIST", f"dataset: {copied}"))
     commands = [command for _, command in tell_files(RunFiles(copied)).commands]
     assert f"{predict} '{copied}'" in commands
+
+
+def test_commands_import_the_modules_of_the_run(copied: Path) -> None:
+    config = yaml.safe_load((copied / "config.yaml").read_text())
+    config["run"]["imports"] = ["my_parts"]
+    (copied / "config.yaml").write_text(yaml.safe_dump(config))
+    commands = dict(tell_files(RunFiles(copied)).commands)
+    own = [command for command in commands.values() if command.endswith(" '[my_parts]'")]
+    assert {command.split()[3] for command in own} == {"test", "predict", "export", "derive"}
 
 
 def test_an_interrupted_run_says_what_is_missing_and_how_it_comes() -> None:

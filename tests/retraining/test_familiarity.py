@@ -57,14 +57,46 @@ def test_the_limit_holds_for_the_share_of_validation_images_that_it_says(
     known = Familiarity.measure(net, *parts)
     assert known is not None
     features = compute_features(net, parts[1], 1000)
+    assert features is not None
     assert float(known.find_unlike(features).float().mean()) == pytest.approx(0.01, abs=0.004)
     again = Familiarity.read(Checkpoint.read(trained))
     assert again is not None and again.farthest == pytest.approx(known.farthest, abs=1e-3)
 
 
-def test_a_net_without_a_linear_layer_tells_nothing() -> None:
-    net = torch.nn.Conv2d(1, 2, 1)
-    assert Familiarity.measure(net, [], []) is None
+class Gated(torch.nn.Module):
+    """What stands last in the code is no classifier, and some of it never runs."""
+
+    def __init__(self, pools: bool) -> None:
+        super().__init__()
+        self.pools, self.head = pools, torch.nn.Linear(4, 10)
+        self.gate, self.unused = torch.nn.Linear(4, 4), torch.nn.Linear(7, 7)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        rows = images[:, 0].unfold(2, 4, 4).mean(1)  # (B, 7, 4)
+        if not self.pools:
+            return self.head(rows).mean(1)
+        mean = rows.mean(1)
+        return self.head(mean * self.gate(mean).sigmoid())
+
+
+def test_the_layer_is_read_that_gives_the_logits(digits: ImageData) -> None:
+    digits.setup("fit")
+    batches, net = [*digits.val_dataloader()][:1], Gated(pools=True)
+    features = compute_features(net, batches, 8)
+    assert features is not None and features.shape == (8, 4)
+    with reading_features(net) as seen:
+        logits = net(batches[0][0])
+    torch.testing.assert_close(net.head(seen.pop()), logits)
+    assert Familiarity.measure(net, batches, batches) is not None
+
+
+@pytest.mark.parametrize("net", [torch.nn.Conv2d(1, 2, 1), Gated(pools=False)])
+def test_a_net_whose_logits_are_of_no_linear_layer_tells_nothing(
+    net: torch.nn.Module, digits: ImageData
+) -> None:
+    digits.setup("fit")
+    batches = [*digits.val_dataloader()][:1]
+    assert Familiarity.measure(net, batches, batches) is None
 
 
 @pytest.mark.parametrize("held", CHANGED)

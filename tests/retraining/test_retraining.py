@@ -49,7 +49,12 @@ def test_it_learns_and_a_reloaded_net_has_the_same_accuracy(
     assert repeated == metrics
 
 
-def test_the_last_epoch_is_validated_as_the_net_will_be_tested(digits: ImageData) -> None:
+@pytest.mark.parametrize(
+    "limits", [{"max_epochs": 3}, {"max_epochs": 9, "max_steps": 3, "limit_val_batches": 1}]
+)
+def test_the_last_epoch_is_validated_as_the_net_will_be_tested(
+    limits: dict[str, int], digits: ImageData
+) -> None:
     answers: dict[int, int] = {}
     model = Retraining(TINY, test_shifts=1)
 
@@ -64,7 +69,7 @@ def test_the_last_epoch_is_validated_as_the_net_will_be_tested(digits: ImageData
             self.hook.remove()
 
     run = quiet_trainer(
-        max_epochs=3, limit_train_batches=1, num_sanity_val_steps=0, callbacks=[Counted()]
+        **limits, limit_train_batches=1, num_sanity_val_steps=0, callbacks=[Counted()]
     )
     run.fit(model, datamodule=digits)
     assert answers == {0: 1, 1: 1, 2: 9}
