@@ -126,3 +126,14 @@ def test_digests_that_were_changed_are_refused(own_images: OwnImages, tmp_path: 
     with pytest.raises(ValueError) as caught:
         load_items(about | {"held_out": [1]})
     one_line(caught, "held_out of the checkpoint is [1]")
+
+
+def test_answers_to_the_test_images_have_their_names(
+    own_images: OwnImages, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["predict", "--ckpt_path", str(own_images.directory / "net.ckpt")])
+    lines = [line.split(",") for line in capsys.readouterr().out.splitlines()]
+    first = next(place for place, cells in enumerate(lines) if cells[0] == "image")
+    assert [cells[0] for cells in lines[first + 1 :]] == list(own_images.held_out)
+    written = (own_images.directory / "held_out.txt").read_text().splitlines()
+    assert written == list(own_images.held_out)
