@@ -31,6 +31,14 @@ def round_values(values: Tensor) -> Tensor:
     return torch.from_numpy(np.rint(values.numpy()))
 
 
+class Measured(NamedTuple):
+    """What a device measures, and which of these values are 0 and 1 to an exported net."""
+
+    words: str
+    zero: float = 0.0
+    one: float = 1.0
+
+
 class PreparedItem(NamedTuple):
     """An item as an exported net takes it."""
 
@@ -63,9 +71,6 @@ class Preparation(ABC):
     """What the Hub of Hugging Face calls it to tell classes of such items."""
     untried: ClassVar[str]
     """What a test does not tell of, for instance ``other cameras and lights``."""
-    measured: ClassVar[tuple[str, float] | None] = None
-    """What a device measures, in words, and how much of it is 1 to an exported net; None where
-    `front` computes something else than such values."""
     axes: ClassVar[int] = 2
     """Number of axes of the maps; with 1 their height is 1."""
     channels: int
@@ -77,6 +82,11 @@ class Preparation(ABC):
     @abstractmethod
     def shape(self) -> tuple[int, ...]:
         """The shape of an item's values."""
+
+    @property
+    def measured(self) -> Measured | None:
+        """What a device measures; None where `front` computes something else than such values."""
+        return None
 
     @abstractmethod
     def read(self, path: Path) -> PreparedItem:

@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from darts_lite.data.preparation import build_preparation
+from darts_lite.data.preparation import Measured, build_preparation
 from darts_lite.export.litert_int8 import Scaling
 from darts_lite.storage.atomic_files import write_text
 
@@ -95,7 +95,7 @@ def write_c(
     """Writes ``net_int8.h`` beside an int8 file: its bytes, and how to read and ask it.
 
     With an `example` also ``net_int8.cc``, into which users put their own code, unless there is
-    one. Returns what was written.
+    one; a warning tells which operations of the file that one lacks. Returns what was written.
 
     Args:
         path: The file.
@@ -104,7 +104,11 @@ def write_c(
         arena: Bytes that the micro interpreter needs; None where nothing has measured it.
     """
     seen = build_preparation(facts["preparation"])
-    measured, unit = seen.measured or ("value", 1.0)
+    measured = seen.measured or Measured("value")
+    steps = [factor / (measured.one - measured.zero) for factor in scaling.factors]
+    starts = [
+        offset - step * measured.zero for step, offset in zip(steps, scaling.offsets, strict=True)
+    ]
     content = path.read_bytes()
     rows = [content[first : first + 16] for first in range(0, len(content), 16)]
     inputs = shape[0] * shape[1] * shape[2]
@@ -112,9 +116,9 @@ def write_c(
         title=f"A network for {facts['data']['init_args'].get('dataset', 'images')}.",
         input=inputs,
         shape=shape,
-        measured=measured,
-        factors=_list_floats([factor / unit for factor in scaling.factors]),
-        offsets=_list_floats(scaling.offsets),
+        measured=measured.words,
+        factors=_list_floats(steps),
+        offsets=_list_floats(starts),
         classes=len(facts["class_names"]),
         names=", ".join(facts["class_names"]).replace("*/", "* /"),
         scale=f"{scaling.output_scale:.8g}",
@@ -131,8 +135,17 @@ def write_c(
         count=len(used), one=f"one {seen.kind.word}", operations="\n".join(lines)
     )
     files = {path.with_suffix(".h"): header}
-    if example and not (own := path.with_suffix(".cc")).exists():
+    own = path.with_suffix(".cc")
+    if example and not own.exists():
         files[own] = program
+    elif own.exists():
+        kept = own.read_text(encoding="utf-8", errors="replace")
+        if missing := [line.strip() for line in lines if line.strip() not in kept]:
+            print(
+                f"Warning: {own} stays as it is and cannot run this net: it lacks "
+                f"{' '.join(missing)} for a resolver of {len(used)} operations; add these, or "
+                "move it away to get a new one"
+            )
     for target, text in files.items():
         write_text(target, text)
     return [*files]

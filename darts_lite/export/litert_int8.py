@@ -7,6 +7,7 @@ copies of maps that another order of weights spares, and nothing else that an in
 without, since on a small device each byte counts.
 """
 
+import math
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
@@ -119,21 +120,26 @@ def widen_range(known: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
 def spare_padding(net: nn.Module, image: Tensor) -> nn.Module:
     """Enlarges kernels with zeros where that spares a copy of a map; see `grows`.
 
-    Changes the net, and not what it computes. `image` is one that it takes, ``(1, C, H, W)``.
+    Changes the net, and not what it computes: a layer that is asked more than once, perhaps about
+    maps of other sides, stays. `image` is one that the net takes, ``(1, C, H, W)``.
     """
+    asked: set[str] = set()
     grown: dict[str, nn.Conv2d] = {}
 
     def note(name: str, module: nn.Conv2d, given: tuple[Tensor, ...]) -> None:
         (kernel, width), (stride, _), side = module.kernel_size, module.stride, given[0].shape[-1]
         usual = kernel == width and module.dilation == (1, 1) and given[0].shape[-2] == side
         usual = usual and module.padding == (kernel // 2,) * 2
-        if usual and grows(side, kernel, stride, module.weight[..., 0, 0].numel()):
+        if name in asked:
+            grown.pop(name, None)
+        elif usual and grows(side, kernel, stride, module.weight[..., 0, 0].numel()):
             channels = module.in_channels, module.out_channels
             grown[name] = nn.Conv2d(
                 *channels, kernel + 1, stride, kernel // 2, groups=module.groups
             )
             grown[name].weight.copy_(pad(module.weight, (0, 1, 0, 1)))
             grown[name].bias = module.bias
+        asked.add(name)
 
     hooks = [
         module.register_forward_pre_hook(partial(note, name))
@@ -170,6 +176,7 @@ def _join_linear(model: Any, part: Any) -> None:
     """Makes linear layers read maps as they lie, channels last, and sorts their weights so."""
     schema = import_module("ai_edge_litert.schema_py_generated")
     kinds, made = schema.BuiltinOperator, {one.outputs[0]: one for one in part.operators}
+    read = [part.tensors[number].buffer for one in part.operators for number in _list_inputs(one)]
 
     def before(step: Any, kind: int) -> Any:
         """Returns the operation that makes what another one reads, if it is of a kind."""
@@ -184,9 +191,12 @@ def _join_linear(model: Any, part: Any) -> None:
         if (reshape := before(step, kinds.RESHAPE)) is None:
             continue
         source, weights = reshape.inputs[0], part.tensors[step.inputs[1]]
+        if list(weights.shape[1:]) != [math.prod(part.tensors[source].shape[1:])]:
+            continue  # it reads places or channels of the map one after the other, not all at once
         if (transpose := before(reshape, kinds.TRANSPOSE)) is not None:
             source, order = transpose.inputs[0], transpose.inputs[1]
-            if list(_read(model, part, order).view("<i4")) != [0, 3, 1, 2]:
+            shared = read.count(weights.buffer) > 1  # another layer reads them as they are
+            if shared or list(_read(model, part, order).view("<i4")) != [0, 3, 1, 2]:
                 continue
             _, height, width, channels = part.tensors[source].shape
             held = _read(model, part, step.inputs[1]).reshape(-1, channels, height, width)
@@ -199,33 +209,39 @@ def _read(model: Any, part: Any, number: int) -> Any:
     return model.buffers[part.tensors[number].buffer].data
 
 
+def _list_inputs(step: Any) -> list[int]:
+    """Returns the tensors that an operation reads; -1 stands for one that it does without."""
+    return [number for number in step.inputs if number >= 0]
+
+
 def _drop_unused(model: Any, part: Any) -> None:
     """Drops operations whose results nobody reads, then tensors, buffers and codes likewise."""
-    read = {*part.outputs, *(number for one in part.operators for number in one.inputs)}
+    read = {*part.outputs, *(number for one in part.operators for number in _list_inputs(one))}
     while unread := [one for one in part.operators if not read & {*one.outputs}]:
         part.operators = [one for one in part.operators if one not in unread]
-        read = {*part.outputs, *(number for one in part.operators for number in one.inputs)}
+        read = {*part.outputs, *(number for one in part.operators for number in _list_inputs(one))}
     kept = sorted(read | {*part.inputs})
+    places = {-1: -1} | {number: place for place, number in enumerate(kept)}
     part.tensors = [part.tensors[number] for number in kept]
     lists = [(part, "inputs"), (part, "outputs")]
     lists += [(one, name) for one in part.operators for name in ("inputs", "outputs")]
     for holder, name in lists:
-        setattr(holder, name, [kept.index(number) for number in getattr(holder, name)])
+        setattr(holder, name, [places[number] for number in getattr(holder, name)])
     codes = sorted({one.opcodeIndex for one in part.operators})
     model.operatorCodes = [model.operatorCodes[code] for code in codes]
     for one in part.operators:
         one.opcodeIndex = codes.index(one.opcodeIndex)
     filled = [type(model.buffers[0])()]
-    places = {0: 0}
+    buffers = {0: 0}
     for tensor in part.tensors:
         held = model.buffers[tensor.buffer]
         if held.data is None or len(held.data) == 0:
             tensor.buffer = 0
             continue
-        if tensor.buffer not in places:
-            places[tensor.buffer] = len(filled)
+        if tensor.buffer not in buffers:
+            buffers[tensor.buffer] = len(filled)
             filled.append(held)
-        tensor.buffer = places[tensor.buffer]
+        tensor.buffer = buffers[tensor.buffer]
     model.buffers = filled
 
 

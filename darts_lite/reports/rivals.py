@@ -90,7 +90,7 @@ def _tell_seeds(run: RunFiles, section: Section) -> None:
         one = read_summary(RunFolder(run.folder.path / SEEDS / str(seed)))
         rows.append((f"seed {seed}", score.tell(one.get(f"search_validation_{score.word}"))))
         section.folded.append((f"Architecture of seed {seed}", str(one.get("architecture", "-"))))
-    columns = ("search", f"validation {score.name} of the supernet")
+    columns = ("search", f"validation {score.name} of the search")
     section.tables.append(Table(rows, columns, "Searches with other seeds"))
     if is_there(run.folder.agreement):
         shares = json.dumps(summary.get("edge_agreement", {}))

@@ -77,6 +77,70 @@ def test_kernels_grow_where_that_spares_a_copy_and_answers_stay(halved: bool) ->
     assert sizes == ([4, 5, 1, 1, 4, 1, 3] if halved else [4, 6, 1, 1, 3, 1, 3])
 
 
+class Repeated(nn.Module):
+    """Asks one strided convolution about three sides."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.last = nn.Conv2d(1, 1, 3, 2, 1), nn.Linear(16, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.last(self.down(self.down(self.down(x))).flatten(1))
+        return y
+
+
+class Tokens(nn.Module):
+    """Reads the places of each channel one after the other, and one layer reads two maps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.mix = nn.Conv2d(1, 8, 3, 4, 1), nn.Linear(49, 49, bias=False)
+        self.last = nn.Linear(8 * 49, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.stem(x)
+        mixed = self.mix(y.flatten(2)).relu().flatten(1)
+        first: torch.Tensor = self.last(y.flatten(1))
+        return first + self.last(y.square().flatten(1)) + self.last(mixed)
+
+
+class Attention(nn.Module):
+    """Attends to places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.last = nn.Conv2d(1, 8, 4, 4), nn.Linear(8, 10, bias=False)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.stem(x).flatten(2).transpose(1, 2)
+        y = y + self.attention(y, y, y, need_weights=False)[0]
+        answered: torch.Tensor = self.last(y.mean(1))
+        return answered
+
+
+def test_a_layer_that_is_asked_about_several_sides_keeps_its_kernel() -> None:
+    net, images = Repeated().eval(), digits()[0][:50]
+    before = net(images)
+    torch.testing.assert_close(spare_padding(net, images[:1])(images), before)
+    assert net.down.kernel_size == (3, 3)
+
+
+@pytest.mark.filterwarnings("ignore")  # of the converter and of TensorFlow
+@pytest.mark.parametrize("kind", [Repeated, Tokens, Attention])
+def test_what_a_file_leaves_out_changes_no_answer(kind: type[nn.Module], tmp_path: Path) -> None:
+    for module in NEEDS:
+        pytest.importorskip(module, reason="the extra device is not installed")
+    torch.manual_seed(0)
+    net, pixels = kind().eval(), digits()[0]
+    seen = Answer(net, (0.1307,), (0.3081,))
+    write_litert_int8(seen, pixels[:100], path := tmp_path / "net.tflite")
+    with torch.no_grad():
+        floats = seen(pixels)
+    file = ask_litert_int8(seen, path, pixels).probabilities
+    assert torch.corrcoef(torch.stack([file.flatten(), floats.flatten()]))[0, 1] > 0.97
+
+
 @pytest.mark.filterwarnings("ignore")  # of the converter and of TensorFlow
 def test_a_run_becomes_a_file_and_an_array(finished: Finished, tmp_path: Path) -> None:
     for module in NEEDS:

@@ -61,7 +61,9 @@ def test_searches_with_other_seeds_are_told(copied: Path, finished: Finished) ->
     assert "75 % of the choices are shared by the 2 searches" in section.paragraphs[0]
     assert "would share 50 %" in section.paragraphs[0]
     accuracy = f"{100 * finished.summary['search_validation_accuracy']:.2f} %"
-    assert section.tables[0].rows == [("seed 3", accuracy), ("seed 4", accuracy)]
+    table = section.tables[0]
+    assert table.rows == [("seed 3", accuracy), ("seed 4", accuracy)]
+    assert table.columns == ("search", "validation accuracy of the search")
     assert len(section.pictures) == 1 and len(section.folded) == 2
 
 

@@ -1,7 +1,7 @@
 """`export`: writes a retrained net for other programs, and a card that tells about it."""
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,6 +32,7 @@ from darts_lite.export.int8 import (
     Int8,
     Tested,
     count_right,
+    name_int8,
     write_int8,
 )
 from darts_lite.export.litert_int8 import open_litert
@@ -91,17 +92,30 @@ def run(options: argparse.Namespace) -> list[Path]:
     if written:
         print_files(written, facts["parameters"])
     made: list[Int8] = []
+
+    def tell() -> Path | None:
+        others = list_others(folder, paths.values())
+        return write_card(folder, make_card(facts, written, summary, others, made))
+
     if whole:
+        tell()  # of what is there, also if a file in whole numbers is refused
         made, more = export_int8(whole, net, facts, data, options)
         paths |= more
     for line in tell_shifts(net, tested, pixels, labels, measured["share"], data):
         print(line)
     if not options.to and "python" not in formats:
         print("net.py is left out: it cannot hold the code of the net's custom operations")
-    names = [f"net{FORMATS[name].ending}" for name in FORMATS if name not in written]
-    others = [name for name in names if (folder / name).is_file()]
-    print(tell_card(folder, write_card(folder, make_card(facts, written, summary, others, made))))
+    print(tell_card(folder, tell()))
     return [*paths.values()]
+
+
+def list_others(folder: Path, written: Collection[Path]) -> list[str]:
+    """Returns the names of files in a folder that an export makes, and this one has not."""
+    floats = [folder / f"net{kind.ending}" for kind in FORMATS.values()]
+    whole = {name_int8(folder / f"net{FORMATS[name].ending}") for name in QUANTISERS}
+    code = [path.with_suffix(ending) for path in sorted(whole)[:1] for ending in (".h", ".cc")]
+    known = [*floats, *sorted(whole), *code]
+    return [path.name for path in known if path.is_file() and path not in written]
 
 
 def export_run(folder: RunFolder, settings: RunSettings, root: str | None) -> None:

@@ -60,6 +60,7 @@ def run(options: argparse.Namespace) -> None:
     paths = list(list_files(places, kind))
     if options.output:
         check_output(Path(options.output), paths, options.json)
+        check_replaceable(Path(options.output), kind.word)
     answers = predict_files(net, about, paths, named, known, sure, options.top or 1)
     said = f"{kind.words.capitalize()} were brought to {about['preparation'].describe()}"
     print(said, file=sys.stderr)
@@ -90,6 +91,16 @@ def check_output(path: Path, items: Sequence[Path], as_json: bool = False) -> No
     if any(path.resolve() == item.resolve() for item in items):
         raise ValueError(f"--output is {path}, one of what is read; give another name")
     check_writable(path.parent, "--output")
+
+
+def check_replaceable(path: Path, word: str) -> None:
+    """Raises ValueError if a file is there that holds no answers about items of a kind."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return
+    with path.open("rb") as file:
+        begins = file.read(99)
+    if not begins.startswith((f"{word},class".encode(), f'[\n  {{\n    "{word}"'.encode())):
+        raise ValueError(f"--output {path} exists and holds no answers; give another name")
 
 
 def predict_files(

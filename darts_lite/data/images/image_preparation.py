@@ -12,6 +12,7 @@ from darts_lite.data.images.foreground import DIGITS, cut_out_figure
 from darts_lite.data.images.image_files import IMAGES, GreyRange, crop_middle, read_image
 from darts_lite.data.preparation import (
     Checks,
+    Measured,
     Preparation,
     PreparedItem,
     check_values,
@@ -51,13 +52,19 @@ class ImagePreparation(Preparation):
     values = "pixels"
     task = "image-classification"
     untried = "other cameras, lights, hands and backgrounds"
-    measured = ("pixel of 0 to 255", 255.0)
     scale = "0 to 1"
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Channels, height and width of an image."""
         return self.channels, self.size, self.size
+
+    @property
+    def measured(self) -> Measured:
+        black, white = self.greys
+        if white is None:
+            return Measured("pixel of 0 to 255", one=255.0)
+        return Measured(f"grey value of {black:.9g} to {white:.9g}", black, white)
 
     def read(self, path: Path) -> PreparedItem:
         """Reads an image file as a net's input before normalisation.

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from darts_lite.data.class_balance import list_names
 from darts_lite.data.preparation import (
     Checks,
+    Measured,
     NamedItem,
     Preparation,
     PreparedItem,
@@ -54,7 +55,6 @@ class SignalPreparation(Preparation):
     values = "signals"
     task = "time-series-classification"
     untried = "other sensors, places and people"
-    measured = ("value", 1.0)
     axes = 1
     scale = "the training's scale"
 
@@ -62,6 +62,10 @@ class SignalPreparation(Preparation):
     def shape(self) -> tuple[int, ...]:
         """Channels and values of a row."""
         return self.channels, self.size
+
+    @property
+    def measured(self) -> Measured:
+        return Measured("value")
 
     def read(self, path: Path) -> PreparedItem:
         """Reads a file of one signal; raises ValueError if there are several, or it is no file."""

@@ -195,9 +195,11 @@ def test_files_of_an_earlier_export_stay_on_the_card(finished: Finished, tmp_pat
     words += ["--output", str(tmp_path), "--to"]
     main([*words, "safetensors"])
     assert "From before" not in (tmp_path / "README.md").read_text()
+    (tmp_path / "net_int8.h").touch()
     main([*words, "python"])
     text = (tmp_path / "README.md").read_text()
-    assert "not written or tried together with this card: `net.safetensors`." in text
+    told = "not written or tried together with this card: `net.safetensors`, `net_int8.h`."
+    assert told in text
     assert "| `net.py` |" in text
 
 

@@ -191,6 +191,21 @@ def test_the_answers_replace_no_image(
     assert Path(sorted_digits[0]).read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["net.ckpt", "summary.json"])
+def test_the_answers_replace_no_file_but_answers(
+    name: str, finished: Finished, sorted_digits: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (path := finished.directory / name).read_bytes()
+    words = ["predict", f"--ckpt_path={finished.directory / 'net.ckpt'}", "--images", "sorted"]
+    kind = ["--json"] if name.endswith(".json") else []
+    with pytest.raises(SystemExit):
+        main([*words, *kind, f"--output={path}"])
+    assert f"{name} exists and holds no answers; give another name" in capsys.readouterr().err
+    assert path.read_bytes() == before
+    for _ in range(2):  # answers may be replaced
+        main([*words, *kind, f"--output=again{path.suffix.replace('.ckpt', '.csv')}"])
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
