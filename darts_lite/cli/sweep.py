@@ -101,7 +101,8 @@ def sweep(arguments: Sequence[str]) -> None:
         JobsFailed: if some runs have failed; the others have ended.
     """
     overlays, words = take_overlays(arguments)
-    first = Parsed(["fit", *add_overlay(words, overlays[0])])
+    # Its own name is no run's; each of the variants goes on by itself.
+    first = Parsed(["fit", *add_overlay(words, overlays[0]), "--run.resume", "null"])
     seed, run = first.config["fit"]["seed_everything"], first.run
     if isinstance(seed, bool):
         raise ValueError(f"{SWEEP} counts on from seed_everything; set it to a number")

@@ -136,19 +136,24 @@ def write_c(
     )
     files = {path.with_suffix(".h"): header}
     own = path.with_suffix(".cc")
-    if example and not own.exists():
+    if own.exists():
+        _warn_of_missing(own, [line.strip() for line in lines])
+    elif example:
         files[own] = program
-    elif own.exists():
-        kept = own.read_text(encoding="utf-8", errors="replace")
-        if missing := [line.strip() for line in lines if line.strip() not in kept]:
-            print(
-                f"Warning: {own} stays as it is and cannot run this net: it lacks "
-                f"{' '.join(missing)} for a resolver of {len(used)} operations; add these, or "
-                "move it away to get a new one"
-            )
     for target, text in files.items():
         write_text(target, text)
     return [*files]
+
+
+def _warn_of_missing(own: Path, lines: Sequence[str]) -> None:
+    """Tells which operations an example of the user's does not add, without which no net runs."""
+    kept = own.read_text(encoding="utf-8", errors="replace")
+    if missing := [line for line in lines if line not in kept]:
+        print(
+            f"Warning: {own} stays as it is and cannot run this net: it lacks "
+            f"{' '.join(missing)} for a resolver of {len(lines)} operations; add these, or move "
+            "it away to get a new one"
+        )
 
 
 def list_operations(content: bytes) -> list[str]:

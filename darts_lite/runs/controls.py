@@ -1,7 +1,6 @@
 """Trains rivals beside what a search has found: random nets, and nets made by hand."""
 
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
@@ -175,7 +174,8 @@ def make_trainings(
 
 def train_rival(one: Training, data: SplitData) -> None:
     """Trains and tests a rival, unless that is finished."""
-    one.record.begin({"dataset": name_data(data)})
+    known = {} if one.net.task is None else {"score": one.net.score.to_dict()}
+    one.record.begin({"dataset": name_data(data), **known})
     retrain_and_test(one.trainer, one.net, data, one.record)
     one.record.finish()
 
@@ -212,13 +212,18 @@ def rank_among_rivals(
     percentile = consensus.percentile(sign * reached, [sign * figure for figure in figures])
     low, high = consensus.percentile_interval(percentile, len(parts))
     validated = [part[f"validation_{score.word}"] for part in parts]
-    chosen = max(range(len(parts)), key=lambda k: _rank(validated[k], sign))
-    best = figures[chosen]
+    ranked = [
+        (sign * value, figure)
+        for value, figure in zip(validated, figures, strict=True)
+        if value is not None
+    ]
+    best = max(ranked, key=lambda one: one[0])[1] if ranked else None  # None: none was validated
     if (writer := tensorboard(run_trainer)) is not None:
         for number, value in enumerate(figures):
             writer.add_scalar(f"trust/control_{test}", value, number)
         writer.add_scalar("trust/control_percentile", percentile)
-        writer.add_scalar(f"trust/control_best_{test}", best)
+        if best is not None:
+            writer.add_scalar(f"trust/control_best_{test}", best)
     return {
         "control": control,
         "control_names": names,
@@ -230,8 +235,3 @@ def rank_among_rivals(
         "control_macs": [part["macs"] for part in parts],
         "control_architectures": [part["architecture"] for part in parts],
     }
-
-
-def _rank(figure: float | None, sign: int) -> float:
-    """Returns what a figure is ranked by; a net without one comes last."""
-    return -math.inf if figure is None else sign * figure

@@ -1,6 +1,7 @@
 """An int8 LiteRT file, which was written from the net of a run, in its own runtimes."""
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -133,7 +134,7 @@ def test_what_a_file_leaves_out_changes_no_answer(kind: type[nn.Module], tmp_pat
         pytest.importorskip(module, reason="the extra device is not installed")
     torch.manual_seed(0)
     net, pixels = kind().eval(), digits()[0]
-    seen = Answer(net, (0.1307,), (0.3081,))
+    seen = Answer(cast(Net, net), (0.1307,), (0.3081,))
     write_litert_int8(seen, pixels[:100], path := tmp_path / "net.tflite")
     with torch.no_grad():
         floats = seen(pixels)

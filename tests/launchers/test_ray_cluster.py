@@ -82,6 +82,7 @@ def test_without_a_shared_disk_the_folder_comes_back(tmp_path: Path) -> None:
     job = Job("a", tmp_path / "run" / "a", VERSION, tmp_path / "run", 1)
     job.folder.mkdir(parents=True)
     (job.folder / "given").write_text("1")
+    (job.folder / "second").hardlink_to(job.folder / "given")  # as a checkpoint may have two names
     runner = Runner()  # the actor itself, on a machine that does not see the sign
     runner.start(job, "no such file", pack(job.folder), {}, "/nowhere")
     while runner.poll() is None:
@@ -90,7 +91,7 @@ def test_without_a_shared_disk_the_folder_comes_back(tmp_path: Path) -> None:
     assert content is not None and not (job.folder / LOG).exists()
     unpack(content, job.folder)
     assert (job.folder / LOG).read_text().startswith("darts_lite ")
-    assert (job.folder / "given").read_text() == "1"
+    assert (job.folder / "given").read_text() == (job.folder / "second").read_text() == "1"
 
 
 def test_what_comes_back_is_checked(tmp_path: Path) -> None:

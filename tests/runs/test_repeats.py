@@ -113,3 +113,17 @@ def test_tensorboard_shows_whether_to_trust(trusted: Trusted) -> None:
 
 def _validated(part: dict[str, Any]) -> float:
     return float(part["validation_accuracy"])
+
+
+def test_where_nothing_was_validated_no_rival_is_the_best_by_validation(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--trainer.limit_train_batches=2", "--trainer.limit_val_batches=0"]
+    words += ["--run.control=random", "--run.control_nets=2", "--run.launcher=here"]
+    words += [f"--run.folder={tmp_path}", "--trainer.max_epochs=1", "--retraining.max_epochs=1"]
+    words += ["--data.train_images=500", "--data.evaluation_batch_size=500"]
+    main(["fit", "--config", str(finished.config), *finished.data, *words])
+    summary = json.loads((tmp_path / "quick/version_0/summary.json").read_text())
+    assert summary["control_best_test_accuracy"] is None
+    said = capsys.readouterr().out
+    assert "beats, of 2 nets, random" in said and "best of these" not in said

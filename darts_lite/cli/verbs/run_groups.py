@@ -132,8 +132,8 @@ def _find_distinct(runs: Runs, settings: Mapping[str, Mapping[str, Any]]) -> set
     for name, summary in sorted(runs, key=lambda run: run[0]):
         if name in settings:
             deciding = _list_deciding(settings[name])
-            # With unknown settings or a drawn seed, only a copy is known to be a repeat.
-            is_known = deciding and not isinstance(summary.get("seed"), bool)
+            # With unknown settings, a drawn seed or none, only a copy is known to be a repeat.
+            is_known = deciding and type(summary.get("seed")) is int
             facts = {key: summary.get(key) for key in FACTS} if is_known else summary
             found.setdefault(json.dumps([facts, deciding], default=str), name)
     return {*found.values()}

@@ -89,8 +89,9 @@ def test_what_cannot_count_is_left_out_with_a_warning(tmp_path: Path) -> None:
 
 
 def test_repeats_count_once(tmp_path: Path) -> None:
-    again = TESTED | {"test_accuracy": 0.95, "validation_accuracy": 0.9}
-    runs = write_runs(tmp_path, TESTED, again, TESTED | {"seed": 4}, TESTED | {"device": "cuda"})
+    one = TESTED | {"seed": 3}
+    again = one | {"test_accuracy": 0.95, "validation_accuracy": 0.9}
+    runs = write_runs(tmp_path, one, again, one | {"seed": 4}, one | {"device": "cuda"})
     moved = tmp_path / "1" / "config.yaml"
     moved.write_text(f"{CONFIG}run: {{name: again, folder: elsewhere}}\n")
     with pytest.warns(UserWarning, match="same settings and seed are left out: 1"):
@@ -99,6 +100,9 @@ def test_repeats_count_once(tmp_path: Path) -> None:
     assert group.differing == []
     drawn = write_runs(tmp_path / "drawn", TESTED | {"seed": True}, again | {"seed": True})
     (group,) = group_runs(drawn, "algorithm", ["algorithm"])
+    assert len(group.runs) == 2
+    rivals = write_runs(tmp_path / "rivals", TESTED, TESTED | {"test_accuracy": 0.95})  # no seeds
+    (group,) = group_runs(rivals, "algorithm", ["algorithm"])
     assert len(group.runs) == 2
 
 
