@@ -207,7 +207,7 @@ def pack(folder: Path) -> bytes:
     """Returns an archive of a folder's files; one that has two names stands in it twice."""
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w") as archive:
-        for path in sorted(folder.rglob("*")):
+        for path in (folder, *sorted(folder.rglob("*"))):
             archive.inodes = {}  # type: ignore[attr-defined]  # else a second name becomes a link
             archive.add(path, arcname=str(path.relative_to(folder)), recursive=False)
     return file.getvalue()
