@@ -26,6 +26,8 @@ from darts_lite.retraining.retraining import Retraining
 from darts_lite.retraining.whole_numbers import pass_rounded
 
 FILE = Path(__file__).with_name("small_int8.tflite")
+WHOLE = Path(__file__).with_name("own_net_whole.tflite")
+"""A file of `Tokens` as the quantiser leaves it."""
 NET = Net(Chain(5, 3, 1, (Block(5, 5, 2), Block(5, 12)), head=3), 1, 10)
 SEES = Answer(NET, (0.1307,), (0.3081,))
 """How the net of the file sees images."""
@@ -59,6 +61,50 @@ def test_a_stripped_file_stays_as_it_is() -> None:
     assert len(strip(FILE.read_bytes())) == len(FILE.read_bytes())
 
 
+class Tokens(nn.Module):
+    """Reads the places of each channel one after the other, and one layer reads three maps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.mix = nn.Conv2d(1, 4, 7, 7), nn.Linear(16, 16, bias=False)
+        self.last = nn.Linear(4 * 16, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.stem(x)
+        mixed = self.mix(y.flatten(2)).relu().flatten(1)
+        first: torch.Tensor = self.last(y.flatten(1))
+        return first + self.last(y.square().flatten(1)) + self.last(mixed)
+
+
+def test_what_is_stripped_changes_no_answer_of_a_net_of_ones_own(tmp_path: Path) -> None:
+    (stripped := tmp_path / "net.tflite").write_bytes(strip(WHOLE.read_bytes()))
+    assert 2 * stripped.stat().st_size < WHOLE.stat().st_size
+    before, after = (
+        ask_litert_int8(SEES, path, digits()[0]).probabilities for path in (WHOLE, stripped)
+    )
+    torch.testing.assert_close(after, before, atol=0.02, rtol=0)
+
+
+class Reading(nn.Module):
+    """Reads the weights of a convolution that it also calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.last = nn.Conv2d(1, 1, 3, 2, 1), nn.Linear(14 * 14, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.last((self.down(x) * self.down.weight.mean()).flatten(1))
+        return y
+
+
+def test_a_net_that_reads_its_weights_keeps_its_kernels() -> None:
+    torch.manual_seed(0)
+    net, images = Reading().eval(), digits()[0][:50]
+    before = net(images)
+    torch.testing.assert_close(spare_padding(net, images[:1])(images), before)
+    assert net.down.kernel_size == (3, 3)
+
+
 def test_the_range_of_a_map_holds_all_images() -> None:
     seen = [{"min": torch.tensor([low]), "max": torch.tensor([high])} for low, high in RANGES]
     widest = widen_range(widen_range(seen[0], seen[1]), seen[2])
@@ -88,21 +134,6 @@ class Repeated(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y: torch.Tensor = self.last(self.down(self.down(self.down(x))).flatten(1))
         return y
-
-
-class Tokens(nn.Module):
-    """Reads the places of each channel one after the other, and one layer reads two maps."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem, self.mix = nn.Conv2d(1, 8, 3, 4, 1), nn.Linear(49, 49, bias=False)
-        self.last = nn.Linear(8 * 49, 10)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.stem(x)
-        mixed = self.mix(y.flatten(2)).relu().flatten(1)
-        first: torch.Tensor = self.last(y.flatten(1))
-        return first + self.last(y.square().flatten(1)) + self.last(mixed)
 
 
 class Attention(nn.Module):

@@ -112,9 +112,9 @@ def run(options: argparse.Namespace) -> list[Path]:
 def list_others(folder: Path, written: Collection[Path]) -> list[str]:
     """Returns the names of files in a folder that an export makes, and this one has not."""
     floats = [folder / f"net{kind.ending}" for kind in FORMATS.values()]
-    whole = {name_int8(folder / f"net{FORMATS[name].ending}") for name in QUANTISERS}
-    code = [path.with_suffix(ending) for path in sorted(whole)[:1] for ending in (".h", ".cc")]
-    known = [*floats, *sorted(whole), *code]
+    whole = [name_int8(folder / f"net{FORMATS[name].ending}") for name in QUANTISERS]
+    code = {path.with_suffix(ending) for path in whole for ending in (".h", ".cc")}
+    known = [*floats, *whole, *sorted(code)]
     return [path.name for path in known if path.is_file() and path not in written]
 
 
