@@ -32,7 +32,7 @@ from darts_lite.data.class_balance import describe_recalls
 from darts_lite.data.images.compatibility import adapt, check_loaded, read_held_out
 from darts_lite.data.images.datasets import is_embedded
 from darts_lite.data.images.image_data import ImageData
-from darts_lite.data.preparation import Preparation, read_preparation
+from darts_lite.data.preparation import read_preparation
 from darts_lite.data.split_data import SplitData
 from darts_lite.distributed.strategy import connect_processes, prepare
 from darts_lite.retraining.retraining import Retraining
@@ -42,6 +42,7 @@ from darts_lite.runs.memory_advice import advise_on_memory
 from darts_lite.runs.parts import Part
 from darts_lite.runs.reporting import describe_part
 from darts_lite.runs.resume import ARCHITECTURE, DATASET, check_training, choose_run
+from darts_lite.runs.run_data import RunData, Seen
 from darts_lite.runs.settings import ROOT, TRAINER_DEFAULTS, BudgetSettings, RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory, list_stages
 from darts_lite.search.architecture_search import ArchitectureSearch
@@ -49,7 +50,7 @@ from darts_lite.search.callbacks.budget_penalty import BudgetPenalty
 from darts_lite.space.own.building import find_own_module
 from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.components import class_path
-from darts_lite.storage.paths import expand
+from darts_lite.storage.paths import expand, is_there
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.user_modules import import_own
 from darts_lite.training.callbacks import find_callback
@@ -68,8 +69,7 @@ class DartsCLI(LightningCLI):
         self, args: Sequence[str], checkpoint: Checkpoint | None = None, part: Part | None = None
     ) -> None:
         self.checkpoint, self.part, self._verb = checkpoint, part, args[:1]
-        self._preparation: Preparation | None = None
-        self._held_out: Sequence[str] = ()
+        self._seen: Seen | None = None
         prepare_parsing()
         super().__init__(
             LightningModule,
@@ -109,8 +109,8 @@ class DartsCLI(LightningCLI):
 
     def _find_size(self, name: str, data: LightningDataModule) -> int | None:
         """Returns one of the images' sizes; the channels are those of a trained net, if any."""
-        if name == "in_channels" and self._preparation is not None:
-            return self._preparation.channels
+        if name == "in_channels" and self._seen is not None:
+            return self._seen.preparation.channels
         if name == "image_size":
             return getattr(data, name, None)
         size: int = getattr(data, name)
@@ -134,14 +134,16 @@ class DartsCLI(LightningCLI):
         self._expand_paths()
         self._apply_budget()
         self._hand_on_task()
-        self._resumed = None
+        self._resumed, self._seen = None, None
         if self.part is not None:
             self._resumed = self.part.run
         elif self.subcommand == "fit":
             self._check_export()
             self._resumed = choose_run(self.config["fit"], self._format_config)
+        begun = self._resumed if self.part is None else self.part.folder
+        if begun is not None and is_there(begun.data):  # runs of earlier versions lack it
+            self._seen = RunData.read(begun).seen
         path = self._get(self.config, "ckpt_path")
-        self._preparation = None
         if path is None:
             self.checkpoint = None
             return
@@ -150,8 +152,8 @@ class DartsCLI(LightningCLI):
         kind, model = self.checkpoint.model, self._get(self.config, "model").class_path
         if kind != model.rpartition(".")[2]:
             raise ValueError(f"{path} is a checkpoint of {kind}, but the model is {model}")
-        self._preparation = read_preparation(self.checkpoint)
-        self._held_out = read_held_out(self.checkpoint.content)
+        if (preparation := read_preparation(self.checkpoint)) is not None:
+            self._seen = Seen(preparation, read_held_out(self.checkpoint.content))
         if self.subcommand == "fit":
             check_training(self.checkpoint)
             self.checkpoint = None  # the trainer reads it; kept here, it would fill memory
@@ -232,10 +234,11 @@ class DartsCLI(LightningCLI):
             make_retraining=self._get(self.config_init, "retraining"),
             build=lambda: self._parser("fit").instantiate_classes(self.config["fit"]),
             trainers=self.trainers,
+            seen=self._seen,
         )
         begin_at = None if ckpt_path is None else Path(ckpt_path)
-        if self._preparation is not None:
-            datamodule.prepare_as(self._preparation, self._held_out)
+        if self._seen is not None:
+            datamodule.prepare_as(*self._seen)
         if self.part is not None:
             run_all.run_part(self.part, datamodule)
         else:
@@ -277,7 +280,7 @@ class DartsCLI(LightningCLI):
     def _prepare(self, model: LightningModule, data: SplitData) -> str | None:
         """Loads weights and data; returns the source of the data of the training, if known."""
         content = {} if self.checkpoint is None else self.checkpoint.content
-        adapt(data, content, self._preparation)
+        adapt(data, content, self._seen and self._seen.preparation)
         if self.checkpoint is not None:
             self.checkpoint.restore(model)
         prepare(self.trainer, data, "test")

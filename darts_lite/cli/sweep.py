@@ -4,9 +4,13 @@ Each overlay with each seed is a run of its own, with the settings that a shell 
 give, in ``<run.folder>/<run.name>/sweep/<overlay>/<seed>/``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from lightning.fabric.utilities.seed import max_seed_value
 
 from darts_lite.cli.front.arguments import SWEEP
 from darts_lite.cli.front.errors import guard
@@ -14,11 +18,14 @@ from darts_lite.cli.front.stacking import expand_presets
 from darts_lite.cli.lightning_cli import DartsCLI
 from darts_lite.cli.verbs.compare import print_view, view_groups, view_runs, write_hyperparameters
 from darts_lite.cli.verbs.run_groups import Group
+from darts_lite.data.split_data import SplitData
 from darts_lite.launchers.jobs import Job, run_jobs
 from darts_lite.launchers.local import Local
 from darts_lite.runs.parts import choose_launcher
 from darts_lite.runs.presets import FLAGS
+from darts_lite.runs.repeats import check_repeats
 from darts_lite.runs.resume import check_same_settings, take_choices
+from darts_lite.runs.run_data import check_data
 from darts_lite.runs.settings import RunSettings
 from darts_lite.storage.run_folder import RunFolder
 from darts_lite.storage.run_record import read_summary
@@ -26,6 +33,11 @@ from darts_lite.training.signals import stoppable
 
 FOLDER, COMPARED = "sweep", "compared"
 """Names of the folder of a sweep, and of the folder in it that TensorBoard shows."""
+SHARED = (
+    *("seed_everything", "run.seeds", "run.folder", "run.name", "run.launcher", "run.address"),
+    *("run.jobs", "run.jobs_per_gpu", "run.job_retries", "run.job_minutes", "trainer.accelerator"),
+)
+"""The settings that are of a sweep as a whole."""
 
 
 class Parsed(DartsCLI):
@@ -40,6 +52,24 @@ class Parsed(DartsCLI):
     @property
     def run(self) -> RunSettings:
         return RunSettings(**self.config["fit"]["run"].as_dict())
+
+    @cached_property
+    def built(self) -> Any:
+        """Model and data, built of the settings."""
+        return self._parser("fit").instantiate_classes(self.config["fit"])
+
+    @cached_property
+    def data(self) -> SplitData:
+        """The data as they are now, set up."""
+        data: SplitData = self.built.data
+        data.setup("fit")
+        return data
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """The settings that are of a sweep as a whole."""
+        settings = self.config["fit"]
+        return {name: settings.get(name) for name in SHARED}
 
     def check_made(self, folder: RunFolder) -> None:
         """Raises a ValueError if a run was made with other settings."""
@@ -83,9 +113,8 @@ class Variant(NamedTuple):
     @property
     def made(self) -> RunFolder | None:
         """The newest finished run; None if it is still to be made."""
-        found = [each for each in RunFolder.below(self.folder) if each.path.parent == self.folder]
-        finished = [each for each in found if read_summary(each).get("finished")]
-        return max(finished, key=lambda each: each.number, default=None)
+        found = RunFolder.versions(self.folder)
+        return next((each for each in found if read_summary(each).get("finished")), None)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -102,24 +131,26 @@ def sweep(arguments: Sequence[str]) -> None:
     """
     overlays, words = take_overlays(arguments)
     # Its own name is no run's; each of the variants goes on by itself.
-    first = Parsed(["fit", *add_overlay(words, overlays[0]), "--run.resume", "null"])
-    seed, run = first.config["fit"]["seed_everything"], first.run
-    if isinstance(seed, bool):
-        raise ValueError(f"{SWEEP} counts on from seed_everything; set it to a number")
-    root = (run.place / FOLDER).absolute()
-    variants = [
-        Variant(Path(overlay).stem, one, root, add_overlay(words, overlay))
+    parsed = {
+        overlay: Parsed(["fit", *add_overlay(words, overlay), "--run.resume", "null"])
         for overlay in overlays
-        for one in range(seed, seed + run.seeds)
-    ]
-    jobs = []
-    for each in variants:
-        parsed = Parsed(each.arguments)  # what is wrong with one is told before any begins
-        if (made := each.made) is not None:
-            parsed.check_made(made)
-            continue
-        name, command = f"{each.overlay}/{each.seed}", ["-m", "darts_lite", *each.arguments]
-        jobs.append(Job(name, each.folder, command, root, run.job_threads))
+    }
+    first = parsed[overlays[0]]
+    seeds, run = list_seeds(parsed), first.run
+    root = (run.place / FOLDER).absolute()
+    variants, jobs = [], []
+    for overlay, plain in parsed.items():
+        check_buildable(plain)  # what is wrong with one is told before any begins
+        for seed in seeds:
+            each = Variant(Path(overlay).stem, seed, root, add_overlay(words, overlay))
+            variants.append(each)
+            own = Parsed(each.arguments)
+            if (made := each.made) is not None:
+                own.check_made(made)
+                check_data(read_summary(made), plain.data)
+                continue
+            name, command = f"{each.overlay}/{seed}", ["-m", "darts_lite", *each.arguments]
+            jobs.append(Job(name, each.folder, command, root, plain.run.job_threads))
     print(f"Sweep:     {root}: {len(variants)} runs, {len(jobs)} of them to be made", flush=True)
     launcher = choose_launcher(run, str(first.config["fit"]["trainer"]["accelerator"]))
     at_once = 1 if launcher is None else run.jobs
@@ -128,10 +159,49 @@ def sweep(arguments: Sequence[str]) -> None:
     show(variants, root / COMPARED)
 
 
+def list_seeds(parsed: Mapping[str, Parsed]) -> range:
+    """Returns the seeds of a sweep; raises ValueError if its overlays do not agree on them."""
+    first, *others = parsed.values()
+    for other in others:
+        for name, value in first.shared.items():
+            if other.shared[name] != value:
+                raise ValueError(
+                    f"{SWEEP} has one {name} for all, and overlays set it to {value!r} and "
+                    f"{other.shared[name]!r}; set it behind --config"
+                )
+    seed, count = first.config["fit"]["seed_everything"], first.run.seeds
+    if isinstance(seed, bool):
+        raise ValueError(f"{SWEEP} counts on from seed_everything; set it to a number")
+    if seed + count - 1 > max_seed_value:
+        raise ValueError(
+            f"seed_everything is {seed}, and run.seeds {count} counts on above {max_seed_value}, "
+            f"the largest seed; set seed_everything to at most {max_seed_value - count + 1}"
+        )
+    return range(seed, seed + count)
+
+
+def check_buildable(parsed: Parsed) -> None:
+    """Raises ValueError if nothing can be built of settings, or they cannot be used together."""
+    settings = parsed.config["fit"]
+    run, limit = replace(parsed.run, seeds=1), settings["trainer"]["limit_test_batches"]
+    check_repeats(run, parsed.built.model, settings, limit, settings["ckpt_path"])
+
+
 def show(variants: Sequence[Variant], folder: Path) -> None:
-    """Prints the runs of each overlay together, or all if they have no tests, and logs them."""
+    """Prints the runs of each overlay together, or all if they have no tests, and logs them.
+
+    Raises:
+        ValueError: if runs of one overlay have seen different data.
+    """
     runs = [(each.overlay, each.made) for each in variants]
     found = [(name, (str(made), read_summary(made))) for name, made in runs if made is not None]
+    seen: dict[str, Any] = {}
+    for name, (made, summary) in found:
+        if seen.setdefault(name, summary.get("data_checksum")) != summary.get("data_checksum"):
+            raise ValueError(
+                f"the data changed during the sweep: {made} has seen others than the runs of "
+                f"{name} before it, so they do not compare; take another run.name for a new sweep"
+            )
     if all(summary.get("test_accuracy") is not None for _, (_, summary) in found):
         members = {name: [run for other, run in found if other == name] for name, _ in found}
         groups = [Group(name, each) for name, each in members.items()]

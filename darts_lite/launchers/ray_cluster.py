@@ -14,16 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayError
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from darts_lite.launchers.jobs import MISTAKE, Job
 from darts_lite.launchers.local import THREADS, start_process
 from darts_lite.storage.run_folder import LOG
 
-LOST = -9
-"""Exit status of a job whose node is gone."""
+LOST, FAILED = -9, 1
+"""Exit status of a job whose node is gone, and of one that could not be started."""
 PATIENCE = 30.0
 """Seconds to wait for an answer of a node before the next question."""
+TRANSFER = 600.0
+"""Seconds that the folder of a job that was ended may take to come back."""
 REACH = 10.0
 """Seconds to wait for a cluster."""
 MOST_FILES, MOST_BYTES = 10_000, 2**31
@@ -88,6 +90,13 @@ class Runner:
         with self.copy:
             return pack(self.folder)
 
+    def end(self) -> bytes | None:
+        """Ends the job at once, and returns what `collect` does."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+        return self.collect()
+
 
 class OnRay:
     """A job that was started on Ray."""
@@ -112,19 +121,20 @@ class OnRay:
                 ray.get(self.started)
                 self.sign.unlink()
                 self.sign = None
-            self.status = ray.get(self.actor.poll.remote(), timeout=PATIENCE)
-            if self.status is not None:
-                self._bring_back()
+            status = ray.get(self.actor.poll.remote(), timeout=PATIENCE)
+            if status is not None:
+                self._bring_back(self.actor.collect.remote())
+                self.status = status
+                self._leave()
         except GetTimeoutError:
             return None
+        except RayTaskError as error:  # of its start, as on a full disk
+            self._give_up(FAILED, error.cause)
         except RayError:
             self.status = LOST
             self._leave()
         except (ValueError, OSError, tarfile.TarError) as error:  # of what came back
-            self.status = MISTAKE
-            with (self.job.folder / LOG).open("a") as log:
-                log.write(f"{error}\n")
-            self._leave()
+            self._give_up(MISTAKE, error)
         return self.status
 
     def has_begun(self) -> bool:
@@ -138,13 +148,26 @@ class OnRay:
 
     def kill(self) -> None:
         self.status = LOST
+        try:
+            if self.has_begun():
+                self._bring_back(self.actor.end.remote(), TRANSFER)
+        except (RayError, ValueError, OSError, tarfile.TarError) as error:
+            self._tell(error)
         self._leave()
 
-    def _bring_back(self) -> None:
-        content = ray.get(self.actor.collect.remote())
+    def _bring_back(self, packed: Any, seconds: float | None = None) -> None:
+        content = ray.get(packed, timeout=seconds)
         if content is not None:
             unpack(content, self.job.folder)
+
+    def _give_up(self, status: int, error: Exception) -> None:
+        self.status = status
+        self._tell(error)
         self._leave()
+
+    def _tell(self, error: Exception) -> None:
+        with (self.job.folder / LOG).open("a") as log:
+            log.write(f"{error}\n")
 
     def _leave(self) -> None:
         ray.kill(self.actor)

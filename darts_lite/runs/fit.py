@@ -23,7 +23,8 @@ from darts_lite.runs import controls, repeats, reporting, stages
 from darts_lite.runs.controls import MakeRetraining
 from darts_lite.runs.parts import Part, choose_launcher, launch_parts, limit_threads
 from darts_lite.runs.repeats import seed_part
-from darts_lite.runs.resume import check_architecture, check_data, claim, tell_image_size
+from darts_lite.runs.resume import check_architecture, claim, tell_image_size
+from darts_lite.runs.run_data import RunData, Seen, check_data
 from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.trainer_factory import TrainerFactory
 from darts_lite.search.architecture_search import ArchitectureSearch
@@ -63,6 +64,7 @@ class Fit:
         resumes: Whether the run goes on, and so has the file.
         make_retraining: None stops after deriving.
         build: Builds model and data anew from the configuration.
+        seen: How the net saw its items with whose checkpoint the run began; None without one.
     """
 
     settings: Any
@@ -72,6 +74,7 @@ class Fit:
     make_retraining: MakeRetraining | None
     build: Callable[[], Any]
     trainers: TrainerFactory
+    seen: Seen | None
 
     def __call__(
         self, trainer: Trainer, model: LightningModule, data: SplitData, begin_at: Path | None
@@ -103,11 +106,13 @@ class Fit:
             limit_threads(self.run.job_threads),
             claim(part.folder, new=False, patience=LEAVING),
         ):
+            known = RunData.read(part.folder)
             if part.group == SEEDS:
-                (one,) = repeats.make_searches(self.trainers, self.build, int(part.name), 1)
+                (one,) = repeats.make_searches(self.trainers, self.build, int(part.name), 1, known)
                 repeats.search_once(one)
             elif self.make_retraining is not None:
                 data.setup("fit")
+                known.check(data)
                 rival = controls.Rival.read(part.folder, int(part.name))
                 trainings = controls.make_trainings(
                     self.trainers, self.make_retraining, [rival], data, self._seed
@@ -166,11 +171,12 @@ class Fit:
         tell_image_size(self.settings, data)
         if self.resumes:
             print(f"Going on with {record.folder}", flush=True)
-            check_data(record.summary, data.checksum, data.data_source)
+            check_data(record.summary, data)
             if isinstance(model, Retraining):
                 check_architecture(record.folder, model.architecture)
         elif trainer.is_global_zero:
             write_text(record.folder.config, self.format_config())
+            RunData.of(data, self.seen).write(record.folder)
             if data.held_out.chosen:
                 write_text(record.folder.held_out, format_names(data.held_out.names))
         if trainer.is_global_zero and "dataset" in data.hparams:
@@ -212,8 +218,11 @@ class Fit:
             nonlocal found
             if count > 1:
                 names = [str(seed) for seed in range(self._seed, self._seed + count)]
-                with self._as_jobs(trainer, [Part(folder, SEEDS, name) for name in names]):
-                    searches = repeats.make_searches(self.trainers, self.build, self._seed, count)
+                known, parts = RunData.of(data, None), [Part(folder, SEEDS, name) for name in names]
+                with self._as_jobs(trainer, parts, known):
+                    searches = repeats.make_searches(
+                        self.trainers, self.build, self._seed, count, known
+                    )
                     found, results = repeats.search_seeds(searches, trainer, folder)
             else:
                 found, results = stages.search(trainer, model, data, record, begin_at)
@@ -252,16 +261,17 @@ class Fit:
                 if trainer.is_global_zero:
                     for rival, part in zip(rivals, parts, strict=True):
                         rival.write(part.folder)
-                with self._as_jobs(trainer, parts):
+                with self._as_jobs(trainer, parts, RunData.of(data, self.seen)):
                     return controls.rank_among_rivals(*reached, trainings, data, trainer)
 
             record.stage("control", rank)
         return trainer
 
     @contextmanager
-    def _as_jobs(self, trainer: Trainer, parts: Sequence[Part]) -> Iterator[None]:
+    def _as_jobs(self, trainer: Trainer, parts: Sequence[Part], known: RunData) -> Iterator[None]:
         """Runs parts as jobs; what follows finds them finished, or runs them in this process."""
-        launch_parts(self.run, parts, self.format_config, self._choose_launcher(trainer))
+        launcher = self._choose_launcher(trainer)
+        launch_parts(self.run, parts, self.format_config, known, launcher)
         with limit_threads(self.run.job_threads) if trainer.world_size == 1 else nullcontext():
             yield
 

@@ -10,6 +10,7 @@ import torch
 from darts_lite.launchers.jobs import Job, Launcher, run_jobs
 from darts_lite.launchers.known import make_launcher
 from darts_lite.launchers.local import GPUS
+from darts_lite.runs.run_data import RunData
 from darts_lite.runs.settings import RunSettings
 from darts_lite.storage.atomic_files import write_text
 from darts_lite.storage.run_folder import RunFolder
@@ -46,18 +47,32 @@ def choose_launcher(run: RunSettings, accelerator: str) -> Launcher | None:
 
     Args:
         accelerator: That of the trainer's settings.
+
+    Raises:
+        ValueError: if there is no such launcher, or jobs cannot be given the folder of the run.
     """
     gpus = list_gpus() if accelerator in ("auto", "gpu", "cuda") else None
-    return make_launcher(run.launcher, run.address, gpus, run.jobs_per_gpu)
+    launcher = make_launcher(run.launcher, run.address, gpus, run.jobs_per_gpu)
+    if launcher is not None and "$" in str(place := run.place.absolute()):
+        raise ValueError(
+            f"jobs cannot write to {place}, as its path has a $; start the run in a folder without "
+            "one, or set run.launcher to here"
+        )
+    return launcher
 
 
 def launch_parts(
-    run: RunSettings, parts: Sequence[Part], config: Callable[[], str], launcher: Launcher | None
+    run: RunSettings,
+    parts: Sequence[Part],
+    config: Callable[[], str],
+    data: RunData,
+    launcher: Launcher | None,
 ) -> None:
     """Runs those parts that are not finished as jobs, unless this process is to run them itself.
 
     Args:
         config: Returns the configuration of the run as text; a job reads it from its folder.
+        data: What a job must find, as its folder tells it; it fails if it finds other data.
 
     Raises:
         JobsFailed: if some have failed; the others have ended.
@@ -69,6 +84,7 @@ def launch_parts(
     for part in left:
         part.folder.path.mkdir(parents=True, exist_ok=True)
         write_text(part.folder.config, config())
+        data.write(part.folder)
         root, name = part.run.path.absolute(), f"{part.group}/{part.name}"
         words = ("-m", "darts_lite", VERB, str(root), part.group, part.name)
         jobs.append(Job(name, root / part.group / part.name, words, root, run.job_threads))

@@ -16,6 +16,7 @@ from darts_lite.derivation import consensus
 from darts_lite.plots.architectures import draw_architecture
 from darts_lite.plots.files import save as save_figure
 from darts_lite.runs.callbacks.architecture_board import tensorboard
+from darts_lite.runs.run_data import RunData
 from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.stages import pass_on_signals, search, write_architecture
 from darts_lite.runs.trainer_factory import TrainerFactory
@@ -98,15 +99,28 @@ def seed_part(first: int | bool, number: int) -> None:
 
 
 def make_searches(
-    trainers: TrainerFactory, build: Callable[[], Any], first: int, count: int
+    trainers: TrainerFactory,
+    build: Callable[[], Any],
+    first: int,
+    count: int,
+    known: RunData,
 ) -> Iterator[SeededSearch]:
-    """Yields a search for each seed; `build` makes model and data anew from the configuration."""
+    """Yields a search for each seed.
+
+    Args:
+        build: Makes model and data anew from the configuration.
+        known: The run's data.
+
+    Raises:
+        ValueError: if the data have changed since the run began.
+    """
     for seed in range(first, first + count):
         seed_part(first, seed - first)
         made = build()
         logger = trainers.make_part_logger(SEEDS, str(seed))
         trainer = trainers.make(made.model, logger)
         made.data.setup("fit")
+        known.check(made.data)
         record = RunRecord(RunFolder(Path(logger.log_dir)), trainer.is_global_zero)
         yield SeededSearch(seed, trainer, made.model, made.data, record)
 

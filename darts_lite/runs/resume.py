@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -25,7 +24,7 @@ from darts_lite.storage.atomic_files import check_writable, remove_parts
 from darts_lite.storage.checkpoints import Checkpoint
 from darts_lite.storage.components import flatten, with_public_paths
 from darts_lite.storage.event_files import forget_events, read_sizes
-from darts_lite.storage.paths import is_there, list_entries, read_content, reading
+from darts_lite.storage.paths import is_there, read_content, reading
 from darts_lite.storage.run_folder import (
     STAGES,
     RunFolder,
@@ -103,8 +102,7 @@ def check_checkpoints(folder: RunFolder) -> None:
 
 def find_unfinished_run(runs: Path) -> RunFolder | None:
     """Returns the newest ``version_<n>`` in a folder of runs that has not finished."""
-    named = (path for path in list_entries(runs) if re.fullmatch("version_[0-9]+", path.name))
-    for folder in sorted(map(RunFolder, named), key=lambda each: each.number, reverse=True):
+    for folder in RunFolder.versions(runs):
         if is_there(folder.config) and not read_summary(folder).get("finished"):
             return folder
     return None
@@ -146,16 +144,6 @@ def check_training(checkpoint: Checkpoint) -> None:
         raise ValueError(
             f"{checkpoint.path} holds a net, and not the state of its training; give the run's "
             "checkpoints/retraining-last.ckpt"
-        )
-
-
-def check_data(summary: Mapping[str, Any], checksum: int, source: str) -> None:
-    """Checks that the data, with a checksum and a source, are those that a run began with."""
-    if summary.get("data_checksum", checksum) != checksum:
-        raise ValueError(
-            f"the run began with other data ({summary.get('data_source')}; now: {source}), or with "
-            "other groups of them; restore them, or set data.dataset, data.root or DARTS_LITE_DATA "
-            "to their place, or run.resume to null for a new run"
         )
 
 

@@ -38,6 +38,7 @@ class RunFolder:
     agreement = _file("agreement.png")  # a picture of the agreement of several searches
     worst = _file("worst.png")  # the test images that the net is most wrong about
     net = _file("net.ckpt")  # the checkpoint of the trained net
+    data = _file("data.json")  # what its data are, for its jobs and to go on with it
     held_out = _file("held_out.txt")  # files of a folder of images that were kept for the test
     weights = _file("net.safetensors")  # its weights alone, for other programs
 
@@ -54,6 +55,12 @@ class RunFolder:
     def below(cls, place: Path) -> "list[RunFolder]":
         """Returns the begun runs in and below a folder, in the order of their summaries' paths."""
         return [cls(path.parent) for path in sorted(place.rglob(SUMMARY))]
+
+    @classmethod
+    def versions(cls, place: Path) -> "list[RunFolder]":
+        """Returns the folders ``version_<n>`` in a folder, the newest first."""
+        named = (path for path in list_entries(place) if re.fullmatch("version_[0-9]+", path.name))
+        return sorted(map(cls, named), key=lambda each: each.number, reverse=True)
 
     @property
     def number(self) -> int:

@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from launchers import read_states
-from run_helpers import Finished
+from run_helpers import Finished, write_digits
 
 from darts_lite.cli.main import main
 from darts_lite.cli.sweep import add_overlay, take_overlays
@@ -20,6 +21,7 @@ SHORT = (
     *("--trainer.limit_train_batches=4", "--trainer.max_epochs=1", "--data.train_images=500"),
     *("--data.evaluation_batch_size=500", "--retraining.max_epochs=1", "--trainer.logger=false"),
 )
+CELLS = ("--config", "mnist_cells", "--sweep", "gdas")
 FIGURES = ("algorithm", "architecture", "test_accuracy", "test_loss", "validation_accuracy")
 
 
@@ -46,6 +48,8 @@ def test_overlays_stand_behind_the_last_configuration() -> None:
         (["--config", "mnist_cells", "--sweep", "nothing"], "'nothing' is neither a file nor"),
         (["--sweep", "gdas"], "gdas is an overlay, which changes a whole configuration"),
         (["--config", "mnist", "--sweep", "gdas"], "gdas is for a search by gradients"),
+        ([*CELLS, "--seed_everything=4294967295", "--run.seeds=2"], "at most 4294967294"),
+        ([*CELLS, "--run.control=random", "--retraining=null"], "retraining must not be null"),
     ],
 )
 def test_mistakes_are_one_line(
@@ -56,6 +60,17 @@ def test_mistakes_are_one_line(
     assert caught.value.code == 2
     err = capsys.readouterr().err
     assert told in err and err.count("\n") == 1
+
+
+def test_what_is_of_the_whole_sweep_is_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in (1, 2):
+        (tmp_path / f"{number}.yaml").write_text(f"run: {{jobs: {number}}}")
+    both = f"{tmp_path}/1.yaml,{tmp_path}/2.yaml"
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", "mnist_cells", "--sweep", both])
+    assert "one run.jobs for all, and overlays set it to 1 and 2" in capsys.readouterr().err
 
 
 def assert_same(first: Path, second: Path) -> None:
@@ -90,8 +105,17 @@ def test_a_sweep_is_a_shell_loop_and_goes_on(
     with limit_threads(1):
         main(["fit", *common, *loop])
     assert_same(root / "drnas/4", tmp_path / "loop/drnas/4")
-    main(asked)
+    shutil.copytree(root / "gdas/3/version_0", root / "gdas/3/kept")  # another name is no version
+    plain = tmp_path / "quick" / "version_0"  # an unfinished run of the sweep's name
+    plain.mkdir()
+    shutil.copy(finished.directory / "config.yaml", plain)
+    main([*asked, "--run.resume=auto"])
     assert "4 runs, 0 of them to be made" in capsys.readouterr().out
+    write_digits(tmp_path, torch.arange(0, 5000, 2), torch.arange(1, 5000, 2))
+    with pytest.raises(SystemExit):
+        main([*asked, f"--data.root={tmp_path}"])
+    told = capsys.readouterr().err
+    assert "began with other data" in told and "in a sweep another run.name" in told
     with pytest.raises(SystemExit):
         main([*asked, "--data.batch_size=32"])
     told = capsys.readouterr().err

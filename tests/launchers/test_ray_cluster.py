@@ -76,6 +76,16 @@ def test_a_job_that_brings_back_what_it_must_not_fails_alone(
         run_jobs(RayCluster(cluster.address), made)
     assert not (root / "b" / "link").exists()
     assert all((root / name / LOG).read_text().startswith("darts_lite ") for name in "ac")
+    saves = "import sys, time; open(sys.argv[1] + '/d/saved', 'w').close(); time.sleep(600)"
+    late = Job("d", root / "d", ["-c", saves, str(root)], root, 1)
+    with pytest.raises(JobsFailed, match=r"d \(it still ran after 0\.1 minutes"):
+        run_jobs(RayCluster(cluster.address), [late], retries=0, minutes=0.1)
+    assert (root / "d" / "saved").exists()  # so the next try would go on from there
+    (root / "e").mkdir()
+    lost = RayCluster(cluster.address).start(Job("e", root / "e", VERSION, Path("/elsewhere"), 1))
+    while (status := lost.poll()) is None:
+        time.sleep(0.05)
+    assert status == 1 and "elsewhere" in (root / "e" / LOG).read_text()
 
 
 def test_without_a_shared_disk_the_folder_comes_back(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ from darts_lite.data.images.augmentation import Augmentation
 from darts_lite.runs.resume import (
     check_architecture,
     check_checkpoints,
-    check_data,
     check_same_settings,
     claim,
     find_resume_point,
@@ -178,13 +177,6 @@ def test_a_dead_process_holds_nothing(tmp_path: Path) -> None:
     assert killed.exitcode == -signal.SIGKILL
     with claim(folder, new=False):
         pass
-
-
-def test_a_run_goes_on_with_its_own_images() -> None:
-    check_data({}, 7, "local files")
-    check_data({"data_checksum": 7, "data_source": "download"}, 7, "local files")
-    with pytest.raises(ValueError, match="other data .download; now: embedded"):
-        check_data({"data_checksum": 7, "data_source": "download"}, 8, "embedded")
 
 
 def test_a_broken_checkpoint_gives_way_to_the_one_before(

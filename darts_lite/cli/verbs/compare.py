@@ -58,6 +58,8 @@ LONG = ("algorithm", "dataset", "device", "architecture")
 """Settings that are too long for the table, and so follow it in a line for each run."""
 UNSET_BY_USERS = ("algorithm", "train_images", "device")
 """Settings that are not in a configuration, at least not by these names."""
+PAGE = ".compared"
+"""How the names of files end that TensorBoard shows as pages of a comparison."""
 MOST_NAMES = 8
 """Largest number of settings that a note names."""
 GROUP_COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
@@ -264,13 +266,21 @@ def describe_groups(setting: str, groups: Sequence[Group]) -> Iterator[Page]:
 
 
 def write_hyperparameters(pages: Iterable[Page], folder: Path) -> None:
-    """Writes a TensorBoard log for each page into a folder of its name."""
+    """Writes a TensorBoard log for each page into a folder of its name; earlier ones go."""
     from torch.utils.tensorboard import SummaryWriter
+    from torch.utils.tensorboard.summary import hparams
 
+    for before in [*folder.rglob(f"events.out.tfevents.*{PAGE}")]:
+        before.unlink()
+        if not any(before.parent.iterdir()):
+            before.parent.rmdir()
     for name, settings, figures in pages:
-        with SummaryWriter(str(folder / name)) as writer:
+        with SummaryWriter(str(folder / name), filename_suffix=PAGE) as writer:
             numbers = {key: float(value) for key, value in figures.items()}
-            writer.add_hparams(settings, numbers, run_name=".")
+            for part in hparams(settings, numbers):
+                writer.file_writer.add_summary(part)
+            for key, value in numbers.items():
+                writer.add_scalar(key, value)
 
 
 def _list_differing(runs: Runs) -> list[str]:

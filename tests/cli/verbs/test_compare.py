@@ -74,7 +74,13 @@ def test_a_search_alone_has_no_accuracy(runs: Path) -> None:
 def test_tensorboard_gets_settings_and_figures(runs: Path, tmp_path: Path) -> None:
     board = tmp_path / "board"
     main(["compare", str(runs), "--tensorboard", str(board)])
-    logs = {path.parent for path in board.rglob("events*")}
+    (board / "second").rename(board / "of a run that is not compared any more")
+    (board / "mine").mkdir()
+    (board / "mine" / "events.out.tfevents.1.of.mine").touch()
+    main(["compare", str(runs), "--tensorboard", str(board)])
+    left = {str(path.parent.relative_to(board)) for path in board.rglob("events*")}
+    assert left == {"first/version_0", "second/version_0", "mine"}
+    logs = [path.parent for path in board.rglob("events*") if path.parent.name != "mine"]
     assert len(logs) == 2
     for log in logs:
         events = EventAccumulator(str(log))
