@@ -84,6 +84,9 @@ def check_what_reads_a_run(
     verbs(["compare", str(run.parent), "--json"])
     (told,) = json.loads(capsys.readouterr().out)
     assert told["test_score"] == summary["test_score"]
+    verbs(["compare", str(run / "controls"), "--json"])
+    rivals = [one["test_score"] for one in json.loads(capsys.readouterr().out)]
+    assert rivals == sorted(summary["control_test_scores"], reverse=True)
     own = [f"{run}/net.ckpt", "--run.imports=[my_rows]"]
     verbs(["test", "--ckpt_path", *own])
     line = capsys.readouterr().out.splitlines()[-1]

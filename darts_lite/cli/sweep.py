@@ -19,9 +19,9 @@ from darts_lite.cli.lightning_cli import DartsCLI
 from darts_lite.cli.verbs.compare import print_view, view_groups, view_runs, write_hyperparameters
 from darts_lite.cli.verbs.run_groups import Group
 from darts_lite.data.split_data import SplitData
-from darts_lite.launchers.jobs import Job, run_jobs
+from darts_lite.launchers.jobs import Job, JobsFailed, run_jobs
 from darts_lite.launchers.local import Local
-from darts_lite.runs.parts import choose_launcher
+from darts_lite.runs.parts import UNDONE, choose_launcher
 from darts_lite.runs.presets import FLAGS
 from darts_lite.runs.repeats import check_repeats
 from darts_lite.runs.resume import check_same_settings, take_choices
@@ -156,6 +156,8 @@ def sweep(arguments: Sequence[str]) -> None:
     at_once = 1 if launcher is None else run.jobs
     with stoppable("; what has been trained is kept, and the same command goes on"):
         run_jobs(launcher or Local(), jobs, run.job_retries, run.job_minutes, at_once)
+    if undone := [f"{each.overlay}/{each.seed}" for each in variants if each.made is None]:
+        raise JobsFailed(UNDONE.format(", ".join(undone)))
     show(variants, root / COMPARED)
 
 

@@ -23,6 +23,8 @@ CHANCE_DRAWS = 200
 FEW = 40
 """Number of uniform draws within limits below which random walks add others."""
 STRONGEST = Strongest()
+TIE = 1e-6
+"""What a search counts for more than the next one: enough to decide a tie, and nothing else."""
 
 
 def consensus(
@@ -35,12 +37,17 @@ def consensus(
     """Derives an architecture from the mean of several searches' shares.
 
     Where a rule cannot derive from shares, it is the one of the `found` that agrees most with all.
-    Each of the `shares` has ``(rows, options)`` for each group.
+    Searches that come first decide where all others leave a tie. Each of the `shares` has
+    ``(rows, options)`` for each group.
     """
     if not derivation.derives:
         agreed = max(found, key=lambda one: mean_agreement(agreement(space, one, found)))
         return space.build(agreed.choices, found_by)
-    mean = {kind: torch.stack([each[kind].cpu() for each in shares]).mean(0) for kind in shares[0]}
+    weights = torch.tensor([1 + TIE * (len(shares) - place) for place in range(len(shares))])
+    mean = {}
+    for kind in shares[0]:
+        stacked = torch.stack([each[kind].cpu() for each in shares], -1)  # (rows, options, S)
+        mean[kind] = stacked @ (weights / weights.sum()).to(stacked.dtype)
     return derive(space, mean, found_by, derivation)
 
 

@@ -19,7 +19,9 @@ def tell_rivals(run: RunFiles) -> Section:
     section = Section("Rivals")
     _tell_nets(run, section)
     _tell_seeds(run, section)
-    if not section.tables:
+    if (seeds := run.config.get("run", {}).get("seeds", 1)) > 1 and "seeds" not in run.summary:
+        section.missing.append(f"the searches with {seeds} seeds, which are not all done.")
+    elif not section.tables:
         section.missing.append(
             "rivals and other seeds, so luck is not ruled out: --run.control random trains random "
             "nets alike, and --run.seeds 3 searches with three seeds."

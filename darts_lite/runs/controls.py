@@ -19,7 +19,7 @@ from darts_lite.retraining.retraining import Retraining
 from darts_lite.runs.callbacks.architecture_board import tensorboard
 from darts_lite.runs.parts import Part
 from darts_lite.runs.repeats import seed_part
-from darts_lite.runs.reporting import name_data
+from darts_lite.runs.reporting import describe_score, name_data
 from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.stages import retrain_and_test
 from darts_lite.runs.trainer_factory import TrainerFactory
@@ -174,8 +174,7 @@ def make_trainings(
 
 def train_rival(one: Training, data: SplitData) -> None:
     """Trains and tests a rival, unless that is finished."""
-    known = {} if one.net.task is None else {"score": one.net.score.to_dict()}
-    one.record.begin({"dataset": name_data(data), **known})
+    one.record.begin({"dataset": name_data(data), **describe_score(one.net)})
     retrain_and_test(one.trainer, one.net, data, one.record)
     one.record.finish()
 
@@ -222,6 +221,8 @@ def rank_among_rivals(
         for number, value in enumerate(figures):
             writer.add_scalar(f"trust/control_{test}", value, number)
         writer.add_scalar("trust/control_percentile", percentile)
+        for end, bound in (("low", low), ("high", high)):
+            writer.add_scalar(f"trust/control_percentile_{end}", bound)
         if best is not None:
             writer.add_scalar(f"trust/control_best_{test}", best)
     return {

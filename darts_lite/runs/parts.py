@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from darts_lite.launchers.jobs import Job, Launcher, run_jobs
+from darts_lite.launchers.jobs import Job, JobsFailed, Launcher, run_jobs
 from darts_lite.launchers.known import make_launcher
 from darts_lite.launchers.local import GPUS
 from darts_lite.runs.run_data import RunData
@@ -18,6 +18,10 @@ from darts_lite.storage.run_record import read_summary
 
 VERB = "part"
 """The verb of the command line that runs a part."""
+UNDONE = (
+    "the launcher says that the jobs {} are done, and their folders hold no finished run; it must "
+    "run each job's words with this Python and tell its exit status"
+)
 
 
 class Part(NamedTuple):
@@ -75,7 +79,7 @@ def launch_parts(
         data: What a job must find, as its folder tells it; it fails if it finds other data.
 
     Raises:
-        JobsFailed: if some have failed; the others have ended.
+        JobsFailed: if some have failed, or have nothing to show; the others have ended.
     """
     left = [part for part in parts if not part.is_finished]
     if launcher is None or not left:
@@ -89,6 +93,8 @@ def launch_parts(
         words = ("-m", "darts_lite", VERB, str(root), part.group, part.name)
         jobs.append(Job(name, root / part.group / part.name, words, root, run.job_threads))
     run_jobs(launcher, jobs, run.job_retries, run.job_minutes, run.jobs, _tell)
+    if undone := [part.name for part in left if not part.is_finished]:
+        raise JobsFailed(UNDONE.format(", ".join(undone)))
 
 
 def _tell(line: str) -> None:

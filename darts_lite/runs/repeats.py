@@ -16,6 +16,7 @@ from darts_lite.derivation import consensus
 from darts_lite.plots.architectures import draw_architecture
 from darts_lite.plots.files import save as save_figure
 from darts_lite.runs.callbacks.architecture_board import tensorboard
+from darts_lite.runs.reporting import describe_score
 from darts_lite.runs.run_data import RunData
 from darts_lite.runs.settings import RunSettings
 from darts_lite.runs.stages import pass_on_signals, search, write_architecture
@@ -129,7 +130,7 @@ def search_once(one: SeededSearch) -> AnyArchitecture:
     """Runs one of several searches, unless it is finished; returns what it found."""
     if not one.record.summary.get("finished"):
         print(f"Search with seed {one.seed}", flush=True)
-    one.record.begin({"seed": one.seed})
+    one.record.begin({"seed": one.seed, **describe_score(one.model)})
     found, results = search(one.trainer, one.model, one.data, one.record)
     one.record.stage("search", partial(dict, results))
     one.record.finish()
@@ -148,7 +149,8 @@ def search_seeds(
         folder: Folder of the run; each search writes to its own.
 
     Returns:
-        The consensus, and this stage's part of the summary.
+        The consensus, in which the better search by validation decides ties, and this stage's part
+        of the summary.
     """
     parts, shares, found = [], [], []
     for one in searches:
@@ -158,8 +160,14 @@ def search_seeds(
     model, data = one.model, one.data
     seeds = [part["seed"] for part in parts]
     found_by = {"algorithm": model.algorithm, "seeds": seeds}
-    rule = model.derivation
-    common = consensus.consensus(model.space, shares, found, found_by, rule)
+    rule, validated = model.derivation, f"search_validation_{model.score.word}"
+    figures = [part[validated] for part in parts]
+    best_first = sorted(
+        range(len(parts)),
+        key=lambda place: 0.0 if None in figures else -model.score.sign * figures[place],
+    )
+    ordered = [shares[place] for place in best_first], [found[place] for place in best_first]
+    common = consensus.consensus(model.space, *ordered, found_by, rule)
     write_architecture(common, run_trainer, folder, data)
     shared = consensus.agreement(model.space, common, found)
     mean = consensus.mean_agreement(shared)
@@ -179,8 +187,6 @@ def search_seeds(
         for seed, architecture in zip(seeds, found, strict=True):
             writer.add_text("trust/architecture_of_seed", f"    {architecture.genotype()}", seed)
         writer.flush()  # the end of the stage notes what is written
-    validated = f"search_validation_{model.score.word}"
-    figures = [part[validated] for part in parts]
     return common, {
         "algorithm": model.algorithm,
         "search_seconds": round(sum(part["search_seconds"] for part in parts), 1),

@@ -56,7 +56,7 @@ def describe_start(
     print("Splits:    " + ", ".join(f"{count:,} {name}" for name, count in sizes.items()))
     print(f"Device:    {known['device']}, precision {known['precision']}")
     if isinstance(model, Search | Retraining) and model.task is not None:
-        known["score"] = model.score.to_dict()
+        known |= describe_score(model)
         print(f"Task:      {model.task.loss}, told by {model.score.name}")
     if isinstance(model, ArchitectureSearch):
         known["executor"] = model.execution.name
@@ -67,6 +67,11 @@ def describe_start(
         print(f"Net:       {model.net.count_parameters():,} parameters")
     print(f"Run:       {folder}", flush=True)
     return known
+
+
+def describe_score(model: Search | Retraining) -> dict[str, Any]:
+    """Returns the part of a summary that tells of a score of the user's task; else nothing."""
+    return {} if model.task is None else {"score": model.score.to_dict()}
 
 
 def name_data(data: SplitData) -> Any:

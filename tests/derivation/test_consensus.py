@@ -54,6 +54,14 @@ def test_a_sure_search_outweighs_two_that_hardly_differ() -> None:
     assert common.choices == CONVOLUTIONS.choices
 
 
+def test_the_first_search_decides_ties() -> None:
+    space = LayerSpace(stages=(2, 1), widths=(4, 6, 8), placements=("stem 1", "stem 2"))
+    one, other = draw_architectures(space, 2, Random(0))
+    for found in ([one, other], [other, one]):
+        common = consensus(space, [space.votes(each) for each in found], found, {})
+        assert common.genotype() == found[0].genotype()
+
+
 def test_the_consensus_keeps_to_the_rule_of_the_search() -> None:
     votes = [SPACE.path(SKIPS)] * 2 + [SPACE.path(CONVOLUTIONS)]
     cell = consensus(SPACE, votes, [], {}, SkipLimit(1)).choices["normal"]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from run_helpers import Finished
 
 from darts_lite.reports.page import Section
@@ -70,6 +71,14 @@ def test_searches_with_other_seeds_are_told(copied: Path, finished: Finished) ->
 def test_a_run_without_rivals_says_how_to_have_some(copied: Path) -> None:
     (missing,) = told(copied, {}).missing
     assert "--run.control random" in missing and "--run.seeds 3" in missing
+
+
+def test_searches_that_are_not_done_are_missing(copied: Path) -> None:
+    config = yaml.safe_load((copied / "config.yaml").read_text())
+    config["run"]["seeds"] = 3
+    (copied / "config.yaml").write_text(yaml.safe_dump(config))
+    section = told(copied, {"finished": False})
+    assert section.missing == ["the searches with 3 seeds, which are not all done."]
 
 
 def test_rivals_that_are_not_trained_yet_are_missing(copied: Path) -> None:

@@ -16,7 +16,11 @@ from launchers import read_states
 from run_helpers import Finished
 
 from darts_lite.cli.lightning_cli import main
-from darts_lite.runs.parts import Part, limit_threads, list_gpus
+from darts_lite.launchers.jobs import Job, JobsFailed
+from darts_lite.launchers.local import Local, Process
+from darts_lite.runs.parts import Part, choose_launcher, launch_parts, limit_threads, list_gpus
+from darts_lite.runs.run_data import RunData
+from darts_lite.runs.settings import RunSettings
 from darts_lite.storage.run_folder import RunFolder
 
 SHORT = (
@@ -52,6 +56,32 @@ def assert_same(first: Path, second: Path) -> None:
 def test_a_part_has_its_folder() -> None:
     part = Part(RunFolder(Path("run")), "seeds", "3")
     assert part.folder.path == Path("run/seeds/3") and not part.is_finished
+
+
+class Forgets(Local):
+    """A launcher that runs something else."""
+
+    def start(self, job: Job) -> Process:
+        return super().start(job._replace(words=("-c", "")))
+
+
+def test_a_launcher_that_runs_nothing_is_told(tmp_path: Path) -> None:
+    part = Part(RunFolder(tmp_path), "seeds", "3")
+    known = RunData(1, "images", None)
+    with pytest.raises(JobsFailed, match="jobs 3 are done, and their folders hold no finished run"):
+        launch_parts(RunSettings(), [part], lambda: "", known, Forgets())
+
+
+def test_a_folder_that_jobs_cannot_be_given_is_refused_before_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a$b").mkdir()
+    monkeypatch.chdir(tmp_path / "a$b")
+    assert choose_launcher(RunSettings(launcher="here"), "cpu") is None
+    with pytest.raises(
+        ValueError, match=r"a\$b/logs/search, as its path has a \$; start the run in"
+    ):
+        choose_launcher(RunSettings(), "cpu")
 
 
 def test_threads_are_limited_for_a_while() -> None:

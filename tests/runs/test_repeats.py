@@ -103,6 +103,7 @@ def test_tensorboard_shows_whether_to_trust(trusted: Trusted) -> None:
         "trust/agreement",
         "trust/agreement_by_chance",
         "trust/control_percentile",
+        "trust/control_percentile_low",
         "trust/control_test_accuracy",
         "final/agreement",
     } <= scalars
