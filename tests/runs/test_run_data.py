@@ -56,8 +56,10 @@ def test_a_job_refuses_other_data_than_those_of_its_run(
 
 
 def test_a_run_that_began_with_a_checkpoint_goes_on_with_its_test_images(
-    own_images: OwnImages, tmp_path: Path
+    own_images: OwnImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Else other tests would look for these images where they lie and change here.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     photos = tmp_path / "photos"
     shutil.copytree(own_images.images, photos)
     words = ["fit", "--config", str(own_images.directory / "config.yaml")]
