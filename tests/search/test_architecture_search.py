@@ -58,11 +58,10 @@ def shipped(configs: Path) -> ArchitectureSearch:
     )
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2))])
 def test_the_shipped_search_finds_the_one_useful_candidate_on_every_edge(
-    seed: int, digits: ImageData, configs: Path
+    digits: ImageData, configs: Path
 ) -> None:
-    seed_everything(seed, verbose=False)
+    seed_everything(0, verbose=False)
     search = shipped(configs)
     quiet_trainer(max_epochs=2, limit_val_batches=0).fit(search, datamodule=digits)
     assert found_share(search) == 1
@@ -173,8 +172,7 @@ def test_bad_settings_get_one_line(settings: dict[str, Any], message: str) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("partial", [1, 2])
-def test_both_executors_find_the_same_with_the_same_seed(partial: int, digits_root: str) -> None:
+def test_both_executors_find_the_same_with_the_same_seed(digits_root: str) -> None:
     space = darts_space(channels=4, cells=3, nodes=2)
     digits = ImageData(root=digits_root, search_batch_size=8)
     found, alphas = [], []
@@ -184,8 +182,8 @@ def test_both_executors_find_the_same_with_the_same_seed(partial: int, digits_ro
             space,
             weights_optimizer=fast_sgd,
             executor=executor,
-            partial_channels=partial,
-            edge_weights=partial > 1,
+            partial_channels=2,
+            edge_weights=True,
         )
         run = quiet_trainer(
             max_epochs=1, limit_train_batches=8, limit_val_batches=0, precision="64-true"
