@@ -288,6 +288,8 @@ def load_yaml(text: str) -> Any:
 
     Cells as Python prints them, with tuples, stay text: YAML would take their parts for words.
     """
+    if text == str(None):  # what jsonargparse makes of the null of a class within a class
+        return None
     if TUPLES.match(text):
         return text
     return with_full_names(with_public_paths(_load_yaml(text)))

@@ -16,7 +16,7 @@ from darts_lite.networks.kinds import find_kind
 from darts_lite.networks.net import Net
 from darts_lite.space.cost_tables import Costs, Images
 from darts_lite.space.protocol import AnyArchitecture, Space
-from darts_lite.storage.atomic_files import write_text
+from darts_lite.storage.atomic_files import make_folder, write_text
 from darts_lite.storage.paths import read_content, reading
 
 FORMAT = "darts_lite/costs"
@@ -133,7 +133,7 @@ def load_or_measure_costs(
     if isinstance(table, Mapping):
         return _read_costs(table, "the table of costs", space, about)
     if not (path := Path(table)).exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent, "latency_table")  # a lock elsewhere would be waited for
         with FileLock(path.with_name(f".{path.name}.lock")):  # of jobs that begin together, one
             if not path.exists():
                 costs = measure_costs(space, cost, images, device)

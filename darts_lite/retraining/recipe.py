@@ -132,9 +132,12 @@ def shift_images(images: Tensor, pixels: int) -> list[Tensor]:
     """Returns nine shifts of images ``(B, C, H, W)``, the middle one the images themselves.
 
     They move by so many pixels along each axis and along both; their border is repeated. Signals,
-    which have the height 1, move along time alone: three shifts.
+    which have the height 1, move along time alone: three shifts. Raises ValueError if nothing of
+    an image would be left.
     """
     height, width = images.shape[-2:]
+    if pixels >= width:
+        raise ValueError(f"test_shifts must be below the side of the images, {width}; got {pixels}")
     down = 0 if height == 1 else pixels
     padded = F.pad(images, (pixels, pixels, down, down), mode="replicate")
     rows = (0,) if height == 1 else (0, pixels, 2 * pixels)

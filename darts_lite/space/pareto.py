@@ -116,7 +116,8 @@ def choose_within(
     """
     if len(bounds) > 2:
         raise ValueError(
-            f"a budget of cells takes two limits at most, got {len(bounds)}; leave some out"
+            f"a budget of cells takes two limits at most, got {len(bounds)}, of which a preset may "
+            "set some; leave one out, as by --model.derivation.least_parameters null"
         )
     tables = [bound.costs for bound in bounds if isinstance(bound.costs, CostTable)]
     # What all nets share costs the same in each: the sets share the rest of the budget.

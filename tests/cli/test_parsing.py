@@ -7,6 +7,7 @@ import pytest
 import torch
 import yaml
 
+from darts_lite.cli.front.stacking import expand_presets
 from darts_lite.cli.lightning_cli import main
 from darts_lite.cli.parsing import (
     add_checkpoint_settings,
@@ -16,6 +17,7 @@ from darts_lite.cli.parsing import (
     spell_out,
     suggest_option,
 )
+from darts_lite.cli.sweep import Parsed
 from darts_lite.runs.presets import folder
 
 
@@ -93,6 +95,13 @@ def test_names_in_a_file_may_be_short() -> None:
 def test_cells_as_python_prints_them_stay_text() -> None:
     text = "{'normal': [('sep_conv_3x3', 0), ('skip_connect', 1)]}"
     assert load_yaml(text) == text
+
+
+def test_null_reaches_a_class_within_a_class() -> None:
+    words = ["fit", "--config=mnist_cells", "--model.derivation.least_parameters=null"]
+    config = Parsed(expand_presets(words), None).config["fit"]
+    rule = config.model.init_args.derivation.init_args
+    assert rule.least_parameters is None and rule.parameters == 30_000
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,8 @@ def test_signals_are_shifted_in_time_alone() -> None:
     views = shift_images(rows, 1)
     assert len(views) == count_shifts(1) and torch.equal(views[1], rows)
     assert [view[0, 0, 0].tolist() for view in views] == [[0, 0, 1, 2], [0, 1, 2, 3], [1, 2, 3, 3]]
+    with pytest.raises(ValueError, match="test_shifts must be below the side of the images, 4; "):
+        shift_images(rows, 4)
 
 
 def test_the_average_ramps_up_to_its_decay() -> None:

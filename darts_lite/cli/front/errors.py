@@ -106,7 +106,7 @@ def _put_types_in_words(text: str, given: Sequence[str]) -> str:
         return text
     needed = " or ".join(TYPES.get(name, name) for name in types)
     before, *others = EXPECTED.split(text)[::2]  # every second part is the name of a type
-    got = [part.strip() for part in (*given, *others) if part.strip()]
+    got = given or [part.strip() for part in others if part.strip()]
     return f"{before}{needed} is needed, got {' '.join(got)}"
 
 

@@ -61,6 +61,7 @@ class Stack:
     Args:
         has_model: Whether something names the class of the model.
         kind: Path of this class, and `source`, the configuration that names it; empty if unknown.
+        preset: The preset of the package among them; empty if there is none.
         changed: Settings of the model that overlays have changed -> name of the overlay.
         given: The user's own settings by dotted name, in files of parts and in arguments -> value
             and where it stands.
@@ -69,6 +70,7 @@ class Stack:
     has_model: bool
     kind: str = ""
     source: str = ""
+    preset: str = ""
     changed: dict[str, str] = field(default_factory=dict)
     given: dict[str, tuple[Any, str]] = field(default_factory=dict)
 
@@ -81,7 +83,8 @@ class Stack:
 
         Raises:
             ValueError: if it is an overlay that nothing comes before, or that is for another search
-                than the one before, or if it overrides an overlay or settings of the user's.
+                than the one before, a second preset, or if it overrides an overlay or settings of
+                the user's.
         """
         if is_text(config):
             self.has_model = True
@@ -111,6 +114,13 @@ class Stack:
             self.kind, self.source = kind, name
         if is_part:
             self.changed |= dict.fromkeys(parts, name)
+        elif is_preset(path) and self.preset not in ("", name):
+            raise ValueError(
+                f"--config: {self.preset} and {name} are both whole configurations, and what "
+                f"{name} does not set would stay as {self.preset} has it; give one of them"
+            )
+        elif is_preset(path):
+            self.preset = name
         self.has_model |= model is not None
 
     def _check_given(self, name: str, settings: Mapping[str, Any], is_part: bool) -> None:

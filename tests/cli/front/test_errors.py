@@ -28,6 +28,7 @@ def test_a_message_becomes_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_types_are_told_in_words_with_what_was_given(capsys: pytest.CaptureFixture[str]) -> None:
     asked = {
         "--budget.parameters=5k": "5k",
+        "--budget.multiply_adds=1e400": "1e400",
         "--run.seeds=two": "two",
         "--data.batch_size=4.5": "4.5",
     }

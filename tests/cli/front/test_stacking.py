@@ -85,6 +85,13 @@ def test_what_an_overlay_sets_is_not_lost(tmp_path: Path) -> None:
     assert stack("mnist_cells", "gdas", own)
 
 
+def test_a_run_has_one_preset() -> None:
+    with pytest.raises(ValueError) as caught:
+        stack("mnist", "photos")
+    one_line(caught, "mnist and photos are both whole configurations", "give one of them")
+    assert stack("mnist", "mnist")
+
+
 OWN = "budget: {parameters: 3000}"
 
 
