@@ -273,7 +273,7 @@ def _warn_of_loose_files(folder: Path, kind: FileKind) -> None:
     if loose:
         warnings.warn(
             f"{kind.words} in {folder} itself are left out, {loose[0]} for one, {len(loose)} in "
-            f"all: a {kind.word} belongs into the folder of its class",
+            "all: they belong into the folders of their classes",
             stacklevel=2,
         )
 

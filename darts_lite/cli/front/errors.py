@@ -42,6 +42,8 @@ GROUP = re.compile(r"Parser key \"(\w+)\": Unable to load config (['\"])(.*?)\2.
 """A value, or no file, where settings stand."""
 CLASS = re.compile(r"(?:Expected a path but .*? invalid )?Expected a dot import path string: (\S+)")
 """A value where a class stands."""
+CHOICE = re.compile(r"Expected a typing\.Literal\[(.*?)\](?:\. Got value: (.*))?")
+"""A value where one of a few words stands."""
 TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
 """What jsonargparse expects, in words."""
 LONGEST = 1_000
@@ -96,6 +98,9 @@ def shorten_message(message: str) -> str:
     given = [line.removeprefix(VALUE) for line in lines if line.startswith(VALUE)]
     text = _put_types_in_words(text, given)
     text = GROUP.sub(r"--\1 is a group of settings, got \3; set one, see fit --help \1", text)
+    text = CHOICE.sub(
+        lambda told: f"one of {told[1]} is needed, got {' '.join(given) or told[2]}", text
+    )
     text = CLASS.sub(r"a class is needed, as darts_lite.Name or module.Name, got \1", text)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
 

@@ -15,6 +15,7 @@ of a row means that it is shorter.
 import csv
 import io
 import re
+import warnings
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -69,8 +70,13 @@ def read_rows(path: Path, names: Sequence[str] = ()) -> tuple[Rows, tuple[str, .
 def order_channels(path: Path, rows: Rows, found: Sequence[str], wanted: Sequence[str]) -> Rows:
     """Returns rows ``(N, C, T)`` with their channels as wanted; as they are, if one has no names.
 
-    Raises ValueError if the names are others.
+    Warns if the file has several channels without names. Raises ValueError if the names are others.
     """
+    if not found and len(wanted) > 1:
+        warnings.warn(
+            f"{path} names no channels: they are taken to be {list_names(wanted)}, in this order",
+            stacklevel=2,
+        )
     if not (found and wanted) or [*found] == [*wanted]:
         return rows
     if sorted(found) != sorted(wanted):

@@ -40,6 +40,14 @@ def test_types_are_told_in_words_with_what_was_given(capsys: pytest.CaptureFixtu
         assert said.endswith(f"a whole number is needed, got {given}\n"), said
 
 
+@pytest.mark.parametrize("name", ["run.control", "retraining.class_weights"])
+def test_words_to_choose_from_are_told(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", "mnist", f"--{name}=foo"])
+    said = capsys.readouterr().err
+    assert "one of '" in said and "' is needed, got foo\n" in said, said
+
+
 @pytest.mark.parametrize("word", ["--budget=5000", "--run=null", "--trainer=gpu"])
 def test_a_group_is_no_value(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     group, value = word.removeprefix("--").split("=")

@@ -213,3 +213,11 @@ def test_damaged_files_are_told_in_a_line(tmp_path: Path, damage: Callable[[byte
         warnings.simplefilter("error")
         read_table(path)
     one_line(caught, "cannot be read as a table of signals")
+
+
+def test_channels_without_names_are_told_in_the_order_that_is_assumed(tmp_path: Path) -> None:
+    path = tmp_path / "rows.npz"
+    np.savez(path, x=np.arange(12.0).reshape(2, 2, 3))
+    with pytest.warns(UserWarning, match="names no channels: they are taken to be a, b, in this"):
+        rows, _ = read_rows(path, ["a", "b"])
+    assert np.array_equal(rows, np.arange(12.0).reshape(2, 2, 3))
