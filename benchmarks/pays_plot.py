@@ -1,13 +1,14 @@
 """The picture of `pays.py`: accuracy of every net against each budget."""
 
 from collections.abc import Sequence
-from itertools import cycle
+from itertools import chain, cycle
 
 from matplotlib.figure import Figure
 from mnist_report import scale_cost
 from pays_report import ALONE, DRAWN, OF_ALL, Line, choose_families
 
 COSTS = {"params": "parameters", "macs": "multiply-adds", "memory": "bytes of activations"}
+MARKERS = ".os^vDP*Xd<>"
 SHARE = 0.06
 """Share of random nets that may lie below the panels, as those hardly learn."""
 
@@ -24,18 +25,25 @@ def plot(lines: Sequence[Line]) -> Figure:
     datasets = list(dict.fromkeys(cell.split()[0] for cell in cells))
     figure = Figure(figsize=(11, 3.6 * len(datasets)), layout="constrained")
     panels = figure.subplots(len(datasets), len(COSTS), sharey="row", squeeze=False)
-    for row, dataset in zip(panels, datasets, strict=True):
+    shown = []
+    for dataset in datasets:
         chosen = dict.fromkeys(cell for cell in cells if cell.split()[0] == dataset)
-        kinds = group_nets([[line for line in lines if line["cell"] == cell] for cell in chosen])
+        shown.append(group_nets([[one for one in lines if one["cell"] == cell] for cell in chosen]))
+    styles = dict(zip(dict.fromkeys(chain(*shown)), cycle(enumerate(MARKERS)), strict=False))
+    legend = {}
+    for row, dataset, kinds in zip(panels, datasets, shown, strict=True):
         for panel, (key, title) in zip(row, COSTS.items(), strict=True):
-            for (kind, nets), marker in zip(kinds.items(), cycle(".os^vDP*Xd<>"), strict=False):
+            for kind, nets in kinds.items():
+                place, marker = styles[kind]  # the same in all panels
                 points = [(net[key], 100 * net["test_accuracy"]) for net in nets]
-                panel.plot(*zip(*points, strict=True), marker, label=kind, fillstyle="none")
+                (legend[kind],) = panel.plot(
+                    *zip(*points, strict=True), marker, color=f"C{place}", fillstyle="none"
+                )
             scale_cost(panel, title)
         tests = sorted(100 * net["test_accuracy"] for nets in kinds.values() for net in nets)
         row[0].set_ylim(bottom=tests[int(SHARE * len(tests))])
         row[0].set_ylabel(f"{dataset}: test accuracy, %")
-    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    figure.legend([*legend.values()], [*legend], loc="outside lower center", ncols=6)
     return figure
 
 

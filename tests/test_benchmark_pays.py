@@ -6,6 +6,7 @@ from random import Random
 from typing import Any
 
 import pays
+import pays_plot
 import pays_report
 import peer_pit
 import pytest
@@ -59,6 +60,15 @@ def test_permutations_and_their_correction() -> None:
     assert found == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06})
     low, high = pays_report.bootstrap([2.0, 3.0], [1.0, 1.0], random)
     assert low == 1.0 and high == 2.0
+
+
+def test_a_kind_of_net_looks_the_same_in_all_panels() -> None:
+    peer = line("peer", 0, 0.9, memory=2048)
+    here = [peer, *(line("found", n, 0.9 + n / 100, memory=2048) for n in (0, 1))]
+    there = [one | {"cell": "FashionMNIST 1000"} for one in here[1:]]
+    panels = pays_plot.plot([*there, *here]).axes
+    looks = [[(one.get_marker(), one.get_color()) for one in panel.lines] for panel in panels]
+    assert looks[0] == looks[3][:1] and len({*looks[3]}) == 2
 
 
 @pytest.mark.slow
