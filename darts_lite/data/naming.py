@@ -69,7 +69,10 @@ def _read_groups(path: Path) -> dict[str, str]:
         lines = csv.DictReader(read_content(path).decode("utf-8-sig").splitlines())
         rows = list(lines)
     except (OSError, ValueError, csv.Error) as error:
-        raise ValueError(f"group_by: cannot read the table {path} ({error})") from None
+        raise ValueError(
+            f"group_by: cannot read the table {path} ({error}); give a csv file with the columns "
+            f"{' and '.join(COLUMNS)}"
+        ) from None
     if missing := [name for name in COLUMNS if name not in (lines.fieldnames or ())]:
         raise ValueError(f"group_by: {path} has no column {missing[0]!r}; name {COLUMNS}")
     table: dict[str, str] = {}

@@ -35,6 +35,10 @@ def propose_opening(
     yield from made
     drawn = [*draw_points(space, rule, by_hand + at_random - len(made), random)]
     if not made and not drawn:
+        if not rule.derives:  # and so cannot tell the least that a net needs
+            raise ValueError(
+                "no net that was tried is within all limits; raise budget.arena or budget.file"
+            )
         even = {name: torch.ones(group.shape) for name, group in space.groups.items()}
         drawn = [space.locate(rule(space, even))]
     known = {each.genotype() for each, _ in made}

@@ -222,9 +222,8 @@ class DeviceCosts(Costs):
     def refusal(self) -> ValueError:
         """The error for what needs a sum over layers, which these costs are not."""
         return ValueError(
-            "budget.arena and budget.file are no sums over layers: if this is a play-off, it has "
-            "found no net within the limits, so raise them; if it is a search by gradients, set "
-            "budget.memory and budget.flash instead"
+            "budget.arena and budget.file are no sums over layers, which a search by gradients "
+            "needs; set budget.memory and budget.flash instead"
         )
 
     def to_dict(self) -> dict[str, Any]:

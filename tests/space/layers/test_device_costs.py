@@ -121,11 +121,11 @@ def test_a_play_off_keeps_to_a_device() -> None:
 def test_a_search_by_gradients_says_what_it_keeps_to(name: str) -> None:
     rule = WithinBudget(arena="8 KiB") if name == "arena" else WithinBudget(file="8 KiB")
     search = ArchitectureSearch(SPACE, derivation=rule.with_data(1, 10, 28))
-    with pytest.raises(ValueError, match="search by gradients, set budget.memory and budget.flash"):
+    with pytest.raises(ValueError, match="a search by gradients needs; set budget.memory and"):
         search.derive()
 
 
 def test_a_play_off_says_that_no_net_is_within_its_limits() -> None:
     rule = WithinBudget(arena=100).with_data(1, 10, 28)
-    with pytest.raises(ValueError, match="it has found no net within the limits, so raise them"):
+    with pytest.raises(ValueError, match="no net that was tried is within all limits; raise"):
         [*propose_opening(SPACE, rule, 2, 1, Random(0))]
